@@ -1,0 +1,260 @@
+//! Faults that are played on demand: what can be played, on which requests, and how often. How they look on the wire is the
+//! server's matter.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::seconds;
+use crate::message::Answer;
+use crate::service::TOKEN_PATH;
+
+/// A fault, waiting for the requests it is meant for. Of several that fit, the one added first is played.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Which requests it is meant for. Faults of the connection ([`Action::CutHandshake`], [`Action::AlertHandshake`],
+    /// [`Action::CutBeforeRequest`]) are played on the next connection, before anything is asked, whatever stands here.
+    pub on: Match,
+    /// How many times it is played; `None` for ever. In JSON: absent is once, `null` is for ever.
+    #[serde(default = "once")]
+    pub times: Option<u32>,
+    /// What is played.
+    pub action: Action,
+}
+
+fn once() -> Option<u32> {
+    Some(1)
+}
+
+impl Fault {
+    /// A fault that is played on the first request it fits.
+    pub fn once(on: Match, action: Action) -> Self {
+        Fault::times(1, on, action)
+    }
+
+    /// A fault that is played on the first `times` requests it fits.
+    pub fn times(times: u32, on: Match, action: Action) -> Self {
+        Fault {
+            on,
+            times: Some(times),
+            action,
+        }
+    }
+
+    /// A fault that is played until the faults are cleared.
+    pub fn always(on: Match, action: Action) -> Self {
+        Fault {
+            on,
+            times: None,
+            action,
+        }
+    }
+}
+
+/// Which requests a fault is meant for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Match {
+    /// Token requests.
+    Token,
+    /// Everything but token requests.
+    Calls,
+    /// Requests with this path, without its query.
+    Path(String),
+    /// Every request.
+    Any,
+}
+
+impl Match {
+    fn fits(&self, path: &str) -> bool {
+        match self {
+            Match::Token => path == TOKEN_PATH,
+            Match::Calls => path != TOKEN_PATH,
+            Match::Path(wanted) => path == wanted,
+            Match::Any => true,
+        }
+    }
+}
+
+/// What a fault does. "Not carried out" means that no rule was applied and nothing was created; "carried out" that it was, whatever the client sees.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// The next connection is closed when the first bytes of its TLS handshake arrived. Without TLS as [`Action::CutBeforeRequest`].
+    CutHandshake,
+    /// The next connection gets the TLS alert `handshake_failure`. Without TLS as [`Action::CutBeforeRequest`].
+    AlertHandshake,
+    /// The next connection is reset once it stands (with TLS: after the handshake), before a request was read.
+    CutBeforeRequest,
+    /// The request is read, not carried out, and the connection is closed.
+    CutAfterRequest,
+    /// The request is carried out, and the connection closed before the first byte of the answer.
+    CutBeforeAnswer,
+    /// The request is carried out, and the connection closed in the middle of the answer's head.
+    CutInHead,
+    /// The request is carried out, and the connection closed in the middle of the answer's body.
+    CutInBody,
+    /// The request is read, not carried out, and never answered; the connection stays open.
+    Stall,
+    /// The request is carried out; head and half of the body are sent, and then nothing more. The connection stays open.
+    StallInBody,
+    /// The request is carried out, and the answer waits. No other request waits with it.
+    Delay {
+        /// How long, on the real clock.
+        #[serde(with = "seconds")]
+        seconds: Duration,
+    },
+    /// The request is not carried out and gets this answer, sent as it stands, however wrong. `Date`, `Content-Length` and
+    /// `Connection` are added where missing.
+    Answer {
+        /// The status.
+        status: u16,
+        /// Names and values.
+        #[serde(default)]
+        headers: Vec<(String, String)>,
+        /// The body. A string is sent as it is, `null` (or absent in JSON) is no body, anything else is sent as JSON.
+        #[serde(default)]
+        body: Value,
+    },
+    /// The request is not carried out and gets a 200 with a body of this many bytes.
+    HugeBody {
+        /// The length of the body.
+        bytes: u64,
+    },
+    /// The request is not carried out, gets bytes that are no HTTP, and the connection is closed.
+    Garbage,
+    /// The request is carried out, and the `Date` of the answer is off.
+    ClockSkew {
+        /// Seconds added to the date.
+        seconds: i64,
+    },
+    /// The request is carried out and answered, and the connection closed.
+    CloseAfterAnswer {
+        /// Whether the answer says so with `Connection: close`.
+        announced: bool,
+    },
+}
+
+impl Action {
+    /// An error of this status, with the documented envelope.
+    pub fn status(status: u16) -> Self {
+        Action::status_with(status, &[])
+    }
+
+    /// An error of this status with more headers, for example `Retry-After`.
+    pub fn status_with(status: u16, headers: &[(&str, &str)]) -> Self {
+        let mut all = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+        all.extend(
+            headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        Action::Answer {
+            status,
+            headers: all,
+            body: serde_json::json!({"status": "Error", "code": status, "message": "Fault"}),
+        }
+    }
+
+    /// Status 200 with this body: a string as it is, anything else as JSON.
+    pub fn body(body: impl Into<Value>) -> Self {
+        Action::Answer {
+            status: 200,
+            headers: vec![("Content-Type".into(), "application/json".into())],
+            body: body.into(),
+        }
+    }
+
+    /// A redirect to this URL.
+    pub fn redirect(status: u16, url: &str) -> Self {
+        Action::Answer {
+            status,
+            headers: vec![("Location".into(), url.into())],
+            body: Value::Null,
+        }
+    }
+
+    pub(crate) fn is_of_connection(&self) -> bool {
+        matches!(
+            self,
+            Action::CutHandshake | Action::AlertHandshake | Action::CutBeforeRequest
+        )
+    }
+
+    /// Whether it can be played where there is no network.
+    pub(crate) fn is_of_answer(&self) -> bool {
+        matches!(self, Action::Answer { .. } | Action::ClockSkew { .. })
+    }
+}
+
+/// The answer that a fault gives in place of the rules; `None` where it gives none of its own.
+pub(crate) fn answer_of(action: &Action) -> Option<Answer> {
+    match action {
+        Action::Answer {
+            status,
+            headers,
+            body,
+        } => Some(Answer {
+            status: *status,
+            headers: headers.clone(),
+            body: match body {
+                Value::Null => Vec::new(),
+                Value::String(text) => text.clone().into_bytes(),
+                other => other.to_string().into_bytes(),
+            },
+        }),
+        Action::HugeBody { .. } => Some(Answer {
+            status: 200,
+            headers: vec![("Content-Type".into(), "application/json".into())],
+            body: Vec::new(),
+        }),
+        _ => None,
+    }
+}
+
+/// The faults that are waiting.
+#[derive(Default)]
+pub(crate) struct Faults {
+    waiting: Vec<Fault>,
+}
+
+impl Faults {
+    pub(crate) fn add(&mut self, fault: Fault) {
+        if fault.times != Some(0) {
+            self.waiting.push(fault);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// The fault to play on a request for `path`, among those that `which` admits.
+    pub(crate) fn take_for(
+        &mut self,
+        path: &str,
+        which: impl Fn(&Action) -> bool,
+    ) -> Option<Action> {
+        self.take(|fault| fault.on.fits(path) && which(&fault.action))
+    }
+
+    /// The fault to play on a new connection.
+    pub(crate) fn take_for_connection(&mut self) -> Option<Action> {
+        self.take(|fault| fault.action.is_of_connection())
+    }
+
+    fn take(&mut self, fits: impl Fn(&Fault) -> bool) -> Option<Action> {
+        let at = self.waiting.iter().position(fits)?;
+        let fault = &mut self.waiting[at];
+        let action = fault.action.clone();
+        if let Some(times) = &mut fault.times {
+            *times -= 1;
+            if *times == 0 {
+                self.waiting.remove(at);
+            }
+        }
+        Some(action)
+    }
+}
