@@ -11,7 +11,7 @@ use crate::tokens::Signer;
 const CHARGES: &str = "/api/transactions/charges";
 const BALANCE: &str = "/api/balance";
 /// The most bytes that `/api/bytes/<n>` gives.
-const MAX_BYTES: usize = 256 << 20;
+const MAX_BYTES: usize = 64 << 20;
 
 /// The limit that calls to this path count against.
 pub(crate) fn bucket(path: &str) -> &'static str {

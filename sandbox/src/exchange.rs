@@ -24,6 +24,9 @@ pub(crate) fn serve(
 ) {
     let _open = Open::new(service);
     let fault = service.take_connection_fault();
+    if fault == Some(Action::StallConnection) {
+        return socket.wait_for_end();
+    }
     let Some(stream) = establish(service, tls, &socket, fault.as_ref()) else {
         return;
     };

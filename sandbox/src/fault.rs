@@ -15,7 +15,7 @@ use crate::service::TOKEN_PATH;
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Which requests it is meant for. Faults of the connection ([`Action::CutHandshake`], [`Action::AlertHandshake`],
-    /// [`Action::CutBeforeRequest`]) are played on the next connection, before anything is asked, whatever stands here.
+    /// [`Action::StallConnection`], [`Action::CutBeforeRequest`]) are played on the next connection, before anything is asked, whatever stands here.
     pub on: Match,
     /// How many times it is played; `None` for ever. In JSON: absent is once, `null` is for ever.
     #[serde(default = "once")]
@@ -86,6 +86,8 @@ pub enum Action {
     CutHandshake,
     /// The next connection gets the TLS alert `handshake_failure`. Without TLS as [`Action::CutBeforeRequest`].
     AlertHandshake,
+    /// The next connection is accepted, and nothing is ever sent or read on it; with TLS its handshake stalls.
+    StallConnection,
     /// The next connection is reset once it stands (with TLS: after the handshake), before a request was read.
     CutBeforeRequest,
     /// The request is read, not carried out, and the connection is closed.
@@ -179,7 +181,10 @@ impl Action {
     pub(crate) fn is_of_connection(&self) -> bool {
         matches!(
             self,
-            Action::CutHandshake | Action::AlertHandshake | Action::CutBeforeRequest
+            Action::CutHandshake
+                | Action::AlertHandshake
+                | Action::StallConnection
+                | Action::CutBeforeRequest
         )
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 /// Expired tokens are remembered this long, so that they are refused as expired and not as unknown.
 const REMEMBERED: Duration = Duration::from_secs(3600);
-/// Beyond this many, those to be forgotten are looked for.
+/// Below this many, those to be forgotten are not looked for.
 const SWEEP_ABOVE: usize = 1024;
 
 /// A key that signs tokens, and the source of random IDs.
@@ -92,13 +92,16 @@ pub(crate) struct Grant {
 #[derive(Default)]
 pub(crate) struct Tokens {
     grants: HashMap<String, Grant>,
+    /// How many there were after the last sweep.
+    kept: usize,
 }
 
 impl Tokens {
     pub(crate) fn add(&mut self, token: String, grant: Grant, now: Duration) {
-        if self.grants.len() >= SWEEP_ABOVE {
+        if self.grants.len() > SWEEP_ABOVE.max(2 * self.kept) {
             self.grants
                 .retain(|_, grant| grant.expires + REMEMBERED > now);
+            self.kept = self.grants.len();
         }
         self.grants.insert(token, grant);
     }
