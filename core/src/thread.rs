@@ -1,0 +1,99 @@
+//! Threads of the library: detached, named, and deaf to signals.
+//!
+//! A signal of the host program is never delivered to a thread started here, since all of them are
+//! blocked before its first instruction. Nothing here joins a thread, and nothing panics when the
+//! system has no thread to give.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Starts a detached thread with all signals blocked and a stack of `stack` bytes.
+///
+/// # Errors
+/// What the system said when it refused the thread; `f` has not run then.
+pub(crate) fn spawn_quiet(
+    name: &str,
+    stack: usize,
+    f: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    // A new thread inherits the mask of its creator, so blocking here leaves it no unguarded moment.
+    let _blocked = AllSignalsBlocked::new()?;
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(stack)
+        .spawn(f)
+        .map(drop)
+}
+
+/// Blocks all signals of the calling thread, and restores its own mask when dropped.
+struct AllSignalsBlocked {
+    before: libc::sigset_t,
+}
+
+impl AllSignalsBlocked {
+    fn new() -> io::Result<AllSignalsBlocked> {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: both sets are valid for writing; `all` is initialised by sigfillset before it is read.
+        let code = unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr())
+        };
+        if code != 0 {
+            return Err(io::Error::from_raw_os_error(code));
+        }
+        Ok(AllSignalsBlocked {
+            // SAFETY: pthread_sigmask succeeded and so has filled it in.
+            before: unsafe { before.assume_init() },
+        })
+    }
+}
+
+impl Drop for AllSignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: `before` is the initialised mask this thread had; a null old set is allowed.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.before, ptr::null_mut()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn blocked_signals() -> Vec<i32> {
+        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: a null new set only asks; the old set is valid for writing.
+        let set = unsafe {
+            libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), set.as_mut_ptr());
+            set.assume_init()
+        };
+        // SAFETY: the set was filled in above and the numbers are valid signals.
+        (1..32)
+            .filter(|&n| unsafe { libc::sigismember(&set, n) } == 1)
+            .collect()
+    }
+
+    #[test]
+    fn a_quiet_thread_blocks_all_signals_and_leaves_its_creators_mask_alone() {
+        let before = blocked_signals();
+        let (tx, rx) = mpsc::channel();
+        spawn_quiet("quiet", 128 * 1024, move || {
+            tx.send(blocked_signals()).unwrap();
+        })
+        .unwrap();
+        let inside = rx.recv_timeout(Duration::from_secs(5)).unwrap();
+        for signal in [
+            libc::SIGPIPE,
+            libc::SIGINT,
+            libc::SIGTERM,
+            libc::SIGALRM,
+            libc::SIGCHLD,
+        ] {
+            assert!(inside.contains(&signal), "signal {signal} is not blocked");
+        }
+        assert_eq!(before, blocked_signals());
+    }
+}

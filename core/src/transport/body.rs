@@ -1,0 +1,108 @@
+//! The body of an answer, held to a limit while it arrives.
+//!
+//! Memory grows with what has come, never with what `Content-Length` promises. A secret body leaves
+//! no copy behind when it grows or when its reading fails.
+
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use zeroize::Zeroize;
+
+use super::{Failure, FailureKind};
+
+/// Bytes reserved at most before anything has come.
+const FIRST_RESERVE: u64 = 64 * 1024;
+
+pub(super) struct BodyBuffer {
+    bytes: Vec<u8>,
+    limit: u64,
+    secret: bool,
+}
+
+impl BodyBuffer {
+    /// Refuses an answer whose `Content-Length` is over the limit already.
+    pub(super) fn new(
+        headers: &HeaderMap,
+        limit: u64,
+        secret: bool,
+    ) -> Result<BodyBuffer, Failure> {
+        let announced = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|v| v.to_str().ok()?.parse::<u64>().ok())
+            .unwrap_or(0);
+        let mut buffer = BodyBuffer {
+            bytes: Vec::new(),
+            limit,
+            secret,
+        };
+        buffer.check(announced)?;
+        let reserve = announced.min(FIRST_RESERVE);
+        buffer
+            .bytes
+            .reserve_exact(usize::try_from(reserve).unwrap_or(0));
+        Ok(buffer)
+    }
+
+    pub(super) fn append(&mut self, data: &[u8]) -> Result<(), Failure> {
+        self.check(self.bytes.len() as u64 + data.len() as u64)?;
+        if self.secret && self.bytes.capacity() - self.bytes.len() < data.len() {
+            // Growing in place may leave the old memory behind as it is.
+            let mut grown = Vec::with_capacity((self.bytes.len() + data.len()).next_power_of_two());
+            grown.extend_from_slice(&self.bytes);
+            self.bytes.zeroize();
+            self.bytes = grown;
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    pub(super) fn into_inner(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    fn check(&self, length: u64) -> Result<(), Failure> {
+        if length <= self.limit {
+            return Ok(());
+        }
+        Err(Failure::before_sending(
+            FailureKind::TooLarge,
+            format!(
+                "the answer's body is larger than the limit of {} bytes",
+                self.limit
+            ),
+        ))
+    }
+}
+
+impl Drop for BodyBuffer {
+    fn drop(&mut self) {
+        if self.secret {
+            self.bytes.zeroize();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_body_grows_to_the_same_bytes_and_stops_at_its_limit() {
+        for secret in [false, true] {
+            let mut buffer = BodyBuffer::new(&HeaderMap::new(), 10_000, secret).unwrap();
+            for n in 0..100_u8 {
+                buffer.append(&[n; 100]).unwrap();
+            }
+            assert_eq!(buffer.append(b"x").unwrap_err().kind, FailureKind::TooLarge);
+            let expected: Vec<u8> = (0..100_u8).flat_map(|n| [n; 100]).collect();
+            assert_eq!(buffer.into_inner(), expected);
+        }
+    }
+
+    #[test]
+    fn a_promised_length_reserves_little() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_LENGTH, 1_000_000_000.into());
+        let buffer = BodyBuffer::new(&headers, u64::MAX, true).unwrap();
+        assert!(buffer.bytes.capacity() <= 64 * 1024);
+    }
+}

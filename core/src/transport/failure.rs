@@ -1,0 +1,85 @@
+//! Why an exchange gave no answer.
+//!
+//! Messages hold no header values, no passwords, no query strings and no bytes of the peer's answer.
+
+use std::error::Error;
+use std::io;
+
+use super::tls;
+
+/// What kind of end it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// The deadline came.
+    Timeout,
+    /// The caller's interrupt asked to stop.
+    Canceled,
+    /// No connection: name, refusal, unreachable, proxy, `connect_timeout`.
+    Connect,
+    /// No trusted connection, or a roots file that cannot be used.
+    Tls,
+    /// Closed or reset before the answer was complete.
+    Cut,
+    /// The body is over the limit.
+    TooLarge,
+    /// What came is not HTTP.
+    Malformed,
+    /// A fault of this library or of the system.
+    Internal,
+}
+
+/// An exchange that gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub kind: FailureKind,
+    /// A byte of this request can have reached the network.
+    pub sent: bool,
+    /// What happened, for people.
+    pub message: String,
+}
+
+impl Failure {
+    pub(super) fn before_sending(kind: FailureKind, message: String) -> Failure {
+        Failure {
+            kind,
+            sent: false,
+            message,
+        }
+    }
+
+    /// A failure that hyper met on a connection. Who knows whether bytes have left sets `sent`.
+    pub(super) fn of_exchange(error: &(dyn Error + 'static)) -> Failure {
+        if let Some(found) = tls::find(error) {
+            return Failure::before_sending(FailureKind::Tls, tls::explain(found));
+        }
+        let cut = |why: &str| (FailureKind::Cut, format!("the connection was cut: {why}"));
+        let malformed = || {
+            let message = "the server's answer is not valid HTTP".to_owned();
+            (FailureKind::Malformed, message)
+        };
+        let mut found = cut("it ended before the answer was complete");
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(http) = error.downcast_ref::<hyper::Error>() {
+                if http.is_parse() {
+                    found = malformed();
+                    break;
+                }
+                if http.is_user() {
+                    found = (FailureKind::Internal, http.to_string());
+                    break;
+                }
+            } else if let Some(io) = error.downcast_ref::<io::Error>() {
+                found = match io.kind() {
+                    io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => malformed(),
+                    io::ErrorKind::UnexpectedEof => found,
+                    _ => cut(&io.kind().to_string()),
+                };
+                break;
+            }
+            next = error.source();
+        }
+        let (kind, message) = found;
+        Failure::before_sending(kind, message)
+    }
+}

@@ -1,0 +1,258 @@
+//! HTTP exchanges with one server: blocking on the caller's thread, or asynchronous.
+//!
+//! A [`Link`] stands for the server and the way to it, and is shared by all of the process that go
+//! the same way. It follows no redirect, keeps no cookie, decompresses nothing and repeats no
+//! request of which a byte was written. Each failure says whether one was. A forked child shares no
+//! connection, lock or thread with its parent.
+
+mod asynchronous;
+mod blocking;
+mod body;
+mod failure;
+mod per_process;
+mod pool;
+mod proxy;
+mod resolve;
+mod socket;
+mod stream;
+mod tls;
+mod wait;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+
+pub(crate) use failure::{Failure, FailureKind};
+pub(crate) use per_process::PerProcess;
+pub(crate) use proxy::Proxy;
+
+use asynchronous::Clients;
+use pool::Pool;
+use resolve::{LookUp, Resolver};
+
+/// The server and the way to it: who has the same shares connections.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct LinkSettings {
+    /// False: plain http.
+    pub tls: bool,
+    /// Lower-case, IPv6 without brackets.
+    pub host: String,
+    pub port: u16,
+    /// PEM; replaces the system's roots.
+    pub ca_bundle: Option<PathBuf>,
+    /// The proxy that [`Proxy::decide`] found.
+    pub proxy: Option<Proxy>,
+}
+
+/// A blocking request.
+pub(crate) struct Request<'a> {
+    pub method: &'a Method,
+    /// Path and query, already checked.
+    pub target: &'a str,
+    pub headers: &'a HeaderMap,
+    pub body: Bytes,
+    /// The answer's body leaves no copy in freed buffers of this module.
+    pub keep_secret: bool,
+}
+
+/// When a blocking request is given up.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits<'a> {
+    pub deadline: Instant,
+    /// For name, connection, proxy and handshake together.
+    pub connect_timeout: Duration,
+    /// A kept connection that idled longer is not used again.
+    pub idle_timeout: Duration,
+    pub max_response_bytes: u64,
+    /// Asked on the caller's thread at least every 50 ms while nothing is locked; true stops the call.
+    pub interrupt: Option<&'a dyn Fn() -> bool>,
+}
+
+/// An asynchronous request.
+pub(crate) struct AsyncRequest {
+    pub method: Method,
+    /// Path and query, already checked.
+    pub target: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// As [`Request::keep_secret`].
+    pub keep_secret: bool,
+    /// Set before the first byte can leave. Still tells after the exchange was dropped half-way.
+    pub sent: Arc<AtomicBool>,
+}
+
+/// When an asynchronous request is given up; as [`Limits`], where dropping is the interrupt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AsyncLimits {
+    pub deadline: Instant,
+    pub connect_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub max_response_bytes: u64,
+}
+
+/// A complete answer of any status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+/// One server and the way to it.
+pub(crate) struct Link {
+    settings: LinkSettings,
+    host_header: HeaderValue,
+    /// With TLS: the trusted roots and the name that the certificate must have.
+    trust: Option<(Arc<RootCertStore>, ServerName<'static>)>,
+    look_up: LookUp,
+    shared: PerProcess<Shared>,
+}
+
+/// What the exchanges of one process over one link share.
+struct Shared {
+    pool: Pool,
+    resolver: Arc<Resolver>,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    clients: Clients,
+}
+
+type Links = Mutex<HashMap<LinkSettings, Weak<Link>>>;
+
+static LINKS: PerProcess<Links> = PerProcess::new();
+
+impl Link {
+    /// The process's link for these settings. Roots are read now, so that a CA bundle that cannot
+    /// be used is told at construction; nothing is connected.
+    ///
+    /// # Errors
+    /// [`FailureKind::Tls`] for roots that cannot be used, [`FailureKind::Internal`] for a host that
+    /// is none.
+    pub(crate) fn open(settings: LinkSettings) -> Result<Arc<Link>, Failure> {
+        let Ok(links) = LINKS.get_or_try_make(|| Ok::<_, Infallible>(Links::default()));
+        let find = |settings: &LinkSettings| {
+            let links = links.lock().unwrap_or_else(PoisonError::into_inner);
+            links.get(settings).and_then(Weak::upgrade)
+        };
+        if let Some(link) = find(&settings) {
+            return Ok(link);
+        }
+        let link = Arc::new(Link::new(settings, resolve::ask_system)?);
+        let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = links.get(&link.settings).and_then(Weak::upgrade) {
+            return Ok(first);
+        }
+        links.retain(|_, other| other.strong_count() > 0);
+        links.insert(link.settings.clone(), Arc::downgrade(&link));
+        Ok(link)
+    }
+
+    fn new(settings: LinkSettings, look_up: LookUp) -> Result<Link, Failure> {
+        let internal = |why: String| Failure::before_sending(FailureKind::Internal, why);
+        let default_port = if settings.tls { 443 } else { 80 };
+        let mut host_header = authority(&settings.host, settings.port);
+        if settings.port == default_port {
+            host_header.truncate(host_header.len() - format!(":{default_port}").len());
+        }
+        let host_header =
+            HeaderValue::try_from(host_header).map_err(|e| internal(e.to_string()))?;
+        let trust = if settings.tls {
+            let name = ServerName::try_from(settings.host.clone())
+                .map_err(|e| internal(format!("{} is no host name: {e}", settings.host)))?;
+            Some((tls::roots(settings.ca_bundle.as_deref())?, name))
+        } else {
+            None
+        };
+        Ok(Link {
+            settings,
+            host_header,
+            trust,
+            look_up,
+            shared: PerProcess::new(),
+        })
+    }
+
+    /// Sends the request and reads the whole answer, on the caller's thread. `authorize` fills in
+    /// the credentials when a connection is ready to take them; once more if that connection turns
+    /// out to be dead before it took a byte.
+    ///
+    /// # Errors
+    /// Why there is no complete answer, and whether a byte of the request can have been sent.
+    pub(crate) fn exchange(
+        &self,
+        request: Request<'_>,
+        limits: &Limits<'_>,
+        authorize: &mut dyn FnMut(&mut HeaderMap),
+    ) -> Result<Answer, Failure> {
+        blocking::exchange(self, &request, limits, authorize)
+    }
+
+    /// As [`Link::exchange`], inside the runtime of `crate::runtime`. `authorize` is called when the
+    /// request is handed over, which may be before a new connection is ready.
+    ///
+    /// # Errors
+    /// As [`Link::exchange`].
+    pub(crate) async fn exchange_async(
+        &self,
+        request: AsyncRequest,
+        limits: AsyncLimits,
+        authorize: impl FnOnce(&mut HeaderMap) + Send,
+    ) -> Result<Answer, Failure> {
+        asynchronous::exchange(self, request, limits, authorize).await
+    }
+
+    fn shared(&self) -> Result<&Shared, Failure> {
+        self.shared.get_or_try_make(|| {
+            let first_hop = match &self.settings.proxy {
+                Some(proxy) => (proxy.host.as_str(), proxy.port),
+                None => (self.settings.host.as_str(), self.settings.port),
+            };
+            let tls = match &self.trust {
+                Some((roots, name)) => {
+                    let config = tls::client_config(roots, &[b"http/1.1"])?;
+                    Some((Arc::new(config), name.clone()))
+                }
+                None => None,
+            };
+            Ok(Shared {
+                pool: Pool::default(),
+                resolver: Resolver::new(first_hop.0, first_hop.1, self.look_up),
+                tls,
+                clients: Clients::default(),
+            })
+        })
+    }
+}
+
+/// `host:port`, with the brackets that IPv6 needs.
+fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// The caller's headers and those that both paths add, so that they send the same.
+fn headers_to_send(given: &HeaderMap, method: &Method, body: &Bytes) -> HeaderMap {
+    let mut headers = given.clone();
+    headers
+        .entry(ACCEPT)
+        .or_insert(HeaderValue::from_static("*/*"));
+    // An empty body has to be said where one is expected (RFC 9110, 8.6); hyper leaves it out.
+    if body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(method) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! Values that a forked child must not share with its parent: sockets, locks, threads.
+//!
+//! A child finds nothing of what it inherited: it makes its own at the first use, and the inherited
+//! one is left as it is (never locked, never dropped). Taking the value takes no lock.
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// One `T` for each process that asks, made at the first use.
+pub(crate) struct PerProcess<T> {
+    current: AtomicPtr<Entry<T>>,
+}
+
+struct Entry<T> {
+    process: u32,
+    value: T,
+}
+
+impl<T: Send + Sync> PerProcess<T> {
+    pub(crate) const fn new() -> PerProcess<T> {
+        PerProcess {
+            current: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// This process's value; `make` is called when there is none yet. Two threads may both make one
+    /// at the first use: the second is dropped.
+    ///
+    /// # Errors
+    /// Those of `make`; the next call tries again.
+    pub(crate) fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
+        let found = self.current.load(Ordering::Acquire);
+        if let Some(value) = Self::own(found) {
+            return Ok(value);
+        }
+        let made = Box::into_raw(Box::new(Entry {
+            process: std::process::id(),
+            value: make()?,
+        }));
+        // Only an empty place or an inherited entry is ever replaced, so an entry of this process
+        // stays as long as `self` does.
+        match self
+            .current
+            .compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire)
+        {
+            // SAFETY: `made` came from Box::into_raw and is now owned by `self`, which outlives the borrow.
+            Ok(_) => Ok(unsafe { &(*made).value }),
+            Err(other) => {
+                // SAFETY: `made` came from Box::into_raw and was published nowhere.
+                drop(unsafe { Box::from_raw(made) });
+                // SAFETY: whatever another thread of this process put there is an entry that stays.
+                Ok(unsafe { &(*other).value })
+            }
+        }
+    }
+
+    fn own<'a>(entry: *mut Entry<T>) -> Option<&'a T> {
+        // SAFETY: a non-null entry is a live Box, freed only when the `PerProcess` is dropped.
+        let entry = unsafe { entry.as_ref() }?;
+        (entry.process == std::process::id()).then_some(&entry.value)
+    }
+}
+
+impl<T> Drop for PerProcess<T> {
+    fn drop(&mut self) {
+        let entry = *self.current.get_mut();
+        // SAFETY: nobody else can hold the entry while `self` is borrowed mutably.
+        let inherited = unsafe { entry.as_ref() }.is_none_or(|e| e.process != std::process::id());
+        if !inherited {
+            // SAFETY: it came from Box::into_raw and is dropped once, here.
+            drop(unsafe { Box::from_raw(entry) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use std::sync::atomic::AtomicU32;
+
+    #[test]
+    fn a_value_is_made_once_in_a_process() {
+        let place = PerProcess::new();
+        let made = AtomicU32::new(0);
+        for _ in 0..3 {
+            let value =
+                place.get_or_try_make(|| Ok::<_, Infallible>(made.fetch_add(1, Ordering::Relaxed)));
+            assert_eq!(value, Ok(&0));
+        }
+    }
+
+    #[test]
+    fn a_value_that_could_not_be_made_is_tried_again() {
+        let place = PerProcess::new();
+        assert_eq!(place.get_or_try_make(|| Err("no")), Err("no"));
+        assert_eq!(place.get_or_try_make(|| Ok::<_, &str>(7)), Ok(&7));
+    }
+
+    #[test]
+    fn a_forked_child_makes_its_own_and_drops_nothing_inherited() {
+        struct Loud(u32);
+        impl Drop for Loud {
+            fn drop(&mut self) {
+                if self.0 != std::process::id() {
+                    // SAFETY: ends the child at once; the status tells the parent what was dropped.
+                    unsafe { libc::_exit(3) };
+                }
+            }
+        }
+        let make = || Ok::<_, Infallible>(Loud(std::process::id()));
+        let place = PerProcess::new();
+        let _ = place.get_or_try_make(make);
+        // SAFETY: the child only allocates, compares and leaves by _exit.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let own = matches!(place.get_or_try_make(make), Ok(v) if v.0 == std::process::id());
+            drop(place);
+            // SAFETY: leaves the child without running the parent's handlers.
+            unsafe { libc::_exit(if own { 0 } else { 4 }) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child started above.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        assert_eq!(status, 0);
+    }
+}

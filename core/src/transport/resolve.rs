@@ -1,0 +1,147 @@
+//! From a host's name to its addresses, with an end.
+//!
+//! IP literals and `localhost` never reach DNS. Other names are looked up by the system in a
+//! short-lived thread, since `getaddrinfo` has no deadline: who gives up leaves it behind. One
+//! look-up at a time is under way in a [`Resolver`], so a name that never resolves costs one thread.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use super::wait::Wait;
+use super::{Failure, FailureKind};
+use crate::thread::spawn_quiet;
+
+/// Modules of the system's resolver run on this stack.
+const STACK: usize = 512 * 1024;
+
+/// How a name is looked up: the system's way, save in tests.
+pub(super) type LookUp = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+/// The system's resolver, which may take as long as it likes.
+pub(super) fn ask_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    (host, port).to_socket_addrs().map(Iterator::collect)
+}
+
+/// Looks up one host.
+pub(super) struct Resolver {
+    host: String,
+    port: u16,
+    look_up: LookUp,
+    under_way: Mutex<Option<Arc<Pending>>>,
+}
+
+#[derive(Default)]
+struct Pending {
+    state: Mutex<State>,
+    done: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    answer: Option<Result<Vec<SocketAddr>, String>>,
+    wakers: Vec<Waker>,
+}
+
+impl Resolver {
+    pub(super) fn new(host: &str, port: u16, look_up: LookUp) -> Arc<Resolver> {
+        Arc::new(Resolver {
+            host: host.to_owned(),
+            port,
+            look_up,
+            under_way: Mutex::new(None),
+        })
+    }
+
+    /// The addresses, waited for on the caller's thread.
+    pub(super) fn resolve(
+        self: &Arc<Self>,
+        wait: &mut Wait<'_>,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        if let Some(known) = self.without_look_up() {
+            return Ok(known);
+        }
+        wait.enter("while its host's name was looked up");
+        let pending = self.join();
+        loop {
+            // The interrupt is asked here, so nothing may be locked.
+            let slice = wait.slice()?;
+            let state = lock(&pending.state);
+            if let Some(answer) = &state.answer {
+                return answer.clone().map_err(|why| self.failure(&why));
+            }
+            drop(pending.done.wait_timeout(state, slice));
+        }
+    }
+
+    /// The addresses, for an asynchronous call.
+    pub(super) async fn resolve_async(self: &Arc<Self>) -> Result<Vec<SocketAddr>, Failure> {
+        if let Some(known) = self.without_look_up() {
+            return Ok(known);
+        }
+        let pending = self.join();
+        poll_fn(|cx| {
+            let mut state = lock(&pending.state);
+            match &state.answer {
+                Some(answer) => Poll::Ready(answer.clone().map_err(|why| self.failure(&why))),
+                None => {
+                    state.wakers.push(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    fn failure(&self, why: &str) -> Failure {
+        Failure::before_sending(
+            FailureKind::Connect,
+            format!("the host name {} cannot be resolved: {why}", self.host),
+        )
+    }
+
+    fn without_look_up(&self) -> Option<Vec<SocketAddr>> {
+        let at = |ip: IpAddr| SocketAddr::new(ip, self.port);
+        if self.host == "localhost" {
+            return Some(vec![
+                at(Ipv4Addr::LOCALHOST.into()),
+                at(Ipv6Addr::LOCALHOST.into()),
+            ]);
+        }
+        self.host.parse().ok().map(|ip| vec![at(ip)])
+    }
+
+    /// The look-up that is under way, else one that is started now.
+    fn join(self: &Arc<Self>) -> Arc<Pending> {
+        let mut under_way = lock(&self.under_way);
+        if let Some(pending) = &*under_way {
+            return pending.clone();
+        }
+        let pending = Arc::new(Pending::default());
+        *under_way = Some(pending.clone());
+        drop(under_way);
+        let (this, its) = (self.clone(), pending.clone());
+        if spawn_quiet("pay88-resolve", STACK, move || this.finish(&its)).is_err() {
+            // No thread to be had: better a wait that the deadline cannot end than no call.
+            self.finish(&pending);
+        }
+        pending
+    }
+
+    fn finish(&self, pending: &Pending) {
+        let answer = (self.look_up)(&self.host, self.port).map_err(|e| e.to_string());
+        *lock(&self.under_way) = None;
+        let mut state = lock(&pending.state);
+        state.answer = Some(answer);
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        pending.done.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,445 @@
+//! Ends of exchanges: the deadline, the interrupt and the cut connection, in each phase.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::server::{Authority, OK, Server, answer_all, read_request};
+use super::*;
+
+fn never_resolves(_: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+    std::thread::sleep(Duration::from_secs(20));
+    Ok(Vec::new())
+}
+
+/// A port whose queue of connections is full, so that a further one hangs; open while this lives.
+struct FullPort(
+    u16,
+    #[expect(dead_code, reason = "held open")] Vec<socket2::Socket>,
+);
+
+impl FullPort {
+    fn new() -> FullPort {
+        let tcp =
+            || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let listener = tcp();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut held = vec![listener];
+        for _ in 0..4 {
+            let socket = tcp();
+            socket.set_nonblocking(true).unwrap();
+            let _ = socket.connect(&address);
+            held.push(socket);
+        }
+        FullPort(address.as_socket().unwrap().port(), held)
+    }
+}
+
+/// A link to a server that gets stuck in a phase.
+struct Stuck {
+    phase: &'static str,
+    link: Arc<Link>,
+    /// Whether the request has left by then.
+    sent: bool,
+    _held: Box<dyn std::any::Any>,
+}
+
+fn stuck_in_each_phase() -> Vec<Stuck> {
+    let named = LinkSettings {
+        host: "never.invalid".to_owned(),
+        ..plain(80)
+    };
+    let full = FullPort::new();
+    let full_port = full.0;
+    let authority = Authority::new();
+    let silent = Server::raw(|mut stream, _| {
+        read_request(&mut stream);
+        std::thread::sleep(Duration::from_secs(20));
+    });
+    let handshake = LinkSettings {
+        tls: true,
+        ca_bundle: Some(authority.file.clone()),
+        ..plain(silent.port)
+    };
+    let stalled = Server::raw(|mut stream, _| {
+        read_request(&mut stream).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+            .unwrap();
+        std::thread::sleep(Duration::from_secs(20));
+    });
+    let trickling = Server::raw(|mut stream, _| {
+        read_request(&mut stream).unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99999\r\n\r\n");
+        while stream.write_all(b".").is_ok() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    });
+    let stuck = |phase, link, sent, held| Stuck {
+        phase,
+        link,
+        sent,
+        _held: held,
+    };
+    let nothing = || Box::new(()) as Box<dyn std::any::Any>;
+    let unresolved = Arc::new(Link::new(named, never_resolves).unwrap());
+    vec![
+        stuck("resolve", unresolved, false, nothing()),
+        stuck("connect", link(plain(full_port)), false, Box::new(full)),
+        stuck("handshake", link(handshake), false, Box::new(authority)),
+        stuck("answer", link(plain(silent.port)), true, nothing()),
+        stuck("body", link(plain(stalled.port)), true, nothing()),
+        stuck("trickle", link(plain(trickling.port)), true, nothing()),
+    ]
+}
+
+#[test]
+fn the_deadline_ends_a_call_in_every_phase() {
+    within(30 * SECOND, || {
+        for Stuck {
+            phase,
+            link,
+            sent,
+            _held,
+        } in stuck_in_each_phase()
+        {
+            let start = Instant::now();
+            let failure = post(&link, "x", &limits(Duration::from_millis(300))).unwrap_err();
+            let took = start.elapsed();
+            assert_eq!(
+                (failure.kind, failure.sent),
+                (FailureKind::Timeout, sent),
+                "{phase}"
+            );
+            assert!(took >= Duration::from_millis(300), "{phase}: {took:?}");
+            assert!(took < Duration::from_millis(500), "{phase}: {took:?}");
+        }
+    });
+}
+
+#[test]
+fn the_interrupt_ends_a_call_in_every_phase() {
+    within(30 * SECOND, || {
+        for Stuck {
+            phase,
+            link,
+            sent,
+            _held,
+        } in stuck_in_each_phase()
+        {
+            let start = Instant::now();
+            let stop_at = start + Duration::from_millis(120);
+            let asked = AtomicUsize::new(0);
+            let interrupt = || {
+                asked.fetch_add(1, Ordering::Relaxed);
+                Instant::now() >= stop_at
+            };
+            let limits = Limits {
+                interrupt: Some(&interrupt),
+                ..limits(10 * SECOND)
+            };
+            let failure = post(&link, "x", &limits).unwrap_err();
+            assert_eq!(
+                (failure.kind, failure.sent),
+                (FailureKind::Canceled, sent),
+                "{phase}"
+            );
+            let late = stop_at.elapsed();
+            assert!(late < Duration::from_millis(150), "{phase}: {late:?} late");
+            let asked = asked.load(Ordering::Relaxed);
+            assert!((3..=8).contains(&asked), "{phase}: asked {asked} times");
+        }
+    });
+}
+
+#[test]
+fn connect_timeout_ends_everything_before_the_request_and_nothing_after_it() {
+    within(30 * SECOND, || {
+        let short = |limits: Limits<'static>| Limits {
+            connect_timeout: Duration::from_millis(200),
+            ..limits
+        };
+        for Stuck {
+            phase,
+            link,
+            sent,
+            _held,
+        } in stuck_in_each_phase()
+        {
+            let start = Instant::now();
+            let failure = post(&link, "x", &short(limits(Duration::from_millis(600)))).unwrap_err();
+            let (kind, least) = match sent {
+                false => (FailureKind::Connect, 200),
+                true => (FailureKind::Timeout, 600),
+            };
+            assert_eq!(failure.kind, kind, "{phase}: {}", failure.message);
+            let took = start.elapsed();
+            assert!(took >= Duration::from_millis(least), "{phase}: {took:?}");
+            assert!(
+                took < Duration::from_millis(least + 200),
+                "{phase}: {took:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_name_that_never_resolves_has_one_thread_for_all_who_wait() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    fn counted(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        ASKED.fetch_add(1, Ordering::SeqCst);
+        never_resolves(host, port)
+    }
+    within(30 * SECOND, || {
+        let named = LinkSettings {
+            host: "never.invalid".to_owned(),
+            ..plain(80)
+        };
+        let link = Link::new(named, counted).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..20 {
+                scope.spawn(|| post(&link, "x", &limits(Duration::from_millis(100))).unwrap_err());
+            }
+        });
+        post(&link, "x", &limits(Duration::from_millis(50))).unwrap_err();
+        assert_eq!(ASKED.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_deadline_that_has_passed_sends_nothing() {
+    let server = Server::raw(|mut stream, _| answer_all(&mut stream));
+    let failure = post(&link(plain(server.port)), "x", &limits(Duration::ZERO)).unwrap_err();
+    assert_eq!((failure.kind, failure.sent), (FailureKind::Timeout, false));
+    assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn a_refused_connection_has_sent_nothing() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let failure = post(&link(plain(port)), "x", &limits(SECOND)).unwrap_err();
+    assert_eq!((failure.kind, failure.sent), (FailureKind::Connect, false));
+    assert!(failure.message.contains("refused"), "{}", failure.message);
+}
+
+#[test]
+fn a_handshake_that_is_cut_has_sent_nothing() {
+    let authority = Authority::new();
+    let server = Server::raw(|stream, _| drop(stream));
+    let settings = LinkSettings {
+        tls: true,
+        ca_bundle: Some(authority.file.clone()),
+        ..plain(server.port)
+    };
+    let failure = post(&link(settings), "x", &limits(SECOND)).unwrap_err();
+    assert_eq!((failure.kind, failure.sent), (FailureKind::Connect, false));
+}
+
+#[test]
+fn an_answer_that_is_cut_is_a_cut_and_the_request_was_sent() {
+    within(30 * SECOND, || {
+        let answers: [&[u8]; 5] = [
+            b"",
+            b"HTTP/1.1 20",
+            b"HTTP/1.1 200 OK\r\ncontent-le",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nhalf",
+        ];
+        for (answer, reset) in answers.into_iter().flat_map(|a| [(a, false), (a, true)]) {
+            let server = Server::raw(move |mut stream, _| {
+                read_request(&mut stream).unwrap();
+                stream.write_all(answer).unwrap();
+                if reset {
+                    std::thread::sleep(Duration::from_millis(20));
+                    socket2::SockRef::from(&stream)
+                        .set_linger(Some(Duration::ZERO))
+                        .unwrap();
+                }
+            });
+            let failure = post(&link(plain(server.port)), "x", &limits(SECOND)).unwrap_err();
+            assert_eq!(
+                (failure.kind, failure.sent),
+                (FailureKind::Cut, true),
+                "{answer:?}"
+            );
+            assert_eq!(server.connections(), 1, "a request was repeated");
+        }
+    });
+}
+
+#[test]
+fn what_is_not_http_is_malformed() {
+    within(30 * SECOND, || {
+        for answer in [
+            "SSH-2.0-OpenSSH_9.6\r\n\r\n",
+            "HTTP/1.1 abc\r\n\r\n",
+            "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\r\n\r\n",
+        ] {
+            let server = Server::raw(move |mut stream, _| {
+                read_request(&mut stream).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+                std::thread::sleep(Duration::from_millis(200));
+            });
+            let failure = post(&link(plain(server.port)), "x", &limits(SECOND)).unwrap_err();
+            assert_eq!(
+                (failure.kind, failure.sent),
+                (FailureKind::Malformed, true),
+                "{answer:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_early() {
+    within(30 * SECOND, || {
+        let told = Server::raw(|mut stream, _| {
+            read_request(&mut stream).unwrap();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n")
+                .unwrap();
+            std::thread::sleep(Duration::from_secs(20));
+        });
+        let written = Arc::new(AtomicUsize::new(0));
+        let count = written.clone();
+        let untold = Server::raw(move |mut stream, _| {
+            read_request(&mut stream).unwrap();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+                .unwrap();
+            let chunk = [b"10000\r\n", vec![b'x'; 0x10000].as_slice(), b"\r\n"].concat();
+            while count.load(Ordering::SeqCst) < 100 << 20 && stream.write_all(&chunk).is_ok() {
+                count.fetch_add(chunk.len(), Ordering::SeqCst);
+            }
+        });
+        for server in [told, untold] {
+            let failure = post(&link(plain(server.port)), "x", &limits(10 * SECOND)).unwrap_err();
+            assert_eq!((failure.kind, failure.sent), (FailureKind::TooLarge, true));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(
+            written.load(Ordering::SeqCst) < 20 << 20,
+            "the server went on"
+        );
+    });
+}
+
+/// Sets a handler that only counts, without SA_RESTART.
+fn count_signal(signal: i32) -> &'static AtomicUsize {
+    static COUNTS: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
+    extern "C" fn handler(signal: i32) {
+        COUNTS[signal as usize].fetch_add(1, Ordering::SeqCst);
+    }
+    // SAFETY: the handler touches an atomic only; a zeroed sigaction is a valid one without flags.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as extern "C" fn(i32) as usize;
+        libc::sigaction(signal, &action, std::ptr::null_mut());
+    }
+    &COUNTS[signal as usize]
+}
+
+#[test]
+fn a_storm_of_signals_breaks_no_call_and_prolongs_no_deadline() {
+    within(30 * SECOND, || {
+        let count = count_signal(libc::SIGUSR1);
+        // SAFETY: asks for the calling thread only.
+        let target = unsafe { libc::pthread_self() };
+        let over = Arc::new(AtomicBool::new(false));
+        let stop = over.clone();
+        let storm = std::thread::spawn(move || {
+            while !stop.load(Ordering::SeqCst) {
+                // SAFETY: the target joins this thread before it ends, so it is alive.
+                unsafe { libc::pthread_kill(target, libc::SIGUSR1) };
+                std::thread::sleep(Duration::from_micros(500));
+            }
+        });
+        let authority = Authority::new();
+        let slow = Server::tls(&authority, &[], |stream, _| {
+            while read_request(stream).is_some() {
+                std::thread::sleep(Duration::from_millis(20));
+                stream.write_all(OK).unwrap();
+            }
+        });
+        let settings = LinkSettings {
+            tls: true,
+            ca_bundle: Some(authority.file.clone()),
+            ..plain(slow.port)
+        };
+        let good = link(settings);
+        let answers: Vec<_> = (0..10)
+            .map(|_| post(&good, "x", &limits(5 * SECOND)))
+            .collect();
+        let ends: Vec<_> = stuck_in_each_phase()
+            .into_iter()
+            .map(
+                |Stuck {
+                     phase, link, _held, ..
+                 }| {
+                    let start = Instant::now();
+                    let failure =
+                        post(&link, "x", &limits(Duration::from_millis(200))).unwrap_err();
+                    (phase, failure.kind, start.elapsed())
+                },
+            )
+            .collect();
+        over.store(true, Ordering::SeqCst);
+        storm.join().unwrap();
+        assert!(count.load(Ordering::SeqCst) > 100, "there was no storm");
+        assert!(
+            answers
+                .into_iter()
+                .all(|a| a.is_ok_and(|a| a.body == b"ok"))
+        );
+        for (phase, kind, took) in ends {
+            assert_eq!(kind, FailureKind::Timeout, "{phase}");
+            assert!(took < Duration::from_millis(400), "{phase}: {took:?}");
+        }
+    });
+}
+
+#[test]
+fn a_closed_connection_raises_no_sigpipe() {
+    within(30 * SECOND, || {
+        let count = count_signal(libc::SIGPIPE);
+        let server = Server::raw(|mut stream, _| {
+            // Closed under a body that is too large for the socket's buffers.
+            let _ = io::Read::read(&mut stream, &mut [0; 1024]);
+        });
+        let link = link(plain(server.port));
+        let big: &'static str = Box::leak("x".repeat(16 << 20).into_boxed_str());
+        for _ in 0..5 {
+            let failure = post(&link, big, &limits(5 * SECOND)).unwrap_err();
+            assert_eq!((failure.kind, failure.sent), (FailureKind::Cut, true));
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 0);
+    });
+}
+
+#[test]
+fn a_socket_that_the_peer_has_reset_takes_no_byte_and_raises_no_sigpipe() {
+    within(30 * SECOND, || {
+        let count = count_signal(libc::SIGPIPE);
+        let server = Server::raw(|stream, _| {
+            socket2::SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        });
+        let mut wait = wait::Wait::new(&limits(5 * SECOND));
+        let address = SocketAddr::from(([127, 0, 0, 1], server.port));
+        let socket = socket::Socket::connect(&[address], "it", &mut wait).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        socket.start_counting();
+        assert!((&socket).write(b"x").is_err());
+        assert!((&socket).write(b"x").is_err());
+        assert_eq!(socket.sent(), 0);
+        assert_eq!(count.load(Ordering::SeqCst), 0);
+    });
+}

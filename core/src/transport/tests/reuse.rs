@@ -1,0 +1,164 @@
+//! Connections that are kept: few, alive, and nobody else's.
+
+use std::io::Write;
+use std::sync::Barrier;
+
+use super::server::{Authority, OK, Server, answer_all, read_request};
+use super::*;
+
+fn secure(server: &Server, authority: &Authority) -> LinkSettings {
+    LinkSettings {
+        tls: true,
+        ca_bundle: Some(authority.file.clone()),
+        ..plain(server.port)
+    }
+}
+
+#[test]
+fn a_thousand_calls_each_on_a_new_thread_use_at_most_two_connections() {
+    within(30 * SECOND, || {
+        let authority = Authority::new();
+        let server = Server::tls(&authority, &[], |stream, _| answer_all(stream));
+        let link = link(secure(&server, &authority));
+        for _ in 0..1000 {
+            let link = link.clone();
+            let call = std::thread::spawn(move || post(&link, "{}", &limits(10 * SECOND)));
+            assert_eq!(call.join().unwrap().unwrap().body, b"ok");
+        }
+        assert!(
+            server.connections() <= 2,
+            "{} connections",
+            server.connections()
+        );
+    });
+}
+
+#[test]
+fn thirty_two_calls_at_a_time_are_all_answered_and_their_connections_kept() {
+    within(30 * SECOND, || {
+        let server = Server::raw(|mut stream, _| answer_all(&mut stream));
+        let link = link(plain(server.port));
+        let barrier = Barrier::new(32);
+        std::thread::scope(|scope| {
+            for _ in 0..32 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    for _ in 0..20 {
+                        assert_eq!(post(&link, "x", &limits(10 * SECOND)).unwrap().body, b"ok");
+                    }
+                });
+            }
+        });
+        assert!(
+            server.connections() <= 32,
+            "{} connections",
+            server.connections()
+        );
+    });
+}
+
+#[test]
+fn a_connection_that_the_server_closed_while_it_idled_is_replaced_in_silence() {
+    within(30 * SECOND, || {
+        let authority = Authority::new();
+        let server = Server::tls(&authority, &[], |stream, _| {
+            read_request(stream).unwrap();
+            stream.write_all(OK).unwrap();
+        });
+        let link = link(secure(&server, &authority));
+        for n in 1..=10 {
+            assert_eq!(post(&link, "x", &limits(10 * SECOND)).unwrap().body, b"ok");
+            assert_eq!(server.connections(), n);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+}
+
+#[test]
+fn data_that_nobody_asked_for_is_never_taken_for_an_answer() {
+    within(30 * SECOND, || {
+        let server = Server::raw(|mut stream, _| {
+            read_request(&mut stream).unwrap();
+            stream.write_all(OK).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            let evil = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+            stream.write_all(evil).unwrap();
+            answer_all(&mut stream);
+        });
+        let link = link(plain(server.port));
+        for n in 1..=3 {
+            assert_eq!(post(&link, "x", &limits(10 * SECOND)).unwrap().body, b"ok");
+            assert_eq!(server.connections(), n);
+            std::thread::sleep(Duration::from_millis(60));
+        }
+    });
+}
+
+#[test]
+fn a_connection_that_idled_too_long_is_not_used_again() {
+    within(30 * SECOND, || {
+        let server = Server::raw(|mut stream, _| answer_all(&mut stream));
+        let link = link(plain(server.port));
+        let short = |limits: Limits<'static>| Limits {
+            idle_timeout: Duration::from_millis(100),
+            ..limits
+        };
+        post(&link, "x", &short(limits(SECOND))).unwrap();
+        post(&link, "x", &short(limits(SECOND))).unwrap();
+        assert_eq!(server.connections(), 1);
+        std::thread::sleep(Duration::from_millis(150));
+        post(&link, "x", &short(limits(SECOND))).unwrap();
+        assert_eq!(server.connections(), 2);
+    });
+}
+
+#[test]
+fn a_connection_that_the_server_wants_closed_is_not_kept() {
+    within(30 * SECOND, || {
+        let server = Server::raw(|mut stream, _| {
+            while read_request(&mut stream).is_some() {
+                let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
+                stream.write_all(answer).unwrap();
+            }
+        });
+        let link = link(plain(server.port));
+        for n in 1..=3 {
+            assert_eq!(post(&link, "x", &limits(SECOND)).unwrap().body, b"ok");
+            assert_eq!(server.connections(), n);
+        }
+    });
+}
+
+#[test]
+fn equal_settings_are_one_link_and_others_are_not() {
+    let first = Link::open(plain(4)).unwrap();
+    assert!(Arc::ptr_eq(&first, &Link::open(plain(4)).unwrap()));
+    assert!(!Arc::ptr_eq(&first, &Link::open(plain(5)).unwrap()));
+}
+
+#[test]
+fn a_forked_child_opens_a_connection_of_its_own() {
+    within(30 * SECOND, || {
+        let server = Server::raw(|mut stream, _| answer_all(&mut stream));
+        let link = link(plain(server.port));
+        post(&link, "x", &limits(SECOND)).unwrap();
+        // SAFETY: the child uses what must work in one, and leaves by _exit.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let good = post(&link, "x", &limits(5 * SECOND)).is_ok_and(|a| a.body == b"ok");
+            // SAFETY: ends the child without the parent's handlers.
+            unsafe { libc::_exit(if good { 0 } else { 1 }) };
+        }
+        let mut status = -1;
+        // SAFETY: waits for the child started above.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        assert_eq!(status, 0);
+        assert_eq!(server.connections(), 2);
+        post(&link, "x", &limits(SECOND)).unwrap();
+        assert_eq!(
+            server.connections(),
+            2,
+            "the parent's connection was not left alone"
+        );
+    });
+}

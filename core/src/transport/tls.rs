@@ -1,0 +1,148 @@
+//! TLS: which roots are trusted, the handshake on the caller's thread, and what a refusal means.
+//!
+//! Certificates and names are always verified, by TLS 1.2 or 1.3; nothing here can turn that off.
+//! The provider is passed explicitly: no process-wide default is set or read.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+
+use super::socket::Socket;
+use super::wait::Wait;
+use super::{Failure, FailureKind};
+
+/// The certificates that are trusted: those of `ca_bundle` (PEM), else the system's.
+pub(super) fn roots(ca_bundle: Option<&Path>) -> Result<Arc<RootCertStore>, Failure> {
+    let bad = |message: String| Failure::before_sending(FailureKind::Tls, message);
+    let (certificates, origin) = match ca_bundle {
+        Some(path) => {
+            let shown = format!("the CA bundle {}", path.display());
+            let read = CertificateDer::pem_file_iter(path)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .map_err(|e| bad(format!("{shown} cannot be read as PEM: {e}")))?;
+            (read, shown)
+        }
+        None => {
+            let loaded = rustls_native_certs::load_native_certs();
+            let mut shown = "the system's certificate store".to_owned();
+            if let Some(first) = loaded.errors.first() {
+                shown = format!("{shown} ({first})");
+            }
+            (loaded.certs, shown)
+        }
+    };
+    let mut store = RootCertStore::empty();
+    let (usable, _) = store.add_parsable_certificates(certificates);
+    if usable == 0 {
+        return Err(bad(format!(
+            "no usable certificate in {origin}: install the system's CA certificates or name a PEM file with ca_bundle"
+        )));
+    }
+    Ok(Arc::new(store))
+}
+
+/// A configuration with sessions of its own that are resumed; `alpn` in order of preference.
+pub(super) fn client_config(
+    roots: &Arc<RootCertStore>,
+    alpn: &[&[u8]],
+) -> Result<ClientConfig, Failure> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Failure::before_sending(FailureKind::Internal, e.to_string()))?
+        .with_root_certificates(roots.clone())
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+    Ok(config)
+}
+
+/// Shakes hands over a connected socket; everything of it has been handed to the kernel on return.
+pub(super) fn handshake(
+    config: &Arc<ClientConfig>,
+    name: &ServerName<'static>,
+    socket: &Socket,
+    wait: &mut Wait<'_>,
+) -> Result<ClientConnection, Failure> {
+    wait.enter("during the TLS handshake");
+    let mut tls = ClientConnection::new(config.clone(), name.clone())
+        .map_err(|e| Failure::before_sending(FailureKind::Tls, explain(&e)))?;
+    let lost = |why: &dyn std::fmt::Display| {
+        Failure::before_sending(
+            FailureKind::Connect,
+            format!("the connection was lost during the TLS handshake: {why}"),
+        )
+    };
+    while tls.is_handshaking() || tls.wants_write() {
+        socket.want_nothing();
+        let step = if tls.wants_write() {
+            tls.write_tls(&mut &*socket)
+        } else {
+            match tls.read_tls(&mut &*socket) {
+                Ok(0) => return Err(lost(&"the peer closed it")),
+                Ok(n) => {
+                    if let Err(error) = tls.process_new_packets() {
+                        // The peer is told why, if it can be told at once.
+                        let _ = tls.write_tls(&mut &*socket);
+                        return Err(Failure::before_sending(FailureKind::Tls, explain(&error)));
+                    }
+                    Ok(n)
+                }
+                Err(error) => Err(error),
+            }
+        };
+        match step {
+            // A peer that trickles must not outlive the deadline, so it is asked here as well.
+            Ok(_) => drop(wait.slice()?),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => socket.wait_wanted(wait)?,
+            Err(e) => return Err(lost(&e)),
+        }
+    }
+    Ok(tls)
+}
+
+/// The TLS error inside an error chain, if there is one.
+pub(super) fn find<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// What went wrong and what to do about it.
+pub(super) fn explain(error: &rustls::Error) -> String {
+    let advice = match error {
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            // A bad signature is what a CA of the same name with another key makes.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                "; if this server is meant, name the PEM file of its CA with ca_bundle"
+            }
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => {
+                "; check this host's clock, and the certificate's dates"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "; check the host in base_url: its certificate is for other names"
+            }
+            _ => "",
+        },
+        rustls::Error::InvalidMessage(_) => "; the peer does not seem to speak TLS on this port",
+        _ => "",
+    };
+    format!("TLS failed: {error}{advice}")
+}
