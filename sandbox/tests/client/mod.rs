@@ -151,6 +151,18 @@ impl Client {
         }
     }
 
+    /// Reads this many bytes of a body and forgets them.
+    pub fn discard(&mut self, mut bytes: u64) {
+        while bytes > 0 {
+            if self.unread.is_empty() {
+                self.fill().unwrap();
+            }
+            let taken = self.unread.len().min(bytes as usize);
+            self.unread.drain(..taken);
+            bytes -= taken as u64;
+        }
+    }
+
     /// Everything up to the end of the stream, however it ends.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.fill().is_ok() {}
