@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `GET /counters`, `GET /log`, `GET /charges`, `GET /switches` | shows them |
 //! | `GET /ca.pem` | the certificate authority to trust |
-//! | `POST /switches` | sets the switches that the JSON object names, see [`Switches`](crate::Switches) |
+//! | `POST /switches` | sets the switches that the JSON object names, see [`Switches`] |
 //! | `POST /faults`, `DELETE /faults` | adds one, see [`Fault`](crate::Fault); forgets all |
 //! | `POST /revoke` | revokes every token |
 //! | `POST /keys`, `DELETE /keys` | `{"merchant_id", "key"}`: accepts a key; `{"key"}`: refuses it |

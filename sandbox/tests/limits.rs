@@ -1,5 +1,7 @@
 //! The limits of 88Pay, on a virtual clock and without a network.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use std::time::Duration;
 
 use pay88_sandbox::{

@@ -1,0 +1,385 @@
+//! One authenticated call, from the caller's request to an answer.
+//!
+//! Promises: nothing is sent before everything was checked; each sending carries the token that is valid then; the
+//! error says whether any of the sendings can have reached 88Pay. The rules are here once; a blocking and an
+//! asynchronous loop carry them out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde_json::json;
+
+use crate::endpoint::{BaseUrl, Target, check_headers};
+use crate::error::{Error, ErrorCode, Outcome, Result};
+use crate::event::{EventName, emit};
+use crate::flight::SLICE;
+use crate::grant::retry_after;
+use crate::manager::Manager;
+use crate::random;
+use crate::request::{Request, Response};
+use crate::retry::Retry;
+use crate::token::Token;
+use crate::transport::{self, Answer, AsyncLimits, AsyncRequest, Failure, FailureKind, Limits};
+
+/// What a handle brings to its calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Manners {
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) max_response_bytes: u64,
+    pub(crate) user_agent: HeaderValue,
+}
+
+/// A checked call and what has become of it so far.
+pub(crate) struct Call {
+    method: Method,
+    target: Target,
+    headers: HeaderMap,
+    body: Bytes,
+    retry: Retry,
+    pub(crate) deadline: Instant,
+    manners: Manners,
+    /// Method and path without query.
+    path: String,
+    /// A 401 was answered with another token already.
+    reauthorized: bool,
+    /// What is known of the sendings before the present one.
+    past: Outcome,
+}
+
+enum Step {
+    Done(Result<Response>),
+    Again(Duration),
+}
+
+/// The longest time-out that is taken.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The deadline of a call that begins now.
+pub(crate) fn deadline_in(timeout: Duration) -> Result<Instant> {
+    if timeout.is_zero() || timeout > LONGEST {
+        return Err(Error::invalid(
+            format!("The timeout is {} s.", timeout.as_secs_f64()),
+            "It must be more than 0 and at most 3600 seconds.",
+        ));
+    }
+    Ok(Instant::now() + timeout)
+}
+
+impl Call {
+    /// Checks a request; nothing is sent if it fails.
+    pub(crate) fn new(base_url: &BaseUrl, request: Request, manners: &Manners) -> Result<Call> {
+        let deadline = deadline_in(request.timeout.unwrap_or(manners.timeout))?;
+        let method = method(&request.method)?;
+        let target = base_url.target(&request.endpoint, &request.params)?;
+        let mut headers = check_headers(&request.headers)?;
+        headers
+            .entry(header::USER_AGENT)
+            .or_insert_with(|| manners.user_agent.clone());
+        if request.body.is_some() {
+            headers
+                .entry(header::CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static("application/json"));
+        }
+        Ok(Call {
+            retry: Retry::new(&method, target.api_path(), request.safe_to_repeat),
+            path: format!("{method} {}", target.path()),
+            method,
+            target,
+            headers,
+            body: request.body.unwrap_or_default(),
+            deadline,
+            manners: manners.clone(),
+            reauthorized: false,
+            past: Outcome::NotSent,
+        })
+    }
+
+    /// Carries the call out on this thread. `stop` is asked at least every 50 ms, with nothing locked.
+    pub(crate) fn run(
+        mut self,
+        manager: &Arc<Manager>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Response> {
+        manager.counters.calls.add();
+        loop {
+            let token = manager
+                .token(self.deadline, stop)
+                .map_err(|error| self.without_token(manager, error))?;
+            let request = transport::Request {
+                method: &self.method,
+                target: self.target.as_str(),
+                headers: &self.headers,
+                body: self.body.clone(),
+                keep_secret: false,
+            };
+            let limits = Limits {
+                deadline: self.deadline,
+                connect_timeout: self.manners.connect_timeout,
+                idle_timeout: self.manners.idle_timeout,
+                max_response_bytes: self.manners.max_response_bytes,
+                interrupt: Some(stop),
+            };
+            let mut used = token.generation();
+            let result = manager.link.exchange(request, &limits, &mut |headers| {
+                used = authorize(manager, &token, headers)
+            });
+            match self.judge(manager, used, result) {
+                Step::Done(result) => return result,
+                Step::Again(pause) => {
+                    let until = Instant::now() + pause;
+                    while Instant::now() < until {
+                        std::thread::sleep(
+                            SLICE.min(until.saturating_duration_since(Instant::now())),
+                        );
+                        if stop() {
+                            return Err(self.ended(manager, canceled(Outcome::NotSent)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Carries the call out in a task of the library's runtime. Dropping it is how it is canceled; `progress` tells
+    /// what was sent then.
+    pub(crate) async fn run_async(
+        mut self,
+        manager: &Arc<Manager>,
+        progress: &Progress,
+    ) -> Result<Response> {
+        manager.counters.calls.add();
+        loop {
+            let waiting = tokio::time::timeout_at(self.deadline.into(), manager.token_async());
+            let token = match waiting.await {
+                Ok(token) => token,
+                Err(_) => Err(crate::manager::no_token_in_time()),
+            };
+            let token = token.map_err(|error| self.without_token(manager, error))?;
+            let request = AsyncRequest {
+                method: self.method.clone(),
+                target: self.target.as_str().to_owned(),
+                headers: self.headers.clone(),
+                body: self.body.clone(),
+                keep_secret: false,
+                sent: progress.sent.clone(),
+            };
+            let limits = AsyncLimits {
+                deadline: self.deadline,
+                connect_timeout: self.manners.connect_timeout,
+                idle_timeout: self.manners.idle_timeout,
+                max_response_bytes: self.manners.max_response_bytes,
+            };
+            let mut used = token.generation();
+            let result = manager
+                .link
+                .exchange_async(request, limits, |headers| {
+                    used = authorize(manager, &token, headers)
+                })
+                .await;
+            match self.judge(manager, used, result) {
+                Step::Done(result) => return result,
+                Step::Again(pause) => {
+                    // What was answered or cannot have happened does not count if this ends now.
+                    progress
+                        .sent
+                        .store(self.past == Outcome::Unknown, Ordering::Release);
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    /// What to do after a sending.
+    fn judge(
+        &mut self,
+        manager: &Arc<Manager>,
+        used: u64,
+        result: Result<Answer, Failure>,
+    ) -> Step {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        match result {
+            Ok(answer) => {
+                let status = answer.status.as_u16();
+                if status == 401 {
+                    if self.reauthorized {
+                        manager.answered_401_again(&self.path);
+                    } else if manager.answered_401(&self.path, used) {
+                        self.reauthorized = true;
+                        return self.again(manager, Outcome::Answered, "401", Duration::ZERO);
+                    }
+                } else {
+                    manager.answered_otherwise(&self.path);
+                    let told = retry_after(&answer.headers);
+                    if let Some(pause) =
+                        self.retry
+                            .after_status(status, told, left, random::fraction())
+                    {
+                        return self.again(
+                            manager,
+                            Outcome::Answered,
+                            answer.status.as_str(),
+                            pause,
+                        );
+                    }
+                }
+                Step::Done(Ok(Response::new(
+                    status,
+                    answer.headers,
+                    answer.body.into(),
+                )))
+            }
+            Err(failure) => {
+                let outcome = if failure.sent {
+                    Outcome::Unknown
+                } else {
+                    Outcome::NotSent
+                };
+                if let Some(pause) = self.retry.after_failure(&failure, left, random::fraction()) {
+                    return self.again(manager, outcome, "connection", pause);
+                }
+                Step::Done(Err(
+                    self.ended(manager, error_of("The call failed", failure))
+                ))
+            }
+        }
+    }
+
+    fn again(
+        &mut self,
+        manager: &Manager,
+        outcome: Outcome,
+        reason: &str,
+        pause: Duration,
+    ) -> Step {
+        self.past = worse(self.past, outcome);
+        manager.counters.calls_repeated.add();
+        let (method, path) = (self.method.as_str(), self.target.path());
+        emit(
+            EventName::CallRepeated,
+            manager.id,
+            || json!({"method": method, "path": path, "reason": reason, "pause": pause.as_millis() as u64}),
+        );
+        Step::Again(pause)
+    }
+
+    /// The error of a call that ends without an answer.
+    fn ended(&self, manager: &Manager, error: Error) -> Error {
+        let outcome = worse(self.past, error.outcome());
+        let error = error
+            .with_outcome(outcome)
+            .with_safe_to_repeat(self.retry.is_safe());
+        manager.counters.calls_failed.add();
+        let (method, path) = (self.method.as_str(), self.target.path());
+        emit(
+            EventName::CallFailed,
+            manager.id,
+            || json!({"method": method, "path": path, "code": error.code().name(), "outcome": outcome.name()}),
+        );
+        error
+    }
+
+    fn without_token(&self, manager: &Manager, error: Error) -> Error {
+        self.ended(manager, error)
+    }
+}
+
+/// What a task that was dropped leaves behind.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    sent: Arc<AtomicBool>,
+}
+
+impl Progress {
+    pub(crate) fn outcome(&self) -> Outcome {
+        if self.sent.load(Ordering::Acquire) {
+            Outcome::Unknown
+        } else {
+            Outcome::NotSent
+        }
+    }
+}
+
+/// Fills in the token that is valid now, else the one that the call waited for; says which.
+fn authorize(manager: &Manager, waited_for: &Token, headers: &mut HeaderMap) -> u64 {
+    let now = manager.peek();
+    let snapshot = &now.as_ref().unwrap_or(waited_for).0.snapshot;
+    headers.insert(header::AUTHORIZATION, snapshot.authorization.clone());
+    headers.insert("x-session-id", snapshot.session.clone());
+    snapshot.generation
+}
+
+fn method(text: &str) -> Result<Method> {
+    let upper = text.trim().to_ascii_uppercase();
+    match Method::from_bytes(upper.as_bytes()) {
+        Ok(method) if !matches!(method, Method::CONNECT | Method::TRACE) && upper.len() <= 32 => {
+            Ok(method)
+        }
+        _ => Err(Error::invalid(
+            "The method cannot be used.",
+            "Use GET, POST, PUT, PATCH, DELETE or HEAD.",
+        )),
+    }
+}
+
+/// Of two sendings, what is known of both together.
+fn worse(a: Outcome, b: Outcome) -> Outcome {
+    let rank = |outcome| match outcome {
+        Outcome::NotSent => 0,
+        Outcome::Answered => 1,
+        Outcome::Unknown => 2,
+    };
+    if rank(a) >= rank(b) { a } else { b }
+}
+
+pub(crate) fn canceled(outcome: Outcome) -> Error {
+    let hint = match outcome {
+        Outcome::Unknown => {
+            "It may have been carried out: look the transaction up before sending it again."
+        }
+        _ => "Nothing was sent: it is safe to repeat.",
+    };
+    Error::new(ErrorCode::Canceled, "The call was canceled.", hint).with_outcome(outcome)
+}
+
+/// The error of an exchange that gave no answer.
+pub(crate) fn error_of(what: &str, failure: Failure) -> Error {
+    let outcome = if failure.sent {
+        Outcome::Unknown
+    } else {
+        Outcome::NotSent
+    };
+    let code = match failure.kind {
+        FailureKind::Timeout => ErrorCode::Timeout,
+        FailureKind::Canceled => return canceled(outcome),
+        FailureKind::Connect | FailureKind::Cut => ErrorCode::ConnectionFailed,
+        FailureKind::Tls => ErrorCode::TlsFailed,
+        FailureKind::TooLarge | FailureKind::Malformed => ErrorCode::BadResponse,
+        FailureKind::Internal => ErrorCode::Internal,
+    };
+    let hint = match (outcome, code) {
+        (Outcome::Unknown, _) => {
+            "It may have been carried out: look the transaction up before sending it again."
+        }
+        (_, ErrorCode::ConnectionFailed) => {
+            "Nothing was sent. Look at the network, the name and the proxy settings."
+        }
+        (_, ErrorCode::TlsFailed) => {
+            "Nothing was sent. Look at the clock, the base_url and the option ca_bundle."
+        }
+        (_, ErrorCode::Timeout) => {
+            "Nothing was sent. Look at the network, or give the call more time with `timeout`."
+        }
+        _ => "Nothing was sent.",
+    };
+    Error::new(
+        code,
+        format!("{what}: {}.", failure.message.trim_end_matches('.')),
+        hint,
+    )
+    .with_outcome(outcome)
+}

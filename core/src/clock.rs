@@ -1,0 +1,170 @@
+//! The three clocks of a machine, read together.
+//!
+//! Promises: a token's life is judged by a monotonic *and* the wall clock, both read coarsely (about 10 ns each);
+//! budgets and holds are kept on boot time, which also counts while the machine sleeps. Never decides anything.
+
+use std::time::Duration;
+
+/// What the coarse clocks say, in nanoseconds since their own beginnings: enough to judge a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Reading {
+    /// CLOCK_MONOTONIC_COARSE: never set, stands still in suspend.
+    pub(crate) mono: u64,
+    /// CLOCK_REALTIME_COARSE: may be set, moves on in suspend.
+    pub(crate) wall: u64,
+}
+
+impl Reading {
+    /// This reading, later on both clocks.
+    pub(crate) fn plus(self, by: Duration) -> Reading {
+        let by = nanos(by);
+        Reading {
+            mono: self.mono.saturating_add(by),
+            wall: self.wall.saturating_add(by),
+        }
+    }
+
+    /// Whether either clock has reached `end`.
+    pub(crate) fn reached(self, end: Reading) -> bool {
+        self.mono >= end.mono || self.wall >= end.wall
+    }
+
+    /// How long until the first of the two clocks reaches `end`.
+    pub(crate) fn until(self, end: Reading) -> Duration {
+        Duration::from_nanos(
+            end.mono
+                .saturating_sub(self.mono)
+                .min(end.wall.saturating_sub(self.wall)),
+        )
+    }
+}
+
+/// Boot time: milliseconds on CLOCK_BOOTTIME, the common clock of all processes of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+pub(crate) struct BootTime(pub(crate) u64);
+
+impl BootTime {
+    pub(crate) fn plus(self, by: Duration) -> BootTime {
+        BootTime(
+            self.0
+                .saturating_add(by.as_millis().min(u128::from(u64::MAX)) as u64),
+        )
+    }
+
+    /// Zero if `later` has passed.
+    pub(crate) fn until(self, later: BootTime) -> Duration {
+        Duration::from_millis(later.0.saturating_sub(self.0))
+    }
+}
+
+/// Where a manager has its time from.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Clock {
+    #[default]
+    System,
+    #[cfg(any(test, feature = "test-hooks"))]
+    Virtual(std::sync::Arc<VirtualClock>),
+}
+
+impl Clock {
+    #[inline]
+    pub(crate) fn reading(&self) -> Reading {
+        match self {
+            Clock::System => Reading {
+                mono: read(libc::CLOCK_MONOTONIC_COARSE),
+                wall: read(libc::CLOCK_REALTIME_COARSE),
+            },
+            #[cfg(any(test, feature = "test-hooks"))]
+            Clock::Virtual(clock) => clock.reading(),
+        }
+    }
+
+    pub(crate) fn boot(&self) -> BootTime {
+        match self {
+            Clock::System => BootTime(read(libc::CLOCK_BOOTTIME) / 1_000_000),
+            #[cfg(any(test, feature = "test-hooks"))]
+            Clock::Virtual(clock) => clock.boot(),
+        }
+    }
+}
+
+/// Milliseconds since 1970, for people: events and statistics.
+pub(crate) fn unix_millis() -> u64 {
+    read(libc::CLOCK_REALTIME) / 1_000_000
+}
+
+fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos().min(u128::from(u64::MAX)) as u64
+}
+
+#[inline]
+fn read(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid place for one timespec; these clocks exist on every Linux since 2.6.39, and on a
+    // failure the zeroed value stands.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    (time.tv_sec as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(time.tv_nsec as u64)
+}
+
+/// A clock that moves only when it is told to; for tests and simulations.
+#[cfg(any(test, feature = "test-hooks"))]
+#[derive(Debug)]
+pub struct VirtualClock(std::sync::Mutex<(Reading, u64)>);
+
+#[cfg(any(test, feature = "test-hooks"))]
+impl Default for VirtualClock {
+    fn default() -> Self {
+        const START: u64 = 1_000_000_000_000;
+        VirtualClock(std::sync::Mutex::new((
+            Reading {
+                mono: START,
+                wall: 1_700_000 * START,
+            },
+            START,
+        )))
+    }
+}
+
+#[cfg(any(test, feature = "test-hooks"))]
+impl VirtualClock {
+    fn with<T>(&self, f: impl FnOnce(&mut (Reading, u64)) -> T) -> T {
+        f(&mut self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    fn reading(&self) -> Reading {
+        self.with(|c| c.0)
+    }
+
+    fn boot(&self) -> BootTime {
+        self.with(|c| BootTime(c.1 / 1_000_000))
+    }
+
+    /// Time passes on all clocks.
+    pub fn advance(&self, by: Duration) {
+        self.with(|c| {
+            c.0 = c.0.plus(by);
+            c.1 += nanos(by);
+        });
+    }
+
+    /// The machine sleeps: wall clock and boot time go on, the monotonic clock stands.
+    pub fn suspend(&self, by: Duration) {
+        self.with(|c| {
+            c.0.wall += nanos(by);
+            c.1 += nanos(by);
+        });
+    }
+
+    /// Somebody sets the wall clock, by so many seconds forward or back.
+    pub fn step_wall(&self, seconds: i64) {
+        self.with(|c| c.0.wall = c.0.wall.saturating_add_signed(seconds * 1_000_000_000));
+    }
+}

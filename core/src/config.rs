@@ -1,0 +1,366 @@
+//! From what the user typed to settings that can be relied on.
+//!
+//! Promises: an option given wins over its environment variable, which wins over the default; whatever leaves
+//! [`Config::settings`] has been checked. The environment is read here and nowhere else, at construction only.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::credentials::{ApiKey, MerchantId};
+use crate::endpoint::BaseUrl;
+use crate::error::{Error, Result};
+use crate::option::{OPTIONS, Opt, OptionKind};
+use crate::transport::Proxy;
+
+/// What a manager is built from: options by name, each with the text that its environment variable would have.
+///
+/// ```
+/// let config = pay88::Config::new()
+///     .with("api_key", "sk_test_sandbox_0123456789")?
+///     .with("merchant_id", "MCH-COL-TEST-12345")?
+///     .with("timeout", "10")?;
+/// # Ok::<(), pay88::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    values: Vec<Option<Zeroizing<String>>>,
+    environment: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Config {
+    /// Nothing set: every option comes from its environment variable, or has its default.
+    pub fn new() -> Self {
+        Config {
+            values: vec![None; OPTIONS.len()],
+            environment: true,
+        }
+    }
+
+    /// Nothing set, and the environment is not looked at.
+    pub fn without_environment() -> Self {
+        Config {
+            environment: false,
+            ..Self::new()
+        }
+    }
+
+    /// Sets an option of the table [`OPTIONS`] by its name.
+    ///
+    /// # Errors
+    /// `config_invalid` if there is no such option. The value is checked when a manager is built.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let index = OPTIONS
+            .iter()
+            .position(|option| option.name == name)
+            .ok_or_else(|| unknown_option(name))?;
+        self.values[index] = Some(Zeroizing::new(value.to_owned()));
+        Ok(())
+    }
+
+    /// [`Config::set`], in a chain.
+    ///
+    /// # Errors
+    /// As [`Config::set`].
+    pub fn with(mut self, name: &str, value: &str) -> Result<Self> {
+        self.set(name, value)?;
+        Ok(self)
+    }
+
+    /// Whether the option was given a value, here or in the environment.
+    pub fn is_set(&self, name: &str) -> bool {
+        OPTIONS
+            .iter()
+            .position(|option| option.name == name)
+            .is_some_and(|index| self.text(index).is_some())
+    }
+
+    /// The given value, else the environment's. Blank variables count as unset, as in the documentation's samples.
+    fn text(&self, index: usize) -> Option<Zeroizing<String>> {
+        self.values[index].clone().or_else(|| {
+            let variable = self
+                .environment
+                .then(|| environment(&OPTIONS[index].environment_variable()))??;
+            (!variable.trim().is_empty()).then_some(variable)
+        })
+    }
+
+    fn get(&self, option: Opt) -> Option<Zeroizing<String>> {
+        self.text(option as usize)
+    }
+
+    fn seconds(&self, option: Opt, range: std::ops::RangeInclusive<f64>) -> Result<Duration> {
+        let spec = option.spec();
+        let text = self
+            .get(option)
+            .unwrap_or_else(|| Zeroizing::new(spec.default.to_owned()));
+        match text.trim().parse::<f64>() {
+            Ok(value) if range.contains(&value) => Ok(Duration::from_secs_f64(value)),
+            _ => Err(out_of_range(
+                option,
+                &text,
+                "seconds",
+                range.start(),
+                range.end(),
+            )),
+        }
+    }
+
+    fn whole(&self, option: Opt, range: std::ops::RangeInclusive<u64>) -> Result<u64> {
+        let spec = option.spec();
+        let text = self
+            .get(option)
+            .unwrap_or_else(|| Zeroizing::new(spec.default.to_owned()));
+        match text.trim().parse::<u64>() {
+            Ok(value) if range.contains(&value) => Ok(value),
+            _ => Err(out_of_range(
+                option,
+                &text,
+                "a whole number",
+                range.start(),
+                range.end(),
+            )),
+        }
+    }
+
+    /// Everything checked and parsed.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let base_url = match self.get(Opt::BaseUrl) {
+            Some(text) => BaseUrl::parse(&text)?,
+            None => BaseUrl::parse(Opt::BaseUrl.spec().default)?,
+        };
+        let api_key = ApiKey::parse(Opt::ApiKey, self.get(Opt::ApiKey), &base_url)?;
+        let previous_api_key = match self.get(Opt::PreviousApiKey) {
+            Some(text) => Some(ApiKey::parse(Opt::PreviousApiKey, Some(text), &base_url)?),
+            None => None,
+        };
+        let merchant_id = MerchantId::parse(self.get(Opt::MerchantId))?;
+        let share = self
+            .get(Opt::Share)
+            .unwrap_or_else(|| Zeroizing::new(Opt::Share.spec().default.to_owned()));
+        if share.trim() != "process" {
+            return Err(Error::invalid(
+                "The option share knows only `process` in this release.",
+                "Set share to `process` or leave it out.",
+            ));
+        }
+        let proxy = Proxy::decide(
+            self.get(Opt::Proxy).as_ref().map(|text| text.trim()),
+            |name| {
+                if self.environment {
+                    environment(name).map(|v| v.to_string())
+                } else {
+                    None
+                }
+            },
+            base_url.scheme(),
+            base_url.host(),
+        )
+        .map_err(|message| {
+            Error::invalid(
+                message,
+                "Use http://[user:password@]host:port, or an empty text for no proxy.",
+            )
+        })?;
+        Ok(Settings {
+            user_agent: user_agent(
+                self.get(Opt::UserAgentSuffix)
+                    .as_ref()
+                    .map(|text| text.trim()),
+            )?,
+            timeout: self.seconds(Opt::Timeout, 0.001..=3600.0)?,
+            connect_timeout: self.seconds(Opt::ConnectTimeout, 0.001..=3600.0)?,
+            idle_timeout: self.seconds(Opt::IdleTimeout, 0.0..=3600.0)?,
+            safety_margin: self.seconds(Opt::SafetyMargin, 2.0..=3600.0)?,
+            tokens_per_minute: self.whole(Opt::TokensPerMinute, 1..=1_000_000)? as u32,
+            tokens_per_hour: self.whole(Opt::TokensPerHour, 1..=1_000_000)? as u32,
+            max_response_bytes: self.whole(Opt::MaxResponseBytes, 1024..=1 << 30)?,
+            ca_bundle: self
+                .get(Opt::CaBundle)
+                .map(|text| PathBuf::from(text.trim())),
+            share: share.trim().to_owned(),
+            base_url,
+            api_key,
+            previous_api_key,
+            merchant_id,
+            proxy,
+        })
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for (option, value) in OPTIONS.iter().zip(&self.values) {
+            match value {
+                Some(_) if option.kind == OptionKind::Secret => map.entry(&option.name, &"…"),
+                Some(value) => map.entry(&option.name, &value.as_str()),
+                None => &mut map,
+            };
+        }
+        map.finish()
+    }
+}
+
+/// What a manager works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) api_key: ApiKey,
+    pub(crate) previous_api_key: Option<ApiKey>,
+    pub(crate) merchant_id: MerchantId,
+    pub(crate) base_url: BaseUrl,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) ca_bundle: Option<PathBuf>,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) share: String,
+    pub(crate) safety_margin: Duration,
+    pub(crate) tokens_per_minute: u32,
+    pub(crate) tokens_per_hour: u32,
+    pub(crate) max_response_bytes: u64,
+    pub(crate) user_agent: String,
+}
+
+fn unknown_option(name: &str) -> Error {
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+    let nearest = OPTIONS
+        .iter()
+        .map(|option| (distance(name, option.name), option.name))
+        .min()
+        .filter(|(distance, _)| *distance <= 3)
+        .map(|(_, near)| format!("Did you mean `{near}`? "));
+    let all: Vec<_> = OPTIONS.iter().map(|option| option.name).collect();
+    Error::invalid(
+        format!("There is no option `{shown}`."),
+        format!(
+            "{}The options are {}.",
+            nearest.unwrap_or_default(),
+            all.join(", ")
+        ),
+    )
+}
+
+/// Edit distance, for the hint at a mistyped name.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn out_of_range(
+    option: Opt,
+    text: &str,
+    unit: &str,
+    low: impl fmt::Display,
+    high: impl fmt::Display,
+) -> Error {
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(40).collect();
+    Error::invalid(
+        format!("The option {} is `{shown}`.", option.name()),
+        format!(
+            "It must be {unit} from {low} to {high}; {} is the default.",
+            option.spec().default
+        ),
+    )
+}
+
+/// `pay88/<version>` and the suffix, which must be visible ASCII.
+fn user_agent(suffix: Option<&str>) -> Result<String> {
+    let own = concat!("pay88/", env!("CARGO_PKG_VERSION"));
+    match suffix {
+        None | Some("") => Ok(own.to_owned()),
+        Some(suffix)
+            if suffix.len() <= 256 && suffix.bytes().all(|b| (b' '..=b'~').contains(&b)) =>
+        {
+            Ok(format!("{own} {suffix}"))
+        }
+        Some(_) => Err(Error::invalid(
+            "The option user_agent_suffix is no header text.",
+            "Use at most 256 visible ASCII characters, such as `my-shop/1.2`.",
+        )),
+    }
+}
+
+/// An environment variable, unless this program runs with somebody else's rights (`secure_getenv`).
+fn environment(name: &str) -> Option<Zeroizing<String>> {
+    // SAFETY: `getauxval` reads the auxiliary vector that the kernel gave this process; it has no preconditions.
+    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+        return None;
+    }
+    std::env::var(name).ok().map(Zeroizing::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+
+    fn config() -> Config {
+        let mut config = Config::without_environment();
+        config.set("api_key", "sk_test_sandbox_0123456789").unwrap();
+        config.set("merchant_id", "MCH-COL-TEST-12345").unwrap();
+        config
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_table() {
+        let settings = config().settings().unwrap();
+        assert_eq!(settings.timeout, Duration::from_secs(30));
+        assert_eq!(settings.max_response_bytes, 16 << 20);
+        assert_eq!(settings.base_url.as_str(), "https://api-sandbox.88pay.io");
+        assert_eq!(settings.tokens_per_hour, 100);
+    }
+
+    #[test]
+    fn an_unknown_option_is_refused_with_the_nearest_name() {
+        let error = config().set("api_kee", "x").unwrap_err();
+        assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+        assert!(error.hint().contains("`api_key`"), "{error}");
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for (name, value) in [
+            ("timeout", "0"),
+            ("timeout", "-1"),
+            ("timeout", "NaN"),
+            ("timeout", "inf"),
+            ("timeout", "ten"),
+            ("timeout", ""),
+            ("safety_margin", "1"),
+            ("tokens_per_hour", "0"),
+            ("tokens_per_hour", "1.5"),
+            ("max_response_bytes", "99999999999999999999"),
+            ("share", "redis"),
+            ("user_agent_suffix", "a\r\nb: c"),
+        ] {
+            let error = config().with(name, value).unwrap().settings().unwrap_err();
+            assert_eq!(error.code(), ErrorCode::ConfigInvalid, "{name}={value}");
+            assert!(error.message().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let text = format!("{:?} {:?}", config(), config().settings().unwrap());
+        assert!(!text.contains("0123456789"), "{text}");
+    }
+}

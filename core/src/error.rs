@@ -1,0 +1,288 @@
+//! What went wrong, in the same words for every language.
+//!
+//! Promises: one table of codes ([`ErrorCode::ALL`]); every error says whether the request can have
+//! reached 88Pay ([`Outcome`]) and what to do (`hint`). Never holds a key, token, session ID or password.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal, $summary:literal;)*) => {
+        /// The kind of an [`Error`]; the same table in every language.
+        ///
+        /// Numbers are in groups (1xx the caller's input, 2xx the token endpoint, 3xx the way there,
+        /// 4xx answers, 9xx the library) and are never reused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        #[repr(i32)]
+        pub enum ErrorCode { $($(#[$doc])* #[doc = $summary] $variant = $number,)* }
+
+        impl ErrorCode {
+            /// Every code, in the order of their numbers.
+            pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$variant,)*];
+
+            /// The name that all languages use, for example `rate_limited`.
+            pub const fn name(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $name,)* }
+            }
+
+            /// One sentence that says when it is used.
+            pub const fn summary(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $summary,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    ConfigInvalid = 101, "config_invalid", "An option, credential or argument cannot be used; nothing was sent.";
+    Refused = 102, "refused", "An endpoint or header would endanger the token; nothing was sent.";
+    CredentialsRejected = 201, "credentials_rejected", "The token endpoint answered 401: wrong API key or merchant ID.";
+    AccessDenied = 202, "access_denied", "The token endpoint answered 403: account or address not allowed.";
+    RateLimited = 203, "rate_limited", "No token may be asked for now: the token endpoint answered 429, or the local budget is used up.";
+    Timeout = 301, "timeout", "The deadline passed.";
+    Canceled = 302, "canceled", "The caller gave up, or the manager was closed while the call was pending.";
+    ConnectionFailed = 303, "connection_failed", "No connection could be had, or it was cut.";
+    TlsFailed = 304, "tls_failed", "TLS could not be agreed, or the certificate was not accepted.";
+    BadResponse = 401, "bad_response", "The answer is not what the API documents, was cut, or is too large.";
+    HttpError = 402, "http_error", "An HTTP status of 400 or above, where the caller asked for an error.";
+    Internal = 901, "internal", "A fault of the library or of its host (no thread, no memory); please report it.";
+    Forked = 902, "forked", "The call was begun before a fork, in the parent process.";
+}
+
+impl ErrorCode {
+    /// The number, as the C ABI's `pay88_status` has it.
+    pub const fn number(self) -> i32 {
+        self as i32
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Whether the request of a failed call can have reached 88Pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Outcome {
+    /// Nothing of the request was written to the network: it is safe to repeat.
+    NotSent = 0,
+    /// Bytes were written and no complete answer came: look the transaction up, do not repeat it.
+    Unknown = 1,
+    /// A complete answer came.
+    Answered = 2,
+}
+
+impl Outcome {
+    /// `not_sent`, `unknown` or `answered`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::NotSent => "not_sent",
+            Outcome::Unknown => "unknown",
+            Outcome::Answered => "answered",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An error: a code for programs, a message and a hint for people, and what is known of the request.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Details>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Details {
+    code: ErrorCode,
+    message: String,
+    hint: Cow<'static, str>,
+    http_status: Option<u16>,
+    retry_after: Option<Duration>,
+    outcome: Outcome,
+    safe_to_repeat: bool,
+    attempt: Option<u64>,
+}
+
+impl Error {
+    pub(crate) fn new(
+        code: ErrorCode,
+        message: impl Into<String>,
+        hint: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Error(Box::new(Details {
+            code,
+            message: message.into(),
+            hint: hint.into(),
+            http_status: None,
+            retry_after: None,
+            outcome: Outcome::NotSent,
+            safe_to_repeat: false,
+            attempt: None,
+        }))
+    }
+
+    /// An argument or option that cannot be used: what is wrong, and what to do about it.
+    ///
+    /// Public for bindings, whose own arguments need the same words.
+    pub fn invalid(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::ConfigInvalid, message, hint)
+    }
+
+    /// A fault of the library or its host.
+    ///
+    /// Public for bindings, which turn a caught panic into it.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(
+            ErrorCode::Internal,
+            message,
+            "This should not happen. Please report it with the message and the version of pay88.",
+        )
+    }
+
+    pub(crate) fn refused(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::Refused, message, hint)
+    }
+
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.0.http_status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_retry_after(mut self, after: Duration) -> Self {
+        self.0.retry_after = Some(after);
+        self
+    }
+
+    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.0.outcome = outcome;
+        self
+    }
+
+    pub(crate) fn with_safe_to_repeat(mut self, safe: bool) -> Self {
+        self.0.safe_to_repeat = safe;
+        self
+    }
+
+    pub(crate) fn with_attempt(mut self, attempt: u64) -> Self {
+        self.0.attempt = Some(attempt);
+        self
+    }
+
+    /// The code, for programs.
+    pub fn code(&self) -> ErrorCode {
+        self.0.code
+    }
+
+    /// What happened.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &str {
+        &self.0.hint
+    }
+
+    /// The HTTP status that caused it, if an answer did.
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.http_status
+    }
+
+    /// How long to wait before the next try makes sense, if that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether the request can have reached 88Pay.
+    pub fn outcome(&self) -> Outcome {
+        self.0.outcome
+    }
+
+    /// The number of the token refresh that failed, counted from 1 in each manager. Callers that waited for
+    /// the same refresh get the same number.
+    pub fn attempt(&self) -> Option<u64> {
+        self.0.attempt
+    }
+
+    /// Whether the same call may be tried again later and can then succeed.
+    ///
+    /// Never true with [`Outcome::Unknown`], unless the call was marked safe to repeat.
+    pub fn retryable(&self) -> bool {
+        use ErrorCode::{ConnectionFailed, Forked, HttpError, RateLimited, Timeout};
+        let transient = match self.0.code {
+            RateLimited | Timeout | ConnectionFailed | Forked => true,
+            ErrorCode::BadResponse => {
+                self.0.outcome == Outcome::Unknown || matches!(self.0.http_status, Some(500..))
+            }
+            HttpError => matches!(self.0.http_status, Some(429 | 500..)),
+            _ => false,
+        };
+        transient
+            && match self.0.outcome {
+                Outcome::NotSent => true,
+                Outcome::Unknown => self.0.safe_to_repeat,
+                Outcome::Answered => self.0.safe_to_repeat || self.0.http_status == Some(429),
+            }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.message)?;
+        if !self.0.hint.is_empty() {
+            write!(f, " ({})", self.0.hint)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("code", &self.0.code.name())
+            .field("message", &self.0.message)
+            .field("hint", &self.0.hint)
+            .field("http_status", &self.0.http_status)
+            .field("retry_after", &self.0.retry_after)
+            .field("outcome", &self.0.outcome.name())
+            .field("retryable", &self.retryable())
+            .field("attempt", &self.0.attempt)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_unique_and_in_order() {
+        for pair in ErrorCode::ALL.windows(2) {
+            assert!(pair[0].number() < pair[1].number());
+            assert_ne!(pair[0].name(), pair[1].name());
+        }
+    }
+
+    #[test]
+    fn nothing_unknown_is_retryable_unless_marked_safe() {
+        for &code in ErrorCode::ALL {
+            let error = Error::new(code, "m", "h").with_outcome(Outcome::Unknown);
+            assert!(!error.retryable(), "{code}");
+        }
+        let marked = Error::new(ErrorCode::Timeout, "m", "h")
+            .with_outcome(Outcome::Unknown)
+            .with_safe_to_repeat(true);
+        assert!(marked.retryable());
+    }
+}

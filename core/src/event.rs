@@ -1,0 +1,221 @@
+//! What happened, for logs and metrics: one schema for all languages.
+//!
+//! Promises: nothing is printed; nothing is kept unless somebody subscribed; a queue that is full drops the newest and
+//! counts it; no field holds a secret. Never runs a subscriber's code.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use crate::clock;
+
+macro_rules! events {
+    ($($id:ident = $name:literal, $summary:literal;)*) => {
+        /// The name of an event.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum EventName { $(#[doc = $summary] $id,)* }
+
+        impl EventName {
+            /// Every event.
+            pub const ALL: &'static [EventName] = &[$(EventName::$id,)*];
+
+            /// Its name, as all languages have it.
+            pub const fn name(self) -> &'static str {
+                match self { $(EventName::$id => $name,)* }
+            }
+
+            /// When it happens and what its fields are.
+            pub const fn summary(self) -> &'static str {
+                match self { $(EventName::$id => $summary,)* }
+            }
+        }
+    };
+}
+
+events! {
+    TokenIssued = "token_issued", "A token was granted: generation, attempt, expires_in (s), usable (s), took (ms).";
+    TokenFailed = "token_failed", "A refresh failed: code, message, attempt, and where it is remembered, hold and pause (s).";
+    TokenInvalidated = "token_invalidated", "A token was dropped before its end: generation, reason.";
+    LifeShort = "life_short", "A token's life is too short for the safety margin and the budget; it is used to 2 s before its end: expires_in (s), usable (s).";
+    PauseCapped = "pause_capped", "88Pay asked to wait longer than an hour; an hour is kept: pause (s).";
+    KeyFallback = "key_fallback", "The new API key is not accepted yet; the previous one is used: attempt.";
+    KeyRotated = "key_rotated", "The API key was changed: keep_old.";
+    CallRepeated = "call_repeated", "A call is sent once more: method, path, reason, pause (ms).";
+    CallFailed = "call_failed", "A call ended with an error: method, path, code, outcome.";
+    EventsDropped = "events_dropped", "A queue was full: dropped.";
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What.
+    pub name: EventName,
+    /// When, in milliseconds since 1970.
+    pub time: u64,
+    /// In which manager; see `TokenManager::id`.
+    pub manager_id: u64,
+    /// The fields that belong to the name.
+    pub fields: Map<String, Value>,
+}
+
+impl Event {
+    /// `{"name":…,"time":…,"manager_id":…,"fields":{…}}`
+    pub fn to_json(&self) -> Value {
+        json!({"name": self.name.name(), "time": self.time, "manager_id": self.manager_id, "fields": self.fields})
+    }
+}
+
+/// A bounded queue of the events of this process, from its making on.
+///
+/// Dropping it ends the subscription.
+pub struct Events(Arc<Queue>);
+
+struct Queue {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct Waiting {
+    events: VecDeque<Event>,
+    dropped: u64,
+}
+
+static QUEUES: Mutex<Vec<Weak<Queue>>> = Mutex::new(Vec::new());
+
+fn queues() -> MutexGuard<'static, Vec<Weak<Queue>>> {
+    QUEUES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Events {
+    /// Subscribes to all events of this process; at most `capacity` of them wait (at least 1).
+    pub fn subscribe(capacity: usize) -> Events {
+        let queue = Arc::new(Queue {
+            waiting: Mutex::default(),
+            arrived: Condvar::new(),
+            capacity: capacity.max(1),
+        });
+        let mut queues = queues();
+        queues.retain(|queue| queue.strong_count() > 0);
+        queues.push(Arc::downgrade(&queue));
+        Events(queue)
+    }
+
+    /// The next event, waiting for it at most that long; `None` if none came.
+    pub fn next(&self, wait: Duration) -> Option<Event> {
+        let deadline = Instant::now().checked_add(wait);
+        let mut waiting = self.0.waiting();
+        loop {
+            if waiting.dropped > 0 && waiting.events.len() < self.0.capacity {
+                let dropped = std::mem::take(&mut waiting.dropped);
+                let fields = Map::from_iter([("dropped".to_owned(), json!(dropped))]);
+                return Some(Event {
+                    name: EventName::EventsDropped,
+                    time: clock::unix_millis(),
+                    manager_id: 0,
+                    fields,
+                });
+            }
+            if let Some(event) = waiting.events.pop_front() {
+                return Some(event);
+            }
+            let left = deadline.map_or(Duration::from_secs(3600), |at| {
+                at.saturating_duration_since(Instant::now())
+            });
+            if left.is_zero() {
+                return None;
+            }
+            waiting = self
+                .0
+                .arrived
+                .wait_timeout(waiting, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events")
+            .field("capacity", &self.0.capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, event: Event) {
+        let mut waiting = self.waiting();
+        if waiting.events.len() < self.capacity {
+            waiting.events.push_back(event);
+            self.arrived.notify_one();
+        } else {
+            waiting.dropped += 1;
+        }
+    }
+}
+
+/// Gives an event to all subscribers. `fields` runs only if there are any.
+pub(crate) fn emit(name: EventName, manager_id: u64, fields: impl FnOnce() -> Value) {
+    let queues: Vec<Arc<Queue>> = queues().iter().filter_map(Weak::upgrade).collect();
+    if queues.is_empty() {
+        return;
+    }
+    let fields = match fields() {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    let event = Event {
+        name,
+        time: clock::unix_millis(),
+        manager_id,
+        fields,
+    };
+    for queue in queues {
+        queue.push(event.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_drops_the_newest_and_says_how_many() {
+        let events = Events::subscribe(2);
+        for generation in 0..5 {
+            emit(
+                EventName::TokenIssued,
+                77_000,
+                || json!({"generation": generation}),
+            );
+        }
+        let mut seen = Vec::new();
+        while let Some(event) = events.next(Duration::ZERO) {
+            seen.push((
+                event.name,
+                event.fields.values().next().unwrap().as_u64().unwrap(),
+            ));
+        }
+        // Events of tests that run beside this one may take places too; what is dropped is counted all the same.
+        let taken = seen
+            .iter()
+            .filter(|(name, _)| *name == EventName::TokenIssued)
+            .count() as u64;
+        let dropped: u64 = seen
+            .iter()
+            .filter(|(name, _)| *name == EventName::EventsDropped)
+            .map(|(_, n)| n)
+            .sum();
+        assert!(taken <= 2 && taken + dropped >= 5, "{seen:?}");
+    }
+}

@@ -1,0 +1,162 @@
+//! Remembered failures of the token endpoint: while one holds, callers get it again and 88Pay is not asked.
+//!
+//! Promises: a 429 is kept as long as the server said; rejected credentials are asked about again after 5 s, doubling
+//! to 5 minutes; everything else backs off shortly, with jitter. A pure data structure on boot time.
+
+use std::time::Duration;
+
+use crate::clock::BootTime;
+use crate::error::Error;
+use crate::grant::Rejection;
+
+/// How a failure is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    RateLimited,
+    Unauthorized,
+    Forbidden,
+    /// Network, TLS, time-outs, 5xx and answers that cannot be used.
+    Temporary,
+}
+
+impl Class {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Class::RateLimited => "rate_limited",
+            Class::Unauthorized => "unauthorized",
+            Class::Forbidden => "forbidden",
+            Class::Temporary => "temporary",
+        }
+    }
+
+    /// The first pause and the longest.
+    fn pauses(self) -> (Duration, Duration) {
+        match self {
+            Class::Temporary => (Duration::from_secs(1), Duration::from_secs(16)),
+            _ => (Duration::from_secs(5), Duration::from_secs(300)),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Hold {
+    class: Class,
+    until: BootTime,
+    error: Error,
+    /// Failures of this class in a row.
+    streak: u32,
+}
+
+/// The failure that holds, if one does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holds(Option<Hold>);
+
+impl Holds {
+    /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1.
+    pub(crate) fn note(&mut self, now: BootTime, rejection: &Rejection, jitter: f64) -> Duration {
+        let class = rejection.class;
+        let streak = self
+            .0
+            .as_ref()
+            .filter(|hold| hold.class == class)
+            .map_or(0, |hold| hold.streak)
+            + 1;
+        let (first, longest) = class.pauses();
+        let doubled = first.saturating_mul(1 << (streak - 1).min(16)).min(longest);
+        let pause = match (class, rejection.error.retry_after()) {
+            (Class::RateLimited, Some(told)) => told,
+            (Class::Temporary, _) => doubled.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0),
+            _ => doubled,
+        };
+        self.0 = Some(Hold {
+            class,
+            until: now.plus(pause),
+            error: rejection.error.clone(),
+            streak,
+        });
+        pause
+    }
+
+    /// The remembered failure, with the time that is left of it.
+    pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
+        let hold = self.0.as_ref().filter(|hold| now < hold.until)?;
+        Some(hold.error.clone().with_retry_after(now.until(hold.until)))
+    }
+
+    /// What holds now, for statistics: the class and how long still.
+    pub(crate) fn current(&self, now: BootTime) -> Option<(Class, Duration)> {
+        self.0
+            .as_ref()
+            .filter(|hold| now < hold.until)
+            .map(|hold| (hold.class, now.until(hold.until)))
+    }
+
+    /// A token was granted, or the credentials changed.
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+
+    fn rejection(class: Class, retry_after: Option<u64>) -> Rejection {
+        let mut error = Error::new(ErrorCode::Internal, "m", "h");
+        if let Some(seconds) = retry_after {
+            error = error.with_retry_after(Duration::from_secs(seconds));
+        }
+        Rejection {
+            error,
+            class,
+            resend: false,
+            unsent: false,
+            capped: false,
+        }
+    }
+
+    #[test]
+    fn rejected_credentials_are_asked_about_after_5_s_doubling_to_5_minutes() {
+        let mut holds = Holds::default();
+        let mut now = BootTime(0);
+        for expected in [5, 10, 20, 40, 80, 160, 300, 300] {
+            let pause = holds.note(now, &rejection(Class::Unauthorized, None), 0.3);
+            assert_eq!(pause.as_secs(), expected);
+            assert_eq!(holds.check(now).unwrap().retry_after(), Some(pause));
+            now = now.plus(pause);
+            assert!(holds.check(now).is_none());
+        }
+        assert_eq!(
+            holds
+                .note(now, &rejection(Class::Forbidden, None), 0.0)
+                .as_secs(),
+            5
+        );
+        holds.clear();
+        assert!(holds.check(now).is_none());
+    }
+
+    #[test]
+    fn a_429_holds_as_long_as_it_says() {
+        let mut holds = Holds::default();
+        holds.note(BootTime(0), &rejection(Class::RateLimited, Some(60)), 0.0);
+        assert!(holds.check(BootTime(59_999)).is_some());
+        assert!(holds.check(BootTime(60_000)).is_none());
+    }
+
+    #[test]
+    fn temporary_faults_back_off_shortly_with_jitter() {
+        let mut holds = Holds::default();
+        let pause = |holds: &mut Holds, jitter| {
+            holds
+                .note(BootTime(0), &rejection(Class::Temporary, None), jitter)
+                .as_millis()
+        };
+        assert_eq!(pause(&mut holds, 0.0), 500);
+        assert_eq!(pause(&mut holds, 1.0), 2000);
+        for _ in 0..40 {
+            assert!(pause(&mut holds, 1.0) <= 16_000);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The client for the payment provider 88Pay.
+//!
+//! 88Pay exchanges an API key and a merchant ID for a token and a session ID that live 60 seconds, and grants 10 of them
+//! a minute and 100 an hour. [`TokenManager`] holds that pair: it asks once for all who need it, renews it before its
+//! end, keeps to the limits, and makes authenticated calls that are never charged twice.
+//!
+//! # Where things are
+//! - what the user says: `option` (the table), `config`, `credentials`, `endpoint`, `request`
+//! - the token: `token` (the pair), `cache` (what is valid now), `lifetime`, `grant` (the server's answer)
+//! - how a new one is had: `refresh` (the state machine), `budget`, `hold`, `flight` (those who wait), `manager`
+//! - calls: `call`, `retry`, `path_hold`, `transport` (blocking and asynchronous), `task`, `runtime`
+//! - one per process: `registry`; what is told: `error`, `event`, `stats`
+
+#![deny(missing_docs)]
+
+mod budget;
+mod cache;
+mod call;
+mod clock;
+mod config;
+mod credentials;
+mod endpoint;
+mod error;
+mod event;
+mod flight;
+mod grant;
+mod hold;
+#[cfg(feature = "test-hooks")]
+pub mod hooks;
+mod lifetime;
+mod manager;
+mod option;
+mod path_hold;
+mod random;
+mod refresh;
+mod registry;
+mod request;
+mod retry;
+mod runtime;
+mod secret;
+mod signal;
+mod stats;
+mod task;
+mod thread;
+mod token;
+mod token_manager;
+mod transport;
+
+pub use config::Config;
+pub use error::{Error, ErrorCode, Outcome, Result};
+pub use event::{Event, EventName, Events};
+pub use option::{ENVIRONMENT_PREFIX, OPTIONS, OptionKind, OptionSpec};
+pub use request::{Request, Response};
+pub use secret::mask;
+pub use stats::Stats;
+pub use task::{Canceler, Task};
+pub use token::Token;
+pub use token_manager::{Control, TokenManager};
+
+/// The version of this library.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

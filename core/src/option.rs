@@ -1,0 +1,102 @@
+//! The one table of options: every language's arguments, the environment variables and the documentation follow it.
+//!
+//! Holds names, units and defaults only; what a value means is `config`'s business.
+
+/// How the text of an option is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionKind {
+    /// Any text.
+    Text,
+    /// A secret text: never shown.
+    Secret,
+    /// Seconds, as a decimal number such as `30` or `2.5`.
+    Seconds,
+    /// A whole number.
+    Count,
+    /// A whole number of bytes.
+    Bytes,
+    /// The path of a file.
+    Path,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct OptionSpec {
+    /// The name in snake case; the environment variable is `EIGHTY_EIGHT_PAY_` and the name in capitals.
+    pub name: &'static str,
+    /// How its text is read.
+    pub kind: OptionKind,
+    /// What holds when it is set nowhere, in words where there is no value.
+    pub default: &'static str,
+    /// What it does.
+    pub summary: &'static str,
+}
+
+/// The prefix of every environment variable.
+pub const ENVIRONMENT_PREFIX: &str = "EIGHTY_EIGHT_PAY_";
+
+impl OptionSpec {
+    /// The environment variable that is read when the option is not given.
+    pub fn environment_variable(&self) -> String {
+        format!("{ENVIRONMENT_PREFIX}{}", self.name.to_ascii_uppercase())
+    }
+}
+
+macro_rules! options {
+    ($($id:ident $name:literal $kind:ident $default:literal $summary:literal;)*) => {
+        /// An option, as an index into [`OPTIONS`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Opt { $($id,)* }
+
+        /// Every option, in the order of the documentation.
+        pub const OPTIONS: &[OptionSpec] =
+            &[$(OptionSpec { name: $name, kind: OptionKind::$kind, default: $default, summary: $summary },)*];
+    };
+}
+
+options! {
+    ApiKey "api_key" Secret "required" "API key of the dashboard, `sk_test_…` or `sk_live_…`.";
+    MerchantId "merchant_id" Text "required" "Merchant ID, `MCH-{COUNTRY}-{ID}`.";
+    BaseUrl "base_url" Text "https://api-sandbox.88pay.io" "Where 88Pay is: the sandbox unless set; production is https://api.88pay.io.";
+    PreviousApiKey "previous_api_key" Secret "none" "The key that was replaced: used for up to 24 hours when the new one is not accepted yet.";
+    Timeout "timeout" Seconds "30" "How long a call may take in all, waiting for a token included; 0.001 to 3600.";
+    ConnectTimeout "connect_timeout" Seconds "5" "How long a connection may take to be made; 0.001 to 3600.";
+    CaBundle "ca_bundle" Path "the system's roots" "PEM file of the certificate authorities to trust for 88Pay, instead of the system's.";
+    Proxy "proxy" Secret "HTTPS_PROXY, ALL_PROXY, NO_PROXY" "HTTP proxy (`http://[user:password@]host:port`) for https by CONNECT; empty for no proxy. Never used for loopback.";
+    Share "share" Text "process" "Who shares the token: `process` is this process alone.";
+    SafetyMargin "safety_margin" Seconds "10" "How long before its end a token is no longer handed out; 2 to 3600.";
+    TokensPerMinute "tokens_per_minute" Count "10" "Tokens that may be asked for in any minute; 1 to 1000000.";
+    TokensPerHour "tokens_per_hour" Count "100" "Tokens that may be asked for in any hour; 1 to 1000000.";
+    MaxResponseBytes "max_response_bytes" Bytes "16777216" "The largest answer of a call that is read; 1024 to 1073741824.";
+    IdleTimeout "idle_timeout" Seconds "45" "How long an unused connection is kept; 0 to 3600.";
+    UserAgentSuffix "user_agent_suffix" Text "none" "Added to the User-Agent, for example `my-shop/1.2`.";
+}
+
+impl Opt {
+    pub(crate) fn spec(self) -> &'static OptionSpec {
+        &OPTIONS[self as usize]
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        self.spec().name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn environment_variables_of_the_documentation_come_out() {
+        assert_eq!(
+            Opt::ApiKey.spec().environment_variable(),
+            "EIGHTY_EIGHT_PAY_API_KEY"
+        );
+        assert_eq!(
+            Opt::BaseUrl.spec().environment_variable(),
+            "EIGHTY_EIGHT_PAY_BASE_URL"
+        );
+        assert_eq!(Opt::UserAgentSuffix.name(), "user_agent_suffix");
+    }
+}

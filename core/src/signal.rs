@@ -1,0 +1,51 @@
+//! A flag that threads ask and tasks wait for: close and cancel.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
+use tokio::sync::Notify;
+
+/// Raised once, for ever.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    raised: AtomicBool,
+    waiting: Notify,
+}
+
+impl Signal {
+    pub(crate) fn raise(&self) {
+        self.raised.store(true, Ordering::SeqCst);
+        self.waiting.notify_waiters();
+    }
+
+    pub(crate) fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::SeqCst)
+    }
+
+    /// Ends when it is raised.
+    pub(crate) async fn raised(&self) {
+        let mut notified = pin!(self.waiting.notified());
+        // Enlisted first, so that a raise between the look and the wait is not missed.
+        notified.as_mut().enable();
+        if !self.is_raised() {
+            notified.await;
+        }
+    }
+}
+
+/// The first of two futures that ends; the left one if both have.
+pub(crate) async fn either<A, B>(
+    left: impl Future<Output = A>,
+    right: impl Future<Output = B>,
+) -> Result<A, B> {
+    let (mut left, mut right) = (pin!(left), pin!(right));
+    std::future::poll_fn(move |context| {
+        if let Poll::Ready(value) = left.as_mut().poll(context) {
+            return Poll::Ready(Ok(value));
+        }
+        right.as_mut().poll(context).map(Err)
+    })
+    .await
+}

@@ -1,0 +1,84 @@
+//! Counts of a manager, for monitoring. Never holds a secret.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// What a manager has done and what it may still do.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// See `TokenManager::id`.
+    pub manager_id: u64,
+    /// How often a cached token was handed out.
+    pub hits: u64,
+    /// How often somebody had to wait for a token.
+    pub waits: u64,
+    /// Refreshes begun.
+    pub refreshes: u64,
+    /// Tokens granted by 88Pay to this manager.
+    pub tokens_issued: u64,
+    /// Refreshes that brought no token.
+    pub refreshes_failed: u64,
+    /// Calls begun.
+    pub calls: u64,
+    /// Calls that were sent once more, for any reason.
+    pub calls_repeated: u64,
+    /// Calls that ended with an error.
+    pub calls_failed: u64,
+    /// The number of the token that is kept; 0 if none is.
+    pub generation: u64,
+    /// How much longer the kept token is handed out; zero if none is.
+    pub token_valid_for: Duration,
+    /// Tokens that may still be asked for in this minute and in this hour.
+    pub budget_left: (usize, usize),
+    /// The remembered failure: its class, and how long it holds still.
+    pub hold: Option<(&'static str, Duration)>,
+}
+
+impl Stats {
+    /// The same as JSON, durations in seconds.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "manager_id": self.manager_id,
+            "hits": self.hits,
+            "waits": self.waits,
+            "refreshes": self.refreshes,
+            "tokens_issued": self.tokens_issued,
+            "refreshes_failed": self.refreshes_failed,
+            "calls": self.calls,
+            "calls_repeated": self.calls_repeated,
+            "calls_failed": self.calls_failed,
+            "generation": self.generation,
+            "token_valid_for": self.token_valid_for.as_secs_f64(),
+            "budget_left_minute": self.budget_left.0,
+            "budget_left_hour": self.budget_left.1,
+            "hold": self.hold.map(|(class, left)| json!({"class": class, "left": left.as_secs_f64()})),
+        })
+    }
+}
+
+/// The counters behind it that no lock protects.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) waits: Counter,
+    pub(crate) issued: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) calls: Counter,
+    pub(crate) calls_repeated: Counter,
+    pub(crate) calls_failed: Counter,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
