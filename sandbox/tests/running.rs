@@ -17,13 +17,12 @@ fn allow_many_files() {
         rlim_max: 0,
     };
     // SAFETY: the pointer is to a live rlimit, which the call fills in.
-    assert_eq!(
-        unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) },
-        0
-    );
+    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    assert_eq!(got, 0);
     limit.rlim_cur = limit.rlim_max.min(8192);
     // SAFETY: the pointer is to a live rlimit, which the call only reads.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    assert_eq!(set, 0);
 }
 
 #[test]
