@@ -12,6 +12,14 @@
 //! | `POST /suspend` | `{"merchant_id", "suspended"}` |
 //! | `POST /clock/advance` | `{"seconds"}`, a virtual clock only |
 //! | `POST /reset` | forgets tokens, limits, charges, faults, counters and log |
+//!
+//! Faults are written as their Rust names are, in lower case with underscores:
+//!
+//! ```json
+//! {"on": "token", "action": "cut_before_answer"}
+//! {"on": "calls", "times": 2, "action": {"answer": {"status": 503, "headers": [["Retry-After", "5"]]}}}
+//! {"on": {"path": "/api/echo"}, "times": null, "action": {"delay": {"seconds": 0.5}}}
+//! ```
 
 use std::io::Write;
 use std::time::Duration;

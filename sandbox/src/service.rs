@@ -187,7 +187,7 @@ impl Service {
         self.state().switches.clone()
     }
 
-    /// Changes switches.
+    /// Changes switches. The service answers nobody until `change` returns, which must not use the service itself.
     pub fn set(&self, change: impl FnOnce(&mut Switches)) {
         change(&mut self.state().switches);
     }

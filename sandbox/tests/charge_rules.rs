@@ -1,5 +1,7 @@
 //! Charges and balance: the documented fields, and what they may hold.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod client;
 
 use client::*;

@@ -1,5 +1,7 @@
 //! The control port shows and steers everything, and says what is wrong with a request.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod client;
 
 use std::net::SocketAddr;
