@@ -24,24 +24,18 @@ static RUNTIME: PerProcess<NeverStopped> = PerProcess::new();
 pub(crate) fn handle() -> Result<Handle, String> {
     RUNTIME
         .get_or_try_make(start)
-        .map(|runtime| runtime.handle().clone())
+        .map(|started| started.handle.clone())
 }
 
 /// Dropping a runtime joins its workers; one that lost the race to be the first must not.
-struct NeverStopped(Option<Runtime>);
-
-impl NeverStopped {
-    fn handle(&self) -> &Handle {
-        match &self.0 {
-            Some(runtime) => runtime.handle(),
-            None => unreachable!("taken in drop only"),
-        }
-    }
+struct NeverStopped {
+    handle: Handle,
+    runtime: Option<Runtime>,
 }
 
 impl Drop for NeverStopped {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
@@ -70,11 +64,14 @@ fn start() -> Result<NeverStopped, String> {
             .thread_stack_size(STACK)
             .enable_all()
             .build();
-        let _ = tx.send(built.map(|runtime| NeverStopped(Some(runtime))));
+        let _ = tx.send(built.map(|runtime| NeverStopped {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        }));
     })
     .map_err(|e| none(&e))?;
     match rx.recv() {
-        Ok(Ok(runtime)) => Ok(runtime),
+        Ok(Ok(started)) => Ok(started),
         Ok(Err(e)) => Err(none(&e)),
         Err(_) => Err(none(&"the system refused one")),
     }
@@ -86,15 +83,33 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn every_call_gets_the_same_runtime_and_its_threads_are_named() {
+    fn every_call_gets_the_same_runtime_with_named_threads_that_block_all_signals() {
         let first = handle().unwrap();
-        let second = handle().unwrap();
-        assert_eq!(first.id(), second.id());
+        assert_eq!(first.id(), handle().unwrap().id());
         let (tx, rx) = mpsc::channel();
-        first.spawn(async move {
-            let _ = tx.send(std::thread::current().name().map(str::to_owned));
-        });
-        let name = rx.recv_timeout(Duration::from_secs(5)).unwrap();
-        assert_eq!(name.as_deref(), Some(NAME));
+        let on_pool = tx.clone();
+        let look = || {
+            let name = std::thread::current().name().map(str::to_owned);
+            (name, std::fs::read_to_string("/proc/thread-self/status"))
+        };
+        first.spawn(async move { tx.send(look()) });
+        first.spawn(async move { tokio::task::spawn_blocking(move || on_pool.send(look())).await });
+        for _ in 0..2 {
+            let (name, status) = rx.recv_timeout(Duration::from_secs(5)).unwrap();
+            assert_eq!(name.as_deref(), Some(NAME));
+            let status = status.unwrap();
+            let blocked = status
+                .lines()
+                .find_map(|l| l.strip_prefix("SigBlk:"))
+                .unwrap();
+            let blocked = u64::from_str_radix(blocked.trim(), 16).unwrap();
+            for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGALRM, libc::SIGCHLD] {
+                assert_ne!(
+                    blocked & (1 << (signal - 1)),
+                    0,
+                    "signal {signal} is not blocked"
+                );
+            }
+        }
     }
 }

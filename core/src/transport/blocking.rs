@@ -119,6 +119,7 @@ impl Connection {
 
     /// Looks, without waiting, whether the server closed the connection or said something unasked for.
     pub(super) fn is_alive(&mut self) -> bool {
+        self.socket.look_again();
         self.settle();
         self.is_reusable()
     }

@@ -20,6 +20,7 @@ mod wait;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -99,12 +100,20 @@ pub(crate) struct AsyncLimits {
     pub max_response_bytes: u64,
 }
 
-/// A complete answer of any status.
-#[derive(Debug)]
+/// A complete answer of any status. `Debug` shows neither headers nor body: both may be secret.
 pub(crate) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// One server and the way to it.

@@ -24,6 +24,9 @@ pub(super) struct Socket {
     // socket; atomics only because hyper's connection and the caller both hold it.
     wants_read: AtomicBool,
     wants_write: AtomicBool,
+    // The last read took all there was, so that another before the next wait would be in vain:
+    // hyper and TLS ask many times where one answer is enough.
+    drained: AtomicBool,
 }
 
 impl Socket {
@@ -84,6 +87,7 @@ impl Socket {
             sent: AtomicU64::new(0),
             wants_read: AtomicBool::new(false),
             wants_write: AtomicBool::new(false),
+            drained: AtomicBool::new(false),
         }
     }
 
@@ -113,7 +117,14 @@ impl Socket {
             // With nothing wanted at all, the peer's next word is what is waited for.
             (_, false) => Interest::Read,
         };
-        wait.ready(self.inner.as_raw_fd(), interest)
+        wait.ready(self.inner.as_raw_fd(), interest)?;
+        self.look_again();
+        Ok(())
+    }
+
+    /// Time has passed: the next read asks the kernel.
+    pub(super) fn look_again(&self) {
+        self.drained.store(false, Ordering::Relaxed);
     }
 
     fn note<T>(&self, result: io::Result<T>, wants: &AtomicBool) -> io::Result<T> {
@@ -163,7 +174,17 @@ fn resume<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 
 impl Read for &Socket {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let result = resume(|| (&self.inner).read(buf));
+        let result = if self.drained.load(Ordering::Relaxed) {
+            Err(io::ErrorKind::WouldBlock.into())
+        } else {
+            resume(|| (&self.inner).read(buf))
+        };
+        // A short read took all there was; the end of stream (0) stays readable.
+        let drained = match &result {
+            Ok(n) => (1..buf.len()).contains(n),
+            Err(e) => e.kind() == io::ErrorKind::WouldBlock,
+        };
+        self.drained.store(drained, Ordering::Relaxed);
         self.note(result, &self.wants_read)
     }
 }

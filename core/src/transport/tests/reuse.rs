@@ -75,6 +75,48 @@ fn a_connection_that_the_server_closed_while_it_idled_is_replaced_in_silence() {
 }
 
 #[test]
+fn a_connection_that_dies_before_it_took_a_byte_is_replaced_with_new_credentials() {
+    within(30 * SECOND, || {
+        let (reset, ordered) = mpsc::channel::<()>();
+        let ordered = std::sync::Mutex::new(ordered);
+        let server = Server::raw(move |mut stream, number| {
+            if number > 0 {
+                let request = read_request(&mut stream).unwrap();
+                assert!(request.contains("authorization: 2\r\n"), "{request}");
+                return stream.write_all(OK).unwrap();
+            }
+            read_request(&mut stream).unwrap();
+            stream.write_all(OK).unwrap();
+            ordered.lock().unwrap().recv().unwrap();
+            socket2::SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        });
+        let link = link(plain(server.port));
+        post(&link, "x", &limits(SECOND)).unwrap();
+        let mut asked = 0;
+        let request = Request {
+            method: &Method::POST,
+            target: "/",
+            headers: &HeaderMap::new(),
+            body: Bytes::from_static(b"x"),
+            keep_secret: false,
+        };
+        // Called after the kept connection was tested: the server resets it in between.
+        let answer = link.exchange(request, &limits(5 * SECOND), &mut |headers| {
+            asked += 1;
+            headers.insert("authorization", asked.into());
+            if asked == 1 {
+                reset.send(()).unwrap();
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        assert_eq!(answer.unwrap().body, b"ok");
+        assert_eq!((asked, server.connections()), (2, 2));
+    });
+}
+
+#[test]
 fn data_that_nobody_asked_for_is_never_taken_for_an_answer() {
     within(30 * SECOND, || {
         let server = Server::raw(|mut stream, _| {
