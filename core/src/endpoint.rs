@@ -49,8 +49,12 @@ impl BaseUrl {
             "http" => false,
             _ => return Err(invalid("is neither https nor http")),
         };
-        if !trimmed[url.scheme().len()..].starts_with("://") {
-            return Err(invalid("lacks the // after its scheme"));
+        // The parser takes any number of slashes; a reader takes `https:///x` for something without a host.
+        let after_scheme = &trimmed[url.scheme().len()..];
+        if !after_scheme.starts_with("://") || after_scheme.starts_with(":///") {
+            return Err(invalid(
+                "does not have exactly two slashes after its scheme",
+            ));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(invalid(
