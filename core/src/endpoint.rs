@@ -83,7 +83,11 @@ impl BaseUrl {
             return Err(invalid("names port 0"));
         }
         let prefix = url.path().trim_end_matches('/').to_owned();
-        if hides(&prefix) {
+        // Looked at as it was typed: the parser has resolved dot segments already.
+        let typed = after_scheme[3..]
+            .find('/')
+            .map_or("", |slash| &after_scheme[3 + slash..]);
+        if hides(typed.trim_end_matches('/')) {
             return Err(invalid("has a path that does not stay what it looks like"));
         }
         let text = format!("{}{prefix}", url.origin().ascii_serialization());
@@ -280,7 +284,7 @@ fn is_token_path(path: &str) -> bool {
         .split(['/', '\\'])
         .map(|segment| {
             segment
-                .split(';')
+                .split([';', '?', '#'])
                 .next()
                 .unwrap_or_default()
                 .trim()
@@ -345,7 +349,9 @@ pub(crate) fn check_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
     for (name, value) in headers {
         let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
         let lower = name.to_ascii_lowercase();
-        if REFUSED_HEADERS.contains(&lower.as_str()) || lower.starts_with("proxy-") {
+        // Servers that hand headers over as variables (CGI and its heirs) take `_` and `-` for the same.
+        let hyphened = lower.replace('_', "-");
+        if REFUSED_HEADERS.contains(&hyphened.as_str()) || hyphened.starts_with("proxy-") {
             return Err(Error::refused(
                 format!("The header `{shown}` is not the caller's to set."),
                 "Leave it out: the library sets what the call needs.",
@@ -525,6 +531,10 @@ mod tests {
         "/api/%61uth/token",
         "/api/auth/%2574oken",
         "/api/auth/token;x=1",
+        "/api/auth/token%3bx=1",
+        "/api/auth/token%3fx=1",
+        "/api/auth/token%23x",
+        "/api/auth/token%20",
         "/v2/api/auth/token",
         " /api/x",
         "/api/x ",
@@ -537,6 +547,8 @@ mod tests {
             "AUTHORIZATION",
             "x-session-id",
             "X-Api-Key",
+            "x_session_id",
+            "X_Api-Key",
             "x-merchant-id",
             "Host",
             "content-length",
