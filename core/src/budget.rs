@@ -62,7 +62,6 @@ impl Budget {
 
     /// Takes a slot for one request that is about to be sent.
     pub(crate) fn take(&mut self, now: BootTime) -> Result<Slot, Refusal> {
-        self.forget(now);
         if let Some(refusal) = self.refusal(now) {
             return Err(refusal);
         }
@@ -77,6 +76,9 @@ impl Budget {
     pub(crate) fn give_back(&mut self, slot: Slot) {
         if let Some(at) = self.taken.iter().rposition(|taken| *taken == slot.0) {
             self.taken.remove(at);
+            if let Some(told) = &mut self.told {
+                told.left = told.left.saturating_add(1);
+            }
         }
     }
 
@@ -130,6 +132,11 @@ impl Budget {
         }
     }
 
+    /// What the server said was said of a key that is no longer used.
+    pub(crate) fn forget_told(&mut self) {
+        self.told = None;
+    }
+
     /// How many slots there are: in a minute and in an hour.
     pub(crate) fn limits(&self) -> (usize, usize) {
         (self.per_minute, self.per_hour)
@@ -151,8 +158,9 @@ impl Budget {
         (self.per_minute.saturating_sub(used(MINUTE)).min(hour), hour)
     }
 
-    /// The limit that is reached, after [`Self::forget`].
-    fn refusal(&self, now: BootTime) -> Option<Refusal> {
+    /// The limit that is reached, if one is: the one that is free last.
+    pub(crate) fn refusal(&mut self, now: BootTime) -> Option<Refusal> {
+        self.forget(now);
         let full = |limit: usize, window| {
             let oldest = self
                 .taken

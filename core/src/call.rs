@@ -21,6 +21,7 @@ use crate::manager::Manager;
 use crate::random;
 use crate::request::{Request, Response};
 use crate::retry::Retry;
+use crate::signal::either;
 use crate::token::Token;
 use crate::transport::{self, Answer, AsyncLimits, AsyncRequest, Failure, FailureKind, Limits};
 
@@ -145,14 +146,26 @@ impl Call {
         }
     }
 
-    /// Carries the call out in a task of the library's runtime. Dropping it is how it is canceled; `progress` tells
-    /// what was sent then.
+    /// Carries the call out in a task of the library's runtime, until `stop` ends.
     pub(crate) async fn run_async(
         mut self,
         manager: &Arc<Manager>,
-        progress: &Progress,
+        stop: impl Future<Output = ()>,
     ) -> Result<Response> {
         manager.counters.calls.add();
+        let sent = Arc::new(AtomicBool::new(false));
+        let ended = either(self.carry_out(manager, &sent), stop).await;
+        ended.unwrap_or_else(|()| {
+            Err(self.ended(manager, canceled(outcome_of(sent.load(Ordering::Acquire)))))
+        })
+    }
+
+    /// `sent` tells of the present sending, also when this is dropped half-way.
+    async fn carry_out(
+        &mut self,
+        manager: &Arc<Manager>,
+        sent: &Arc<AtomicBool>,
+    ) -> Result<Response> {
         loop {
             let waiting = tokio::time::timeout_at(self.deadline.into(), manager.token_async());
             let token = match waiting.await {
@@ -166,7 +179,7 @@ impl Call {
                 headers: self.headers.clone(),
                 body: self.body.clone(),
                 keep_secret: false,
-                sent: progress.sent.clone(),
+                sent: sent.clone(),
             };
             let limits = AsyncLimits {
                 deadline: self.deadline,
@@ -184,10 +197,8 @@ impl Call {
             match self.judge(manager, used, result) {
                 Step::Done(result) => return result,
                 Step::Again(pause) => {
-                    // What was answered or cannot have happened does not count if this ends now.
-                    progress
-                        .sent
-                        .store(self.past == Outcome::Unknown, Ordering::Release);
+                    // From here on `past` tells of it.
+                    sent.store(false, Ordering::Release);
                     tokio::time::sleep(pause).await;
                 }
             }
@@ -234,12 +245,8 @@ impl Call {
                 )))
             }
             Err(failure) => {
-                let outcome = if failure.sent {
-                    Outcome::Unknown
-                } else {
-                    Outcome::NotSent
-                };
                 if let Some(pause) = self.retry.after_failure(&failure, left, random::fraction()) {
+                    let outcome = outcome_of(failure.sent);
                     return self.again(manager, outcome, "connection", pause);
                 }
                 Step::Done(Err(
@@ -270,6 +277,11 @@ impl Call {
     /// The error of a call that ends without an answer.
     fn ended(&self, manager: &Manager, error: Error) -> Error {
         let outcome = worse(self.past, error.outcome());
+        let error = match outcome {
+            // The last sending may not have left, but an earlier one did.
+            Outcome::Unknown => error.with_hint(LOOK_IT_UP),
+            _ => error,
+        };
         let error = error
             .with_outcome(outcome)
             .with_safe_to_repeat(self.retry.is_safe());
@@ -288,19 +300,12 @@ impl Call {
     }
 }
 
-/// What a task that was dropped leaves behind.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    sent: Arc<AtomicBool>,
-}
-
-impl Progress {
-    pub(crate) fn outcome(&self) -> Outcome {
-        if self.sent.load(Ordering::Acquire) {
-            Outcome::Unknown
-        } else {
-            Outcome::NotSent
-        }
+/// What is known of a sending without a complete answer.
+fn outcome_of(sent: bool) -> Outcome {
+    if sent {
+        Outcome::Unknown
+    } else {
+        Outcome::NotSent
     }
 }
 
@@ -336,23 +341,20 @@ fn worse(a: Outcome, b: Outcome) -> Outcome {
     if rank(a) >= rank(b) { a } else { b }
 }
 
+const LOOK_IT_UP: &str =
+    "It may have been carried out: look the transaction up before sending it again.";
+
 pub(crate) fn canceled(outcome: Outcome) -> Error {
     let hint = match outcome {
-        Outcome::Unknown => {
-            "It may have been carried out: look the transaction up before sending it again."
-        }
-        _ => "Nothing was sent: it is safe to repeat.",
+        Outcome::Unknown => LOOK_IT_UP,
+        _ => "It is safe to repeat: it cannot have been carried out.",
     };
     Error::new(ErrorCode::Canceled, "The call was canceled.", hint).with_outcome(outcome)
 }
 
 /// The error of an exchange that gave no answer.
 pub(crate) fn error_of(what: &str, failure: Failure) -> Error {
-    let outcome = if failure.sent {
-        Outcome::Unknown
-    } else {
-        Outcome::NotSent
-    };
+    let outcome = outcome_of(failure.sent);
     let code = match failure.kind {
         FailureKind::Timeout => ErrorCode::Timeout,
         FailureKind::Canceled => return canceled(outcome),
@@ -362,9 +364,7 @@ pub(crate) fn error_of(what: &str, failure: Failure) -> Error {
         FailureKind::Internal => ErrorCode::Internal,
     };
     let hint = match (outcome, code) {
-        (Outcome::Unknown, _) => {
-            "It may have been carried out: look the transaction up before sending it again."
-        }
+        (Outcome::Unknown, _) => LOOK_IT_UP,
         (_, ErrorCode::ConnectionFailed) => {
             "Nothing was sent. Look at the network, the name and the proxy settings."
         }

@@ -152,6 +152,11 @@ impl Error {
         Self::new(ErrorCode::Refused, message, hint)
     }
 
+    pub(crate) fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.0.hint = hint.into();
+        self
+    }
+
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         self.0.http_status = Some(status);
         self

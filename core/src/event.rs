@@ -4,6 +4,7 @@
 //! counts it; no field holds a secret. Never runs a subscriber's code.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use crate::clock;
+use crate::transport::PerProcess;
 
 macro_rules! events {
     ($($id:ident = $name:literal, $summary:literal;)*) => {
@@ -86,10 +88,14 @@ struct Waiting {
     dropped: u64,
 }
 
-static QUEUES: Mutex<Vec<Weak<Queue>>> = Mutex::new(Vec::new());
+type Queues = Mutex<Vec<Weak<Queue>>>;
+
+/// A forked child has no subscribers until it subscribes itself.
+static QUEUES: PerProcess<Queues> = PerProcess::new();
 
 fn queues() -> MutexGuard<'static, Vec<Weak<Queue>>> {
-    QUEUES.lock().unwrap_or_else(PoisonError::into_inner)
+    let Ok(queues) = QUEUES.get_or_try_make(|| Ok::<_, Infallible>(Queues::default()));
+    queues.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Events {

@@ -60,6 +60,14 @@ pub(crate) struct RateLimit {
     pub(crate) reset_in: Duration,
 }
 
+impl Rejection {
+    /// Numbers its error.
+    pub(crate) fn with_attempt(mut self, attempt: u64) -> Rejection {
+        self.error = self.error.with_attempt(attempt);
+        self
+    }
+}
+
 impl Grant {
     /// Reads an answer of the token endpoint; its body is zeroed.
     pub(crate) fn read(answer: Answer) -> Result<Grant, Rejection> {

@@ -261,6 +261,12 @@ impl Manager {
         }
         self.counters.waits.add();
         loop {
+            if stop() {
+                return Err(stopped());
+            }
+            if Instant::now() >= deadline {
+                return Err(no_token_in_time());
+            }
             let flight = match self.board()? {
                 Boarding::Token(token) => return Ok(token),
                 Boarding::Flight(flight) => flight,
@@ -309,7 +315,7 @@ impl Manager {
             if let Some(flight) = &state.flight {
                 return Ok(Boarding::Flight(flight.clone()));
             }
-            if let Some(error) = state.ledger.holds.check(self.clock.boot()) {
+            if let Some(error) = state.ledger.refusal(self.clock.boot()) {
                 return Err(error);
             }
             self.job(&mut state)
@@ -329,12 +335,8 @@ impl Manager {
                 return;
             }
             let now = self.clock.boot();
-            let held = state
-                .ledger
-                .holds
-                .check(now)
-                .and_then(|error| error.retry_after());
-            if let Some(pause) = held {
+            let refused = state.ledger.refusal(now);
+            if let Some(pause) = refused.map(|error| error.retry_after().unwrap_or_default()) {
                 self.cache.renew_later(pause.max(RENEWAL_PAUSE));
                 return;
             }
@@ -359,9 +361,9 @@ impl Manager {
         let flight = Arc::new(Flight::new(state.attempts));
         state.flight = Some(flight.clone());
         Job {
-            flight,
             epoch: state.keys.epoch,
-            refresh: Refresh::new(now, key, other_key),
+            refresh: Refresh::new(flight.attempt, now, key, other_key),
+            flight,
         }
     }
 
@@ -425,11 +427,17 @@ impl Manager {
                 Action::Send { key, within } => {
                     asked_at = self.clock.reading();
                     let (result, told) = self.ask(job.epoch, key, within, patience);
-                    if interrupted() && result.is_err() {
+                    if let Err(rejection) = &result
+                        && interrupted()
+                    {
                         // This caller goes; the next one who waits flies on.
+                        job.refresh
+                            .settle(&mut self.state().ledger, rejection.unsent);
                         return self.ground(&job.flight, Landing::Superseded);
                     }
-                    Input::Answer(result, told)
+                    // What is remembered of it has its number too, for those who come while it holds.
+                    let attempt = job.flight.attempt;
+                    Input::Answer(result.map_err(|r| r.with_attempt(attempt)), told)
                 }
                 Action::Pause(pause) => {
                     let until = Instant::now() + pause;
@@ -539,7 +547,6 @@ impl Manager {
                 self.counters.failed.add();
                 let pause = error.retry_after().unwrap_or_default();
                 self.cache.renew_later(pause.max(RENEWAL_PAUSE));
-                let error = error.with_attempt(attempt);
                 emit(EventName::TokenFailed, self.id, || {
                     json!({
                         "code": error.code().name(), "message": error.message(), "attempt": attempt,
@@ -621,8 +628,9 @@ impl Manager {
             return Ok(false);
         }
         let now = self.clock.boot();
-        // A token that has ended costs nothing to drop.
+        // A token that has ended, or whose successor is on its way, costs nothing to drop.
         if self.cache.peek().is_some()
+            && state.flight.is_none()
             && let Err(refusal) = state.ledger.budget.force(now)
         {
             return Err(self.over(&state, now, refusal));
@@ -679,7 +687,13 @@ impl Manager {
             state.keys.prefer_previous = None;
             state.keys.epoch += 1;
             state.ledger.holds.clear();
-            state.flight.take()
+            state.ledger.budget.forget_told();
+            let flight = state.flight.take();
+            if flight.is_some() {
+                // It may have been the renewal of a token that is still in use.
+                self.cache.renew_later(Duration::ZERO);
+            }
+            flight
         };
         emit(
             EventName::KeyRotated,
@@ -729,6 +743,8 @@ impl Keys {
 /// What a wait means to the caller; `None` to look again.
 fn settled(waited: Result<Landing, GaveUp>) -> Option<Result<Token>> {
     match waited {
+        // The machine may have slept while the answer was on its way.
+        Ok(Landing::Token(token)) if token.valid_for().is_zero() => None,
         Ok(Landing::Token(token)) => Some(Ok(token)),
         Ok(Landing::Failed(error)) => Some(Err(error)),
         Ok(Landing::Superseded) => None,

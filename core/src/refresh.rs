@@ -73,6 +73,7 @@ pub(crate) enum Finish {
 /// One refresh.
 #[derive(Debug)]
 pub(crate) struct Refresh {
+    attempt: u64,
     until: BootTime,
     key: Key,
     /// There is another key, and it was not tried yet.
@@ -81,10 +82,22 @@ pub(crate) struct Refresh {
     slot: Option<Slot>,
 }
 
+impl Ledger {
+    /// Why no request may be sent now, if that is so: a failure that is remembered, or the budget.
+    pub(crate) fn refusal(&mut self, now: BootTime) -> Option<Error> {
+        let held = self.holds.check(now);
+        held.or_else(|| {
+            let refusal = self.budget.refusal(now)?;
+            Some(over_budget(&self.budget, now, refusal))
+        })
+    }
+}
+
 impl Refresh {
     /// Begins with `key`; `other_key` says whether there is a second one to fall back to.
-    pub(crate) fn new(now: BootTime, key: Key, other_key: bool) -> Refresh {
+    pub(crate) fn new(attempt: u64, now: BootTime, key: Key, other_key: bool) -> Refresh {
         Refresh {
+            attempt,
             until: now.plus(REFRESH_TIME),
             key,
             other_key,
@@ -133,10 +146,17 @@ impl Refresh {
                 }
             }
             Err(refusal) => Action::Finish(Finish::Failed {
-                error: over_budget(&ledger.budget, now, refusal),
+                error: over_budget(&ledger.budget, now, refusal).with_attempt(self.attempt),
                 held: None,
                 capped: false,
             }),
+        }
+    }
+
+    /// The last sending is over: its slot comes back only if nothing was written to the network.
+    pub(crate) fn settle(&mut self, ledger: &mut Ledger, unsent: bool) {
+        if let (true, Some(slot)) = (unsent, self.slot.take()) {
+            ledger.budget.give_back(slot);
         }
     }
 
@@ -145,11 +165,10 @@ impl Refresh {
         ledger: &mut Ledger,
         now: BootTime,
         jitter: f64,
-        rejection: Rejection,
+        mut rejection: Rejection,
     ) -> Action {
-        if let (true, Some(slot)) = (rejection.unsent, self.slot.take()) {
-            ledger.budget.give_back(slot);
-        }
+        rejection.error = rejection.error.with_attempt(self.attempt);
+        self.settle(ledger, rejection.unsent);
         if rejection.class == Class::Unauthorized && std::mem::take(&mut self.other_key) {
             self.key = match self.key {
                 Key::Current => Key::Previous,
@@ -233,7 +252,7 @@ mod tests {
     #[test]
     fn a_grant_takes_one_slot_and_clears_what_is_held() {
         let (mut ledger, now) = (ledger(), BootTime(0));
-        let mut refresh = Refresh::new(now, Key::Current, false);
+        let mut refresh = Refresh::new(1, now, Key::Current, false);
         let action = refresh.step(&mut ledger, now, 0.5, Input::Start);
         assert!(
             matches!(action, Action::Send { key: Key::Current, within } if within == REQUEST_TIME)
@@ -246,7 +265,7 @@ mod tests {
     #[test]
     fn a_gateway_fault_is_sent_once_more_after_half_a_second_to_a_second() {
         let (mut ledger, now) = (ledger(), BootTime(0));
-        let mut refresh = Refresh::new(now, Key::Current, false);
+        let mut refresh = Refresh::new(1, now, Key::Current, false);
         refresh.step(&mut ledger, now, 0.0, Input::Start);
         let Action::Pause(pause) = refresh.step(
             &mut ledger,
@@ -282,7 +301,7 @@ mod tests {
     fn a_slot_comes_back_only_if_nothing_was_written() {
         for (unsent, left) in [(true, 10), (false, 9)] {
             let (mut ledger, now) = (ledger(), BootTime(0));
-            let mut refresh = Refresh::new(now, Key::Current, false);
+            let mut refresh = Refresh::new(1, now, Key::Current, false);
             refresh.step(&mut ledger, now, 0.0, Input::Start);
             refresh.step(
                 &mut ledger,
@@ -297,7 +316,7 @@ mod tests {
     #[test]
     fn a_new_key_that_is_not_known_yet_falls_back_to_the_previous_one() {
         let (mut ledger, now) = (ledger(), BootTime(0));
-        let mut refresh = Refresh::new(now, Key::Current, true);
+        let mut refresh = Refresh::new(1, now, Key::Current, true);
         refresh.step(&mut ledger, now, 0.0, Input::Start);
         let action = refresh.step(
             &mut ledger,
@@ -334,7 +353,7 @@ mod tests {
             ledger.budget.take(now).unwrap();
         }
         let action =
-            Refresh::new(now, Key::Current, false).step(&mut ledger, now, 0.0, Input::Start);
+            Refresh::new(1, now, Key::Current, false).step(&mut ledger, now, 0.0, Input::Start);
         let Action::Finish(Finish::Failed {
             error, held: None, ..
         }) = action

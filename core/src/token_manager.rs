@@ -3,13 +3,12 @@
 //! Handles are cheap; each has its own time-outs and user agent and can be closed by itself. Safe to share by threads.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::call::{Call, Manners, Progress, canceled, deadline_in};
+use crate::call::{Call, Manners, canceled, deadline_in};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::credentials::ApiKey;
@@ -229,10 +228,10 @@ impl TokenManager {
         let handle = self.0.clone();
         Task::new(done, move |cancel| async move {
             let waiting = tokio::time::timeout_at(deadline.into(), handle.manager.token_async());
-            handle
-                .unless_canceled(&cancel, waiting, || Outcome::NotSent)
-                .await?
-                .unwrap_or_else(|_| Err(no_token_in_time()))
+            match either(waiting, handle.canceled(&cancel)).await {
+                Ok(in_time) => in_time.unwrap_or_else(|_| Err(no_token_in_time())),
+                Err(()) => Err(canceled(Outcome::NotSent)),
+            }
         })
     }
 
@@ -252,11 +251,8 @@ impl TokenManager {
         Task::new(done, move |cancel| async move {
             #[cfg(feature = "test-hooks")]
             crate::hooks::panic_if_asked();
-            let progress = Progress::default();
-            let running = call.run_async(&handle.manager, &progress);
-            handle
-                .unless_canceled(&cancel, running, || progress.outcome())
-                .await?
+            call.run_async(&handle.manager, handle.canceled(&cancel))
+                .await
         })
     }
 
@@ -311,15 +307,9 @@ impl TokenManager {
 }
 
 impl Handle {
-    async fn unless_canceled<T>(
-        &self,
-        cancel: &Signal,
-        work: impl Future<Output = T>,
-        outcome: impl FnOnce() -> Outcome,
-    ) -> Result<T> {
-        either(work, either(cancel.raised(), self.closed.raised()))
-            .await
-            .map_err(|_| canceled(outcome()))
+    /// Ends when the task is canceled or this handle is closed.
+    async fn canceled(&self, cancel: &Signal) {
+        let (Ok(()) | Err(())) = either(cancel.raised(), self.closed.raised()).await;
     }
 }
 
