@@ -31,7 +31,6 @@ pub(crate) fn serve(
         return;
     };
     if fault.is_some() {
-        socket.reset_on_drop();
         return;
     }
     let mut connection = Connection::new(stream);

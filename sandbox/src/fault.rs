@@ -86,9 +86,9 @@ pub enum Action {
     CutHandshake,
     /// The next connection gets the TLS alert `handshake_failure`. Without TLS as [`Action::CutBeforeRequest`].
     AlertHandshake,
-    /// The next connection is accepted, and nothing is ever sent or read on it; with TLS its handshake stalls.
+    /// The next connection is accepted, and nothing is ever sent on it; with TLS its handshake stalls.
     StallConnection,
-    /// The next connection is reset once it stands (with TLS: after the handshake), before a request was read.
+    /// The next connection is closed once it stands (with TLS: after the handshake), before a request was read.
     CutBeforeRequest,
     /// The request is read, not carried out, and the connection is closed.
     CutAfterRequest,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
+use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 
 /// Enough for TLS and for the deepest JSON that is read, and little enough for thousands of threads.
 const STACK: usize = 512 << 10;
@@ -23,12 +23,6 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Socket(Arc<TcpStream>);
 
 impl Socket {
-    /// Makes the connection end with a reset when it is dropped.
-    pub(crate) fn reset_on_drop(&self) {
-        // Where this fails, it ends in the ordinary way, which is as much of an end.
-        let _ = SockRef::from(&*self.0).set_linger(Some(Duration::ZERO));
-    }
-
     /// Reads without use until the client or the sandbox ends the connection.
     pub(crate) fn wait_for_end(&self) {
         let _ = self.0.set_read_timeout(None);

@@ -3,7 +3,7 @@
 mod client;
 
 use client::*;
-use pay88_sandbox::{Config, Sandbox};
+use pay88_sandbox::{Config, Sandbox, TEST_KEY, TEST_MERCHANT, TOKEN_PATH};
 
 fn world() -> (Sandbox, Client, Token) {
     let sandbox = plain(unlimited());
@@ -129,6 +129,25 @@ fn a_connection_is_closed_where_the_client_asks_for_it() {
     client.send(format!("GET /api/echo HTTP/1.0\r\n{}\r\n", token.headers()));
     assert_eq!(client.answer().unwrap().status, 200);
     assert!(client.is_over());
+}
+
+#[test]
+fn a_tls_connection_that_is_closed_says_goodbye() {
+    let sandbox = Sandbox::start(Config::default()).unwrap();
+    let mut client = Client::tls(&sandbox, "localhost").unwrap();
+    let headers = key_headers(TEST_KEY, TEST_MERCHANT) + "Connection: close\r\n";
+    client.ask(request("POST", TOKEN_PATH, &headers, ""));
+    client.ending().unwrap();
+}
+
+#[test]
+fn a_refusal_arrives_although_the_body_is_still_being_sent() {
+    let sandbox = plain(Config::default());
+    let mut client = Client::to(&sandbox);
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n");
+    client.send(vec![b'x'; 8_000_000]);
+    assert_eq!(client.answer().unwrap().status, 413);
+    client.ending().unwrap();
 }
 
 #[test]

@@ -169,6 +169,13 @@ impl Client {
         std::mem::take(&mut self.unread)
     }
 
+    /// How the connection ends, when nothing else comes: `Ok` for an end that was meant.
+    pub fn ending(&mut self) -> io::Result<()> {
+        assert!(self.unread.is_empty());
+        assert_eq!(self.wire.read(&mut [0; 1])?, 0);
+        Ok(())
+    }
+
     /// Whether the connection ends and nothing else comes.
     pub fn is_over(&mut self) -> bool {
         match self.fill() {
