@@ -360,7 +360,9 @@ pub(crate) fn error_of(what: &str, failure: Failure) -> Error {
         FailureKind::Canceled => return canceled(outcome),
         FailureKind::Connect | FailureKind::Cut => ErrorCode::ConnectionFailed,
         FailureKind::Tls => ErrorCode::TlsFailed,
-        FailureKind::TooLarge | FailureKind::Malformed => ErrorCode::BadResponse,
+        FailureKind::Truncated | FailureKind::TooLarge | FailureKind::Malformed => {
+            ErrorCode::BadResponse
+        }
         FailureKind::Internal => ErrorCode::Internal,
     };
     let hint = match (outcome, code) {

@@ -60,14 +60,6 @@ pub(crate) struct RateLimit {
     pub(crate) reset_in: Duration,
 }
 
-impl Rejection {
-    /// Numbers its error.
-    pub(crate) fn with_attempt(mut self, attempt: u64) -> Rejection {
-        self.error = self.error.with_attempt(attempt);
-        self
-    }
-}
-
 impl Grant {
     /// Reads an answer of the token endpoint; its body is zeroed.
     pub(crate) fn read(answer: Answer) -> Result<Grant, Rejection> {
@@ -218,7 +210,10 @@ impl From<Failure> for Rejection {
     /// No answer came at all. The message of a failure holds no secret.
     fn from(failure: Failure) -> Rejection {
         let unsent = !failure.sent;
-        let resend = matches!(failure.kind, FailureKind::Cut | FailureKind::Connect);
+        let resend = matches!(
+            failure.kind,
+            FailureKind::Cut | FailureKind::Truncated | FailureKind::Connect
+        );
         let error = crate::call::error_of("The token request failed", failure);
         // Nothing of the *call* was sent, whatever became of the token request.
         Rejection {

@@ -436,8 +436,7 @@ impl Manager {
                         return self.ground(&job.flight, Landing::Superseded);
                     }
                     // What is remembered of it has its number too, for those who come while it holds.
-                    let attempt = job.flight.attempt;
-                    Input::Answer(result.map_err(|r| r.with_attempt(attempt)), told)
+                    Input::Answer(result, told)
                 }
                 Action::Pause(pause) => {
                     let until = Instant::now() + pause;

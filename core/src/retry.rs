@@ -66,7 +66,10 @@ impl Retry {
         left: Duration,
         jitter: f64,
     ) -> Option<Duration> {
-        let passing = matches!(failure.kind, FailureKind::Connect | FailureKind::Cut);
+        let passing = matches!(
+            failure.kind,
+            FailureKind::Connect | FailureKind::Cut | FailureKind::Truncated
+        );
         if passing && (!failure.sent || self.safe) {
             self.again(left, self.back_off(jitter))
         } else {

@@ -84,12 +84,13 @@ async fn send_and_receive(
         .map_err(|e| explain(&e, link, &limits))?;
     let (head, mut body) = http::Response::from(response).into_parts();
     let mut buffer = BodyBuffer::new(
-        &head.headers,
+        body.size_hint().lower(),
         limits.max_response_bytes,
         request.keep_secret,
     )?;
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(|e| explain(&e, link, &limits))?.into_data() {
+        let frame = frame.map_err(|e| explain(&e, link, &limits).in_answer())?;
+        if let Ok(data) = frame.into_data() {
             buffer.append(&data)?;
         }
     }

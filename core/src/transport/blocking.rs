@@ -212,12 +212,17 @@ impl Connection {
 
         wait.enter("before the answer was complete");
         let mut buffer = BodyBuffer::new(
-            &head.headers,
+            body.size_hint().lower(),
             limits.max_response_bytes,
             request.keep_secret,
         )?;
-        while let Some(frame) = self.run(wait, |cx| Pin::new(&mut body).poll_frame(cx))? {
-            if let Ok(data) = frame.map_err(|e| Failure::of_exchange(&e))?.into_data() {
+        loop {
+            let frame = self.run(wait, |cx| Pin::new(&mut body).poll_frame(cx));
+            let Some(frame) = frame.map_err(Failure::in_answer)? else {
+                break;
+            };
+            let frame = frame.map_err(|e| Failure::of_exchange(&e).in_answer())?;
+            if let Ok(data) = frame.into_data() {
                 buffer.append(&data)?;
             }
         }

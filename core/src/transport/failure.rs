@@ -18,8 +18,10 @@ pub(crate) enum FailureKind {
     Connect,
     /// No trusted connection, or a roots file that cannot be used.
     Tls,
-    /// Closed or reset before the answer was complete.
+    /// Closed or reset before an answer came.
     Cut,
+    /// Closed or reset in the middle of the answer's body.
+    Truncated,
     /// The body is over the limit.
     TooLarge,
     /// What came is not HTTP.
@@ -44,6 +46,17 @@ impl Failure {
             kind,
             sent: false,
             message,
+        }
+    }
+
+    /// The same, met when the answer had begun.
+    pub(super) fn in_answer(self) -> Failure {
+        match self.kind {
+            FailureKind::Cut => Failure {
+                kind: FailureKind::Truncated,
+                ..self
+            },
+            _ => self,
         }
     }
 

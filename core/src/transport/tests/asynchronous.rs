@@ -139,7 +139,7 @@ fn an_asynchronous_failure_says_whether_the_request_left() {
         ),
         ("untrusted", tls(untrusted.port), FailureKind::Tls, false),
         ("no answer", plain(silent.port), FailureKind::Timeout, true),
-        ("cut", plain(cutting.port), FailureKind::Cut, true),
+        ("cut", plain(cutting.port), FailureKind::Truncated, true),
         ("garbage", plain(garbage.port), FailureKind::Malformed, true),
         ("large", plain(large.port), FailureKind::TooLarge, true),
     ] {
