@@ -1,0 +1,363 @@
+//! Connections that idle, that are shared, and that never come to be: through the engine, at real nginx.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use pay88::{Config, ErrorCode, Outcome, Request, TokenManager};
+use pay88_sandbox::{Sandbox, TEST_KEY, TEST_MERCHANT};
+use serde_json::json;
+
+fn charge() -> Request {
+    Request::post("/api/transactions/charges").json(&json!({
+        "flow": "PAYIN", "method_code": "CARDS", "amount": 50000, "currency": "COP", "country": "COL"
+    }))
+}
+
+fn manager(base_url: &str, authority: &str) -> TokenManager {
+    let config = Config::without_environment()
+        .with("api_key", TEST_KEY)
+        .and_then(|config| config.with("merchant_id", TEST_MERCHANT))
+        .and_then(|config| config.with("base_url", base_url))
+        .and_then(|config| config.with("ca_bundle", authority));
+    TokenManager::new(config.unwrap()).unwrap()
+}
+
+/// Fails the test when `work` takes longer.
+fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(work()));
+    receiver
+        .recv_timeout(limit)
+        .expect("it hangs, or a thread panicked")
+}
+
+/// nginx with TLS 1.3 before a sandbox, closing connections that idle for a second.
+struct Nginx {
+    process: Child,
+    folder: PathBuf,
+    port: u16,
+    sandbox: Sandbox,
+}
+
+impl Nginx {
+    fn start() -> Nginx {
+        let sandbox = Sandbox::start(pay88_sandbox::Config {
+            tls: false,
+            control: None,
+            ..pay88_sandbox::Config::default()
+        })
+        .unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let folder =
+            std::env::temp_dir().join(format!("pay88-nginx-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(folder.join("cert.pem"), certified.cert.pem()).unwrap();
+        std::fs::write(
+            folder.join("key.pem"),
+            certified.signing_key.serialize_pem(),
+        )
+        .unwrap();
+        let shown = folder.display();
+        let upstream = sandbox.base_url();
+        let configuration = format!(
+            "daemon off; worker_processes 1; pid {shown}/pid; error_log {shown}/error.log;
+             events {{ worker_connections 256; }}
+             http {{
+               log_format one '$connection $request_method $status'; access_log {shown}/access.log one;
+               client_body_temp_path {shown}/body; proxy_temp_path {shown}/proxy;
+               fastcgi_temp_path {shown}/f; uwsgi_temp_path {shown}/u; scgi_temp_path {shown}/s;
+               server {{
+                 listen 127.0.0.1:{port} ssl http2; server_name localhost; keepalive_timeout 1;
+                 ssl_certificate {shown}/cert.pem; ssl_certificate_key {shown}/key.pem; ssl_protocols TLSv1.3;
+                 location / {{ proxy_pass {upstream}; }}
+               }}
+             }}"
+        );
+        std::fs::write(folder.join("nginx.conf"), configuration).unwrap();
+        let process = Command::new("nginx")
+            .args(["-e", "stderr", "-c"])
+            .arg(folder.join("nginx.conf"))
+            .env(
+                "PATH",
+                format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()),
+            )
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("nginx is needed: install Debian's nginx-light");
+        let begun = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "nginx does not answer"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Nginx {
+            process,
+            folder,
+            port,
+            sandbox,
+        }
+    }
+
+    fn manager(&self) -> TokenManager {
+        let authority = self.folder.join("cert.pem");
+        manager(
+            &format!("https://localhost:{}", self.port),
+            authority.to_str().unwrap(),
+        )
+    }
+
+    /// The connections that charges came by, in nginx's numbers.
+    fn charges(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.folder.join("access.log")).unwrap();
+        let posts = log.lines().filter(|line| line.contains(" POST "));
+        posts
+            .filter_map(|line| line.split(' ').next().map(str::to_owned))
+            .collect()
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // TERM, not KILL: the workers go with their master.
+        let _ = Command::new("kill")
+            .arg(self.process.id().to_string())
+            .status();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Ten charges 2.5 s apart; `send` sends one and gives its status.
+fn ten_charges(send: impl Fn(&TokenManager) -> u16 + Send + 'static) {
+    within(Duration::from_secs(90), move || {
+        let nginx = Nginx::start();
+        let manager = nginx.manager();
+        for number in 0..10 {
+            if number > 0 {
+                std::thread::sleep(Duration::from_millis(2500));
+            }
+            assert_eq!(send(&manager), 200, "charge {number}");
+        }
+        assert_eq!(nginx.sandbox.counters().charges_created, 10);
+        assert_eq!(manager.stats().calls_repeated, 0);
+        let mut seen = nginx.charges();
+        assert_eq!(
+            seen.len(),
+            11,
+            "ten charges and the token, none of them twice"
+        );
+        seen.dedup();
+        assert!(
+            seen.len() >= 10,
+            "the connections were closed in between: {seen:?}"
+        );
+    });
+}
+
+#[test]
+fn ten_blocking_charges_survive_a_server_that_closes_idle_connections() {
+    ten_charges(|manager| manager.make_request(charge()).unwrap().status());
+}
+
+#[test]
+fn ten_asynchronous_charges_survive_a_server_that_closes_idle_connections() {
+    ten_charges(|manager| {
+        let (sender, receiver) = mpsc::channel();
+        let done = move |result: pay88::Result<pay88::Response>| {
+            sender.send(result.map(|answer| answer.status())).unwrap()
+        };
+        manager.prepare_request(charge(), done).unwrap().start();
+        receiver
+            .recv_timeout(Duration::from_secs(40))
+            .unwrap()
+            .unwrap()
+    });
+}
+
+fn at_a_sandbox(work: impl FnOnce(&Sandbox, TokenManager) + Send + 'static) {
+    within(Duration::from_secs(120), move || {
+        let sandbox = Sandbox::start(pay88_sandbox::Config {
+            control: None,
+            ..pay88_sandbox::Config::default()
+        })
+        .unwrap();
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let authority = std::env::temp_dir().join(format!(
+            "pay88-connections-{}-{number}.pem",
+            std::process::id()
+        ));
+        sandbox.write_ca(&authority).unwrap();
+        let manager = manager(&sandbox.base_url(), authority.to_str().unwrap());
+        work(&sandbox, manager);
+        let _ = std::fs::remove_file(authority);
+    });
+}
+
+#[test]
+fn a_thousand_calls_each_on_a_new_thread_use_at_most_two_connections() {
+    at_a_sandbox(|sandbox, manager| {
+        for _ in 0..1000 {
+            let manager = manager.clone();
+            let status = std::thread::spawn(move || {
+                manager
+                    .make_request(Request::get("/api/echo"))
+                    .unwrap()
+                    .status()
+            });
+            assert_eq!(status.join().unwrap(), 200);
+        }
+        assert!(
+            sandbox.counters().connections_accepted <= 2,
+            "{:?}",
+            sandbox.counters()
+        );
+    });
+}
+
+#[test]
+fn two_threads_that_take_turns_never_wait_for_each_other() {
+    at_a_sandbox(|sandbox, manager| {
+        assert_eq!(
+            manager
+                .make_request(Request::get("/api/echo"))
+                .unwrap()
+                .status(),
+            200
+        );
+        let mut longest = Duration::ZERO;
+        let (to_other, from_other) = (mpsc::channel::<()>(), mpsc::channel::<Duration>());
+        let other = manager.clone();
+        let thread = std::thread::spawn(move || {
+            while to_other.1.recv().is_ok() {
+                let begun = Instant::now();
+                assert_eq!(
+                    other
+                        .make_request(Request::get("/api/echo"))
+                        .unwrap()
+                        .status(),
+                    200
+                );
+                from_other.0.send(begun.elapsed()).unwrap();
+            }
+        });
+        for _ in 0..100 {
+            let begun = Instant::now();
+            assert_eq!(
+                manager
+                    .make_request(Request::get("/api/echo"))
+                    .unwrap()
+                    .status(),
+                200
+            );
+            longest = longest.max(begun.elapsed());
+            to_other.0.send(()).unwrap();
+            longest = longest.max(from_other.1.recv_timeout(Duration::from_secs(30)).unwrap());
+        }
+        drop(to_other.0);
+        thread.join().unwrap();
+        println!("the longest of 200 calls in turns took {longest:?}");
+        // A call that waited for the other thread's next one, or for a slice of waiting, would take 50 ms or for ever.
+        assert!(longest < Duration::from_millis(500), "{longest:?}");
+        assert!(sandbox.counters().connections_accepted <= 2);
+    });
+}
+
+/// Run in a network of its own where the name server takes questions and never answers.
+const INSIDE: &str = "PAY88_TEST_WITHOUT_NAMES";
+
+#[test]
+fn a_name_that_never_resolves_ends_the_call_at_its_deadline() {
+    if std::env::var_os(INSIDE).is_some() {
+        return without_names();
+    }
+    let folder = std::env::temp_dir().join(format!("pay88-names-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut resolv = std::fs::File::create(folder.join("resolv.conf")).unwrap();
+    writeln!(
+        resolv,
+        "nameserver 127.0.0.1\noptions timeout:30 attempts:1"
+    )
+    .unwrap();
+    let script = "ip link set lo up && mount --bind \"$1\" \"$(readlink -f /etc/resolv.conf)\" && exec \"$2\" --exact a_name_that_never_resolves_ends_the_call_at_its_deadline --nocapture";
+    // SAFETY: getuid has no preconditions.
+    let root = unsafe { libc::getuid() } == 0;
+    let output = Command::new("timeout")
+        .args(["60", "unshare", "--mount", "--net"])
+        .args((!root).then_some("--map-root-user"))
+        .args(["sh", "-c", script, "sh"])
+        .arg(folder.join("resolv.conf"))
+        .arg(std::env::current_exe().unwrap())
+        .env(INSIDE, "1")
+        .output()
+        .expect("unshare is needed: install Debian's util-linux and iproute2");
+    std::fs::remove_dir_all(folder).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    println!("{text}");
+}
+
+fn without_names() {
+    let server = std::net::UdpSocket::bind("127.0.0.1:53").unwrap();
+    let manager = {
+        let config = Config::without_environment()
+            .with("api_key", "sk_test_sandbox_0123456789abcdef")
+            .and_then(|config| config.with("merchant_id", TEST_MERCHANT))
+            .and_then(|config| config.with("base_url", "https://pay.example"))
+            .and_then(|config| config.with("connect_timeout", "30"));
+        TokenManager::new(config.unwrap()).unwrap()
+    };
+    let begun = Instant::now();
+    let error = manager
+        .make_request(charge().timeout(Duration::from_millis(700)))
+        .unwrap_err();
+    let took = begun.elapsed();
+    assert_eq!(
+        (error.code(), error.outcome()),
+        (ErrorCode::Timeout, Outcome::NotSent)
+    );
+    println!("a deadline of 700 ms ended the call after {took:?}");
+    assert!(
+        took >= Duration::from_millis(690) && took < Duration::from_secs(7),
+        "{took:?}"
+    );
+    let (sender, receiver) = mpsc::channel();
+    let begun = Instant::now();
+    let request = charge().timeout(Duration::from_millis(700));
+    manager
+        .prepare_request(request, move |result| sender.send(result).unwrap())
+        .unwrap()
+        .start();
+    let error = receiver
+        .recv_timeout(Duration::from_secs(30))
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), error.outcome()),
+        (ErrorCode::Timeout, Outcome::NotSent)
+    );
+    assert!(begun.elapsed() < Duration::from_secs(7));
+    server
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    assert!(
+        server.recv(&mut [0; 512]).unwrap() > 12,
+        "the name was asked for"
+    );
+}
