@@ -46,6 +46,8 @@ pub(crate) struct Call {
     manners: Manners,
     /// Method and path without query.
     path: String,
+    /// Nothing is sent again, whatever came of it.
+    once: bool,
     /// A 401 was answered with another token already.
     reauthorized: bool,
     /// What is known of the sendings before the present one.
@@ -95,6 +97,7 @@ impl Call {
             body: request.body.unwrap_or_default(),
             deadline,
             manners: manners.clone(),
+            once: request.once,
             reauthorized: false,
             past: Outcome::NotSent,
         })
@@ -214,6 +217,7 @@ impl Call {
     ) -> Step {
         let left = self.deadline.saturating_duration_since(Instant::now());
         match result {
+            Ok(answer) if self.once => Step::Done(Ok(response_of(answer))),
             Ok(answer) => {
                 let status = answer.status.as_u16();
                 if status == 401 {
@@ -238,14 +242,13 @@ impl Call {
                         );
                     }
                 }
-                Step::Done(Ok(Response::new(
-                    status,
-                    answer.headers,
-                    answer.body.into(),
-                )))
+                Step::Done(Ok(response_of(answer)))
             }
             Err(failure) => {
-                if let Some(pause) = self.retry.after_failure(&failure, left, random::fraction()) {
+                if !self.once
+                    && let Some(pause) =
+                        self.retry.after_failure(&failure, left, random::fraction())
+                {
                     let outcome = outcome_of(failure.sent);
                     return self.again(manager, outcome, "connection", pause);
                 }
@@ -350,6 +353,10 @@ pub(crate) fn canceled(outcome: Outcome) -> Error {
         _ => "It is safe to repeat: it cannot have been carried out.",
     };
     Error::new(ErrorCode::Canceled, "The call was canceled.", hint).with_outcome(outcome)
+}
+
+pub(crate) fn response_of(answer: Answer) -> Response {
+    Response::new(answer.status.as_u16(), answer.headers, answer.body.into())
 }
 
 /// The error of an exchange that gave no answer.

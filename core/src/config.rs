@@ -58,10 +58,7 @@ impl Config {
     /// # Errors
     /// `config_invalid` if there is no such option. The value is checked when a manager is built.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let index = OPTIONS
-            .iter()
-            .position(|option| option.name == name)
-            .ok_or_else(|| unknown_option(name))?;
+        let index = index_of(name)?;
         self.values[index] = Some(Zeroizing::new(value.to_owned()));
         Ok(())
     }
@@ -131,28 +128,31 @@ impl Config {
         }
     }
 
-    /// Everything checked and parsed.
-    pub(crate) fn settings(&self) -> Result<Settings> {
-        let base_url = match self.get(Opt::BaseUrl) {
-            Some(text) => BaseUrl::parse(&text)?,
-            None => BaseUrl::parse(Opt::BaseUrl.spec().default)?,
-        };
-        let api_key = ApiKey::parse(Opt::ApiKey, self.get(Opt::ApiKey), &base_url)?;
-        let previous_api_key = match self.get(Opt::PreviousApiKey) {
-            Some(text) => Some(ApiKey::parse(Opt::PreviousApiKey, Some(text), &base_url)?),
-            None => None,
-        };
-        let merchant_id = MerchantId::parse(self.get(Opt::MerchantId))?;
-        let share = self
-            .get(Opt::Share)
-            .unwrap_or_else(|| Zeroizing::new(Opt::Share.spec().default.to_owned()));
-        if share.trim() != "process" {
-            return Err(Error::invalid(
-                "The option share knows only `process` in this release.",
-                "Set share to `process` or leave it out.",
-            ));
+    /// Checks the value of one option by itself, and not whether it goes with the others; what is not set passes
+    /// unless it is required. A manager is built only if all pass together.
+    ///
+    /// # Errors
+    /// `config_invalid` with what is wrong and what to do.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let mut alone = Config::without_environment()
+            .with("api_key", "sk_test_x")?
+            .with("merchant_id", "MCH-X-X")?
+            // Neither of the documented hosts, so that keys of both environments pass.
+            .with("base_url", "https://88pay.invalid")?;
+        let index = index_of(name)?;
+        alone.values[index] = self.text(index);
+        alone.settings().map(drop)
+    }
+
+    pub(crate) fn base_url(&self) -> Result<BaseUrl> {
+        match self.get(Opt::BaseUrl) {
+            Some(text) => BaseUrl::parse(&text),
+            None => BaseUrl::parse(Opt::BaseUrl.spec().default),
         }
-        let proxy = Proxy::decide(
+    }
+
+    pub(crate) fn proxy(&self, base_url: &BaseUrl) -> Result<Option<Proxy>> {
+        Proxy::decide(
             self.get(Opt::Proxy).as_ref().map(|text| text.trim()),
             |name| {
                 if self.environment {
@@ -169,7 +169,37 @@ impl Config {
                 message,
                 "Use http://[user:password@]host:port, or an empty text for no proxy.",
             )
-        })?;
+        })
+    }
+
+    pub(crate) fn ca_bundle(&self) -> Option<PathBuf> {
+        let text = self.get(Opt::CaBundle)?;
+        Some(PathBuf::from(text.trim()))
+    }
+
+    pub(crate) fn connect_timeout(&self) -> Result<Duration> {
+        self.seconds(Opt::ConnectTimeout, 0.001..=3600.0)
+    }
+
+    /// Everything checked and parsed.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let base_url = self.base_url()?;
+        let api_key = ApiKey::parse(Opt::ApiKey, self.get(Opt::ApiKey), &base_url)?;
+        let previous_api_key = match self.get(Opt::PreviousApiKey) {
+            Some(text) => Some(ApiKey::parse(Opt::PreviousApiKey, Some(text), &base_url)?),
+            None => None,
+        };
+        let merchant_id = MerchantId::parse(self.get(Opt::MerchantId))?;
+        let share = self
+            .get(Opt::Share)
+            .unwrap_or_else(|| Zeroizing::new(Opt::Share.spec().default.to_owned()));
+        if share.trim() != "process" {
+            return Err(Error::invalid(
+                "The option share knows only `process` in this release.",
+                "Set share to `process` or leave it out.",
+            ));
+        }
+        let proxy = self.proxy(&base_url)?;
         Ok(Settings {
             user_agent: user_agent(
                 self.get(Opt::UserAgentSuffix)
@@ -177,15 +207,13 @@ impl Config {
                     .map(|text| text.trim()),
             )?,
             timeout: self.seconds(Opt::Timeout, 0.001..=3600.0)?,
-            connect_timeout: self.seconds(Opt::ConnectTimeout, 0.001..=3600.0)?,
+            connect_timeout: self.connect_timeout()?,
             idle_timeout: self.seconds(Opt::IdleTimeout, 0.0..=3600.0)?,
             safety_margin: self.seconds(Opt::SafetyMargin, 2.0..=3600.0)?,
             tokens_per_minute: self.whole(Opt::TokensPerMinute, 1..=1_000_000)? as u32,
             tokens_per_hour: self.whole(Opt::TokensPerHour, 1..=1_000_000)? as u32,
             max_response_bytes: self.whole(Opt::MaxResponseBytes, 1024..=1 << 30)?,
-            ca_bundle: self
-                .get(Opt::CaBundle)
-                .map(|text| PathBuf::from(text.trim())),
+            ca_bundle: self.ca_bundle(),
             share: share.trim().to_owned(),
             base_url,
             api_key,
@@ -228,6 +256,13 @@ pub(crate) struct Settings {
     pub(crate) tokens_per_hour: u32,
     pub(crate) max_response_bytes: u64,
     pub(crate) user_agent: String,
+}
+
+fn index_of(name: &str) -> Result<usize> {
+    OPTIONS
+        .iter()
+        .position(|option| option.name == name)
+        .ok_or_else(|| unknown_option(name))
 }
 
 fn unknown_option(name: &str) -> Error {
@@ -327,6 +362,29 @@ mod tests {
         assert_eq!(settings.max_response_bytes, 16 << 20);
         assert_eq!(settings.base_url.as_str(), "https://api-sandbox.88pay.io");
         assert_eq!(settings.tokens_per_hour, 100);
+    }
+
+    #[test]
+    fn each_option_can_be_checked_by_itself() {
+        let config = Config::without_environment()
+            .with("api_key", "sk_live_0123456789")
+            .and_then(|config| config.with("base_url", "https://api-sandbox.88pay.io"))
+            .and_then(|config| config.with("timeout", "soon"))
+            .and_then(|config| config.with("proxy", "socks5://p.example"))
+            .unwrap();
+        // That key and host do not go together is no fault of either.
+        for good in ["api_key", "base_url", "connect_timeout", "ca_bundle"] {
+            assert_eq!(config.check(good), Ok(()), "{good}");
+        }
+        for (bad, named) in [
+            ("timeout", "timeout"),
+            ("proxy", "proxy"),
+            ("merchant_id", "merchant_id is missing"),
+            ("api_kee", "no option"),
+        ] {
+            let error = config.check(bad).unwrap_err();
+            assert!(error.message().contains(named), "{error}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! - what the user says: `option` (the table), `config`, `credentials`, `endpoint`, `request`
 //! - the token: `token` (the pair), `cache` (what is valid now), `lifetime`, `grant` (the server's answer)
 //! - how a new one is had: `refresh` (the state machine), `budget`, `hold`, `flight` (those who wait), `manager`
-//! - calls: `call`, `retry`, `path_hold`, `transport` (blocking and asynchronous), `task`, `runtime`
+//! - calls: `call`, `retry`, `path_hold`, `reach`, `transport` (blocking and asynchronous), `task`, `runtime`
 //! - one per process: `registry`; what is told: `error`, `event`, `stats`
 
 #![deny(missing_docs)]
@@ -32,6 +32,7 @@ mod manager;
 mod option;
 mod path_hold;
 mod random;
+mod reach;
 mod refresh;
 mod registry;
 mod request;

@@ -4,6 +4,7 @@
 //! failed refresh is told once to all who wait and is remembered. Its lock is never held during I/O, waiting or a
 //! caller's code.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,10 +26,11 @@ use crate::grant::{Grant, MAX_TOKEN_ANSWER, RateLimit, Rejection};
 use crate::hold::Holds;
 use crate::lifetime::Lifetime;
 use crate::path_hold::PathHolds;
+use crate::reach::open_link;
 use crate::refresh::{Action, Finish, Input, Key, Ledger, Refresh, over_budget};
 use crate::stats::{Counters, Stats};
 use crate::token::{Snapshot, Token};
-use crate::transport::{self, Limits, Link, LinkSettings};
+use crate::transport::{self, Limits, Link};
 use crate::{random, thread};
 
 /// A replaced key works 24 hours longer (88Pay documentation, "Key Rotation Policy").
@@ -68,7 +70,7 @@ pub(crate) struct Manager {
 /// What must be equal in all handles of a manager.
 #[derive(Clone, Debug, PartialEq)]
 struct SharedSettings {
-    ca_bundle: Option<std::path::PathBuf>,
+    ca_bundle: Option<PathBuf>,
     proxy: Option<transport::Proxy>,
     share: String,
     safety_margin: Duration,
@@ -126,19 +128,11 @@ impl SharedSettings {
 impl Manager {
     pub(crate) fn new(settings: &Settings, clock: Clock) -> Result<Manager> {
         static IDS: AtomicU64 = AtomicU64::new(1);
-        let link = Link::open(LinkSettings {
-            tls: settings.base_url.is_https(),
-            host: settings.base_url.host().to_owned(),
-            port: settings.base_url.port(),
-            ca_bundle: settings.ca_bundle.clone(),
-            proxy: settings.proxy.clone(),
-        })
-        .map_err(|failure| {
-            Error::invalid(
-                failure.message,
-                "Check the option ca_bundle, or install the system's ca-certificates.",
-            )
-        })?;
+        let link = open_link(
+            &settings.base_url,
+            settings.ca_bundle.clone(),
+            settings.proxy.clone(),
+        )?;
         let now = clock.boot();
         Ok(Manager {
             id: IDS.fetch_add(1, Ordering::Relaxed),

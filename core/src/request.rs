@@ -27,6 +27,7 @@ pub struct Request {
     pub(crate) body: Option<Bytes>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) safe_to_repeat: bool,
+    pub(crate) once: bool,
 }
 
 impl Request {
@@ -40,6 +41,7 @@ impl Request {
             body: None,
             timeout: None,
             safe_to_repeat: false,
+            once: false,
         }
     }
 
@@ -92,6 +94,14 @@ impl Request {
     #[must_use]
     pub fn safe_to_repeat(mut self, safe: bool) -> Request {
         self.safe_to_repeat = safe;
+        self
+    }
+
+    /// Sends it once and gives the answer as it is, where it would be sent again otherwise: after a 401 with another
+    /// token, after a 429, after a fault. For diagnoses, and for callers with a rule of their own.
+    #[must_use]
+    pub fn once(mut self) -> Request {
+        self.once = true;
         self
     }
 }

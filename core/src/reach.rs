@@ -1,0 +1,78 @@
+//! The way to 88Pay: opened for a manager, or tried without any credential by a diagnosis.
+//!
+//! A probe never costs a token, and never sends a key, a token or a session ID.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use crate::call::{error_of, response_of};
+use crate::config::Config;
+use crate::endpoint::BaseUrl;
+use crate::error::{Error, Result};
+use crate::request::Response;
+use crate::transport::{Limits, Link, LinkSettings, Proxy, Request};
+
+/// There is no body to read.
+const MAX_ANSWER: u64 = 64 * 1024;
+
+/// The way to 88Pay. Nothing is connected.
+pub(crate) fn open_link(
+    base_url: &BaseUrl,
+    ca_bundle: Option<PathBuf>,
+    proxy: Option<Proxy>,
+) -> Result<Arc<Link>> {
+    Link::open(LinkSettings {
+        tls: base_url.is_https(),
+        host: base_url.host().to_owned(),
+        port: base_url.port(),
+        ca_bundle,
+        proxy,
+    })
+    .map_err(|failure| {
+        Error::invalid(
+            failure.message,
+            "Check the option ca_bundle, or install the system's ca-certificates.",
+        )
+    })
+}
+
+impl Config {
+    /// Asks the base URL for `HEAD /`, over the connection that calls would take, and gives the answer of whatever
+    /// status; its `Date` is the server's clock. Credentials are neither needed nor sent. It takes at most twice the
+    /// option `connect_timeout`.
+    ///
+    /// # Errors
+    /// `connection_failed`, `tls_failed`, `timeout` or `bad_response` for what is in the way, `config_invalid` for
+    /// options of the connection that cannot be used.
+    pub fn probe(&self) -> Result<Response> {
+        let base_url = self.base_url()?;
+        let connect_timeout = self.connect_timeout()?;
+        let link = open_link(&base_url, self.ca_bundle(), self.proxy(&base_url)?)?;
+        let mut headers = HeaderMap::with_capacity(1);
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("pay88/", env!("CARGO_PKG_VERSION"))),
+        );
+        let request = Request {
+            method: &Method::HEAD,
+            target: "/",
+            headers: &headers,
+            body: Bytes::new(),
+            keep_secret: false,
+        };
+        let limits = Limits {
+            deadline: Instant::now() + 2 * connect_timeout,
+            connect_timeout,
+            idle_timeout: connect_timeout,
+            max_response_bytes: MAX_ANSWER,
+            interrupt: None,
+        };
+        link.exchange(request, &limits, &mut |_| {})
+            .map(response_of)
+            .map_err(|failure| error_of("88Pay was not reached", failure))
+    }
+}
