@@ -36,6 +36,8 @@ pub(crate) struct Refusal {
 #[derive(Clone, Copy, Debug)]
 struct Told {
     left: u32,
+    /// It is the hour that it was said of, else the minute.
+    hourly: bool,
     until: BootTime,
 }
 
@@ -117,13 +119,11 @@ impl Budget {
         reset_in: Duration,
     ) {
         // Which of its two windows the server means is not documented; its limit says so where it is the hourly one.
-        let window = if limit.is_some_and(|limit| limit as usize > self.per_minute) {
-            HOUR
-        } else {
-            MINUTE
-        };
+        let hourly = limit.is_some_and(|limit| limit as usize > self.per_minute);
+        let window = if hourly { HOUR } else { MINUTE };
         let told = Told {
             left: remaining,
+            hourly,
             until: now.plus(reset_in.min(window)),
         };
         match &self.told {
@@ -150,12 +150,16 @@ impl Budget {
                 .filter(|taken| now < taken.plus(window))
                 .count()
         };
-        let told = self
-            .told
-            .filter(|told| now < told.until)
-            .map_or(usize::MAX, |told| told.left as usize);
-        let hour = self.per_hour.saturating_sub(used(HOUR)).min(told);
-        (self.per_minute.saturating_sub(used(MINUTE)).min(hour), hour)
+        let mut minute = self.per_minute.saturating_sub(used(MINUTE));
+        let mut hour = self.per_hour.saturating_sub(used(HOUR));
+        if let Some(told) = self.told.filter(|told| now < told.until) {
+            let left = told.left as usize;
+            minute = minute.min(left);
+            if told.hourly {
+                hour = hour.min(left);
+            }
+        }
+        (minute.min(hour), hour)
     }
 
     /// The limit that is reached, if one is: the one that is free last.
@@ -274,7 +278,9 @@ mod tests {
     fn what_the_server_says_only_lowers_what_is_left() {
         let mut budget = Budget::new(10, 100);
         budget.told(START, Some(10), 50, Duration::from_secs(30));
-        assert_eq!(budget.left(START), (10, 50));
+        assert_eq!(budget.left(START), (10, 100));
+        budget.told(START, Some(100), 40, Duration::from_secs(30));
+        assert_eq!(budget.left(START), (10, 40));
         budget.told(START, Some(10), 1, Duration::from_secs(30));
         budget.told(START, Some(10), 9, Duration::from_secs(30));
         assert!(budget.take(START).is_ok());

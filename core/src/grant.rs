@@ -214,12 +214,15 @@ impl From<Failure> for Rejection {
             failure.kind,
             FailureKind::Cut | FailureKind::Truncated | FailureKind::Connect
         );
-        let error = crate::call::error_of("The token request failed", failure);
         // Nothing of the *call* was sent, whatever became of the token request.
+        let of_call = Failure {
+            sent: false,
+            ..failure
+        };
         Rejection {
             resend,
             unsent,
-            ..temporary(error.with_outcome(crate::error::Outcome::NotSent))
+            ..temporary(crate::call::error_of("The token request failed", of_call))
         }
     }
 }

@@ -429,7 +429,6 @@ impl Manager {
                             .settle(&mut self.state().ledger, rejection.unsent);
                         return self.ground(&job.flight, Landing::Superseded);
                     }
-                    // What is remembered of it has its number too, for those who come while it holds.
                     Input::Answer(result, told)
                 }
                 Action::Pause(pause) => {

@@ -4,9 +4,11 @@
 //! [`Task::start`]. Never blocks.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -34,7 +36,24 @@ impl Canceler {
     }
 }
 
-/// Delivers once; a task that is dropped without a result has panicked.
+/// The result of `work`, or the error that a panic in it becomes.
+async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut work = pin!(work);
+    // Not polled again after a panic, so nothing half done is ever looked at.
+    poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))).unwrap_or_else(|panic| {
+            let said = panic
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+                .unwrap_or("it did not say why");
+            Poll::Ready(Err(Error::internal(format!("pay88 panicked: {said}"))))
+        })
+    })
+    .await
+}
+
+/// Delivers once, also when the runtime drops the task without a result.
 struct Delivery<T, F: FnOnce(Result<T>)>(Option<F>, std::marker::PhantomData<fn(T)>);
 
 impl<T, F: FnOnce(Result<T>)> Delivery<T, F> {
@@ -48,7 +67,7 @@ impl<T, F: FnOnce(Result<T>)> Delivery<T, F> {
 impl<T, F: FnOnce(Result<T>)> Drop for Delivery<T, F> {
     fn drop(&mut self) {
         if let Some(done) = self.0.take() {
-            done(Err(Error::internal("A task of the library panicked.")));
+            done(Err(Error::internal("A task of the library was dropped.")));
         }
     }
 }
@@ -68,7 +87,7 @@ impl Task {
         let work = work(cancel.clone());
         let delivery = Delivery(Some(done), std::marker::PhantomData);
         let future = Box::pin(async move {
-            let result = work.await;
+            let result = caught(work).await;
             delivery.deliver(result);
         });
         Ok(Task {
