@@ -3,6 +3,7 @@
 //! Promises: one table of codes ([`ErrorCode::ALL`]); every error says whether the request can have
 //! reached 88Pay ([`Outcome`]) and what to do (`hint`). Never holds a key, token, session ID or password.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
@@ -137,9 +138,19 @@ impl Error {
         Self::new(ErrorCode::ConfigInvalid, message, hint)
     }
 
+    /// What a caught panic becomes; public for bindings.
+    pub fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let said = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("it did not say why");
+        Self::internal(format!("pay88 panicked: {said}."))
+    }
+
     /// A fault of the library or its host.
     ///
-    /// Public for bindings, which turn a caught panic into it.
+    /// Public for bindings.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(
             ErrorCode::Internal,

@@ -41,14 +41,8 @@ async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let mut work = pin!(work);
     // Not polled again after a panic, so nothing half done is ever looked at.
     poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))).unwrap_or_else(|panic| {
-            let said = panic
-                .downcast_ref::<&str>()
-                .copied()
-                .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-                .unwrap_or("it did not say why");
-            Poll::Ready(Err(Error::internal(format!("pay88 panicked: {said}"))))
-        })
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))
+            .unwrap_or_else(|panic| Poll::Ready(Err(Error::panicked(&*panic))))
     })
     .await
 }

@@ -1,0 +1,120 @@
+//! The border between C and Rust: every function of the header runs inside [`value`] or [`status`].
+//!
+//! Promises: no panic crosses it, and none prints anything; NULL where a handle is needed gives a neutral value or
+//! `config_invalid`. Never depends on a Cargo feature.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pay88::{Error, Result};
+
+use crate::error::pay88_error;
+use crate::status::{pay88_outcome, pay88_status};
+use crate::view::{pay88_bytes, pay88_str};
+
+/// What a function without an error channel returns for NULL, for an index that does not exist, and at a panic.
+pub(crate) trait Neutral {
+    const NEUTRAL: Self;
+}
+
+macro_rules! neutral {
+    ($($kind:ty = $value:expr;)*) => { $(impl Neutral for $kind { const NEUTRAL: $kind = $value; })* };
+}
+
+neutral! {
+    () = ();
+    bool = false;
+    u16 = 0;
+    u32 = 0;
+    u64 = 0;
+    usize = 0;
+    // "None": the only signed results are delays, where 0 would mean "at once".
+    i64 = -1;
+    f64 = f64::NAN;
+    pay88_str = pay88_str::EMPTY;
+    pay88_bytes = pay88_bytes::EMPTY;
+    pay88_status = pay88_status::PAY88_OK;
+    // The one that is safe to believe.
+    pay88_outcome = pay88_outcome::PAY88_OUTCOME_UNKNOWN;
+}
+
+impl<T> Neutral for *mut T {
+    const NEUTRAL: *mut T = std::ptr::null_mut();
+}
+
+thread_local! {
+    static INSIDE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Marks the thread as running this library's code, so that the panic hook knows whose panic it is.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Inside {
+        INSIDE.set(INSIDE.get() + 1);
+        Inside
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.set(INSIDE.get() - 1);
+    }
+}
+
+/// Silences panics of this library. Others of the same Rust runtime, which a Rust program that contains libpay88.a has,
+/// go on to the hook that was there.
+pub(crate) fn silence_panics() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    // No `Once`: a fork while another thread is inside one would leave the child waiting for ever.
+    if DONE.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let ours = INSIDE.try_with(Cell::get).unwrap_or(0) > 0
+            || std::thread::current()
+                .name()
+                .is_some_and(|name| name.starts_with("pay88-"));
+        if !ours {
+            before(info);
+        }
+    }));
+}
+
+fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    let _inside = Inside::enter();
+    catch_unwind(AssertUnwindSafe(body))
+}
+
+/// Runs a function that cannot fail; `None` is [`Neutral::NEUTRAL`].
+pub(crate) fn value<T: Neutral>(body: impl FnOnce() -> Option<T>) -> T {
+    guarded(body).ok().flatten().unwrap_or(T::NEUTRAL)
+}
+
+/// Takes a handle back.
+pub(crate) fn release<T>(handle: Option<Box<T>>) {
+    value(|| {
+        drop(handle);
+        Some(())
+    });
+}
+
+/// Runs a function that can fail. `error` gets the details if it does, and is left alone otherwise.
+pub(crate) fn status(
+    error: Option<&mut *mut pay88_error>,
+    body: impl FnOnce() -> Result<()>,
+) -> pay88_status {
+    let failure = match guarded(body) {
+        Ok(Ok(())) => return pay88_status::PAY88_OK,
+        Ok(Err(failure)) => failure,
+        Err(panic) => Error::panicked(&*panic),
+    };
+    let status = pay88_status::from(failure.code());
+    if let Some(error) = error {
+        *error = pay88_error::give(failure);
+    }
+    status
+}

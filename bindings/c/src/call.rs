@@ -1,0 +1,206 @@
+//! Asynchronous calls: started here, finished by a callback on a thread of the library.
+//!
+//! Promises: the callback is called exactly once if the call was started and never if it was not; `destroy` is called
+//! exactly once in either case, last.
+
+use std::ffi::c_void;
+
+use pay88::{Canceler, Error, Result, Task};
+
+use crate::boundary::{release, status, value};
+use crate::error::pay88_error;
+use crate::handle::{give, given};
+use crate::manager::pay88_manager;
+use crate::request::pay88_request;
+use crate::response::pay88_response;
+use crate::status::pay88_status;
+use crate::time::timeout;
+use crate::token::pay88_token;
+
+/// An asynchronous call, by which it can be canceled. May be used by any number of threads at once.
+pub struct pay88_call(Canceler);
+
+/// Gets the token with PAY88_OK, else the error; the other one is NULL. The callback owns what it gets and releases it.
+///
+/// It is called exactly once, on a thread of the library with all signals blocked, after *call was written, also when the
+/// call was canceled, the manager closed, or the library failed. It may call any function of this library, also cancel and
+/// release its own call. It should be quick, since a few threads serve all calls. It must return: no longjmp, no C++
+/// exception.
+pub type pay88_token_callback = Option<
+    extern "C" fn(
+        user_data: *mut c_void,
+        status: pay88_status,
+        token: *mut pay88_token,
+        error: *mut pay88_error,
+    ),
+>;
+
+/// Gets the response with PAY88_OK, else the error; all else as for pay88_token_callback.
+pub type pay88_response_callback = Option<
+    extern "C" fn(
+        user_data: *mut c_void,
+        status: pay88_status,
+        response: *mut pay88_response,
+        error: *mut pay88_error,
+    ),
+>;
+
+/// Called once with the user_data, when the library will not use it any more: after the callback, on the same thread; or
+/// before the function returns that could not start the call. May be NULL.
+pub type pay88_destroy = Option<extern "C" fn(user_data: *mut c_void)>;
+
+/// What the program attached to a call.
+struct UserData {
+    data: *mut c_void,
+    destroy: pay88_destroy,
+}
+
+// SAFETY: the pointer is only handed back to the program, which the header tells that this happens on another thread.
+unsafe impl Send for UserData {}
+
+impl Drop for UserData {
+    fn drop(&mut self) {
+        if let Some(destroy) = self.destroy {
+            destroy(self.data);
+        }
+    }
+}
+
+type Callback<T> = extern "C" fn(*mut c_void, pay88_status, *mut T, *mut pay88_error);
+
+/// What tells the program the result.
+fn listener<T, H>(
+    callback: Callback<H>,
+    user_data: UserData,
+    handle: fn(T) -> H,
+) -> impl FnOnce(Result<T>) + Send + 'static
+where
+    T: 'static,
+    H: 'static,
+{
+    move |result| {
+        // The whole of it moves in here and is dropped, which calls `destroy`, when the callback is done.
+        let user_data = user_data;
+        match result {
+            Ok(got) => callback(
+                user_data.data,
+                pay88_status::PAY88_OK,
+                give(handle(got)),
+                std::ptr::null_mut(),
+            ),
+            Err(error) => callback(
+                user_data.data,
+                error.code().into(),
+                std::ptr::null_mut(),
+                pay88_error::give(error),
+            ),
+        }
+    }
+}
+
+/// Lets a call run; the program has its handle before.
+///
+/// # Safety
+/// `call` may be written to, or is NULL.
+unsafe fn start(task: Task, call: *mut *mut pay88_call) {
+    if !call.is_null() {
+        // SAFETY: not NULL, and the caller vouches for it.
+        unsafe { call.write(give(pay88_call(task.canceler()))) };
+    }
+    task.start();
+}
+
+fn no_callback() -> Error {
+    Error::invalid(
+        "The argument callback is NULL.",
+        "Pass a function that takes the result.",
+    )
+}
+
+/// As pay88_manager_get_token(), without waiting: the result goes to the callback. *call gets a handle to cancel it with,
+/// to be released with pay88_call_release(); call may be NULL.
+///
+/// Errors: PAY88_CONFIG_INVALID for a closed handle, a time out of range, NULL; PAY88_INTERNAL if no thread can be had. The
+/// callback is not called then, but destroy is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pay88_manager_get_token_async(
+    manager: *const pay88_manager,
+    timeout_ms: u64,
+    callback: pay88_token_callback,
+    user_data: *mut c_void,
+    destroy: pay88_destroy,
+    call: *mut *mut pay88_call,
+    error: *mut *mut pay88_error,
+) -> pay88_status {
+    // Taken over first, so that `destroy` runs whatever happens.
+    let user_data = UserData {
+        data: user_data,
+        destroy,
+    };
+    // SAFETY: the header demands valid pointers or NULL. `manager` and `call` are no references in the signature, since
+    // the callback may run, and release or read what they point to, before this function is left.
+    let (manager, error) = unsafe { (manager.as_ref(), error.as_mut()) };
+    status(error, || {
+        let callback = callback.ok_or_else(no_callback)?;
+        let task = given(manager, "manager")?.0.prepare_token(
+            timeout(timeout_ms)?,
+            listener(callback, user_data, pay88_token),
+        )?;
+        // SAFETY: the header demands a valid pointer or NULL.
+        unsafe { start(task, call) };
+        Ok(())
+    })
+}
+
+/// As pay88_manager_send(), without waiting: the result goes to the callback. The request stays the caller's and may be
+/// changed or released at once. *call gets a handle to cancel it with, to be released with pay88_call_release(); call may
+/// be NULL.
+///
+/// Errors: what can be said before anything is sent, and PAY88_INTERNAL if no thread can be had. The callback is not
+/// called then, but destroy is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pay88_manager_send_async(
+    manager: *const pay88_manager,
+    request: *const pay88_request,
+    callback: pay88_response_callback,
+    user_data: *mut c_void,
+    destroy: pay88_destroy,
+    call: *mut *mut pay88_call,
+    error: *mut *mut pay88_error,
+) -> pay88_status {
+    // Taken over first, so that `destroy` runs whatever happens.
+    let user_data = UserData {
+        data: user_data,
+        destroy,
+    };
+    // SAFETY: as in `pay88_manager_get_token_async`.
+    let (manager, request, error) = unsafe { (manager.as_ref(), request.as_ref(), error.as_mut()) };
+    status(error, || {
+        let manager = given(manager, "manager")?;
+        let request = given(request, "request")?;
+        let callback = callback.ok_or_else(no_callback)?;
+        let task = manager.0.prepare_request(
+            request.to_send(),
+            listener(callback, user_data, pay88_response),
+        )?;
+        // SAFETY: the header demands a valid pointer or NULL.
+        unsafe { start(task, call) };
+        Ok(())
+    })
+}
+
+/// Ends the call soon with PAY88_CANCELED, unless its result is there already. Never waits. May be called at any time and
+/// more than once, also in the callback. NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_call_cancel(call: Option<&pay88_call>) {
+    value(|| {
+        call?.0.cancel();
+        Some(())
+    });
+}
+
+/// Releases the handle; the call itself goes on. May be called in the callback. NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_call_release(call: Option<Box<pay88_call>>) {
+    release(call);
+}

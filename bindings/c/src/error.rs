@@ -1,0 +1,92 @@
+//! Errors: owned by whoever received them, never kept by a thread.
+
+use pay88::Error;
+
+use crate::boundary::{release, value};
+use crate::handle;
+use crate::status::{pay88_outcome, pay88_status};
+use crate::view::{Terminated, pay88_str};
+
+/// What went wrong. Never changes; may be read and released by any thread.
+pub struct pay88_error {
+    error: Error,
+    name: Terminated,
+    message: Terminated,
+    hint: Terminated,
+}
+
+impl pay88_error {
+    pub(crate) fn give(error: Error) -> *mut pay88_error {
+        handle::give(pay88_error {
+            name: Terminated::new(error.code().name()),
+            message: Terminated::new(error.message()),
+            hint: Terminated::new(error.hint()),
+            error,
+        })
+    }
+}
+
+/// The status, for programs. PAY88_OK for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_error_status(error: Option<&pay88_error>) -> pay88_status {
+    value(|| Some(error?.error.code().into()))
+}
+
+/// The name of the status, such as "rate_limited". Followed by a NUL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_error_name(error: Option<&pay88_error>) -> pay88_str {
+    value(|| Some(error?.name.view()))
+}
+
+/// What happened. Followed by a NUL. Holds no secret.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_error_message(error: Option<&pay88_error>) -> pay88_str {
+    value(|| Some(error?.message.view()))
+}
+
+/// What to do about it. Followed by a NUL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_error_hint(error: Option<&pay88_error>) -> pay88_str {
+    value(|| Some(error?.hint.view()))
+}
+
+/// The HTTP status that caused it; 0 if no answer did.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_error_http_status(error: Option<&pay88_error>) -> u16 {
+    value(|| error?.error.http_status())
+}
+
+/// How many milliseconds to wait before the next try makes sense, rounded up; -1 if that is not known.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_error_retry_after_ms(error: Option<&pay88_error>) -> i64 {
+    value(|| {
+        let after = error?.error.retry_after()?;
+        i64::try_from(after.as_nanos().div_ceil(1_000_000)).ok()
+    })
+}
+
+/// Whether the same call may be tried again later and can then succeed. Never true with PAY88_OUTCOME_UNKNOWN, unless the
+/// request was marked safe to repeat.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_error_retryable(error: Option<&pay88_error>) -> bool {
+    value(|| Some(error?.error.retryable()))
+}
+
+/// Whether the request can have reached 88Pay. PAY88_OUTCOME_UNKNOWN for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_error_outcome(error: Option<&pay88_error>) -> pay88_outcome {
+    value(|| Some(error?.error.outcome().into()))
+}
+
+/// The number of the token refresh that failed, counted from 1 in each manager; 0 if it was none. All who waited for one
+/// refresh get the same number.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_error_attempt(error: Option<&pay88_error>) -> u64 {
+    value(|| error?.error.attempt())
+}
+
+/// Releases it. NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_error_release(error: Option<Box<pay88_error>>) {
+    release(error);
+}

@@ -1,0 +1,129 @@
+//! Events: what happened in this process, taken from a queue by the program's own threads.
+
+use pay88::{Error, Event, EventName, Events};
+use std::time::Duration;
+
+use crate::boundary::{release, silence_panics, status, value};
+use crate::error::pay88_error;
+use crate::handle::{Out, give, given};
+use crate::status::pay88_status;
+use crate::time::timeout;
+use crate::view::{Terminated, pay88_str};
+
+/// The most events that a queue may hold.
+const MAX_CAPACITY: usize = 1_000_000;
+
+/// A queue of the events of all managers of this process. May be used by several threads at once: each event goes to one
+/// of them.
+pub struct pay88_events(Events);
+
+/// Something that happened. Never changes; may be read and released by any thread.
+pub struct pay88_event {
+    event: Event,
+    json: Terminated,
+}
+
+/// The number of kinds of events.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_event_kind_count() -> usize {
+    value(|| Some(EventName::ALL.len()))
+}
+
+/// The name of the kind at an index below pay88_event_kind_count(); empty above it. Valid for ever.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_event_kind_name(index: usize) -> pay88_str {
+    value(|| Some(EventName::ALL.get(index)?.name().into()))
+}
+
+/// When the kind at an index happens, and its fields. Valid for ever.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_event_kind_summary(index: usize) -> pay88_str {
+    value(|| Some(EventName::ALL.get(index)?.summary().into()))
+}
+
+/// Subscribes to all events from now on. At most capacity of them wait; what comes while the queue is full is dropped, and
+/// an event "events_dropped" says how many. Release it with pay88_events_release().
+///
+/// Limits: capacity 1 to 1000000.
+/// Errors: PAY88_CONFIG_INVALID for another capacity and NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_events_open(
+    capacity: usize,
+    events: Out<'_, *mut pay88_events>,
+    error: Option<&mut *mut pay88_error>,
+) -> pay88_status {
+    silence_panics();
+    status(error, || {
+        let events = given(events, "events")?;
+        if !(1..=MAX_CAPACITY).contains(&capacity) {
+            return Err(Error::invalid(
+                format!("The argument capacity is {capacity}."),
+                format!("It must be from 1 to {MAX_CAPACITY}."),
+            ));
+        }
+        events.write(give(pay88_events(Events::subscribe(capacity))));
+        Ok(())
+    })
+}
+
+/// The next event, waiting for it at most timeout_ms (0: not at all; at most 3600000). If none came, the result is PAY88_OK
+/// and *event is NULL. Release the event with pay88_event_release().
+///
+/// Errors: PAY88_CONFIG_INVALID for a time out of range and NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_events_next(
+    events: Option<&pay88_events>,
+    timeout_ms: u64,
+    event: Out<'_, *mut pay88_event>,
+    error: Option<&mut *mut pay88_error>,
+) -> pay88_status {
+    status(error, || {
+        let events = given(events, "events")?;
+        let event = given(event, "event")?;
+        let wait = timeout(timeout_ms)?.unwrap_or(Duration::ZERO);
+        event.write(match events.0.next(wait) {
+            Some(next) => give(pay88_event {
+                json: Terminated::new(&next.to_json().to_string()),
+                event: next,
+            }),
+            None => std::ptr::null_mut(),
+        });
+        Ok(())
+    })
+}
+
+/// Ends the subscription. NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_events_release(events: Option<Box<pay88_events>>) {
+    release(events);
+}
+
+/// The name, such as "token_issued". Valid for ever.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_event_name(event: Option<&pay88_event>) -> pay88_str {
+    value(|| Some(event?.event.name.name().into()))
+}
+
+/// When it happened, in milliseconds since 1970.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_event_time(event: Option<&pay88_event>) -> u64 {
+    value(|| Some(event?.event.time))
+}
+
+/// In which manager; see pay88_manager_id(). 0 for events of the queue itself.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_event_manager_id(event: Option<&pay88_event>) -> u64 {
+    value(|| Some(event?.event.manager_id))
+}
+
+/// The whole event: {"name":...,"time":...,"manager_id":...,"fields":{...}}. Followed by a NUL. Holds no secret.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_event_json(event: Option<&pay88_event>) -> pay88_str {
+    value(|| Some(event?.json.view()))
+}
+
+/// Releases it. NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_event_release(event: Option<Box<pay88_event>>) {
+    release(event);
+}

@@ -1,0 +1,26 @@
+//! From Rust values to pointers that C holds, and back.
+//!
+//! Every handle is a `Box`. Where a function takes `Option<Box<T>>` it gets the handle back; where it takes
+//! `Option<&T>` it only looks at it.
+
+use std::mem::MaybeUninit;
+
+use pay88::{Error, Result};
+
+/// Where a result is written: a pointer that may point to anything before.
+pub(crate) type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
+
+/// A handle for C, which releases it.
+pub(crate) fn give<T>(value: T) -> *mut T {
+    Box::into_raw(Box::new(value))
+}
+
+/// The value of a pointer argument, or the error that names it.
+pub(crate) fn given<T>(pointer: Option<T>, name: &str) -> Result<T> {
+    pointer.ok_or_else(|| {
+        Error::invalid(
+            format!("The argument {name} is NULL."),
+            format!("Pass a valid pointer as {name}."),
+        )
+    })
+}

@@ -1,0 +1,84 @@
+//! What 88Pay answered.
+
+use std::ffi::c_char;
+
+use pay88::Response;
+
+use crate::boundary::{release, status, value};
+use crate::error::pay88_error;
+use crate::handle::given;
+use crate::status::pay88_status;
+use crate::text::{MAX_NAME, text};
+use crate::view::{pay88_bytes, pay88_str};
+
+/// An answer of any HTTP status. Never changes; may be read and released by any thread.
+pub struct pay88_response(pub(crate) Response);
+
+/// The HTTP status; 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_response_status(response: Option<&pay88_response>) -> u16 {
+    value(|| Some(response?.0.status()))
+}
+
+/// The body, as it is. Not followed by a NUL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_response_body(response: Option<&pay88_response>) -> pay88_bytes {
+    value(|| Some(response?.0.body().into()))
+}
+
+/// The value of the first header of that name, in any case of letters; empty if there is none. Not followed by a NUL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pay88_response_header(
+    response: Option<&pay88_response>,
+    name: *const c_char,
+    name_len: usize,
+) -> pay88_bytes {
+    value(|| {
+        // SAFETY: the header demands readable bytes for every length.
+        let name = unsafe { text(name, name_len, MAX_NAME, "name") }.ok()?;
+        Some(response?.0.header(name)?.into())
+    })
+}
+
+/// The number of headers.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_response_header_count(response: Option<&pay88_response>) -> usize {
+    value(|| Some(response?.0.headers().count()))
+}
+
+/// The name of the header at an index below pay88_response_header_count(), in lower case; empty above it. Headers of one
+/// name stand together. Not followed by a NUL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_response_header_name(
+    response: Option<&pay88_response>,
+    index: usize,
+) -> pay88_str {
+    value(|| Some(response?.0.headers().nth(index)?.0.into()))
+}
+
+/// The value of the header at an index below pay88_response_header_count(); empty above it. Not followed by a NUL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_response_header_value(
+    response: Option<&pay88_response>,
+    index: usize,
+) -> pay88_bytes {
+    value(|| Some(response?.0.headers().nth(index)?.1.into()))
+}
+
+/// PAY88_OK if the HTTP status is below 400, else PAY88_HTTP_ERROR with the status and the message of the answer.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_response_error_for_status(
+    response: Option<&pay88_response>,
+    error: Option<&mut *mut pay88_error>,
+) -> pay88_status {
+    status(error, || {
+        let response = given(response, "response")?;
+        response.0.clone().error_for_status().map(drop)
+    })
+}
+
+/// Releases it. NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_response_release(response: Option<Box<pay88_response>>) {
+    release(response);
+}

@@ -1,0 +1,56 @@
+//! Counts of a manager. Reached by name, so that a new count is no new function.
+
+use std::ffi::c_char;
+
+use pay88::Stats;
+use serde_json::Value;
+
+use crate::boundary::{release, value};
+use crate::text::{MAX_NAME, text};
+use crate::view::{Terminated, pay88_str};
+
+/// What a manager had done at one moment. Never changes; may be read and released by any thread.
+pub struct pay88_stats {
+    values: Value,
+    json: Terminated,
+}
+
+impl From<Stats> for pay88_stats {
+    fn from(stats: Stats) -> pay88_stats {
+        let values = stats.to_json();
+        pay88_stats {
+            json: Terminated::new(&values.to_string()),
+            values,
+        }
+    }
+}
+
+/// One number by its name: "manager_id", "hits" (cached tokens handed out), "waits" (callers that had to wait for one),
+/// "refreshes", "tokens_issued", "refreshes_failed", "calls", "calls_repeated", "calls_failed", "generation" (of the token
+/// that is kept; 0 if none is), "token_valid_for" (seconds), "budget_left_minute", "budget_left_hour" (tokens that may
+/// still be asked for). Later releases may add some. NaN for a name that is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pay88_stats_value(
+    stats: Option<&pay88_stats>,
+    name: *const c_char,
+    name_len: usize,
+) -> f64 {
+    value(|| {
+        // SAFETY: the header demands readable bytes for every length.
+        let name = unsafe { text(name, name_len, MAX_NAME, "name") }.ok()?;
+        stats?.values.get(name)?.as_f64()
+    })
+}
+
+/// All of them as a JSON object, and "hold", the remembered failure of the token endpoint: null, or an object with its
+/// "class" and the seconds "left". Followed by a NUL. Holds no secret.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_stats_json(stats: Option<&pay88_stats>) -> pay88_str {
+    value(|| Some(stats?.json.view()))
+}
+
+/// Releases it. NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_stats_release(stats: Option<Box<pay88_stats>>) {
+    release(stats);
+}

@@ -1,0 +1,81 @@
+//! What C reads: borrowed text and bytes.
+//!
+//! `data` is never NULL, so that it can be passed on without a look at `len`.
+
+use std::ffi::c_char;
+
+/// Borrowed UTF-8 text, valid as long as the handle that it was read from; texts that belong to no handle are valid for
+/// ever. `data` is never NULL. Only where a function says so is the text followed by a NUL, which `len` does not count.
+/// Print it with `printf("%.*s", PAY88_STR(text))`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pay88_str {
+    /// The first byte.
+    pub data: *const c_char,
+    /// The number of bytes.
+    pub len: usize,
+}
+
+/// Borrowed bytes, valid as long as the handle that they were read from. `data` is never NULL. Not followed by a NUL.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pay88_bytes {
+    /// The first byte.
+    pub data: *const u8,
+    /// The number of bytes.
+    pub len: usize,
+}
+
+impl pay88_str {
+    pub(crate) const EMPTY: pay88_str = pay88_str {
+        data: c"".as_ptr(),
+        len: 0,
+    };
+}
+
+impl pay88_bytes {
+    pub(crate) const EMPTY: pay88_bytes = pay88_bytes {
+        data: c"".as_ptr().cast(),
+        len: 0,
+    };
+}
+
+impl From<&str> for pay88_str {
+    fn from(text: &str) -> pay88_str {
+        if text.is_empty() {
+            return pay88_str::EMPTY;
+        }
+        pay88_str {
+            data: text.as_ptr().cast(),
+            len: text.len(),
+        }
+    }
+}
+
+impl From<&[u8]> for pay88_bytes {
+    fn from(bytes: &[u8]) -> pay88_bytes {
+        if bytes.is_empty() {
+            return pay88_bytes::EMPTY;
+        }
+        pay88_bytes {
+            data: bytes.as_ptr(),
+            len: bytes.len(),
+        }
+    }
+}
+
+/// Owned text that is followed by a NUL.
+pub(crate) struct Terminated(Box<str>);
+
+impl Terminated {
+    pub(crate) fn new(text: &str) -> Terminated {
+        Terminated([text, "\0"].concat().into())
+    }
+
+    pub(crate) fn view(&self) -> pay88_str {
+        pay88_str {
+            data: self.0.as_ptr().cast(),
+            len: self.0.len() - 1,
+        }
+    }
+}
