@@ -230,7 +230,7 @@ impl fmt::Debug for Config {
         for (option, value) in OPTIONS.iter().zip(&self.values) {
             match value {
                 Some(_) if option.kind == OptionKind::Secret => map.entry(&option.name, &"…"),
-                Some(value) => map.entry(&option.name, &value.as_str()),
+                Some(value) => map.entry(&option.name, &shown(value)),
                 None => &mut map,
             };
         }
@@ -266,7 +266,7 @@ fn index_of(name: &str) -> Result<usize> {
 }
 
 fn unknown_option(name: &str) -> Error {
-    let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+    let shown = shown(name);
     let nearest = OPTIONS
         .iter()
         .map(|option| (distance(name, option.name), option.name))
@@ -282,6 +282,17 @@ fn unknown_option(name: &str) -> Error {
             all.join(", ")
         ),
     )
+}
+
+/// What may be shown of a text that the user gave: nothing where it has a password, or a key in the wrong place.
+fn shown(text: &str) -> String {
+    if ["sk_test_", "sk_live_", "@"]
+        .iter()
+        .any(|mark| text.contains(mark))
+    {
+        return "…".to_owned();
+    }
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 /// Edit distance, for the hint at a mistyped name.
@@ -307,9 +318,8 @@ fn out_of_range(
     low: impl fmt::Display,
     high: impl fmt::Display,
 ) -> Error {
-    let shown: String = text.chars().filter(|c| !c.is_control()).take(40).collect();
     Error::invalid(
-        format!("The option {} is `{shown}`.", option.name()),
+        format!("The option {} is `{}`.", option.name(), shown(text)),
         format!(
             "It must be {unit} from {low} to {high}; {} is the default.",
             option.spec().default

@@ -7,7 +7,8 @@
 //! # Where things are
 //! - what the user says: `option` (the table), `config`, `credentials`, `endpoint`, `request`
 //! - the token: `token` (the pair), `cache` (what is valid now), `lifetime`, `grant` (the server's answer)
-//! - how a new one is had: `refresh` (the state machine), `budget`, `hold`, `flight` (those who wait), `manager`
+//! - how a new one is had: `refresh` (the state machine), `refresh_thread` (its driver), `budget`, `hold`,
+//!   `keys`, `flight` (those who wait), `manager`
 //! - calls: `call`, `retry`, `path_hold`, `reach`, `transport` (blocking and asynchronous), `task`, `runtime`
 //! - one per process: `registry`; what is told: `error`, `event`, `stats`
 
@@ -27,6 +28,7 @@ mod grant;
 mod hold;
 #[cfg(feature = "test-hooks")]
 pub mod hooks;
+mod keys;
 mod lifetime;
 mod manager;
 mod option;
@@ -34,6 +36,7 @@ mod path_hold;
 mod random;
 mod reach;
 mod refresh;
+mod refresh_thread;
 mod registry;
 mod request;
 mod retry;

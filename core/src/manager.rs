@@ -4,49 +4,36 @@
 //! failed refresh is told once to all who wait and is remembered. Its lock is never held during I/O, waiting or a
 //! caller's code.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, header};
+use arc_swap::ArcSwap;
 use serde_json::json;
 
 use crate::budget::{Budget, Refusal};
 use crate::cache::Cache;
-use crate::clock::{BootTime, Clock, Reading};
+use crate::clock::{BootTime, Clock};
 use crate::config::Settings;
 use crate::credentials::{ApiKey, MerchantId};
 use crate::endpoint::BaseUrl;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::{EventName, emit};
 use crate::flight::{Flight, GaveUp, Landing};
-use crate::grant::{Grant, MAX_TOKEN_ANSWER, RateLimit, Rejection};
 use crate::hold::Holds;
-use crate::lifetime::Lifetime;
+use crate::keys::Keys;
 use crate::path_hold::PathHolds;
 use crate::reach::open_link;
-use crate::refresh::{Action, Finish, Input, Key, Ledger, Refresh, over_budget};
+use crate::refresh::{Ledger, Refresh, over_budget};
+use crate::refresh_thread::Job;
 use crate::stats::{Counters, Stats};
-use crate::token::{Snapshot, Token};
-use crate::transport::{self, Limits, Link};
-use crate::{random, thread};
-
-/// A replaced key works 24 hours longer (88Pay documentation, "Key Rotation Policy").
-const OLD_KEY_TIME: Duration = Duration::from_secs(24 * 3600);
-
-/// While the previous key is in use, the new one is tried again this often.
-const NEW_KEY_TRIED_EVERY: Duration = Duration::from_secs(300);
-
-/// A thread that sends a token request needs little; TLS needs most of it.
-const STACK: usize = 512 * 1024;
-
-/// Token requests come a minute apart, so a connection that is kept for calls rarely serves one.
-const IDLE_TIME: Duration = Duration::from_secs(45);
+use crate::token::Token;
+use crate::transport::{Link, PerProcess, Proxy};
 
 /// The first pause after a renewal ahead of the end that could not start.
-const RENEWAL_PAUSE: Duration = Duration::from_millis(500);
+pub(crate) const RENEWAL_PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) struct Manager {
     pub(crate) id: u64,
@@ -54,14 +41,17 @@ pub(crate) struct Manager {
     pub(crate) merchant_id: MerchantId,
     pub(crate) link: Arc<Link>,
     /// Options that are common to all handles.
-    shared: SharedSettings,
-    clock: Clock,
-    cache: Cache,
-    state: Mutex<State>,
-    paths: Mutex<PathHolds>,
+    pub(crate) shared: SharedSettings,
+    pub(crate) clock: Clock,
+    pub(crate) cache: Cache,
+    /// Replaced under the lock of `state`.
+    keys: ArcSwap<Keys>,
+    /// A forked child begins without a refresh under way: nothing inherited is locked.
+    state: PerProcess<Mutex<State>>,
+    paths: PerProcess<Mutex<PathHolds>>,
     pub(crate) counters: Counters,
     /// Of the handle that was built last, in milliseconds.
-    connect_timeout: AtomicU64,
+    pub(crate) connect_timeout: AtomicU64,
     /// Handles alive, and when the last one was let go (boot time).
     handles: AtomicUsize,
     idle_since: AtomicU64,
@@ -69,38 +59,20 @@ pub(crate) struct Manager {
 
 /// What must be equal in all handles of a manager.
 #[derive(Clone, Debug, PartialEq)]
-struct SharedSettings {
+pub(crate) struct SharedSettings {
     ca_bundle: Option<PathBuf>,
-    proxy: Option<transport::Proxy>,
+    proxy: Option<Proxy>,
     share: String,
-    safety_margin: Duration,
+    pub(crate) safety_margin: Duration,
     tokens_per_minute: u32,
-    tokens_per_hour: u32,
+    pub(crate) tokens_per_hour: u32,
 }
 
-struct State {
-    ledger: Ledger,
-    keys: Keys,
+pub(crate) struct State {
+    pub(crate) ledger: Ledger,
     flight: Option<Arc<Flight>>,
     attempts: u64,
-    generations: u64,
-}
-
-struct Keys {
-    current: ApiKey,
-    /// The key before it, and until when it is used.
-    previous: Option<(ApiKey, BootTime)>,
-    /// Changes with every rotation: a refresh of an earlier epoch publishes nothing.
-    epoch: u64,
-    /// Until then the previous key is tried first.
-    prefer_previous: Option<BootTime>,
-}
-
-/// A refresh that somebody has to carry out.
-pub(crate) struct Job {
-    pub(crate) flight: Arc<Flight>,
-    epoch: u64,
-    refresh: Refresh,
+    pub(crate) generations: u64,
 }
 
 /// Where a caller without a token stands.
@@ -141,25 +113,13 @@ impl Manager {
             link,
             shared: SharedSettings::of(settings),
             cache: Cache::new(clock.clone()),
-            state: Mutex::new(State {
-                ledger: Ledger {
-                    budget: Budget::new(settings.tokens_per_minute, settings.tokens_per_hour),
-                    holds: Holds::default(),
-                },
-                keys: Keys {
-                    current: settings.api_key.clone(),
-                    previous: settings
-                        .previous_api_key
-                        .clone()
-                        .map(|key| (key, now.plus(OLD_KEY_TIME))),
-                    epoch: 0,
-                    prefer_previous: None,
-                },
-                flight: None,
-                attempts: 0,
-                generations: 0,
-            }),
-            paths: Mutex::default(),
+            keys: ArcSwap::from_pointee(Keys::new(
+                settings.api_key.clone(),
+                settings.previous_api_key.clone(),
+                now,
+            )),
+            state: PerProcess::new(),
+            paths: PerProcess::new(),
             counters: Counters::default(),
             connect_timeout: AtomicU64::new(settings.connect_timeout.as_millis() as u64),
             handles: AtomicUsize::new(0),
@@ -168,24 +128,44 @@ impl Manager {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        let Ok(state) = self.state.get_or_try_make(|| {
+            let (per_minute, per_hour) =
+                (self.shared.tokens_per_minute, self.shared.tokens_per_hour);
+            Ok::<_, Infallible>(Mutex::new(State {
+                ledger: Ledger {
+                    budget: Budget::new(per_minute, per_hour),
+                    holds: Holds::default(),
+                },
+                flight: None,
+                attempts: 0,
+                // A child goes on counting from the token that it inherited.
+                generations: self.cache.generation().unwrap_or(0),
+            }))
+        });
+        state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn paths(&self) -> MutexGuard<'_, PathHolds> {
-        self.paths.lock().unwrap_or_else(PoisonError::into_inner)
+        let Ok(paths) = self
+            .paths
+            .get_or_try_make(|| Ok::<_, Infallible>(Mutex::default()));
+        paths.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        self.keys.load_full()
+    }
+
+    /// To be called under the lock of `state`.
+    pub(crate) fn set_keys(&self, keys: Keys) {
+        self.keys.store(Arc::new(keys));
     }
 
     // --- Handles -----------------------------------------------------------------------------------------------
 
     pub(crate) fn has_key(&self, key: &ApiKey) -> bool {
-        let state = self.state();
-        state.keys.current == *key
-            || state
-                .keys
-                .previous
-                .as_ref()
-                .is_some_and(|(previous, _)| previous == key)
+        self.keys().has(key)
     }
 
     /// The option in which `settings` contradicts this manager.
@@ -345,260 +325,25 @@ impl Manager {
 
     fn job(&self, state: &mut State) -> Job {
         let now = self.clock.boot();
+        let keys = self.keys();
+        let (key, other_key) = keys.begin_with(now);
         state.attempts += 1;
-        state.keys.previous = state.keys.previous.take().filter(|(_, until)| now < *until);
-        let other_key = state.keys.previous.is_some();
-        let key = match state.keys.prefer_previous {
-            Some(until) if other_key && now < until => Key::Previous,
-            _ => Key::Current,
-        };
         let flight = Arc::new(Flight::new(state.attempts));
         state.flight = Some(flight.clone());
         Job {
-            epoch: state.keys.epoch,
             refresh: Refresh::new(flight.attempt, now, key, other_key),
+            keys,
             flight,
         }
     }
 
-    /// Hands the job to a thread of its own, or back.
-    fn launch(self: &Arc<Self>, job: Job) -> Result<(), Job> {
-        // The closure is lost with a spawn that fails, so the job waits in a place that both can reach.
-        let place = Arc::new(Mutex::new(Some(job)));
-        let take = |place: &Mutex<Option<Job>>| {
-            place.lock().unwrap_or_else(PoisonError::into_inner).take()
-        };
-        let (manager, theirs) = (self.clone(), place.clone());
-        let spawned = thread::spawn_quiet("pay88-refresh", STACK, move || {
-            if let Some(job) = take(&theirs) {
-                manager.fly(job, None);
-            }
-        });
-        match spawned {
-            Ok(()) => Ok(()),
-            Err(_) => match take(&place) {
-                Some(job) => Err(job),
-                None => Ok(()),
-            },
-        }
-    }
-
-    /// Carries a refresh out on this thread. With `patience` the thread is a caller's, which may give up.
-    fn fly(self: &Arc<Self>, mut job: Job, patience: Option<(Instant, &dyn Fn() -> bool)>) {
-        /// Lands the flight even if this thread panics.
-        struct Landed<'a>(&'a Manager, Arc<Flight>);
-        impl Drop for Landed<'_> {
-            fn drop(&mut self) {
-                if std::thread::panicking() {
-                    self.0.ground(
-                        &self.1,
-                        Landing::Failed(Error::internal("The token refresh panicked.")),
-                    );
-                }
-            }
-        }
-        let _landed = Landed(self, job.flight.clone());
-        let interrupted =
-            || patience.is_some_and(|(deadline, stop)| Instant::now() >= deadline || stop());
-        let begun = Instant::now();
-        let mut asked_at = self.clock.reading();
-        let mut input = Input::Start;
-        loop {
-            let action = {
-                let mut state = self.state();
-                if state.keys.epoch != job.epoch {
-                    // The rotation has landed the flight.
-                    return;
-                }
-                job.refresh.step(
-                    &mut state.ledger,
-                    self.clock.boot(),
-                    random::fraction(),
-                    input,
-                )
-            };
-            input = match action {
-                Action::Send { key, within } => {
-                    asked_at = self.clock.reading();
-                    let (result, told) = self.ask(job.epoch, key, within, patience);
-                    if let Err(rejection) = &result
-                        && interrupted()
-                    {
-                        // This caller goes; the next one who waits flies on.
-                        job.refresh
-                            .settle(&mut self.state().ledger, rejection.unsent);
-                        return self.ground(&job.flight, Landing::Superseded);
-                    }
-                    Input::Answer(result, told)
-                }
-                Action::Pause(pause) => {
-                    let until = Instant::now() + pause;
-                    while Instant::now() < until && !interrupted() {
-                        std::thread::sleep(
-                            crate::flight::SLICE
-                                .min(until.saturating_duration_since(Instant::now())),
-                        );
-                    }
-                    Input::PauseOver
-                }
-                Action::Finish(finish) => return self.finish(&job, finish, asked_at, begun),
-            };
-        }
-    }
-
-    /// One token request.
-    fn ask(
-        &self,
-        epoch: u64,
-        key: Key,
-        within: Duration,
-        patience: Option<(Instant, &dyn Fn() -> bool)>,
-    ) -> (Result<Grant, Rejection>, Option<RateLimit>) {
-        let key = {
-            let state = self.state();
-            match (key, &state.keys.previous) {
-                (Key::Previous, Some((previous, _))) if state.keys.epoch == epoch => {
-                    previous.clone()
-                }
-                _ => state.keys.current.clone(),
-            }
-        };
-        let mut headers = HeaderMap::with_capacity(4);
-        let merchant = HeaderValue::from_str(self.merchant_id.as_str()).ok();
-        if let (Some(key), Some(merchant)) = (key.secret().header(), merchant) {
-            headers.insert("x-api-key", key);
-            headers.insert("x-merchant-id", merchant);
-        }
-        headers.insert(
-            header::USER_AGENT,
-            HeaderValue::from_static(concat!("pay88/", env!("CARGO_PKG_VERSION"))),
-        );
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let mut deadline = Instant::now() + within;
-        if let Some((patience, _)) = patience {
-            deadline = deadline.min(patience);
-        }
-        let target = self.base_url.token_target();
-        let request = transport::Request {
-            method: &Method::POST,
-            target: target.as_str(),
-            headers: &headers,
-            body: Bytes::new(),
-            keep_secret: true,
-        };
-        let limits = Limits {
-            deadline,
-            connect_timeout: Duration::from_millis(self.connect_timeout.load(Ordering::Relaxed)),
-            idle_timeout: IDLE_TIME,
-            max_response_bytes: MAX_TOKEN_ANSWER,
-            interrupt: patience.map(|(_, stop)| stop),
-        };
-        match self.link.exchange(request, &limits, &mut |_| {}) {
-            Ok(answer) => {
-                let told = RateLimit::of(&answer.headers);
-                (Grant::read(answer), told)
-            }
-            Err(failure) => (Err(Rejection::from(failure)), None),
-        }
-    }
-
-    fn finish(&self, job: &Job, finish: Finish, asked_at: Reading, begun: Instant) {
-        let attempt = job.flight.attempt;
-        let now = self.clock.boot();
-        let mut state = self.state();
-        if state.keys.epoch != job.epoch {
-            return;
-        }
-        let landing = match finish {
-            Finish::Granted { grant, key } => {
-                let lifetime = Lifetime::derive(
-                    Duration::from_secs(grant.expires_in),
-                    self.shared.safety_margin,
-                    self.shared.tokens_per_hour,
-                );
-                state.keys.note_accepted(key, now);
-                state.generations += 1;
-                let generation = state.generations;
-                match Snapshot::new(generation, &grant, lifetime, asked_at, self.clock.clone()) {
-                    Some(snapshot) => {
-                        let token = self.cache.publish(snapshot);
-                        self.counters.issued.add();
-                        self.tell_issued(&grant, key, lifetime, generation, attempt, begun);
-                        Landing::Token(token)
-                    }
-                    None => Landing::Failed(Error::internal(
-                        "A checked token does not fit into a header.",
-                    )),
-                }
-            }
-            Finish::Failed {
-                error,
-                held,
-                capped,
-            } => {
-                self.counters.failed.add();
-                let pause = error.retry_after().unwrap_or_default();
-                self.cache.renew_later(pause.max(RENEWAL_PAUSE));
-                emit(EventName::TokenFailed, self.id, || {
-                    json!({
-                        "code": error.code().name(), "message": error.message(), "attempt": attempt,
-                        "hold": held.map(|(class, _)| class.name()), "pause": pause.as_secs_f64(),
-                    })
-                });
-                if capped {
-                    emit(
-                        EventName::PauseCapped,
-                        self.id,
-                        || json!({"pause": pause.as_secs_f64()}),
-                    );
-                }
-                Landing::Failed(error)
-            }
-        };
-        self.unflight(&mut state, &job.flight);
-        drop(state);
-        job.flight.land(landing);
-    }
-
-    fn tell_issued(
-        &self,
-        grant: &Grant,
-        key: Key,
-        lifetime: Lifetime,
-        generation: u64,
-        attempt: u64,
-        begun: Instant,
-    ) {
-        let (expires_in, usable) = (grant.expires_in, lifetime.usable.as_secs_f64());
-        emit(EventName::TokenIssued, self.id, || {
-            json!({
-                "generation": generation, "attempt": attempt, "expires_in": expires_in, "usable": usable,
-                "took": begun.elapsed().as_millis() as u64,
-            })
-        });
-        if lifetime.stretched {
-            emit(
-                EventName::LifeShort,
-                self.id,
-                || json!({"expires_in": expires_in, "usable": usable}),
-            );
-        }
-        if key == Key::Previous {
-            emit(
-                EventName::KeyFallback,
-                self.id,
-                || json!({"attempt": attempt}),
-            );
-        }
-    }
-
     /// Ends a flight without a refresh's own result.
-    fn ground(&self, flight: &Arc<Flight>, landing: Landing) {
+    pub(crate) fn ground(&self, flight: &Arc<Flight>, landing: Landing) {
         self.unflight(&mut self.state(), flight);
         flight.land(landing);
     }
 
-    fn unflight(&self, state: &mut State, flight: &Arc<Flight>) {
+    pub(crate) fn unflight(&self, state: &mut State, flight: &Arc<Flight>) {
         if state
             .flight
             .as_ref()
@@ -670,14 +415,10 @@ impl Manager {
     pub(crate) fn rotate(&self, key: ApiKey, keep_old: bool) {
         let flight = {
             let mut state = self.state();
-            if state.keys.current == key {
+            let Some(keys) = self.keys().rotated(key, keep_old, self.clock.boot()) else {
                 return;
-            }
-            let now = self.clock.boot();
-            let old = std::mem::replace(&mut state.keys.current, key);
-            state.keys.previous = keep_old.then(|| (old, now.plus(OLD_KEY_TIME)));
-            state.keys.prefer_previous = None;
-            state.keys.epoch += 1;
+            };
+            self.set_keys(keys);
             state.ledger.holds.clear();
             state.ledger.budget.forget_told();
             let flight = state.flight.take();
@@ -720,15 +461,6 @@ impl Manager {
                 .current(now)
                 .map(|(class, left)| (class.name(), left)),
         }
-    }
-}
-
-impl Keys {
-    fn note_accepted(&mut self, key: Key, now: BootTime) {
-        self.prefer_previous = match key {
-            Key::Current => None,
-            Key::Previous => Some(now.plus(NEW_KEY_TRIED_EVERY)),
-        };
     }
 }
 

@@ -1,5 +1,7 @@
 //! A flag that threads ask and tasks wait for: close and cancel.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,17 +9,41 @@ use std::task::Poll;
 
 use tokio::sync::Notify;
 
+use crate::transport::PerProcess;
+
 /// Raised once, for ever.
-#[derive(Debug, Default)]
 pub(crate) struct Signal {
     raised: AtomicBool,
-    waiting: Notify,
+    /// It holds a lock, which a forked child must not inherit.
+    waiting: PerProcess<Notify>,
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Signal {
+            raised: AtomicBool::new(false),
+            waiting: PerProcess::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Signal").field(&self.is_raised()).finish()
+    }
 }
 
 impl Signal {
+    fn waiting(&self) -> &Notify {
+        let Ok(waiting) = self
+            .waiting
+            .get_or_try_make(|| Ok::<_, Infallible>(Notify::new()));
+        waiting
+    }
+
     pub(crate) fn raise(&self) {
         self.raised.store(true, Ordering::SeqCst);
-        self.waiting.notify_waiters();
+        self.waiting().notify_waiters();
     }
 
     pub(crate) fn is_raised(&self) -> bool {
@@ -26,7 +52,7 @@ impl Signal {
 
     /// Ends when it is raised.
     pub(crate) async fn raised(&self) {
-        let mut notified = pin!(self.waiting.notified());
+        let mut notified = pin!(self.waiting().notified());
         // Enlisted first, so that a raise between the look and the wait is not missed.
         notified.as_mut().enable();
         if !self.is_raised() {

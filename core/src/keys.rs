@@ -1,0 +1,129 @@
+//! The API keys of a manager: the current one, and the one before it while it is still good.
+//!
+//! An immutable value: a rotation makes a new one, so that a forked child finds a whole one. Never sends anything.
+//!
+//! Fact: a replaced key works 24 hours longer (88Pay documentation, "Key Rotation Policy").
+
+use std::time::Duration;
+
+use crate::clock::BootTime;
+use crate::credentials::ApiKey;
+use crate::refresh::Key;
+
+const OLD_KEY_TIME: Duration = Duration::from_secs(24 * 3600);
+
+/// While the previous key is in use, the new one is tried again this often.
+const NEW_KEY_TRIED_EVERY: Duration = Duration::from_secs(300);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    current: ApiKey,
+    /// The key before it, and until when it is used.
+    previous: Option<(ApiKey, BootTime)>,
+    /// Changes with every rotation: a refresh of an earlier epoch publishes nothing.
+    epoch: u64,
+    /// Until then the previous key is tried first.
+    prefer_previous: Option<BootTime>,
+}
+
+impl Keys {
+    pub(crate) fn new(current: ApiKey, previous: Option<ApiKey>, now: BootTime) -> Keys {
+        Keys {
+            current,
+            previous: previous.map(|key| (key, now.plus(OLD_KEY_TIME))),
+            epoch: 0,
+            prefer_previous: None,
+        }
+    }
+
+    /// The keys after a rotation; `None` if that key is the current one already.
+    pub(crate) fn rotated(&self, key: ApiKey, keep_old: bool, now: BootTime) -> Option<Keys> {
+        (self.current != key).then(|| Keys {
+            epoch: self.epoch + 1,
+            ..Keys::new(key, keep_old.then(|| self.current.clone()), now)
+        })
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether it is the current or the previous key.
+    pub(crate) fn has(&self, key: &ApiKey) -> bool {
+        self.current == *key || self.previous.as_ref().is_some_and(|(old, _)| old == key)
+    }
+
+    /// Which key a refresh begins with, and whether there is another one to fall back to.
+    pub(crate) fn begin_with(&self, now: BootTime) -> (Key, bool) {
+        let other = self
+            .previous
+            .as_ref()
+            .is_some_and(|(_, until)| now < *until);
+        match self.prefer_previous {
+            Some(until) if other && now < until => (Key::Previous, other),
+            _ => (Key::Current, other),
+        }
+    }
+
+    pub(crate) fn get(&self, key: Key) -> &ApiKey {
+        match (key, &self.previous) {
+            (Key::Previous, Some((previous, _))) => previous,
+            _ => &self.current,
+        }
+    }
+
+    /// The keys after a token was granted to `key`; `None` if that changes nothing.
+    pub(crate) fn accepted(&self, key: Key, now: BootTime) -> Option<Keys> {
+        let prefer_previous = match key {
+            Key::Current if self.prefer_previous.is_none() => return None,
+            Key::Current => None,
+            Key::Previous => Some(now.plus(NEW_KEY_TRIED_EVERY)),
+        };
+        Some(Keys {
+            prefer_previous,
+            ..self.clone()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::BaseUrl;
+    use crate::option::Opt;
+
+    fn key(text: &str) -> ApiKey {
+        let base_url = BaseUrl::parse("https://pay.example").unwrap();
+        ApiKey::parse(Opt::ApiKey, Some(text.to_owned().into()), &base_url).unwrap()
+    }
+
+    #[test]
+    fn a_replaced_key_is_kept_for_24_hours_and_tried_first_only_while_the_new_one_is_unknown() {
+        let now = BootTime(0);
+        let keys = Keys::new(key("sk_test_sandbox_old"), None, now);
+        assert_eq!(keys.begin_with(now), (Key::Current, false));
+        let keys = keys.rotated(key("sk_test_sandbox_new"), true, now).unwrap();
+        assert!(keys.has(&key("sk_test_sandbox_old")) && keys.has(&key("sk_test_sandbox_new")));
+        assert_eq!(keys.begin_with(now), (Key::Current, true));
+        let fallen_back = keys.accepted(Key::Previous, now).unwrap();
+        assert_eq!(
+            fallen_back.begin_with(BootTime(299_000)),
+            (Key::Previous, true)
+        );
+        assert_eq!(
+            fallen_back.begin_with(BootTime(300_000)),
+            (Key::Current, true)
+        );
+        let accepted = fallen_back.accepted(Key::Current, now).unwrap();
+        assert_eq!(accepted.begin_with(BootTime(1000)), (Key::Current, true));
+        assert_eq!(
+            accepted.begin_with(BootTime(24 * 3_600_000)),
+            (Key::Current, false)
+        );
+        assert!(
+            keys.rotated(key("sk_test_sandbox_new"), true, now)
+                .is_none()
+        );
+        assert_eq!(keys.epoch(), 1);
+    }
+}
