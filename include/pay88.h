@@ -158,33 +158,9 @@ typedef struct pay88_str {
   size_t len;
 } pay88_str;
 
-// Where a result is written: a pointer that may point to anything before.
-typedef struct pay88_events **Out_____pay88_events;
-
-// Where a result is written: a pointer that may point to anything before.
-typedef struct pay88_event **Out_____pay88_event;
-
-// Where a result is written: a pointer that may point to anything before.
-typedef struct pay88_manager **Out_____pay88_manager;
-
 // Asked on the caller's thread at least every 50 ms while a call waits, with nothing locked; anything but 0 ends the call
 // with PAY88_CANCELED. It may call this library. It must return: no longjmp, no C++ exception.
 typedef int (*pay88_interrupt)(void *interrupt_data);
-
-// Where a result is written: a pointer that may point to anything before.
-typedef struct pay88_token **Out_____pay88_token;
-
-// Where a result is written: a pointer that may point to anything before.
-typedef struct pay88_response **Out_____pay88_response;
-
-// Where a result is written: a pointer that may point to anything before.
-typedef bool *Out_bool;
-
-// Where a result is written: a pointer that may point to anything before.
-typedef struct pay88_stats **Out_____pay88_stats;
-
-// Where a result is written: a pointer that may point to anything before.
-typedef struct pay88_request **Out_____pay88_request;
 
 // Borrowed bytes, valid as long as the handle that they were read from. `data` is never NULL. Not followed by a NUL.
 typedef struct pay88_bytes {
@@ -309,7 +285,7 @@ struct pay88_str pay88_event_kind_summary(size_t index);
 // Limits: capacity 1 to 1000000.
 // Errors: PAY88_CONFIG_INVALID for another capacity and NULL.
 enum pay88_status pay88_events_open(size_t capacity,
-                                    Out_____pay88_events events,
+                                    struct pay88_events **events,
                                     struct pay88_error **error);
 
 // The next event, waiting for it at most timeout_ms (0: not at all; at most 3600000). If none came, the result is PAY88_OK
@@ -318,7 +294,7 @@ enum pay88_status pay88_events_open(size_t capacity,
 // Errors: PAY88_CONFIG_INVALID for a time out of range and NULL.
 enum pay88_status pay88_events_next(const struct pay88_events *events,
                                     uint64_t timeout_ms,
-                                    Out_____pay88_event event,
+                                    struct pay88_event **event,
                                     struct pay88_error **error);
 
 // Ends the subscription. NULL is allowed.
@@ -344,7 +320,7 @@ void pay88_event_release(struct pay88_event *event);
 //
 // Errors: PAY88_CONFIG_INVALID with the option that cannot be used, and NULL.
 enum pay88_status pay88_manager_new(const struct pay88_config *config,
-                                    Out_____pay88_manager manager,
+                                    struct pay88_manager **manager,
                                     struct pay88_error **error);
 
 // Closes this handle: pending calls end with PAY88_CANCELED, later ones with PAY88_CONFIG_INVALID. Other handles of the
@@ -378,7 +354,7 @@ enum pay88_status pay88_manager_get_token(const struct pay88_manager *manager,
                                           uint64_t timeout_ms,
                                           pay88_interrupt interrupt,
                                           void *interrupt_data,
-                                          Out_____pay88_token token,
+                                          struct pay88_token **token,
                                           struct pay88_error **error);
 
 // The cached token; *token is NULL if there is none that is valid. Never waits and never asks for one. Release the token
@@ -386,7 +362,7 @@ enum pay88_status pay88_manager_get_token(const struct pay88_manager *manager,
 //
 // Errors: PAY88_CONFIG_INVALID for a closed handle and NULL.
 enum pay88_status pay88_manager_peek_token(const struct pay88_manager *manager,
-                                           Out_____pay88_token token,
+                                           struct pay88_token **token,
                                            struct pay88_error **error);
 
 // Makes an authenticated call on this thread. An answer of any HTTP status is PAY88_OK. interrupt may be NULL. The request
@@ -397,7 +373,7 @@ enum pay88_status pay88_manager_send(const struct pay88_manager *manager,
                                      const struct pay88_request *request,
                                      pay88_interrupt interrupt,
                                      void *interrupt_data,
-                                     Out_____pay88_response response,
+                                     struct pay88_response **response,
                                      struct pay88_error **error);
 
 // Drops the cached token if it is this one, or whichever it is if token is NULL; for example when another program has
@@ -407,7 +383,7 @@ enum pay88_status pay88_manager_send(const struct pay88_manager *manager,
 // PAY88_CONFIG_INVALID.
 enum pay88_status pay88_manager_invalidate(const struct pay88_manager *manager,
                                            const struct pay88_token *token,
-                                           Out_bool dropped,
+                                           bool *dropped,
                                            struct pay88_error **error);
 
 // Replaces the API key, for all handles of this manager. With keep_old, anything but 0, the old key is used for up to 24
@@ -425,7 +401,7 @@ enum pay88_status pay88_manager_rotate(const struct pay88_manager *manager,
 //
 // Errors: PAY88_CONFIG_INVALID for NULL.
 enum pay88_status pay88_manager_stats(const struct pay88_manager *manager,
-                                      Out_____pay88_stats stats,
+                                      struct pay88_stats **stats,
                                       struct pay88_error **error);
 
 // The number of options.
@@ -453,7 +429,7 @@ enum pay88_status pay88_request_new(const char *method,
                                     size_t method_len,
                                     const char *endpoint,
                                     size_t endpoint_len,
-                                    Out_____pay88_request request,
+                                    struct pay88_request **request,
                                     struct pay88_error **error);
 
 // Adds a header. Those of the credential and of the connection are refused when the request is sent.

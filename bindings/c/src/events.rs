@@ -1,11 +1,12 @@
 //! Events: what happened in this process, taken from a queue by the program's own threads.
 
 use pay88::{Error, Event, EventName, Events};
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use crate::boundary::{release, silence_panics, status, value};
 use crate::error::pay88_error;
-use crate::handle::{Out, give, given};
+use crate::handle::{give, given};
 use crate::status::pay88_status;
 use crate::time::timeout;
 use crate::view::{Terminated, pay88_str};
@@ -49,7 +50,7 @@ pub extern "C" fn pay88_event_kind_summary(index: usize) -> pay88_str {
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_events_open(
     capacity: usize,
-    events: Out<'_, *mut pay88_events>,
+    events: Option<&mut MaybeUninit<*mut pay88_events>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
     silence_panics();
@@ -74,7 +75,7 @@ pub extern "C" fn pay88_events_open(
 pub extern "C" fn pay88_events_next(
     events: Option<&pay88_events>,
     timeout_ms: u64,
-    event: Out<'_, *mut pay88_event>,
+    event: Option<&mut MaybeUninit<*mut pay88_event>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
     status(error, || {

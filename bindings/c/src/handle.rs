@@ -1,14 +1,9 @@
 //! From Rust values to pointers that C holds, and back.
 //!
 //! Every handle is a `Box`. Where a function takes `Option<Box<T>>` it gets the handle back; where it takes
-//! `Option<&T>` it only looks at it.
-
-use std::mem::MaybeUninit;
+//! `Option<&T>` it only looks at it. Results are written to an `Option<&mut MaybeUninit<T>>`, whatever was there before.
 
 use pay88::{Error, Result};
-
-/// Where a result is written: a pointer that may point to anything before.
-pub(crate) type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
 
 /// A handle for C, which releases it.
 pub(crate) fn give<T>(value: T) -> *mut T {

@@ -1,13 +1,14 @@
 //! Managers: tokens and calls on the caller's thread.
 
 use std::ffi::{c_char, c_int, c_void};
+use std::mem::MaybeUninit;
 
 use pay88::{Control, TokenManager};
 
 use crate::boundary::{release, status, value};
 use crate::config::pay88_config;
 use crate::error::pay88_error;
-use crate::handle::{Out, give, given};
+use crate::handle::{give, given};
 use crate::request::pay88_request;
 use crate::response::pay88_response;
 use crate::stats::pay88_stats;
@@ -50,7 +51,7 @@ fn controlled<T>(
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_new(
     config: Option<&pay88_config>,
-    manager: Out<'_, *mut pay88_manager>,
+    manager: Option<&mut MaybeUninit<*mut pay88_manager>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
     status(error, || {
@@ -115,7 +116,7 @@ pub extern "C" fn pay88_manager_get_token(
     timeout_ms: u64,
     interrupt: pay88_interrupt,
     interrupt_data: *mut c_void,
-    token: Out<'_, *mut pay88_token>,
+    token: Option<&mut MaybeUninit<*mut pay88_token>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
     status(error, || {
@@ -138,7 +139,7 @@ pub extern "C" fn pay88_manager_get_token(
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_peek_token(
     manager: Option<&pay88_manager>,
-    token: Out<'_, *mut pay88_token>,
+    token: Option<&mut MaybeUninit<*mut pay88_token>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
     status(error, || {
@@ -162,7 +163,7 @@ pub extern "C" fn pay88_manager_send(
     request: Option<&pay88_request>,
     interrupt: pay88_interrupt,
     interrupt_data: *mut c_void,
-    response: Out<'_, *mut pay88_response>,
+    response: Option<&mut MaybeUninit<*mut pay88_response>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
     status(error, || {
@@ -186,7 +187,7 @@ pub extern "C" fn pay88_manager_send(
 pub extern "C" fn pay88_manager_invalidate(
     manager: Option<&pay88_manager>,
     token: Option<&pay88_token>,
-    dropped: Out<'_, bool>,
+    dropped: Option<&mut MaybeUninit<bool>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
     status(error, || {
@@ -229,7 +230,7 @@ pub unsafe extern "C" fn pay88_manager_rotate(
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_stats(
     manager: Option<&pay88_manager>,
-    stats: Out<'_, *mut pay88_stats>,
+    stats: Option<&mut MaybeUninit<*mut pay88_stats>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
     status(error, || {

@@ -1,13 +1,14 @@
 //! What to ask 88Pay for. Checked when it is sent.
 
 use std::ffi::{c_char, c_int};
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use pay88::Request;
 
 use crate::boundary::{release, silence_panics, status};
 use crate::error::pay88_error;
-use crate::handle::{Out, give, given};
+use crate::handle::{give, given};
 use crate::status::pay88_status;
 use crate::text::{MAX_BODY, MAX_ENDPOINT, MAX_NAME, MAX_VALUE, bytes, text};
 use crate::time::timeout;
@@ -45,7 +46,7 @@ pub unsafe extern "C" fn pay88_request_new(
     method_len: usize,
     endpoint: *const c_char,
     endpoint_len: usize,
-    request: Out<'_, *mut pay88_request>,
+    request: Option<&mut MaybeUninit<*mut pay88_request>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
     silence_panics();
