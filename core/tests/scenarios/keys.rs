@@ -50,6 +50,15 @@ fn a_previous_key_that_is_given_at_construction_is_fallen_back_to() {
 }
 
 #[test]
+fn the_same_key_given_twice_is_not_asked_about_twice() {
+    let stage = Stage::new();
+    let manager = stage.manager_with(&[("api_key", NEW_KEY), ("previous_api_key", NEW_KEY)]);
+    let error = manager.get_token().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::CredentialsRejected);
+    assert_eq!(stage.tokens_requested(), 1);
+}
+
+#[test]
 fn a_new_key_without_the_old_one_is_used_alone() {
     let stage = Stage::new();
     let manager = stage.manager();

@@ -42,6 +42,36 @@ fn tokens_that_are_all_revoked_under_load_cost_one_refresh_and_no_call() {
 }
 
 #[test]
+fn a_call_whose_token_was_dropped_meanwhile_is_repeated_even_on_a_path_that_forces_nothing() {
+    let (stage, time) = Stage::timed();
+    let manager = stage.manager_in(&time, &[]);
+    // Answered 401 twice, once only: from now on the path forces no token for a minute.
+    let path = "/api/echo";
+    let on = Match::Path(path.into());
+    stage
+        .sandbox
+        .fault(Fault::times(2, on, Action::status(401)));
+    let call = || manager.make_request(Request::get(path)).unwrap().status();
+    assert_eq!(call(), 401);
+    time.pass(11.0);
+    let token = manager.get_token().unwrap();
+    stage
+        .sandbox
+        .set(|switches| switches.call_delay = Duration::from_millis(500));
+    stage.sandbox.revoke_all();
+    thread::scope(|scope| {
+        let pending = scope.spawn(call);
+        while stage.seen(path) < 3 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        // Somebody else drops the token while the call is under way.
+        assert!(manager.invalidate_token(&token).unwrap());
+        assert_eq!(pending.join().unwrap(), 200);
+    });
+    assert_eq!(stage.tokens_requested(), 3);
+}
+
+#[test]
 fn a_token_that_is_revoked_is_replaced_for_asynchronous_calls_too() {
     for way in BOTH_WAYS {
         let stage = Stage::new();
