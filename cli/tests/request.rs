@@ -1,5 +1,12 @@
 //! `pay88 request`: what is sent, what is printed, and with which status it ends.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code"
+)]
+
 mod support;
 
 use pay88_sandbox::{Action, Fault, Match};

@@ -1,5 +1,12 @@
 //! `pay88 token` and what all commands share: options, masks, errors and exit statuses.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code"
+)]
+
 mod support;
 
 use pay88::OPTIONS;

@@ -126,7 +126,7 @@ impl Report {
     /// Adds a check, and shows it at once to people.
     ///
     /// # Errors
-    /// `internal` if the output is closed.
+    /// As [`output::print`].
     pub(super) fn add(&mut self, check: Check) -> Result<()> {
         if !self.as_json {
             output::print(self.line(&check))?;
@@ -155,7 +155,8 @@ impl Report {
             true => (check.status.colour(), "\x1b[0m"),
             false => ("", ""),
         };
-        let mut line = format!("{on}{status:<7}{off}  {name:<11}  {}\n", check.detail);
+        let gap = " ".repeat(9 - status.len());
+        let mut line = format!("{on}{status}{off}{gap}{name:<11}  {}\n", check.detail);
         if let Some(advice) = &check.advice {
             line += &format!("{:22}-> {advice}\n", "");
         }

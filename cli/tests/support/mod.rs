@@ -3,6 +3,8 @@
 // Each test file uses a part of it.
 #![allow(dead_code)]
 
+pub(crate) mod diagnosis;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
