@@ -414,7 +414,7 @@ fn stray_white_space_around_credentials_and_address_does_no_harm() {
     let spaced = |text: &str| format!(" \t{text}\r\n");
     let manager = stage.manager_with(&[
         ("api_key", &spaced(TEST_KEY)),
-        ("merchant_id", &spaced(TEST_MERCHANT)),
+        ("merchant_id", &spaced(&stage.merchant)),
         (
             "base_url",
             &spaced(&format!("{}/", stage.sandbox.base_url())),

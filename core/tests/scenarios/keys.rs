@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use pay88::{ErrorCode, Event, EventName, Events, TokenManager};
-use pay88_sandbox::{Action, Fault, Match, TEST_KEY, TEST_MERCHANT};
+use pay88_sandbox::{Action, Fault, Match, TEST_KEY};
 
 use crate::stage::{Stage, charge};
 
@@ -65,7 +65,7 @@ fn a_new_key_without_the_old_one_is_used_alone() {
     manager.rotate(NEW_KEY, false).unwrap();
     let error = manager.get_token().unwrap_err();
     assert_eq!(error.code(), ErrorCode::CredentialsRejected);
-    stage.sandbox.add_key(TEST_MERCHANT, NEW_KEY);
+    stage.sandbox.add_key(&stage.merchant, NEW_KEY);
     // Going back clears what is held, and so does going there again.
     manager.rotate(TEST_KEY, false).unwrap();
     manager.rotate(NEW_KEY, false).unwrap();
@@ -80,7 +80,7 @@ fn a_new_key_without_the_old_one_is_used_alone() {
 #[test]
 fn a_refresh_of_the_old_key_publishes_nothing_after_a_rotation() {
     let stage = Stage::new();
-    stage.sandbox.add_key(TEST_MERCHANT, NEW_KEY);
+    stage.sandbox.add_key(&stage.merchant, NEW_KEY);
     stage
         .sandbox
         .set(|switches| switches.token_delay = Duration::from_millis(600));
@@ -107,7 +107,7 @@ fn a_refresh_of_the_old_key_publishes_nothing_after_a_rotation() {
 fn a_rotation_forgets_what_was_held_against_the_old_key() {
     for status in [401, 403, 429] {
         let stage = Stage::new();
-        stage.sandbox.add_key(TEST_MERCHANT, NEW_KEY);
+        stage.sandbox.add_key(&stage.merchant, NEW_KEY);
         stage
             .sandbox
             .fault(Fault::once(Match::Token, Action::status(status)));

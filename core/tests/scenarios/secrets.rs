@@ -77,7 +77,7 @@ fn nothing_that_is_shown_of_a_run_holds_a_piece_of_a_secret() {
     const PASSWORD: &str = "proxy-pass-7c6b5a4938271605";
     let events = Events::subscribe(100_000);
     let stage = Stage::new();
-    stage.sandbox.add_key(TEST_MERCHANT, NEXT_KEY);
+    stage.sandbox.add_key(&stage.merchant, NEXT_KEY);
     let mut shown: Vec<String> = Vec::new();
     let mut tokens: Vec<Token> = Vec::new();
 
@@ -176,12 +176,13 @@ fn nothing_that_is_shown_of_a_run_holds_a_piece_of_a_secret() {
         ("proxy", format!("socks5://user:{PASSWORD}@proxy.example")),
         ("timeout", WRONG_KEY.to_owned()),
         ("share", WRONG_KEY.to_owned()),
-        ("user_agent_suffix", format!("{WRONG_KEY}\n")),
+        ("user_agent_suffix", format!("{WRONG_KEY}\nx")),
     ] {
         // A proxy is looked at only where one may be used.
         let config = stage.config(&[("base_url", "https://pay.example"), (name, &value)]);
         shown.push(format!("{config:?}"));
-        let error = TokenManager::new(config).unwrap_err();
+        let error = TokenManager::new(config).expect_err(name);
+        assert_eq!(error.code(), ErrorCode::ConfigInvalid, "{name}: {error}");
         shown.push(format!("{error} {error:?}"));
     }
     let error = Config::without_environment()

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pay88::{Config, Error, Request, Response, TokenManager};
-use pay88_sandbox::{Sandbox, TEST_KEY, TEST_MERCHANT};
+use pay88_sandbox::{Merchant, Sandbox, TEST_KEY};
 use serde_json::{Value, json};
 
-/// A running sandbox and the file with its authority, which goes with it. Its port is its own, so managers are too.
+/// A running sandbox and the file with its authority, which goes with it.
+///
+/// Its merchant is its own, and so are its managers: the port may be one that an earlier sandbox had.
 pub(crate) struct Stage {
     pub(crate) sandbox: Sandbox,
+    pub(crate) merchant: String,
     authority: PathBuf,
 }
 
@@ -21,8 +24,10 @@ impl Stage {
     pub(crate) fn with(config: pay88_sandbox::Config) -> Stage {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let merchant = format!("MCH-COL-TEST-{number}");
         let sandbox = Sandbox::start(pay88_sandbox::Config {
             control: None,
+            merchants: vec![Merchant::new(merchant.as_str(), TEST_KEY)],
             ..config
         })
         .unwrap();
@@ -31,7 +36,11 @@ impl Stage {
             std::process::id()
         ));
         sandbox.write_ca(&authority).unwrap();
-        Stage { sandbox, authority }
+        Stage {
+            sandbox,
+            merchant,
+            authority,
+        }
     }
 
     /// Credentials, address and authority, and nothing of the environment.
@@ -41,7 +50,7 @@ impl Stage {
         let base_url = self.sandbox.base_url();
         for (name, value) in [
             ("api_key", TEST_KEY),
-            ("merchant_id", TEST_MERCHANT),
+            ("merchant_id", self.merchant.as_str()),
             ("base_url", base_url.as_str()),
             ("ca_bundle", authority),
         ]
