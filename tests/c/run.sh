@@ -1,0 +1,100 @@
+#!/bin/bash
+# Builds the C library and runs all that is promised of it: plain, under AddressSanitizer and UBSan, under valgrind.
+#
+#     tests/c/run.sh [abi] [install] [plain] [asan] [valgrind]        (all of them unless named)
+#
+# CARGO_TARGET_DIR is respected. Nothing outside of it is written.
+set -eu -o pipefail
+cd "$(dirname "$0")/../.."
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+work=$target/c-tests
+warnings="-Wall -Wextra -Wpedantic -Werror"
+programs="surface arguments lifetimes single_flight exit no_threads signals"
+steps=${*:-abi install plain asan valgrind}
+
+# Nothing of this machine's settings is to help or to hinder.
+for variable in $(compgen -e | grep -iE '^(https?|all|no)_proxy$|^SSL_CERT|^EIGHTY_EIGHT_PAY_' || true); do
+    unset "$variable"
+done
+
+mkdir -p "$work"
+cargo build -q -p pay88-cli
+cargo build -q -p pay88-c --features test-hooks
+rm -rf "$work/hooks" "$work/shipped"
+bindings/c/install.sh "$target/debug" "$work/hooks"
+cargo build -q -p pay88-c
+bindings/c/install.sh "$target/debug" "$work/shipped"
+sandbox="$target/debug/pay88"
+
+# compile NAME SOURCES OUTPUT LIBRARY FLAGS...
+compile() {
+    local sources=$1 output=$2 prefix=$3
+    shift 3
+    # shellcheck disable=SC2086
+    gcc -std=c11 -g $warnings -pthread "$@" -Itests/c -I"$prefix/include" $sources tests/c/support.c \
+        -L"$prefix/lib" -Wl,-rpath,"$prefix/lib" -lpay88 -lm -o "$output"
+}
+
+# run SECONDS PROGRAM...: at a sandbox of its own, with an end.
+run() {
+    local seconds=$1
+    shift
+    timeout -k 5 "$seconds" "$sandbox" sandbox --exec -- "$@" >"$work/output" 2>&1 || {
+        local status=$?
+        cat "$work/output"
+        echo "FAILED with status $status: $*"
+        exit 1
+    }
+}
+
+# all NAME FLAGS RUNNER...
+all() {
+    local name=$1 flags=$2 limit=$3 begun
+    shift 3
+    mkdir -p "$work/$name"
+    python3 tests/c/arguments.py include/pay88.h >"$work/arguments.c"
+    for program in $programs panics; do
+        local source=tests/c/$program.c prefix=$work/shipped
+        [ "$program" != arguments ] || source=$work/arguments.c
+        [ "$program" != panics ] || prefix=$work/hooks
+        # shellcheck disable=SC2086
+        compile "$source" "$work/$name/$program" "$prefix" $flags
+        case $flags in
+        *sanitize*)
+            for instrument in __asan_init __ubsan_handle; do
+                nm "$work/$name/$program" | grep -q "$instrument" || {
+                    echo "$name/$program has no $instrument in it"
+                    exit 1
+                }
+            done
+            ;;
+        esac
+        begun=$SECONDS
+        run "$limit" "$@" "$work/$name/$program"
+        printf '%-9s %-14s %3d s\n' "$name" "$program" $((SECONDS - begun))
+    done
+}
+
+for step in $steps; do
+    case $step in
+    abi) tests/c/abi.sh "$work/shipped" "$work/hooks" ;;
+    install) tests/c/install.sh "$work/shipped" "$sandbox" ;;
+    plain) all plain "-O2" 120 ;;
+    asan)
+        export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=halt_on_error=1
+        all asan "-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" 240
+        unset ASAN_OPTIONS UBSAN_OPTIONS
+        ;;
+    valgrind)
+        export PAY88_TEST_SLOW=10
+        all valgrind "-O1" 900 valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect \
+            --show-leak-kinds=definite,indirect,possible --suppressions=tests/c/valgrind.supp
+        unset PAY88_TEST_SLOW
+        ;;
+    *)
+        echo "no such step: $step" >&2
+        exit 2
+        ;;
+    esac
+done
+echo "C: all passed"
