@@ -61,7 +61,11 @@ fn compile(directory: &Path, soname: &str, code: &str) {
 fn install(directory: &Path) {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--package", "pay88-c"])
-        .args(build_directory().ends_with("release").then_some("--release"))
+        .args(
+            build_directory()
+                .ends_with("release")
+                .then_some("--release"),
+        )
         .arg("--target-dir")
         .arg(build_directory().parent().unwrap())
         .status()
