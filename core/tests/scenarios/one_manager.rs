@@ -93,6 +93,16 @@ fn an_option_of_the_manager_that_contradicts_is_invalid_and_named() {
 }
 
 #[test]
+fn a_manager_that_nobody_holds_gives_way_to_other_options() {
+    let base_url = "https://unheld.example";
+    let first = elsewhere(base_url, &[]).unwrap().id();
+    assert_eq!(elsewhere(base_url, &[]).unwrap().id(), first);
+    let other = elsewhere(base_url, &[("tokens_per_hour", "99")]).unwrap();
+    assert_ne!(other.id(), first);
+    assert!(elsewhere(base_url, &[]).is_err());
+}
+
+#[test]
 fn time_outs_and_user_agent_belong_to_the_handle() {
     let stage = Stage::new();
     let manager = stage.manager();
