@@ -18,15 +18,15 @@ setup: ## install what is missing of the tools (as root), or name it
 	@tests/setup.sh
 
 build: ## build the library, the command and the Python module
-	$(CARGO) build --release -p pay88-c -p pay88-cli
-	bindings/c/link.sh target/release
 	python/build.sh
+	bindings/c/link.sh target/release
+	tests/examples.sh
 
 demo: setup build ## make a charge from every language at a sandbox, and show how many tokens it took
 	@$(COMMAND) sandbox --exec -- tests/demo.sh
 
 test: setup build ## run everything that proves the promises
-	$(CARGO) test --workspace --features pay88/test-hooks
+	$(CARGO) test --workspace --features pay88/test-hooks -- --test-threads=8
 	tests/c/run.sh
 	python/test.sh
 
@@ -44,7 +44,7 @@ dist: setup build ## put the C archive and the command into dist/
 
 install: ## install library, header, .pc, CMake files and the command below PREFIX
 	$(CARGO) build --release -p pay88-c -p pay88-cli
-	bindings/c/install.sh "$(DESTDIR)$(PREFIX)" "$(PREFIX)"
+	DESTDIR="$(DESTDIR)" bindings/c/install.sh target/release "$(PREFIX)"
 	install -Dm755 $(COMMAND) "$(DESTDIR)$(PREFIX)/bin/pay88"
 
 bench: setup build ## measure against peers (bench/README.md)
