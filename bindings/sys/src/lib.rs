@@ -16,8 +16,10 @@
 mod abi {
     include!(concat!(env!("OUT_DIR"), "/abi.rs"));
 }
+mod asynchronous;
 mod config;
 mod error;
+mod events;
 mod handle;
 mod interrupt;
 mod loader;
@@ -26,8 +28,10 @@ mod request;
 mod response;
 mod token;
 
+pub use asynchronous::Call;
 pub use config::Config;
 pub use error::{Error, Result};
+pub use events::{Event, Events};
 pub use loader::{Library, LoadError, SONAME, own_directory};
 pub use manager::Manager;
 pub use request::Request;
