@@ -3,13 +3,13 @@
 #
 #     tests/c/run.sh [abi] [install] [plain] [asan] [valgrind]        (all of them unless named)
 #
-# CARGO_TARGET_DIR is respected. Nothing outside of it is written.
+# PROGRAMS="exit signals" runs these alone. CARGO_TARGET_DIR is respected. Nothing outside of it is written.
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/c-tests
 warnings="-Wall -Wextra -Wpedantic -Werror"
-programs="surface arguments lifetimes single_flight exit no_threads signals"
+programs=${PROGRAMS:-surface arguments lifetimes single_flight exit no_threads signals panics}
 steps=${*:-abi install plain asan valgrind}
 
 # Nothing of this machine's settings is to help or to hinder.
@@ -54,7 +54,7 @@ all() {
     shift 3
     mkdir -p "$work/$name"
     python3 tests/c/arguments.py include/pay88.h >"$work/arguments.c"
-    for program in $programs panics; do
+    for program in $programs; do
         local source=tests/c/$program.c prefix=$work/shipped
         [ "$program" != arguments ] || source=$work/arguments.c
         [ "$program" != panics ] || prefix=$work/hooks
@@ -89,7 +89,7 @@ for step in $steps; do
     valgrind)
         export PAY88_TEST_SLOW=10
         # What the process keeps to its end is found by pointers into it, which valgrind calls possibly lost.
-        memcheck="valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect
+        memcheck="valgrind -q --num-callers=40 --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect
             --errors-for-leak-kinds=definite,indirect"
         # shellcheck disable=SC2086
         all valgrind "-O1" 900 $memcheck --suppressions=tests/c/valgrind.supp

@@ -170,7 +170,7 @@ static void *closes(void *data) {
             token = have >= 11 && buffer[10] == 'a';
             if (token)
                 break;
-            if (atomic_load(&close_after) < 11)
+            if (have > 0 && atomic_load(&close_after) < 11)
                 break;
         }
         if (token) {
@@ -214,6 +214,8 @@ static void an_upload_is_cut_wherever_the_server_likes(int blocking) {
             struct tally tally;
             atomic_store(&close_after, PLACES[i]);
             send_one(manager, request, blocking, &tally);
+            if (tally.outcome != PAY88_OUTCOME_UNKNOWN)
+                fprintf(stderr, "after %zu bytes: %s\n", PLACES[i], tally.message);
             CHECK(tally.status == PAY88_CONNECTION_FAILED);
             CHECK(tally.outcome == PAY88_OUTCOME_UNKNOWN);
         }

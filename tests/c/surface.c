@@ -70,6 +70,19 @@ static void a_token_is_cached_and_seen(void) {
     CHECK(!dropped);
     EXPECT(PAY88_RATE_LIMITED, pay88_manager_invalidate(manager, again, &dropped, &error));
     pay88_token_release(token);
+
+    /* Another manager's token of the same generation is none of this one's. */
+    pay88_manager *other = fresh_manager();
+    OK(pay88_manager_get_token(other, 0, NULL, NULL, &token, &error));
+    pay88_token_release(token);
+    OK(pay88_manager_invalidate(other, NULL, &dropped, &error));
+    CHECK(dropped);
+    OK(pay88_manager_get_token(other, 0, NULL, NULL, &token, &error));
+    CHECK(pay88_token_generation(token) == pay88_token_generation(again));
+    OK(pay88_manager_invalidate(manager, token, &dropped, &error));
+    CHECK(!dropped);
+    pay88_manager_release(other);
+    pay88_token_release(token);
     pay88_token_release(again);
     pay88_manager_release(manager);
 }
