@@ -2,11 +2,9 @@
 
 use std::sync::OnceLock;
 
-use napi::{Env, Result};
+use napi::Result;
 use napi_derive::napi;
 use pay88_sys::{Library, own_directory};
-
-use crate::failure::throw;
 
 /// The library, which lies beside this addon unless the process has it already.
 pub(crate) fn library() -> Result<Library> {
@@ -27,9 +25,21 @@ pub fn version() -> Result<&'static str> {
     Ok(library()?.version())
 }
 
-/// Checks the name of an option. Throws a failure if there is none of that name.
+/// Every option's name in snake case and its default, in words where there is no value; in turn.
 #[napi]
-pub fn check_option(env: Env, name: String) -> Result<()> {
-    let mut config = library()?.config().map_err(throw(env))?;
-    config.set(&name, "").map_err(throw(env))
+pub fn options() -> Result<Vec<&'static str>> {
+    let rows = library()?.options();
+    Ok(rows.flat_map(|row| [row.name, row.default]).collect())
+}
+
+/// Every error code.
+#[napi]
+pub fn error_codes() -> Result<Vec<&'static str>> {
+    Ok(library()?.error_codes().collect())
+}
+
+/// Every event's name.
+#[napi]
+pub fn event_names() -> Result<Vec<&'static str>> {
+    Ok(library()?.event_names().collect())
 }

@@ -71,40 +71,43 @@ impl ManagerHandle {
         Ok(token.as_ref().map(TokenParts::from))
     }
 
-    /// Has the token delivered, under that number. Throws a failure if that cannot even begin.
+    /// Has the token delivered, under that number; gives what it can be canceled by, if it shall be cancelable. Throws a
+    /// failure if that cannot even begin.
     #[napi]
     pub fn get_token(
         &self,
         env: Env,
         inbox: ClassInstance<'_, Inbox>,
         number: f64,
+        cancelable: bool,
         timeout: Option<f64>,
-    ) -> Result<PendingCall> {
+    ) -> Result<Option<PendingCall>> {
         let mailbox = inbox.0.clone();
         self.0
             .get_token_async(seconds(timeout), move |result| {
                 mailbox.post(Letter::Token(number, result));
             })
-            .map(PendingCall)
+            .map(|call| cancelable.then_some(PendingCall(call)))
             .map_err(throw(env))
     }
 
-    /// Makes a call and has the answer delivered, under that number. Throws a failure if that cannot even begin.
+    /// Makes a call and has the answer delivered, under that number; all else as in `get_token`.
     #[napi]
     pub fn send(
         &self,
         env: Env,
         inbox: ClassInstance<'_, Inbox>,
         number: f64,
+        cancelable: bool,
         request: RequestParts,
-    ) -> Result<PendingCall> {
+    ) -> Result<Option<PendingCall>> {
         let request = request.build(library()?).map_err(throw(env))?;
         let mailbox = inbox.0.clone();
         self.0
             .send_async(&request, move |result| {
                 mailbox.post(Letter::Answer(number, result));
             })
-            .map(PendingCall)
+            .map(|call| cancelable.then_some(PendingCall(call)))
             .map_err(throw(env))
     }
 

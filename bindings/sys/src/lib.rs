@@ -26,6 +26,7 @@ mod loader;
 mod manager;
 mod request;
 mod response;
+mod table;
 mod token;
 
 pub use asynchronous::Call;
@@ -36,4 +37,5 @@ pub use loader::{Library, LoadError, SONAME, own_directory};
 pub use manager::Manager;
 pub use request::Request;
 pub use response::Response;
+pub use table::OptionRow;
 pub use token::Token;
