@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/c-tests
 warnings="-Wall -Wextra -Wpedantic -Werror"
-programs=${PROGRAMS:-surface arguments lifetimes single_flight exit no_threads signals panics}
+programs=${PROGRAMS:-surface arguments lifetimes single_flight exit no_threads signals panics charge.c charge.cpp}
 steps=${*:-abi install plain asan valgrind}
 
 # Nothing of this machine's settings is to help or to hinder.
@@ -26,12 +26,17 @@ cargo build -q -p pay88-c
 bindings/c/install.sh "$target/debug" "$work/shipped"
 sandbox="$target/debug/pay88"
 
-# compile NAME SOURCES OUTPUT LIBRARY FLAGS...
+# compile SOURCE OUTPUT PREFIX FLAGS...
 compile() {
-    local sources=$1 output=$2 prefix=$3
+    local source=$1 output=$2 prefix=$3 compiler="gcc -std=c11"
     shift 3
+    [ "${source##*.}" != cpp ] || compiler="g++ -std=c++17"
+    case $source in
+    bindings/*) ;;
+    *) source="$source tests/c/support.c" ;;
+    esac
     # shellcheck disable=SC2086
-    gcc -std=c11 -g $warnings -pthread "$@" -Itests/c -I"$prefix/include" $sources tests/c/support.c \
+    $compiler -g $warnings -pthread "$@" -Itests/c -I"$prefix/include" $source \
         -L"$prefix/lib" -Wl,-rpath,"$prefix/lib" -lpay88 -lm -o "$output"
 }
 
@@ -48,7 +53,7 @@ run() {
     }
 }
 
-# all NAME FLAGS RUNNER...
+# all NAME FLAGS SECONDS RUNNER...: every program, built with these flags.
 all() {
     local name=$1 flags=$2 limit=$3 begun
     shift 3
@@ -58,6 +63,7 @@ all() {
         local source=tests/c/$program.c prefix=$work/shipped
         [ "$program" != arguments ] || source=$work/arguments.c
         [ "$program" != panics ] || prefix=$work/hooks
+        case $program in charge.*) source=bindings/c/examples/$program ;; esac
         # shellcheck disable=SC2086
         compile "$source" "$work/$name/$program" "$prefix" $flags
         case $flags in
@@ -94,9 +100,13 @@ for step in $steps; do
         # shellcheck disable=SC2086
         all valgrind "-O1" 900 $memcheck --suppressions=tests/c/valgrind.supp
         options=(--http)
-        for program in surface arguments lifetimes; do
-            # shellcheck disable=SC2086
-            run 300 $memcheck "$work/valgrind/$program"
+        for program in $programs; do
+            case $program in
+            surface | arguments | lifetimes)
+                # shellcheck disable=SC2086
+                run 300 $memcheck "$work/valgrind/$program"
+                ;;
+            esac
         done
         options=()
         unset PAY88_TEST_SLOW
