@@ -30,11 +30,12 @@ test: setup build ## run everything that proves the promises
 	tests/c/run.sh
 	python/test.sh
 
-check: setup ## formatters, linters, and what must not drift: header, symbols, features
+check: setup ## formatters, linters, and features that must stay off
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p pay88 -p pay88-c --all-targets --features test-hooks -- -D warnings
-	tests/drift.sh
+	@# Process-global state that a fork breaks.
+	! $(CARGO) tree -p pay88-c -e features,normal -i tokio | grep -E 'tokio feature "(signal|process|full)"'
 
 header: ## make include/pay88.h anew
 	$(CARGO) run -q -p pay88-header
