@@ -1,13 +1,31 @@
 """What is raised, and that nothing gives a secret away."""
 
 import copy
+import ctypes
 import json
+import os
+import pathlib
 import pickle
+import re
+import shutil
+import subprocess
+import sys
 import traceback
 
 import pytest
 
 import pay88
+from conftest import ROOT
+from pay88._error import CLASSES, of
+
+
+class Text(ctypes.Structure):
+    """A pay88_str."""
+
+    _fields_ = (("data", ctypes.c_char_p), ("len", ctypes.c_size_t))
+
+    def __str__(self):
+        return self.data[: self.len].decode()
 
 
 def test_a_wrong_key_is_credentials_rejected_with_a_hint(sandbox):
@@ -33,12 +51,58 @@ def test_a_used_up_limit_says_when_to_come_back(sandbox):
     assert 5 < caught.value.retry_after <= 7
 
 
+@pytest.mark.parametrize("code", [*CLASSES, "code_of_a_later_release"])
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
-def test_an_error_survives_copying_and_pickling(again):
-    error = pay88.Pay88Error("timeout", "It took too long.", "Wait.", "unknown", 503, 2.5, True, 3)
+def test_an_error_survives_copying_and_pickling(again, code):
+    error = of(code, "It took too long.", "Wait.", "unknown", 503, 2.5, True, 3)
     twin = again(error)
-    assert type(twin) is pay88.Pay88Error
-    assert vars(twin) == vars(error) and twin.args == error.args and str(twin) == str(error)
+    assert type(twin) is type(error)
+    assert isinstance(twin, pay88.Pay88Error)
+    assert (vars(twin), twin.args, str(twin), repr(twin)) == (vars(error), error.args, str(error), repr(error))
+
+
+def test_every_code_of_the_library_has_a_class():
+    library = ctypes.CDLL(os.path.join(os.path.dirname(pay88.__file__), "libpay88.so.0"))
+    library.pay88_status_name.restype = Text
+    library.pay88_status_name.argtypes = [ctypes.c_int]
+    header = (ROOT / "include" / "pay88.h").read_text()
+    numbers = [int(number) for number in re.findall(r"^  PAY88_[A-Z_]+ = ([1-9]\d\d),$", header, re.MULTILINE)]
+    assert {str(library.pay88_status_name(number)) for number in numbers} == set(CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("code", "base"),
+    [
+        ("config_invalid", ValueError),
+        ("refused", ValueError),
+        ("timeout", TimeoutError),
+        ("credentials_rejected", PermissionError),
+        ("access_denied", PermissionError),
+        ("connection_failed", ConnectionError),
+        ("tls_failed", ConnectionError),
+    ],
+)
+def test_errors_are_caught_by_the_built_in_class_that_fits(code, base):
+    with pytest.raises(base, match=r"What happened\. What to do\."):
+        raise of(code, "What happened.", "What to do.", "not_sent", None, None, False, None)
+
+
+def test_a_missing_library_or_extension_is_told_at_import_in_one_sentence(tmp_path):
+    package = pathlib.Path(pay88.__file__).parent
+    for left_out in ("libpay88.so.0", "_native.abi3.so"):
+        copy_of = tmp_path / left_out / "pay88"
+        shutil.copytree(package, copy_of, ignore=shutil.ignore_patterns(left_out))
+        done = subprocess.run(
+            [sys.executable, "-c", "import pay88"],
+            env={"PYTHONPATH": str(copy_of.parent)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        told = done.stderr.splitlines()[-1]
+        assert told.startswith("ImportError: ")
+        assert "install pay88 again" in told
 
 
 @pytest.mark.parametrize(
