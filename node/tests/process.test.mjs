@@ -181,7 +181,7 @@ test('a missing binary or library, or another platform, is one clear sentence', 
       /^pay88 cannot be loaded on aix-\w+: the package holds no binary for it/,
     );
     rmSync(join(copy, 'native', 'libpay88.so.0'));
-    assert.match(await sentence(), /^pay88 cannot be loaded on .*libpay88\.so\.0 is missing/);
+    assert.match(await sentence(), /^libpay88\.so\.0 is missing/);
     for (const name of readdirSync(join(copy, 'native'))) rmSync(join(copy, 'native', name));
     assert.match(await sentence(), /the package holds no binary for it/);
   } finally {
