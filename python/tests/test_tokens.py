@@ -1,6 +1,5 @@
 """Managers and their tokens."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -93,31 +92,3 @@ def test_what_is_not_given_comes_from_the_environment(sandbox):
     )
     assert done.stderr == ""
     assert done.stdout.split() == [sandbox.merchant_id, sandbox.base_url]
-
-
-# A second user of the library, written without pay88: through the bare soname, as another language's binding has it.
-THROUGH_CTYPES = """
-import ctypes, os, sys
-
-def managers_id(library):
-    library.pay88_config_new.restype = ctypes.c_void_p
-    library.pay88_manager_id.restype = ctypes.c_uint64
-    config, manager = ctypes.c_void_p(library.pay88_config_new()), ctypes.c_void_p()
-    assert library.pay88_manager_new(config, ctypes.byref(manager), None) == 0
-    return library.pay88_manager_id(manager)
-"""
-
-
-@pytest.mark.parametrize("first", ["pay88", "ctypes"])
-def test_a_process_has_one_manager_whoever_loads_the_library_first(sandbox, first):
-    library = os.path.join(os.path.dirname(pay88.__file__), "libpay88.so.0")
-    through_pay88 = "import pay88; tm = pay88.TokenManager(); other = pay88.TokenManager(merchant_id='MCH-COL-1')\n"
-    steps = [through_pay88, "library = ctypes.CDLL('libpay88.so.0', mode=os.RTLD_NOLOAD)\n"]
-    if first == "ctypes":
-        steps = [f"library = ctypes.CDLL({library!r})\nmanagers_id(library)\n", through_pay88]
-    # The other manager comes between, so that a second copy of the library would count differently.
-    program = THROUGH_CTYPES + "".join(steps) + "print(tm.manager_id == managers_id(library) != other.manager_id)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=sandbox.environment, capture_output=True, text=True, timeout=30
-    )
-    assert (done.stdout, done.stderr) == ("True\n", "")
