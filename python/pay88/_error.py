@@ -67,6 +67,10 @@ class ConfigInvalidError(Pay88Error, ValueError):
     """An option, credential or argument cannot be used, or the manager is closed; nothing was sent."""
 
 
+class RefusedError(Pay88Error, ValueError):
+    """An endpoint or header would endanger the token; nothing was sent."""
+
+
 class CredentialsRejectedError(Pay88Error, PermissionError):
     """The token endpoint answered 401: wrong API key or merchant ID."""
 
@@ -99,24 +103,21 @@ class BadResponseError(Pay88Error):
     """The answer is not what 88Pay documents, was cut, or is too large."""
 
 
-class RefusedError(Pay88Error, ValueError):
-    """An endpoint or header would endanger the token; nothing was sent."""
-
-
 class HttpError(Pay88Error):
     """A status of 400 or above, where raise_for_status() asked for an exception."""
-
-
-class ForkedError(Pay88Error):
-    """The call was begun before a fork, in the parent process."""
 
 
 class InternalError(Pay88Error):
     """A fault of the library or of its host; please report it."""
 
 
+class ForkedError(Pay88Error):
+    """The call was begun before a fork, in the parent process."""
+
+
 CLASSES: dict[str, type[Pay88Error]] = {
     "config_invalid": ConfigInvalidError,
+    "refused": RefusedError,
     "credentials_rejected": CredentialsRejectedError,
     "access_denied": AccessDeniedError,
     "rate_limited": RateLimitedError,
@@ -125,8 +126,7 @@ CLASSES: dict[str, type[Pay88Error]] = {
     "connection_failed": ConnectionFailedError,
     "tls_failed": TlsFailedError,
     "bad_response": BadResponseError,
-    "refused": RefusedError,
     "http_error": HttpError,
-    "forked": ForkedError,
     "internal": InternalError,
+    "forked": ForkedError,
 }

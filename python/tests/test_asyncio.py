@@ -225,3 +225,32 @@ def test_a_loop_that_is_closed_with_work_pending_makes_no_noise(sandbox, loop):
     policy = "import uvloop" if loop == "uvloop" else ""
     program = CLOSED_WITH_WORK_PENDING.format(loop=loop, policy=policy)
     assert sandbox.run(program, "-X", "dev") == (0, "served\n", "")
+
+
+FORKED = """
+import asyncio, os, sys, threading, time, pay88
+atm = pay88.AsyncTokenManager()
+
+async def get():
+    return (await atm.get_token()).expires_in
+
+def wait():
+    print("parent", asyncio.run(get()), flush=True)
+
+thread = threading.Thread(target=wait)
+thread.start()
+time.sleep(0.3)
+child = os.fork()
+if child == 0:
+    print("child", asyncio.run(get()), flush=True)
+    sys.exit(3)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+thread.join()
+print("ended", status)
+"""
+
+
+def test_a_child_forked_with_a_call_in_flight_and_its_parent_both_go_on(sandbox):
+    sandbox.fault("token", {"delay": {"seconds": 1.5}})
+    status, out, err = sandbox.run(FORKED, "-W", "ignore")
+    assert (status, sorted(out.splitlines()), err) == (0, ["child 60", "ended 3", "parent 60"], "")

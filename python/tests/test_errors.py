@@ -2,12 +2,9 @@
 
 import asyncio
 import copy
-import ctypes
 import json
-import os
 import pathlib
 import pickle
-import re
 import shutil
 import subprocess
 import sys
@@ -16,17 +13,7 @@ import traceback
 import pytest
 
 import pay88
-from conftest import ROOT
 from pay88._error import CLASSES
-
-
-class Text(ctypes.Structure):
-    """A pay88_str."""
-
-    _fields_ = (("data", ctypes.c_char_p), ("len", ctypes.c_size_t))
-
-    def __str__(self):
-        return self.data[: self.len].decode()
 
 
 def test_a_wrong_key_is_credentials_rejected_with_a_hint(sandbox):
@@ -67,15 +54,6 @@ def test_an_error_survives_copying_and_pickling(again, code):
         str(error),
         repr(error),
     )
-
-
-def test_every_code_of_the_library_has_a_class():
-    library = ctypes.CDLL(os.path.join(os.path.dirname(pay88.__file__), "libpay88.so.0"))
-    library.pay88_status_name.restype = Text
-    library.pay88_status_name.argtypes = [ctypes.c_int]
-    header = (ROOT / "include" / "pay88.h").read_text()
-    numbers = [int(number) for number in re.findall(r"^  PAY88_[A-Z_]+ = ([1-9]\d\d),$", header, re.MULTILINE)]
-    assert {str(library.pay88_status_name(number)) for number in numbers} == set(CLASSES)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """One manager for one set of credentials in the whole process, whoever else uses libpay88 there."""
 
-import os
 import pathlib
 import shutil
 import subprocess
@@ -9,10 +8,8 @@ import sysconfig
 
 import pytest
 
-import pay88
+from abi import LIBRARY
 from conftest import ROOT
-
-LIBRARY = os.path.join(os.path.dirname(pay88.__file__), "libpay88.so.0")
 
 # A second user of the library, written without pay88: through the bare soname, as another language's binding has it.
 THROUGH_CTYPES = """
