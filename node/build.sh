@@ -16,6 +16,7 @@ fi
 rm -rf dist
 node_modules/.bin/tsc -p .
 cd ..
+cp LICENSE node/LICENSE
 # The same packages as in `make build`, so that features are chosen once and nothing is compiled twice.
 cargo build --quiet --locked --package pay88-c --package pay88-cli --package pay88-node "$@"
 built=${CARGO_TARGET_DIR:-target}/$kind

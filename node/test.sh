@@ -30,6 +30,7 @@ npm pack --ignore-scripts --silent --pack-destination "$work" >/dev/null
 cd "$work/project"
 echo '{ "private": true }' >package.json
 npm install --offline --no-audit --no-fund --loglevel=error "$work"/pay88-*.tgz
-node -e 'const { scripts = {} } = require("pay88/package.json"); process.exit(Object.keys(scripts).some((name) => /install/.test(name)))'
+node -e 'const { scripts } = require("pay88/package.json");
+process.exit(["preinstall", "install", "postinstall"].filter((name) => name in scripts).length)'
 cp "$OLDPWD/examples/charge.mjs" .
 env -u LD_LIBRARY_PATH timeout 60 $sandbox node charge.mjs

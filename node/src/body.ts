@@ -3,7 +3,8 @@
  * safe. Reading ends at 64 MiB, at the deadline, and when the signal is aborted.
  */
 
-import { CLASSES, notSent } from './errors.js';
+import { notSent, Pay88Error } from './errors.js';
+import { onAbort } from './signal.js';
 
 /** What a body may be. */
 export type Body =
@@ -80,7 +81,7 @@ async function readStream(
   } catch (error) {
     // Lets go of the source, which may never answer.
     iterator.return?.().then(undefined, () => {});
-    if (Object.values(CLASSES).some((Class) => error instanceof Class)) throw error;
+    if (error instanceof Pay88Error) throw error;
     throw notSent('config_invalid', 'The body cannot be read.', 'Look at the cause.', error);
   } finally {
     ended.stop();
@@ -102,10 +103,10 @@ function interruption(
       reject(
         notSent('canceled', 'The call was given up while its body was read.', 'Nothing was sent.', signal!.reason),
       );
-    signal?.addEventListener('abort', abort);
+    const deaf = onAbort(signal, abort);
     stop = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
+      deaf();
     };
   });
   // It may reject when nobody races with it any more.

@@ -8,6 +8,7 @@
 import { errorOf, notSent, rethrown } from './errors.js';
 import { publish } from './events.js';
 import { type Delivery, type Inbox, native, type PendingCall } from './native.js';
+import { onAbort } from './signal.js';
 
 const pending = new Map<number, (delivery: Delivery) => void>();
 let latest = 0;
@@ -45,11 +46,10 @@ export function call<T>(
     throwIfAborted(signal);
     const number = ++latest;
     const started = rethrown(() => begin(number, signal !== undefined));
-    const abort = () => started?.cancel();
-    signal?.addEventListener('abort', abort);
+    const stop = onAbort(signal, () => started?.cancel());
     if (pending.size === 0) alive.ref();
     pending.set(number, (delivery) => {
-      signal?.removeEventListener('abort', abort);
+      stop();
       try {
         if (delivery.failure) {
           const given = delivery.failure.code === 'canceled' && signal?.aborted;

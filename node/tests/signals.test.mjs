@@ -68,12 +68,22 @@ test('AbortSignal.any and AbortSignal.timeout work', LIMIT, async () => {
 test('a signal that outlives its calls is not held on to', LIMIT, async () => {
   const tm = sandbox.manager();
   const { signal } = new AbortController();
-  let listeners = 0;
+  let [listeners, most] = [0, 0];
   const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...given) => (listeners++, addEventListener.apply(signal, given));
+  signal.addEventListener = (...given) => {
+    most = Math.max(most, ++listeners);
+    return addEventListener.apply(signal, given);
+  };
   signal.removeEventListener = (...given) => (listeners--, removeEventListener.apply(signal, given));
-  for (let count = 0; count < 3; count++) await tm.makeRequest('/api/echo', { signal });
-  assert.equal(listeners, 0);
+  const warnings = [];
+  const warn = (warning) => warnings.push(warning.message);
+  process.on('warning', warn);
+  const calls = Array.from({ length: 40 }, () => tm.makeRequest('/api/echo', { signal }));
+  await Promise.all(calls);
+  assert.deepEqual([listeners, most], [0, 1]);
+  await tm.makeRequest('/api/echo', { signal });
+  process.off('warning', warn);
+  assert.deepEqual(warnings, []);
 });
 
 test('a body that never ends is given up with the signal or at the timeout, and nothing is sent', LIMIT, async () => {
