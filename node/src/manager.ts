@@ -173,7 +173,7 @@ export class TokenManager {
     if (current === false) return false;
     if (current !== true) this.#keep(current);
     this.#from = now;
-    this.#until = now + LOOK_EVERY;
+    this.#until = now + Math.min(LOOK_EVERY, this.#token!.validFor * 1000);
     return true;
   }
 

@@ -1,0 +1,27 @@
+// A token that is in use is renewed before its end, though most reads never reach the library.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { LIMIT, sandbox } from './sandbox.mjs';
+
+test('no read waits for the renewal of a token that is in use, and none gets one that has ended', LIMIT, async () => {
+  await sandbox.set({ expires_in: 12 });
+  const tm = sandbox.manager();
+  await tm.getToken();
+  // Longer than any pause of a busy machine that should pass as none.
+  await sandbox.set({ token_delay: 1.5 });
+  const tokens = new Set();
+  let longest = 0;
+  for (const end = Date.now() + 15_000; Date.now() < end; await sleep(5)) {
+    const begun = performance.now();
+    const token = await tm.getToken();
+    longest = Math.max(longest, performance.now() - begun);
+    assert.ok(token.validFor > 0);
+    tokens.add(token);
+  }
+  assert.equal(tokens.size, 2);
+  assert.equal(await sandbox.tokensIssued(), 2);
+  assert.ok(longest < 750, `a read took ${longest} ms`);
+  await sandbox.set({ expires_in: 60 });
+});
