@@ -66,7 +66,7 @@ class AsyncTokenManager(_native.Manager):
 
 async def get_token(manager: _native.Manager, timeout: float | None = None) -> _native.Token:
     """A manager's token, of either kind of manager."""
-    cached = manager._cached()
+    cached = manager._cached(timeout)
     if cached is not None:
         return cached
     # One object for all who waited.

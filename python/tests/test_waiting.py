@@ -140,6 +140,24 @@ def test_ctrl_c_leaves_the_calls_of_other_threads(sandbox):
     assert told == ["canceled", "unknown", "200"]
 
 
+def test_ctrl_c_ends_an_event_loop_that_waits(sandbox):
+    sandbox.fault("token", {"delay": {"seconds": 20}}, times=None)
+    program = """
+import asyncio, time, pay88
+async def main():
+    async with pay88.AsyncTokenManager() as atm:
+        print("waiting", flush=True)
+        await atm.get_token()
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print(time.clock_gettime(time.CLOCK_MONOTONIC))
+"""
+    took, told = interrupt(program, sandbox.environment)
+    assert told == []
+    assert took < 2
+
+
 def test_a_handler_that_does_not_raise_does_not_end_a_wait(sandbox):
     sandbox.fault("token", {"delay": {"seconds": 1}})
     program = """

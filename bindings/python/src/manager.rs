@@ -167,8 +167,9 @@ impl Manager {
         Ok(format!("<pay88.{class} {id} for {merchant} at {url}>"))
     }
 
-    /// The cached token, which is used hereby, or None.
-    fn _cached(&self, py: Python<'_>) -> PyResult<Option<Py<Token>>> {
+    /// The cached token, which is used hereby, or None; for a call with this timeout.
+    fn _cached(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Py<Token>>> {
+        seconds(timeout)?;
         self.cached()
             .map(|token| self.hand_out(py, token))
             .transpose()
