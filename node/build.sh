@@ -13,8 +13,11 @@ if ! cmp -s package-lock.json node_modules/.installed; then
     npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
     cp package-lock.json node_modules/.installed
 fi
+# Put in place as a whole, so that a program that starts meanwhile finds all of it.
+rm -rf dist.new
+node_modules/.bin/tsc -p . --outDir dist.new
 rm -rf dist
-node_modules/.bin/tsc -p .
+mv dist.new dist
 cd ..
 cp LICENSE node/LICENSE
 # The same packages as in `make build`, so that features are chosen once and nothing is compiled twice.

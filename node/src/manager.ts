@@ -190,7 +190,7 @@ export class TokenManager {
   /** One token is one object. */
   #keep(parts: TokenParts): Token {
     if (this.#token !== null && parts.generation === this.#generation) return this.#token;
-    const token = new Token(parts);
+    const token = Token.of(parts);
     // Of two that are delivered the wrong way round the newer stays.
     if (parts.generation > this.#generation) {
       this.#token = token;
@@ -200,6 +200,7 @@ export class TokenManager {
     return token;
   }
 
+  /** @internal */
   [inspect.custom](): string {
     return `TokenManager ${this.managerId} { ${this.merchantId} at ${this.baseUrl} }`;
   }

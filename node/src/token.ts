@@ -11,8 +11,7 @@ export class Token {
   readonly #parts: TokenParts;
   readonly #end: number;
 
-  /** @internal */
-  constructor(parts: TokenParts) {
+  private constructor(parts: TokenParts) {
     this.#parts = parts;
     this.#end = performance.now() + parts.validFor;
   }
@@ -38,6 +37,11 @@ export class Token {
   }
 
   /** @internal */
+  static of(parts: TokenParts): Token {
+    return new Token(parts);
+  }
+
+  /** @internal */
   static generation(token: Token): number {
     return token.#parts.generation;
   }
@@ -47,6 +51,7 @@ export class Token {
     return { expires_in: this.expires_in, validFor: this.validFor };
   }
 
+  /** @internal */
   [inspect.custom](): string {
     return `Token { valid for ${this.validFor.toFixed(1)} s }`;
   }
