@@ -6,7 +6,6 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 DESTDIR ?=
 CARGO ?= cargo --locked
-LIBRARY := target/release/libpay88.so.0
 COMMAND := target/release/pay88
 
 .PHONY: help setup build demo test check header dist install bench clean
@@ -17,8 +16,9 @@ help: ## list the commands
 setup: ## install what is missing of the tools (as root), or name it
 	@tests/setup.sh
 
-build: ## build the library, the command and the Python module
+build: ## build the library, the command, the Python and the Node package
 	python/build.sh
+	node/build.sh
 	bindings/c/link.sh target/release
 	tests/examples.sh
 
@@ -30,6 +30,7 @@ test: setup build ## run everything that proves the promises
 	$(CARGO) test --workspace --features pay88/test-hooks -- --test-threads=8 --show-output 2>&1 | tee target/logs/rust
 	tests/c/run.sh 2>&1 | tee target/logs/c
 	python/test.sh 2>&1 | tee target/logs/python
+	node/test.sh 2>&1 | tee target/logs/node
 	tests/secrets.py target/logs/*
 
 check: setup ## formatters, linters, and features that must stay off
@@ -42,8 +43,8 @@ check: setup ## formatters, linters, and features that must stay off
 header: ## make include/pay88.h anew
 	$(CARGO) run -q -p pay88-header
 
-dist: setup build ## put the C archive and the command into dist/
-	tests/dist.sh
+dist: setup build ## put the C archive, the command, the wheel, the sdist and the npm tarball into dist/
+	./dist.sh
 
 install: ## install library, header, .pc, CMake files and the command below PREFIX
 	$(CARGO) build --release -p pay88-c -p pay88-cli

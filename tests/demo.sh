@@ -20,5 +20,6 @@ row Rust target/release/examples/charge
 row C target/release/examples/charge_c
 row C++ target/release/examples/charge_cpp
 row Python env PYTHONPATH=python python3 python/examples/charge.py
+row Node node node/examples/charge.mjs
 row Shell sh -c 'target/release/pay88 request POST /api/transactions/charges -d "$1" | python3 -c "import json, sys; print(200, json.load(sys.stdin)[\"data\"][\"reference\"])"' sh "$charge"
 exit $failed

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Puts what users install into dist/: the C archive, the command, the Python wheel and sdist, the npm tarball.
+# Needs what make build has built.
+set -euo pipefail
+cd "$(dirname "$0")"
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+name=pay88-c-$version-linux-$(uname -m)
+work=$PWD/target/dist
+rm -rf dist "$work"
+mkdir -p dist "$work"
+
+bindings/c/install.sh target/release "$work/$name"
+cp -r bindings/c/examples LICENSE "$work/$name/"
+tar -C "$work" -czf "dist/$name.tar.gz" "$name"
+install -m 755 target/release/pay88 "dist/pay88-$version-linux-$(uname -m)"
+
+python3 -m venv "$work/venv"
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check build==1.6.1
+CARGO_TARGET_DIR=$PWD/target "$work/venv/bin/python" -m build --outdir dist python >"$work/python.log" 2>&1 || { cat "$work/python.log" >&2; exit 1; }
+(cd node && npm pack --ignore-scripts --silent --pack-destination ../dist >/dev/null)
+
+# What is shipped has no hook for tests.
+if nm -D --defined-only "$work/$name/lib/libpay88.so.0" | grep pay88_test_; then
+  echo "the library has hooks for tests in it" >&2
+  exit 1
+fi
+ls -l dist
