@@ -3,8 +3,12 @@
 //! Secrets are taken from the environment or from files, never from the command line, which other users of the machine
 //! can see; they are shown masked, unless `pay88 token --show` is asked for.
 
+mod doctor;
+mod options;
 mod output;
+mod request;
 mod sandbox;
+mod token;
 
 use std::process::ExitCode;
 
@@ -24,16 +28,21 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    Token(token::Token),
+    Request(request::Request),
+    Doctor(doctor::Doctor),
     Sandbox(sandbox::Sandbox),
 }
 
 fn main() -> ExitCode {
-    let command_line = CommandLine::parse();
-    let result = match command_line.command {
-        Command::Sandbox(command) => command.run(),
+    let (result, as_json) = match CommandLine::parse().command {
+        Command::Token(command) => (command.run(), command.json),
+        Command::Request(command) => (command.run(), command.json),
+        Command::Doctor(command) => (command.run(), command.json),
+        Command::Sandbox(command) => (command.run(), false),
     };
     result.unwrap_or_else(|error| {
-        output::report(&error, false);
+        output::report(&error, as_json);
         ExitCode::FAILURE
     })
 }

@@ -5,15 +5,19 @@ use std::io::{self, Write};
 use pay88::{Error, Result};
 use serde_json::json;
 
-/// Writes all of it to standard output, at once.
+/// Writes all of it to standard output, at once. A reader that has gone, such as `head`, is no error.
 ///
 /// # Errors
-/// `internal` if that is closed or full.
+/// `config_invalid` if it cannot be written where it goes.
 pub(crate) fn print(bytes: impl AsRef<[u8]>) -> Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes.as_ref())
-        .and_then(|()| out.flush())
-        .map_err(|error| Error::internal(format!("The output cannot be written: {error}.")))
+    match out.write_all(bytes.as_ref()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::invalid(
+            format!("The output cannot be written: {error}."),
+            "Look at where standard output goes.",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Tells an error on standard error, for people or as one line of JSON.

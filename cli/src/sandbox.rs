@@ -124,7 +124,7 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    pub(crate) fn run(self) -> Result<ExitCode> {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
         // Before anybody can know that it runs, so that a signal always ends it well.
         let mut signals = Signals::new([SIGINT, SIGTERM])
             .map_err(|error| Error::internal(format!("Signals cannot be received: {error}.")))?;

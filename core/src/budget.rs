@@ -272,6 +272,13 @@ mod tests {
         assert!(budget.take(START).is_err());
         budget.give_back(slot);
         assert!(budget.take(START).is_ok());
+        // Also of what the server said is left.
+        let mut budget = Budget::new(10, 100);
+        budget.told(START, Some(10), 1, Duration::from_secs(30));
+        let slot = budget.take(START).unwrap();
+        assert!(budget.take(START).is_err());
+        budget.give_back(slot);
+        assert!(budget.take(START).is_ok());
     }
 
     #[test]

@@ -114,6 +114,7 @@ fn read(clock: libc::clockid_t) -> u64 {
 /// A clock that moves only when it is told to; for tests and simulations.
 #[cfg(any(test, feature = "test-hooks"))]
 #[derive(Debug)]
+#[allow(unreachable_pub, reason = "public with the feature test-hooks only")]
 pub struct VirtualClock(std::sync::Mutex<(Reading, u64)>);
 
 #[cfg(any(test, feature = "test-hooks"))]
@@ -131,6 +132,7 @@ impl Default for VirtualClock {
 }
 
 #[cfg(any(test, feature = "test-hooks"))]
+#[allow(unreachable_pub, reason = "public with the feature test-hooks only")]
 impl VirtualClock {
     fn with<T>(&self, f: impl FnOnce(&mut (Reading, u64)) -> T) -> T {
         f(&mut self

@@ -13,6 +13,7 @@ use crate::credentials::{ApiKey, MerchantId};
 use crate::endpoint::BaseUrl;
 use crate::error::{Error, Result};
 use crate::option::{OPTIONS, Opt, OptionKind};
+use crate::reach::open_link;
 use crate::transport::Proxy;
 
 /// What a manager is built from: options by name, each with the text that its environment variable would have.
@@ -134,6 +135,9 @@ impl Config {
     /// # Errors
     /// `config_invalid` with what is wrong and what to do.
     pub fn check(&self, name: &str) -> Result<()> {
+        if name == Opt::BaseUrl.name() {
+            return self.base_url().map(drop);
+        }
         let mut alone = Config::without_environment()
             .with("api_key", "sk_test_x")?
             .with("merchant_id", "MCH-X-X")?
@@ -141,7 +145,11 @@ impl Config {
             .with("base_url", "https://88pay.invalid")?;
         let index = index_of(name)?;
         alone.values[index] = self.text(index);
-        alone.settings().map(drop)
+        let settings = alone.settings()?;
+        if name == Opt::CaBundle.name() && settings.ca_bundle.is_some() {
+            open_link(&settings.base_url, settings.ca_bundle, None)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn base_url(&self) -> Result<BaseUrl> {
@@ -377,18 +385,20 @@ mod tests {
     #[test]
     fn each_option_can_be_checked_by_itself() {
         let config = Config::without_environment()
-            .with("api_key", "sk_live_0123456789")
-            .and_then(|config| config.with("base_url", "https://api-sandbox.88pay.io"))
+            .with("api_key", "sk_test_0123456789")
+            .and_then(|config| config.with("base_url", "https://api.88pay.io"))
             .and_then(|config| config.with("timeout", "soon"))
             .and_then(|config| config.with("proxy", "socks5://p.example"))
+            .and_then(|config| config.with("ca_bundle", "/nonexistent/ca.pem"))
             .unwrap();
         // That key and host do not go together is no fault of either.
-        for good in ["api_key", "base_url", "connect_timeout", "ca_bundle"] {
+        for good in ["api_key", "base_url", "connect_timeout", "share"] {
             assert_eq!(config.check(good), Ok(()), "{good}");
         }
         for (bad, named) in [
             ("timeout", "timeout"),
             ("proxy", "proxy"),
+            ("ca_bundle", "/nonexistent/ca.pem"),
             ("merchant_id", "merchant_id is missing"),
             ("api_kee", "no option"),
         ] {

@@ -28,6 +28,8 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(current: ApiKey, previous: Option<ApiKey>, now: BootTime) -> Keys {
+        // The same key again is nothing to fall back to: rejected credentials are not asked about twice.
+        let previous = previous.filter(|key| *key != current);
         Keys {
             current,
             previous: previous.map(|key| (key, now.plus(OLD_KEY_TIME))),

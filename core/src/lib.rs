@@ -43,6 +43,8 @@ mod retry;
 mod runtime;
 mod secret;
 mod signal;
+#[cfg(test)]
+mod simulation;
 mod stats;
 mod task;
 mod thread;

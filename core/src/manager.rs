@@ -384,11 +384,8 @@ impl Manager {
 
     /// A call with that generation was answered 401: whether to send it again with another token.
     pub(crate) fn answered_401(&self, path: &str, generation: u64) -> bool {
-        if self
-            .cache
-            .generation()
-            .is_some_and(|kept| kept > generation)
-        {
+        // A newer token is there, or somebody else has dropped this one: neither costs one more.
+        if self.cache.generation() != Some(generation) {
             return true;
         }
         if !self.paths().may_force(path, self.clock.boot()) {

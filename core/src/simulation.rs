@@ -266,7 +266,10 @@ fn at_lower_rates_only_calls_that_meet_an_expired_token_wait() {
         let mut world = World::new(0.2, |_| ());
         let (calls, waits) = world.run(4 * HOUR, seconds * 10);
         let share = f64::from(waits - 1) / f64::from(calls);
-        println!("one call every {seconds} s: {:.1} % waited for a token", 100.0 * share);
+        println!(
+            "one call every {seconds} s: {:.1} % waited for a token",
+            100.0 * share
+        );
         assert!(share <= most, "every {seconds} s: {share}");
         assert!(world.tokens() <= 4 * 77);
     }
@@ -286,6 +289,23 @@ fn a_token_endpoint_that_fails_for_a_while_is_bridged_by_the_token_that_is_good(
     let (_, waits) = world.run(HOUR, 10);
     assert!(waits <= 1, "{waits}");
     assert_eq!(world.server.counters().tokens_refused.get(&503), Some(&2));
+}
+
+#[test]
+fn each_jump_of_a_clock_costs_one_renewal_at_most() {
+    let mut world = World::new(0.2, |_| ());
+    world.run(20, 10);
+    let asleep = Duration::from_secs(100);
+    world.clock.suspend(asleep);
+    world.server_clock.advance(asleep);
+    world.run(20, 10);
+    assert_eq!(world.tokens(), 2);
+    world.clock.step_wall(3600);
+    world.run(20, 10);
+    assert_eq!(world.tokens(), 3);
+    world.clock.step_wall(-7200);
+    world.run(20, 10);
+    assert_eq!(world.tokens(), 3);
 }
 
 /// Asks whenever the budget allows it, from `start` seconds after the full hour, with requests that take from 0 to 1.9 s

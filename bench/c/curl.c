@@ -1,0 +1,83 @@
+/* The contender that charges through libcurl's easy interface, with a handle and headers that are kept. */
+#include "contender.h"
+
+#include <curl/curl.h>
+#include <string.h>
+
+static CURL *handle;
+static size_t answer_bytes;
+
+/* The answer's body, which every contender has in memory at the end of a call. */
+static struct {
+    char *bytes;
+    size_t length;
+} answer;
+
+static size_t receive(char *bytes, size_t size, size_t count, void *user_data) {
+    (void)user_data;
+    size_t length = size * count;
+    char *grown = realloc(answer.bytes, answer.length + length);
+    if (grown == NULL)
+        return 0;
+    memcpy(grown + answer.length, bytes, length);
+    answer.bytes = grown;
+    answer.length += length;
+    return length;
+}
+
+static struct curl_slist *header(struct curl_slist *list, const char *name, const char *value) {
+    char line[2048];
+    if (snprintf(line, sizeof line, "%s: %s", name, value) >= (int)sizeof line)
+        fail("a header is too long");
+    return curl_slist_append(list, line);
+}
+
+static void charge(unsigned long times) {
+    for (; times > 0; times--) {
+        answer.bytes = NULL;
+        answer.length = 0;
+        CURLcode code = curl_easy_perform(handle);
+        long status = 0;
+        if (code != CURLE_OK)
+            fail(curl_easy_strerror(code));
+        curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+        if (status != 200 || answer.length != answer_bytes)
+            fail("another answer");
+        free(answer.bytes);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2 || strcmp(argv[1], "charge") != 0)
+        fail("there is no such contender");
+    char url[256], bearer[1024];
+    snprintf(url, sizeof url, "%s/api/transactions/charges", told("BENCH_BASE_URL"));
+    snprintf(bearer, sizeof bearer, "Bearer %s", told("BENCH_ACCESS_TOKEN"));
+    answer_bytes = strtoul(told("BENCH_ANSWER_BYTES"), NULL, 10);
+
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    handle = curl_easy_init();
+    if (handle == NULL)
+        fail("no handle");
+    struct curl_slist *headers = NULL;
+    headers = header(headers, "Authorization", bearer);
+    headers = header(headers, "x-session-id", told("BENCH_SESSION_ID"));
+    headers = header(headers, "Content-Type", "application/json");
+    curl_easy_setopt(handle, CURLOPT_URL, url);
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, told("BENCH_BODY"));
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE, (long)strlen(told("BENCH_BODY")));
+    curl_easy_setopt(handle, CURLOPT_USERAGENT, told("BENCH_USER_AGENT"));
+    curl_easy_setopt(handle, CURLOPT_CAINFO, told("BENCH_CA"));
+    curl_easy_setopt(handle, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(handle, CURLOPT_PROXY, "");
+    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, 30000L);
+    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, receive);
+    int result = serve(charge);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(handle);
+    curl_global_cleanup();
+    return result;
+}

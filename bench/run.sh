@@ -1,0 +1,38 @@
+#!/bin/sh
+# Builds the library and its contenders as they are shipped, then measures: bench/run.sh [--rounds N] [--only TEXT]
+# [--json FILE]. Writes below the target directory only. As root, missing Debian packages are installed.
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+built=$target/bench
+
+missing=
+[ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
+command -v cc >/dev/null || missing="$missing gcc libc6-dev"
+# shellcheck disable=SC2016
+dpkg-query -W -f='${Status}\n' libcurl4-openssl-dev 2>/dev/null | grep -q '^install ok' ||
+    missing="$missing libcurl4-openssl-dev"
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" != 0 ]; then
+        echo "bench: install these Debian packages first:$missing" >&2
+        exit 1
+    fi
+    # RUNLEVEL=1 keeps nginx from being started as a service.
+    # shellcheck disable=SC2086
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing >&2
+fi
+
+cargo build --quiet --release --target-dir "$target" --manifest-path "$root/Cargo.toml" -p pay88-c
+cargo build --quiet --release --locked --target-dir "$target" --manifest-path "$root/bench/Cargo.toml"
+
+mkdir -p "$built"
+cp "$target/release/libpay88_c.so" "$built/libpay88.so.0"
+flags="-O2 -Wall -Wextra -Werror -std=gnu11"
+# shellcheck disable=SC2086
+cc $flags -I"$root/include" -o "$built/pay88" "$root/bench/c/pay88.c" \
+    "$built/libpay88.so.0" -Wl,-rpath,"$built" -pthread
+# shellcheck disable=SC2086
+cc $flags -o "$built/curl" "$root/bench/c/curl.c" -lcurl
+
+BENCH_C=$built/pay88 BENCH_CURL=$built/curl exec "$target/release/pay88-bench" "$@"

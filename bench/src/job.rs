@@ -1,0 +1,74 @@
+//! The work that every contender of a charge does alike, told to its process in the environment.
+//!
+//! Rust and C read the same variables, so that no contender sends another head or body.
+
+use std::error::Error;
+use std::process::Command;
+
+/// Why a measurement stopped.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+/// One charge, and the server that it goes to.
+#[derive(Clone)]
+pub(crate) struct Job {
+    /// Scheme, host and port.
+    pub(crate) base_url: String,
+    /// PEM file of the CA that the server's certificate is verified against.
+    pub(crate) ca: String,
+    pub(crate) access_token: String,
+    pub(crate) session_id: String,
+    pub(crate) body: String,
+    /// Bytes of the answer's body: each contender checks that it got as many.
+    pub(crate) answer_bytes: usize,
+}
+
+/// The path of a charge.
+pub(crate) const CHARGE: &str = "/api/transactions/charges";
+
+/// What pay88 calls itself; its peers say the same.
+pub(crate) const USER_AGENT: &str = concat!("pay88/", env!("CARGO_PKG_VERSION"));
+
+/// Credentials for the bench's own server, which takes any.
+pub(crate) const API_KEY: &str = "sk_test_sandbox_benchmark0123456789";
+pub(crate) const MERCHANT_ID: &str = "MCH-COL-BENCH1";
+
+impl Job {
+    /// Adds it to the environment of a contender.
+    pub(crate) fn tell(&self, command: &mut Command) {
+        command
+            .env("BENCH_BASE_URL", &self.base_url)
+            .env("BENCH_CA", &self.ca)
+            .env("BENCH_ACCESS_TOKEN", &self.access_token)
+            .env("BENCH_SESSION_ID", &self.session_id)
+            .env("BENCH_BODY", &self.body)
+            .env("BENCH_ANSWER_BYTES", self.answer_bytes.to_string())
+            .env("BENCH_USER_AGENT", USER_AGENT)
+            .env("BENCH_API_KEY", API_KEY)
+            .env("BENCH_MERCHANT_ID", MERCHANT_ID);
+    }
+
+    /// What this contender was told.
+    pub(crate) fn told() -> Result<Job, Failure> {
+        Ok(Job {
+            base_url: std::env::var("BENCH_BASE_URL")?,
+            ca: std::env::var("BENCH_CA")?,
+            access_token: std::env::var("BENCH_ACCESS_TOKEN")?,
+            session_id: std::env::var("BENCH_SESSION_ID")?,
+            body: std::env::var("BENCH_BODY")?,
+            answer_bytes: std::env::var("BENCH_ANSWER_BYTES")?.parse()?,
+        })
+    }
+
+    /// The address of a charge.
+    pub(crate) fn url(&self) -> String {
+        format!("{}{CHARGE}", self.base_url)
+    }
+
+    /// Fails unless the answer is the whole one.
+    pub(crate) fn check(&self, status: u16, body: &[u8]) -> Result<(), Failure> {
+        if status == 200 && body.len() == self.answer_bytes {
+            return Ok(());
+        }
+        Err(format!("status {status} with {} bytes", body.len()).into())
+    }
+}

@@ -1,0 +1,61 @@
+//! Tokens as Python sees them.
+
+use pyo3::exceptions::PyKeyError;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// An access token and the session ID that belongs to it. Never changes, and stays readable after its end.
+#[pyclass(frozen, module = "pay88")]
+pub(crate) struct Token(pub(crate) pay88_sys::Token);
+
+#[pymethods]
+impl Token {
+    /// The access token, for `Authorization: Bearer …`. A secret.
+    #[getter]
+    fn access_token(&self) -> &str {
+        self.0.access_token()
+    }
+
+    /// The session ID, for `x-session-id`. A secret.
+    #[getter]
+    fn session_id(&self) -> &str {
+        self.0.session_id()
+    }
+
+    /// The life in seconds that 88Pay gave it, counted on 88Pay's side.
+    #[getter]
+    fn expires_in(&self) -> u64 {
+        self.0.expires_in()
+    }
+
+    /// How many seconds the library will still hand it out; 0.0 when that is over.
+    #[getter]
+    fn valid_for(&self) -> f64 {
+        self.0.valid_for().as_secs_f64()
+    }
+
+    fn __getitem__<'py>(&self, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        let py = name.py();
+        match &*name.to_cow()? {
+            "access_token" => Ok(self.access_token().into_pyobject(py)?.into_any()),
+            "session_id" => Ok(self.session_id().into_pyobject(py)?.into_any()),
+            "expires_in" => Ok(self.expires_in().into_pyobject(py)?.into_any()),
+            _ => Err(PyKeyError::new_err(name.clone().unbind())),
+        }
+    }
+
+    fn __eq__(&self, other: &Token) -> bool {
+        self.access_token() == other.access_token() && self.session_id() == other.session_id()
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.0.generation()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<pay88.Token, valid for {:.1} s>",
+            self.0.valid_for().as_secs_f64()
+        )
+    }
+}

@@ -1,0 +1,116 @@
+//! Promise 11: clocks that jump, a host that sleeps, a machine that is frozen.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::stage::{Stage, settle};
+
+#[test]
+fn a_wall_clock_that_is_set_back_changes_nothing() {
+    let (stage, time) = Stage::timed();
+    let manager = stage.manager_in(&time, &[]);
+    let first = manager.get_token().unwrap();
+    time.pass(5.0);
+    time.client.step_wall(-3600);
+    for _ in 0..40 {
+        assert!(manager.get_token().unwrap().same_as(&first));
+        time.pass(1.0);
+    }
+    settle(&manager);
+    assert_eq!(stage.tokens_requested(), 1);
+    // Nor does it make the token live longer.
+    assert!(manager.get_token().unwrap().valid_for() <= Duration::from_secs(5));
+    time.pass(5.0);
+    assert!(!manager.get_token().unwrap().same_as(&first));
+    assert_eq!(stage.tokens_requested(), 2);
+}
+
+#[test]
+fn a_wall_clock_that_is_set_forward_costs_one_early_renewal() {
+    let (stage, time) = Stage::timed();
+    let manager = stage.manager_in(&time, &[]);
+    let first = manager.get_token().unwrap();
+    time.pass(5.0);
+    time.client.step_wall(3600);
+    assert!(first.valid_for().is_zero());
+    assert!(manager.peek_token().unwrap().is_none());
+    let second = manager.get_token().unwrap();
+    assert!(!second.same_as(&first));
+    for _ in 0..40 {
+        time.pass(1.0);
+        assert!(manager.get_token().unwrap().same_as(&second));
+    }
+    settle(&manager);
+    assert_eq!(stage.tokens_requested(), 2);
+    assert_eq!(manager.stats().budget_left, (8, 98));
+}
+
+#[test]
+fn a_suspend_costs_one_early_renewal() {
+    let (stage, time) = Stage::timed();
+    let manager = stage.manager_in(&time, &[]);
+    let first = manager.get_token().unwrap();
+    time.pass(5.0);
+    let asleep = Duration::from_secs(300);
+    time.client.suspend(asleep);
+    time.server.advance(asleep);
+    assert!(manager.peek_token().unwrap().is_none());
+    let second = manager.get_token().unwrap();
+    assert!(!second.same_as(&first));
+    for _ in 0..40 {
+        time.pass(1.0);
+        assert!(manager.get_token().unwrap().same_as(&second));
+    }
+    settle(&manager);
+    assert_eq!(stage.tokens_requested(), 2);
+    // The budget slept with the host, and what it had used is an hour's, not a minute's any more.
+    assert_eq!(manager.stats().budget_left, (9, 98));
+}
+
+#[test]
+fn a_machine_that_is_frozen_and_thawed_costs_one_early_renewal() {
+    // A stopped process finds all clocks gone on; a frozen virtual machine finds them standing until somebody sets its
+    // wall clock.
+    for stopped in [true, false] {
+        let (stage, time) = Stage::timed();
+        let manager = stage.manager_in(&time, &[]);
+        let first = manager.get_token().unwrap();
+        time.pass(5.0);
+        if stopped {
+            time.pass(600.0);
+        } else {
+            time.server.advance(Duration::from_secs(600));
+            time.client.step_wall(600);
+        }
+        let second = manager.get_token().unwrap();
+        assert!(!second.same_as(&first));
+        for _ in 0..40 {
+            time.pass(1.0);
+            assert!(manager.get_token().unwrap().same_as(&second));
+        }
+        settle(&manager);
+        assert_eq!(stage.tokens_requested(), 2);
+    }
+}
+
+#[test]
+fn a_token_that_ended_while_its_answer_was_on_the_way_is_never_handed_out() {
+    let (stage, time) = Stage::timed();
+    stage
+        .sandbox
+        .set(|switches| switches.token_delay = Duration::from_millis(500));
+    let manager = stage.manager_in(&time, &[]);
+    let waiting = {
+        let manager = manager.clone();
+        thread::spawn(move || manager.get_token().unwrap())
+    };
+    while stage.tokens_requested() == 0 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let asleep = Duration::from_secs(300);
+    time.client.suspend(asleep);
+    time.server.advance(asleep);
+    let token = waiting.join().unwrap();
+    assert!(token.valid_for() > Duration::from_secs(49));
+    assert_eq!(stage.tokens_requested(), 2);
+}

@@ -1,0 +1,165 @@
+//! A key is replaced while its manager is at work.
+
+use std::thread;
+use std::time::Duration;
+
+use pay88::{ErrorCode, Event, EventName, Events, TokenManager};
+use pay88_sandbox::{Action, Fault, Match, TEST_KEY};
+
+use crate::stage::{Stage, charge};
+
+const NEW_KEY: &str = "sk_test_sandbox_the_new_key_0001";
+
+fn told(events: &Events, manager: &TokenManager, name: EventName) -> Vec<Event> {
+    std::iter::from_fn(|| events.next(Duration::ZERO))
+        .filter(|event| event.manager_id == manager.id() && event.name == name)
+        .collect()
+}
+
+/// The masked keys of the token requests, in their order.
+fn keys_seen(stage: &Stage) -> Vec<String> {
+    let log = stage.sandbox.log();
+    log.into_iter()
+        .filter(|entry| entry.target == pay88_sandbox::TOKEN_PATH)
+        .filter_map(|entry| entry.key)
+        .collect()
+}
+
+#[test]
+fn a_new_key_that_is_not_accepted_yet_falls_back_to_the_old_one_with_an_event() {
+    let events = Events::subscribe(10_000);
+    let stage = Stage::new();
+    let manager = stage.manager();
+    let old = manager.get_token().unwrap();
+    manager.rotate(NEW_KEY, true).unwrap();
+    assert!(manager.get_token().unwrap().same_as(&old));
+    assert!(manager.invalidate().unwrap());
+    assert!(!manager.get_token().unwrap().same_as(&old));
+    assert_eq!(manager.make_request(charge()).unwrap().status(), 200);
+    assert_eq!(stage.tokens_requested(), 3);
+    assert_eq!(told(&events, &manager, EventName::KeyFallback).len(), 1);
+}
+
+#[test]
+fn a_previous_key_that_is_given_at_construction_is_fallen_back_to() {
+    let stage = Stage::new();
+    let manager = stage.manager_with(&[("api_key", NEW_KEY), ("previous_api_key", TEST_KEY)]);
+    manager.get_token().unwrap();
+    assert_eq!(stage.tokens_requested(), 2);
+    assert_eq!(stage.sandbox.counters().tokens_issued, 1);
+}
+
+#[test]
+fn the_same_key_given_twice_is_not_asked_about_twice() {
+    let stage = Stage::new();
+    let manager = stage.manager_with(&[("api_key", NEW_KEY), ("previous_api_key", NEW_KEY)]);
+    let error = manager.get_token().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::CredentialsRejected);
+    assert_eq!(stage.tokens_requested(), 1);
+}
+
+#[test]
+fn a_new_key_without_the_old_one_is_used_alone() {
+    let stage = Stage::new();
+    let manager = stage.manager();
+    manager.rotate(NEW_KEY, false).unwrap();
+    let error = manager.get_token().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::CredentialsRejected);
+    stage.sandbox.add_key(&stage.merchant, NEW_KEY);
+    // Going back clears what is held, and so does going there again.
+    manager.rotate(TEST_KEY, false).unwrap();
+    manager.rotate(NEW_KEY, false).unwrap();
+    manager.get_token().unwrap();
+    let seen = keys_seen(&stage);
+    assert!(
+        seen.len() == 2 && seen.iter().all(|key| key.ends_with("0001")),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_refresh_of_the_old_key_publishes_nothing_after_a_rotation() {
+    let stage = Stage::new();
+    stage.sandbox.add_key(&stage.merchant, NEW_KEY);
+    stage
+        .sandbox
+        .set(|switches| switches.token_delay = Duration::from_millis(600));
+    let manager = stage.manager();
+    let waiting = {
+        let manager = manager.clone();
+        thread::spawn(move || manager.get_token().unwrap())
+    };
+    while stage.tokens_requested() == 0 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    thread::sleep(Duration::from_millis(200));
+    manager.rotate(NEW_KEY, false).unwrap();
+    let token = waiting.join().unwrap();
+    // By now the answer to the old key has come as well.
+    thread::sleep(Duration::from_millis(300));
+    assert!(manager.get_token().unwrap().same_as(&token));
+    assert_eq!((token.generation(), manager.stats().tokens_issued), (1, 1));
+    let seen = keys_seen(&stage);
+    assert!(seen.len() == 2 && seen[1].ends_with("0001"), "{seen:?}");
+}
+
+#[test]
+fn a_rotation_forgets_what_was_held_against_the_old_key() {
+    for status in [401, 403, 429] {
+        let stage = Stage::new();
+        stage.sandbox.add_key(&stage.merchant, NEW_KEY);
+        stage
+            .sandbox
+            .fault(Fault::once(Match::Token, Action::status(status)));
+        let manager = stage.manager();
+        assert_eq!(manager.get_token().unwrap_err().http_status(), Some(status));
+        manager.get_token().unwrap_err();
+        assert_eq!(stage.tokens_requested(), 1);
+        manager.rotate(NEW_KEY, false).unwrap();
+        manager.get_token().unwrap();
+    }
+}
+
+#[test]
+fn a_manager_is_found_by_its_new_key_and_by_the_one_it_keeps() {
+    let stage = Stage::new();
+    let manager = stage.manager();
+    manager.rotate(NEW_KEY, true).unwrap();
+    assert_eq!(
+        stage.manager_with(&[("api_key", NEW_KEY)]).id(),
+        manager.id()
+    );
+    assert_eq!(stage.manager().id(), manager.id());
+    let stage = Stage::new();
+    let manager = stage.manager();
+    manager.rotate(NEW_KEY, false).unwrap();
+    assert_ne!(stage.manager().id(), manager.id());
+    // A configuration that names both keys finds, and rotates, the manager of the old one.
+    let stage = Stage::new();
+    let manager = stage.manager();
+    let both = stage.manager_with(&[("api_key", NEW_KEY), ("previous_api_key", TEST_KEY)]);
+    assert_eq!(both.id(), manager.id());
+    assert_eq!(
+        stage.manager_with(&[("api_key", NEW_KEY)]).id(),
+        manager.id()
+    );
+}
+
+#[test]
+fn a_key_of_another_manager_or_none_at_all_cannot_be_rotated_to() {
+    let stage = Stage::new();
+    let manager = stage.manager();
+    let other = stage.manager_with(&[("api_key", NEW_KEY)]);
+    for key in [
+        NEW_KEY,
+        "",
+        "pk_test_a1b2c3d4e5f6g7h8",
+        "sk_test_a b",
+        "sk_test_",
+    ] {
+        let error = manager.rotate(key, true).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::ConfigInvalid, "{error}");
+    }
+    assert_ne!(other.id(), manager.id());
+    manager.get_token().unwrap();
+}

@@ -1,0 +1,192 @@
+//! Promise 1: one manager per process and credentials, and handles that can be closed by themselves.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pay88::{Config, ErrorCode, Outcome, Request, TokenManager};
+use pay88_sandbox::{Action, Fault, Match, TEST_KEY, TEST_MERCHANT};
+
+use crate::stage::{Stage, Way, charge};
+
+fn elsewhere(host: &str, more: &[(&str, &str)]) -> Result<TokenManager, pay88::Error> {
+    let mut config = Config::without_environment();
+    config.set("api_key", TEST_KEY)?;
+    config.set("merchant_id", TEST_MERCHANT)?;
+    config.set("base_url", host)?;
+    for (name, value) in more {
+        config.set(name, value)?;
+    }
+    TokenManager::new(config)
+}
+
+#[test]
+fn the_same_credentials_are_the_same_manager_however_they_are_written() {
+    let first = elsewhere("https://one.example", &[]).unwrap();
+    for host in [
+        "https://ONE.example",
+        "https://one.example:443",
+        "https://one.example/",
+        " https://one.example// ",
+    ] {
+        assert_eq!(elsewhere(host, &[]).unwrap().id(), first.id(), "{host}");
+    }
+    for host in [
+        "https://one.example:444",
+        "https://one.example/v2",
+        "https://two.example",
+        "https://www.one.example",
+    ] {
+        assert_ne!(elsewhere(host, &[]).unwrap().id(), first.id(), "{host}");
+    }
+    for (name, value) in [
+        ("merchant_id", "MCH-COL-OTHER"),
+        ("api_key", "sk_test_another_key_1234"),
+    ] {
+        assert_ne!(
+            elsewhere("https://one.example", &[(name, value)])
+                .unwrap()
+                .id(),
+            first.id()
+        );
+    }
+}
+
+#[test]
+fn many_threads_that_build_it_at_once_get_one_manager() {
+    let threads: Vec<_> = (0..32)
+        .map(|_| thread::spawn(|| elsewhere("https://at-once.example", &[]).unwrap().id()))
+        .collect();
+    let mut ids: Vec<u64> = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .collect();
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+}
+
+#[test]
+fn an_option_of_the_manager_that_contradicts_is_invalid_and_named() {
+    let stage = Stage::new();
+    let _kept = elsewhere("https://conflict.example", &[]).unwrap();
+    for (name, value) in [
+        ("proxy", "http://proxy.example:3128"),
+        ("safety_margin", "5"),
+        ("tokens_per_minute", "9"),
+        ("tokens_per_hour", "99"),
+    ] {
+        let error = elsewhere("https://conflict.example", &[(name, value)]).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+        assert!(
+            error.message().contains(&format!("option {name} ")),
+            "{error}"
+        );
+    }
+    let _kept = stage.manager();
+    let file = std::env::temp_dir().join(format!("pay88-conflict-{}.pem", std::process::id()));
+    stage.sandbox.write_ca(&file).unwrap();
+    let config = stage.config(&[("ca_bundle", file.to_str().unwrap())]);
+    let error = TokenManager::new(config).unwrap_err();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+    assert!(error.message().contains("option ca_bundle "), "{error}");
+}
+
+#[test]
+fn time_outs_and_user_agent_belong_to_the_handle() {
+    let stage = Stage::new();
+    let manager = stage.manager();
+    let hasty = stage.manager_with(&[("timeout", "0.5"), ("user_agent_suffix", "shop/2")]);
+    assert_eq!(hasty.id(), manager.id());
+    for (handle, agent) in [(&manager, ""), (&hasty, " shop/2")] {
+        let echo = handle
+            .make_request(Request::get("/api/echo"))
+            .unwrap()
+            .json()
+            .unwrap();
+        let expected = format!("pay88/{}{agent}", pay88::VERSION);
+        assert_eq!(echo["data"]["headers"]["user-agent"], expected);
+    }
+    stage
+        .sandbox
+        .fault(Fault::once(Match::Calls, Action::Stall));
+    let started = Instant::now();
+    assert_eq!(
+        hasty.make_request(charge()).unwrap_err().code(),
+        ErrorCode::Timeout
+    );
+    assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn closing_a_handle_cancels_its_pending_calls_and_no_others() {
+    let stage = Stage::new();
+    let open = stage.manager();
+    open.get_token().unwrap();
+    stage
+        .sandbox
+        .set(|switches| switches.call_delay = Duration::from_millis(1500));
+    let closing = stage.manager();
+    let (sender, receiver) = mpsc::channel();
+    for (handle, way) in [
+        (&closing, Way::Blocking),
+        (&closing, Way::Asynchronous),
+        (&open, Way::Blocking),
+        (&open, Way::Asynchronous),
+    ] {
+        let (handle, sender) = (handle.clone(), sender.clone());
+        thread::spawn(move || sender.send(way.call(&handle, charge())).unwrap());
+    }
+    while stage.sandbox.counters().charges_created < 4 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    closing.close();
+    for _ in 0..2 {
+        let error = receiver
+            .recv_timeout(Duration::from_millis(800))
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(
+            (error.code(), error.outcome()),
+            (ErrorCode::Canceled, Outcome::Unknown)
+        );
+    }
+    for _ in 0..2 {
+        let answer = receiver
+            .recv_timeout(Duration::from_secs(10))
+            .unwrap()
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    assert!(closing.is_closed() && !open.is_closed());
+    for error in [
+        closing.get_token().unwrap_err(),
+        closing.peek_token().unwrap_err(),
+        closing.invalidate().unwrap_err(),
+        closing.rotate(TEST_KEY, true).unwrap_err(),
+        closing.make_request(charge()).unwrap_err(),
+        Way::Asynchronous.call(&closing, charge()).unwrap_err(),
+    ] {
+        assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+    }
+    open.get_token().unwrap();
+    // Building it again gives an open handle of the same manager.
+    assert_eq!(stage.manager().id(), open.id());
+    assert_eq!(stage.tokens_requested(), 1);
+}
+
+#[test]
+fn a_token_is_dropped_on_request_once_in_ten_seconds() {
+    let stage = Stage::new();
+    let manager = stage.manager();
+    assert!(!manager.invalidate().unwrap());
+    let first = manager.get_token().unwrap();
+    assert!(manager.invalidate_token(&first).unwrap());
+    let second = manager.get_token().unwrap();
+    // The generation that is gone already drops nothing.
+    assert!(!manager.invalidate_token(&first).unwrap());
+    let error = manager.invalidate().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::RateLimited);
+    assert!(error.retry_after().unwrap() <= Duration::from_secs(10));
+    assert!(manager.get_token().unwrap().same_as(&second));
+}

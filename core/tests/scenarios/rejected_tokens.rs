@@ -1,0 +1,174 @@
+//! A 401 on a call: one refresh for all, one repetition for each, and no loop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pay88::Request;
+use pay88_sandbox::{Action, Fault, Match};
+
+use crate::stage::{BOTH_WAYS, Stage, charge, settle};
+
+#[test]
+fn tokens_that_are_all_revoked_under_load_cost_one_refresh_and_no_call() {
+    let stage = Arc::new(Stage::new());
+    let manager = stage.manager();
+    manager.get_token().unwrap();
+    let revoked = Arc::new(AtomicBool::new(false));
+    let threads: Vec<_> = (0..50)
+        .map(|_| {
+            let (manager, revoked) = (manager.clone(), revoked.clone());
+            thread::spawn(move || {
+                let mut after = 0;
+                while after < 5 {
+                    after += u32::from(revoked.load(Ordering::SeqCst));
+                    assert_eq!(manager.make_request(charge()).unwrap().status(), 200);
+                }
+            })
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(300));
+    stage.sandbox.revoke_all();
+    revoked.store(true, Ordering::SeqCst);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let (counters, stats) = (stage.sandbox.counters(), manager.stats());
+    assert_eq!(counters.tokens_issued, 2);
+    assert!(counters.unauthorized >= 1);
+    assert_eq!(stats.calls_repeated, counters.unauthorized);
+    assert_eq!(stats.calls, counters.charges_created);
+}
+
+#[test]
+fn a_call_whose_token_was_dropped_meanwhile_is_repeated_even_on_a_path_that_forces_nothing() {
+    let (stage, time) = Stage::timed();
+    let manager = stage.manager_in(&time, &[]);
+    // Answered 401 twice, once only: from now on the path forces no token for a minute.
+    let path = "/api/echo";
+    let on = Match::Path(path.into());
+    stage
+        .sandbox
+        .fault(Fault::times(2, on, Action::status(401)));
+    let call = || manager.make_request(Request::get(path)).unwrap().status();
+    assert_eq!(call(), 401);
+    time.pass(11.0);
+    let token = manager.get_token().unwrap();
+    stage
+        .sandbox
+        .set(|switches| switches.call_delay = Duration::from_millis(500));
+    stage.sandbox.revoke_all();
+    thread::scope(|scope| {
+        let pending = scope.spawn(call);
+        while stage.seen(path) < 3 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        // Somebody else drops the token while the call is under way.
+        assert!(manager.invalidate_token(&token).unwrap());
+        assert_eq!(pending.join().unwrap(), 200);
+    });
+    assert_eq!(stage.tokens_requested(), 3);
+}
+
+#[test]
+fn a_token_that_is_revoked_is_replaced_for_asynchronous_calls_too() {
+    for way in BOTH_WAYS {
+        let stage = Stage::new();
+        let manager = stage.manager();
+        manager.get_token().unwrap();
+        stage.sandbox.revoke_all();
+        assert_eq!(way.call(&manager, charge()).unwrap().status(), 200);
+        assert_eq!(stage.sandbox.counters().charges_created, 1);
+        assert_eq!(stage.tokens_requested(), 2);
+    }
+}
+
+#[test]
+fn a_server_that_voids_the_old_token_at_each_new_one_makes_no_loop_and_fails_no_call() {
+    let (stage, time) = Stage::timed();
+    stage.sandbox.set(|switches| {
+        switches.new_token_voids_old = true;
+        // The old token is worthless a while before the new one is here.
+        switches.token_delay = Duration::from_millis(30);
+    });
+    let manager = stage.manager_in(&time, &[]);
+    manager.get_token().unwrap();
+    const RENEWALS: u64 = 30;
+    for nth in 1..=RENEWALS {
+        time.pass(47.5);
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let manager = manager.clone();
+                thread::spawn(move || {
+                    for _ in 0..10 {
+                        let answer = manager.make_request(Request::get("/api/echo")).unwrap();
+                        assert_eq!(answer.status(), 200);
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        settle(&manager);
+        assert_eq!(stage.sandbox.counters().tokens_issued, nth + 1);
+    }
+    // Else nothing of the above was shown.
+    assert!(stage.sandbox.counters().unauthorized > 20);
+}
+
+/// An hour of one good call a second, and of `bad` calls to a path that always answers 401. Gives the tokens it took.
+fn an_hour(bad: usize) -> u64 {
+    let (stage, time) = Stage::timed();
+    let manager = stage.manager_in(&time, &[]);
+    let call = |path: &str| {
+        let status = manager.make_request(Request::get(path)).unwrap().status();
+        settle(&manager);
+        status
+    };
+    let mut done = 0;
+    for second in 0..3600 {
+        assert_eq!(call("/api/echo"), 200);
+        while done < bad * (second + 1) / 3600 {
+            assert_eq!(call("/api/status/401"), 401);
+            done += 1;
+        }
+        time.pass(1.0);
+    }
+    assert_eq!(done, bad);
+    let counters = stage.sandbox.counters();
+    assert!(counters.tokens_refused.is_empty());
+    counters.tokens_issued
+}
+
+#[test]
+fn a_path_that_always_answers_401_costs_at_most_five_tokens_an_hour_and_no_good_call() {
+    let (without, with) = (an_hour(0), an_hour(10_000));
+    println!(
+        "tokens in the hour: {without} without, {with} with 10,000 calls that were answered 401"
+    );
+    assert!(without <= 77);
+    assert!(with <= without + 5, "{with} {without}");
+}
+
+#[test]
+fn a_call_is_repeated_once_only_and_its_second_401_is_the_answer() {
+    for way in BOTH_WAYS {
+        let stage = Stage::new();
+        let manager = stage.manager();
+        stage
+            .sandbox
+            .fault(Fault::always(Match::Calls, Action::status(401)));
+        let started = Instant::now();
+        assert_eq!(way.call(&manager, charge()).unwrap().status(), 401);
+        assert_eq!(stage.sandbox.counters().calls, 2);
+        assert_eq!(stage.tokens_requested(), 2);
+        // From now on that path forces nothing.
+        for _ in 0..20 {
+            assert_eq!(way.call(&manager, charge()).unwrap().status(), 401);
+        }
+        assert_eq!(stage.tokens_requested(), 2);
+        assert!(started.elapsed() < Duration::from_secs(20));
+    }
+}

@@ -1,0 +1,192 @@
+//! A sandbox, and managers that trust it.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pay88::{Config, Error, Request, Response, TokenManager};
+use pay88_sandbox::{Merchant, Sandbox, TEST_KEY};
+use serde_json::{Value, json};
+
+/// A running sandbox and the file with its authority, which goes with it.
+///
+/// Its merchant is its own, and so are its managers: the port may be one that an earlier sandbox had.
+pub(crate) struct Stage {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) merchant: String,
+    authority: PathBuf,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Stage {
+        Stage::with(pay88_sandbox::Config::default())
+    }
+
+    pub(crate) fn with(config: pay88_sandbox::Config) -> Stage {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let merchant = format!("MCH-COL-TEST-{number}");
+        let sandbox = Sandbox::start(pay88_sandbox::Config {
+            control: None,
+            merchants: vec![Merchant::new(merchant.as_str(), TEST_KEY)],
+            ..config
+        })
+        .unwrap();
+        let authority = std::env::temp_dir().join(format!(
+            "pay88-scenario-{}-{number}.pem",
+            std::process::id()
+        ));
+        sandbox.write_ca(&authority).unwrap();
+        Stage {
+            sandbox,
+            merchant,
+            authority,
+        }
+    }
+
+    /// Credentials, address and authority, and nothing of the environment.
+    pub(crate) fn config(&self, more: &[(&str, &str)]) -> Config {
+        let mut config = Config::without_environment();
+        let authority = self.authority.to_str().unwrap();
+        let base_url = self.sandbox.base_url();
+        for (name, value) in [
+            ("api_key", TEST_KEY),
+            ("merchant_id", self.merchant.as_str()),
+            ("base_url", base_url.as_str()),
+            ("ca_bundle", authority),
+        ]
+        .iter()
+        .chain(more)
+        {
+            config.set(name, value).unwrap();
+        }
+        config
+    }
+
+    pub(crate) fn manager(&self) -> TokenManager {
+        self.manager_with(&[])
+    }
+
+    pub(crate) fn manager_with(&self, more: &[(&str, &str)]) -> TokenManager {
+        TokenManager::new(self.config(more)).unwrap()
+    }
+
+    /// Token requests that arrived.
+    pub(crate) fn tokens_requested(&self) -> u64 {
+        self.sandbox.counters().tokens_requested
+    }
+
+    /// How often a path was asked for.
+    pub(crate) fn seen(&self, path: &str) -> usize {
+        let log = self.sandbox.log();
+        log.iter()
+            .filter(|entry| entry.target.split('?').next() == Some(path))
+            .count()
+    }
+}
+
+/// The clocks of a manager and of its sandbox, which pass together unless a test wants it otherwise.
+#[cfg(feature = "test-hooks")]
+pub(crate) struct Time {
+    pub(crate) server: pay88_sandbox::VirtualClock,
+    pub(crate) client: std::sync::Arc<pay88::hooks::VirtualClock>,
+}
+
+#[cfg(feature = "test-hooks")]
+impl Time {
+    pub(crate) fn pass(&self, seconds: f64) {
+        let by = std::time::Duration::from_secs_f64(seconds);
+        self.server.advance(by);
+        self.client.advance(by);
+    }
+}
+
+#[cfg(feature = "test-hooks")]
+impl Stage {
+    /// A stage under virtual time, over plain HTTP. It begins at the full hour.
+    pub(crate) fn timed() -> (Stage, Time) {
+        let time = Time {
+            server: Default::default(),
+            client: Default::default(),
+        };
+        let stage = Stage::with(pay88_sandbox::Config {
+            tls: false,
+            clock: pay88_sandbox::Clock::Virtual(time.server.clone()),
+            ..Default::default()
+        });
+        (stage, time)
+    }
+
+    pub(crate) fn manager_in(&self, time: &Time, more: &[(&str, &str)]) -> TokenManager {
+        pay88::hooks::manager_with_clock(self.config(more), time.client.clone()).unwrap()
+    }
+}
+
+/// Waits, in real time, until no refresh is under way.
+#[cfg(feature = "test-hooks")]
+pub(crate) fn settle(manager: &TokenManager) {
+    let started = std::time::Instant::now();
+    loop {
+        let stats = manager.stats();
+        if stats.refreshes == stats.tokens_issued + stats.refreshes_failed {
+            return;
+        }
+        assert!(
+            started.elapsed().as_secs() < 30,
+            "a refresh does not end: {stats:?}"
+        );
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.authority);
+    }
+}
+
+pub(crate) const CHARGES: &str = "/api/transactions/charges";
+
+/// A charge that the sandbox takes.
+pub(crate) fn charge() -> Request {
+    let body: Value = json!({
+        "flow": "PAYIN", "method_code": "NEQUI", "method_category": "WALLET", "amount": 50000, "currency": "COP",
+        "country": "COL", "description": "Order 7", "customer_id": "c-7", "notification_url": "https://shop.example/hook",
+    });
+    Request::post(CHARGES).json(&body)
+}
+
+/// The two ways to make a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Way {
+    Blocking,
+    Asynchronous,
+}
+
+pub(crate) const BOTH_WAYS: [Way; 2] = [Way::Blocking, Way::Asynchronous];
+
+impl Way {
+    pub(crate) fn call(self, manager: &TokenManager, request: Request) -> Result<Response, Error> {
+        match self {
+            Way::Blocking => manager.make_request(request),
+            Way::Asynchronous => block_on(manager.make_request_async(request)),
+        }
+    }
+}
+
+/// Waits for a future on this thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Code, message and attempt: what all who waited for one refresh are told alike.
+pub(crate) fn told(error: &Error) -> (&'static str, String, Option<u64>) {
+    (
+        error.code().name(),
+        error.message().to_owned(),
+        error.attempt(),
+    )
+}

@@ -1,0 +1,68 @@
+"""Answers of 88Pay, read as those of requests and httpx are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from . import _native
+
+
+class Headers(Mapping):
+    """Headers by name, in any case of letters. Values of one name are joined by a comma."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, pairs: list[tuple[str, bytes]]) -> None:
+        values: dict[str, str] = {}
+        for name, raw in pairs:
+            value = raw.decode("latin-1")
+            values[name] = f"{values[name]}, {value}" if name in values else value
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Headers({self._values!r})"
+
+
+class Response:
+    """An answer of any HTTP status: status_code, headers and content (bytes) as they came."""
+
+    __slots__ = ("_native", "content", "headers", "status_code")
+
+    def __init__(self, native: _native.Response) -> None:
+        self._native = native
+        self.status_code: int = native.status_code
+        self.headers = Headers(native.headers)
+        self.content: bytes = native.content
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is below 400."""
+        return self.status_code < 400
+
+    @property
+    def text(self) -> str:
+        """The content as UTF-8; what is none is replaced by U+FFFD."""
+        return self.content.decode("utf-8", "replace")
+
+    def json(self, **kwargs: Any) -> Any:
+        """The content as JSON; the arguments are those of json.loads. Raises ValueError if it is none."""
+        return json.loads(self.content, **kwargs)
+
+    def raise_for_status(self) -> Response:
+        """Raises Pay88Error with the code "http_error" if the status is 400 or above, else returns the response."""
+        self._native.raise_for_status()
+        return self
+
+    def __repr__(self) -> str:
+        return f"<pay88.Response [{self.status_code}]>"

@@ -1,0 +1,111 @@
+"""A sandbox for the tests: the one that `pay88 sandbox --exec -- pytest` has started, or one of their own (the command
+is found as PAY88_COMMAND or in the build directory). Every test starts with an empty one and new credentials."""
+
+import itertools
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+import pay88
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+_numbers = itertools.count(1)
+
+
+class Sandbox:
+    """The control port, and credentials that no other test has used: managers live as long as the process."""
+
+    def __init__(self, environment):
+        self.base_url = environment["EIGHTY_EIGHT_PAY_BASE_URL"]
+        self.ca_bundle = environment["EIGHTY_EIGHT_PAY_CA_BUNDLE"]
+        self.merchant_id = environment["EIGHTY_EIGHT_PAY_MERCHANT_ID"]
+        self._control = environment["PAY88_SANDBOX_CONTROL"]
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self.api_key = None
+
+    def control(self, method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._control + path, data=data, method=method)
+        with self._opener.open(request, timeout=10) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def new_key(self):
+        key = f"sk_test_sandbox_python_{os.getpid()}_{next(_numbers)}"
+        self.control("POST", "/keys", {"merchant_id": self.merchant_id, "key": key})
+        return key
+
+    def fault(self, on, action, times=1):
+        self.control("POST", "/faults", {"on": on, "times": times, "action": action})
+
+    @property
+    def options(self):
+        return {
+            "api_key": self.api_key,
+            "merchant_id": self.merchant_id,
+            "base_url": self.base_url,
+            "ca_bundle": self.ca_bundle,
+        }
+
+    @property
+    def environment(self):
+        """For a process of its own, with this package."""
+        inherited = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+        package = str(pathlib.Path(pay88.__file__).resolve().parents[1])
+        own = {f"EIGHTY_EIGHT_PAY_{name.upper()}": value for name, value in self.options.items()}
+        return {**inherited, "PYTHONPATH": package, **own}
+
+    def manager(self, **options):
+        return pay88.TokenManager(**{**self.options, **options})
+
+
+def _variables(text):
+    words = shlex.split(text)
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def _command():
+    named = os.environ.get("PAY88_COMMAND")
+    built = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "pay88"
+    return named or str(built)
+
+
+@pytest.fixture(scope="session")
+def running_sandbox(tmp_path_factory):
+    if "PAY88_SANDBOX_CONTROL" in os.environ:
+        yield Sandbox(os.environ)
+        return
+    directory = tmp_path_factory.mktemp("sandbox")
+    ready = directory / "ready"
+    process = subprocess.Popen(
+        [_command(), "sandbox", "--ca", directory / "ca.pem", "--ready-file", ready], stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while not ready.exists():
+            assert process.poll() is None and time.monotonic() < deadline, "the sandbox does not start"
+            time.sleep(0.02)
+        yield Sandbox(_variables(ready.read_text()))
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def sandbox(running_sandbox):
+    running_sandbox.control("POST", "/reset")
+    running_sandbox.api_key = running_sandbox.new_key()
+    yield running_sandbox
+    running_sandbox.control("DELETE", "/faults")
+
+
+@pytest.fixture
+def tm(sandbox):
+    with sandbox.manager() as manager:
+        yield manager

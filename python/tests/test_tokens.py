@@ -1,0 +1,124 @@
+"""Managers and their tokens."""
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import pay88
+
+
+def test_the_cached_token_is_the_same_object(tm, sandbox):
+    assert tm.peek_token() is None
+    token = tm.get_token()
+    assert tm.get_token() is token and tm.peek_token() is token
+    assert sandbox.control("GET", "/counters")["tokens_issued"] == 1
+    assert token.expires_in == 60 and 0 < token.valid_for <= 50
+    assert token["access_token"] == token.access_token
+    assert token["session_id"] == token.session_id
+    assert token["expires_in"] == token.expires_in
+    with pytest.raises(KeyError):
+        token["other"]
+
+
+def test_objects_of_the_same_credentials_share_one_token(tm, sandbox):
+    other = sandbox.manager(timeout=5)
+    assert other.manager_id == tm.manager_id
+    assert other.get_token() == tm.get_token()
+    assert hash(other.get_token()) == hash(tm.get_token())
+
+
+def test_other_credentials_have_another_manager(tm, sandbox):
+    other = sandbox.manager(api_key=sandbox.new_key())
+    assert other.manager_id != tm.manager_id
+    assert other.get_token() != tm.get_token()
+
+
+def test_threads_at_an_empty_cache_ask_for_one_token(tm, sandbox):
+    barrier = threading.Barrier(32)
+    tokens = []
+
+    def get():
+        barrier.wait()
+        tokens.append(tm.get_token())
+
+    threads = [threading.Thread(target=get) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(tokens) == 32 and len({id(token) for token in tokens}) == 1
+    assert sandbox.control("GET", "/counters")["tokens_issued"] == 1
+
+
+def test_an_invalidated_token_is_replaced(tm):
+    token = tm.get_token()
+    assert tm.invalidate() is True
+    assert tm.peek_token() is None
+    assert tm.invalidate() is False
+    assert tm.get_token() != token
+
+
+def test_a_rotated_key_is_used_for_the_next_token(tm, sandbox):
+    old = tm.get_token()
+    tm.rotate(sandbox.new_key())
+    sandbox.control("DELETE", "/keys", {"key": sandbox.api_key})
+    tm.invalidate()
+    assert tm.get_token() != old
+
+
+def test_a_closed_manager_refuses_and_the_others_go_on(sandbox):
+    first, second = sandbox.manager(), sandbox.manager()
+    with first as entered:
+        assert entered is first
+    with pytest.raises(pay88.Pay88Error) as caught:
+        first.get_token()
+    assert caught.value.code == "config_invalid"
+    assert second.get_token()
+
+
+def test_statistics_count(tm):
+    tm.get_token()
+    tm.make_request("/api/echo")
+    stats = tm.stats()
+    assert (stats["tokens_issued"], stats["calls"], stats["manager_id"]) == (1, 1, tm.manager_id)
+
+
+def test_what_is_not_given_comes_from_the_environment(sandbox):
+    program = "import pay88; tm = pay88.TokenManager(timeout=None); tm.get_token(); print(tm.merchant_id, tm.base_url)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=sandbox.environment, capture_output=True, text=True, timeout=30
+    )
+    assert done.stderr == ""
+    assert done.stdout.split() == [sandbox.merchant_id, sandbox.base_url]
+
+
+# A second user of the library, written without pay88: through the bare soname, as another language's binding has it.
+THROUGH_CTYPES = """
+import ctypes, os, sys
+
+def managers_id(library):
+    library.pay88_config_new.restype = ctypes.c_void_p
+    library.pay88_manager_id.restype = ctypes.c_uint64
+    config, manager = ctypes.c_void_p(library.pay88_config_new()), ctypes.c_void_p()
+    assert library.pay88_manager_new(config, ctypes.byref(manager), None) == 0
+    return library.pay88_manager_id(manager)
+"""
+
+
+@pytest.mark.parametrize("first", ["pay88", "ctypes"])
+def test_a_process_has_one_manager_whoever_loads_the_library_first(sandbox, first):
+    library = os.path.join(os.path.dirname(pay88.__file__), "libpay88.so.0")
+    through_pay88 = "import pay88; tm = pay88.TokenManager(); other = pay88.TokenManager(merchant_id='MCH-COL-1')\n"
+    steps = [through_pay88, "library = ctypes.CDLL('libpay88.so.0', mode=os.RTLD_NOLOAD)\n"]
+    if first == "ctypes":
+        steps = [f"library = ctypes.CDLL({library!r})\nmanagers_id(library)\n", through_pay88]
+    # The other manager comes between, so that a second copy of the library would count differently.
+    program = THROUGH_CTYPES + "".join(steps) + "print(tm.manager_id == managers_id(library) != other.manager_id)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=sandbox.environment, capture_output=True, text=True, timeout=30
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
