@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::event::{EventName, emit};
 use crate::flight::{Flight, GaveUp, Landing};
 use crate::grant::Grant;
-use crate::hold::Holds;
+use crate::hold::{Class, Holds};
 use crate::keys::Keys;
 use crate::lifetime::Lifetime;
 use crate::path_hold::PathHolds;
@@ -662,6 +662,17 @@ impl Manager {
             }
             flight
         };
+        // That others were told the new key is wrong may be why it is set again.
+        let told = self.change(|record, _| {
+            if let Some(record) = record {
+                record.hold = record
+                    .hold
+                    .take()
+                    .filter(|hold| hold.class != Class::Unauthorized);
+            }
+            Ok(())
+        });
+        debug_assert!(told.is_ok());
         emit(
             EventName::KeyRotated,
             self.id,

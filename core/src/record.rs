@@ -57,7 +57,7 @@ pub(crate) struct Record {
     /// Until then this key is not asked for, but the one that it replaces.
     pub(crate) previous_until: Option<BootTime>,
     /// Fields of a later release.
-    others: Map<String, Value>,
+    pub(crate) others: Map<String, Value>,
 }
 
 impl Record {

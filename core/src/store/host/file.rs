@@ -10,12 +10,22 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::place::{Owner, failed};
 use crate::random;
 
 /// No file of a record is larger, in bytes.
 pub(crate) const FILE_SIZE: u64 = 64 * 1024;
+
+/// How the names of all files begin that are made here.
+pub(crate) const PREFIX: &str = "pay88-";
+
+/// What is added to the name of a record for its lock.
+pub(crate) const LOCK: &str = ".lock";
+
+/// Nothing that is remembered in a record matters any more after this time: the hour of the budget, and much more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3 * 3600);
 
 /// What is at a path.
 pub(crate) enum Found {
@@ -115,6 +125,34 @@ pub(crate) fn reserve(file: &File, size: u64) -> io::Result<()> {
             0 => return Ok(()),
             libc::EINTR => {}
             code => return Err(io::Error::from_raw_os_error(code)),
+        }
+    }
+}
+
+/// Removes what this user has left in the directory hours ago, under names as they are made here. Whoever still has such
+/// a file open finds it gone and makes it anew.
+pub(crate) fn sweep(directory: &Path) {
+    let old = |found: &Metadata| {
+        let age = found.modified().ok().and_then(|at| at.elapsed().ok());
+        found.is_file() && age.is_some_and(|age| age > FORGOTTEN_AFTER)
+    };
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let ours = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let record = ours.filter(|rest| {
+            rest.len() >= 32 && rest.bytes().take(32).all(|b| b.is_ascii_hexdigit())
+        });
+        // A lock file is never written to; it goes with its record.
+        let Some(rest) = record.filter(|rest| !rest.contains(LOCK)) else {
+            continue;
+        };
+        if entry.metadata().is_ok_and(|found| old(&found)) {
+            let (hidden, number) = rest.split_at(32);
+            let lock = format!("{PREFIX}{hidden}{LOCK}{number}");
+            // Of others in the group: they do it themselves.
+            if fs::remove_file(entry.path()).is_ok() {
+                let _ = fs::remove_file(directory.join(lock));
+            }
         }
     }
 }

@@ -11,6 +11,8 @@
 mod file;
 mod lock;
 pub(crate) mod place;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -247,6 +249,7 @@ impl HostRecord {
         }
         let mut content = header().to_vec();
         content.extend_from_slice(slot);
+        file::sweep(&open.directory.path);
         let made = file::create(path, open.directory.owner, FILE_SIZE, &content)?;
         let made = made.ok_or_else(|| format!("{}: another file came there", path.display()))?;
         if let Some(open) = &mut state.open {
@@ -376,7 +379,7 @@ impl HostRecord {
             let record_path = directory.path.join(numbered(&name, number));
             let lock_path = directory
                 .path
-                .join(numbered(&format!("{name}.lock"), number));
+                .join(numbered(&format!("{name}{}", file::LOCK), number));
             let record = match file::open(&record_path, directory.owner)? {
                 Found::Fit(file) if of_another_format(&file) => continue,
                 Found::Fit(file) => Some(Arc::new(file)),
@@ -409,13 +412,14 @@ impl HostRecord {
         // Boot time is common to those of one time namespace only.
         let clock = fs::metadata("/proc/self/ns/time").map_or(0, |found| found.ino());
         let owner = format!("{:?}", directory.owner);
-        Ok(self.sealer.name(&[
+        let hidden = self.sealer.name(&[
             self.base_url.as_bytes(),
             self.merchant_id.as_bytes(),
             owner.as_bytes(),
             boot.trim_ascii(),
             &clock.to_le_bytes(),
-        ]))
+        ]);
+        Ok(format!("{}{hidden}", file::PREFIX))
     }
 }
 
