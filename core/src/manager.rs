@@ -34,7 +34,7 @@ use crate::refresh::{Action, Finish, Input, Key, Ledger, Refresh, Terms, over_bu
 use crate::refresh_thread::Job;
 use crate::stats::{Counters, Stats};
 use crate::store::host::Unwritten;
-use crate::store::{Share, Store};
+use crate::store::{Share, Store, Use};
 use crate::token::{Snapshot, Token};
 use crate::transport::{Link, PerProcess, Proxy};
 
@@ -256,7 +256,7 @@ impl Manager {
         if let Some(token) = self.cached() {
             return Ok(token);
         }
-        self.counters.waits.add();
+        let mut waited = false;
         loop {
             if stop() {
                 return Err(stopped());
@@ -273,6 +273,7 @@ impl Manager {
                     flight
                 }
             };
+            self.counters.waits.add_once(&mut waited);
             if let Some(result) = settled(flight.wait(deadline, stop)) {
                 return result;
             }
@@ -284,7 +285,7 @@ impl Manager {
         if let Some(token) = self.cached() {
             return Ok(token);
         }
-        self.counters.waits.add();
+        let mut waited = false;
         loop {
             let flight = match self.board()? {
                 Boarding::Token(token) => return Ok(token),
@@ -295,6 +296,7 @@ impl Manager {
                     flight
                 }
             };
+            self.counters.waits.add_once(&mut waited);
             if let Some(result) = settled(Ok(flight.landing().await)) {
                 return result;
             }
@@ -428,11 +430,11 @@ impl Manager {
             input = match action {
                 Action::Look { key } => match self.store.read(keys.get(key)) {
                     Ok(record) => {
-                        self.tier_went(None);
+                        self.tier_went(Use::Read, Ok(()));
                         Input::Seen(record)
                     }
                     Err(reason) => {
-                        self.tier_went(Some(&reason));
+                        self.tier_went(Use::Read, Err(&reason));
                         return Look::Alone;
                     }
                 },
@@ -510,10 +512,10 @@ impl Manager {
         )
     }
 
-    /// How a use of the shared tier went: `Some(reason)` if it could not be had.
-    pub(crate) fn tier_went(&self, reason: Option<&str>) {
-        if self.store.went(reason) {
-            let share = self.shared.share.name();
+    /// How a use of the shared tier went, and why if it could not be had.
+    pub(crate) fn tier_went(&self, how: Use, result: Result<(), &str>) {
+        if self.store.went(how, result) {
+            let (share, reason) = (self.shared.share.name(), result.err());
             emit(
                 EventName::ShareDegraded,
                 self.id,
@@ -538,7 +540,7 @@ impl Manager {
             Ok(Some(lead)) => lead,
             Ok(None) => return Ok(None),
             Err(reason) => {
-                self.tier_went(Some(&reason));
+                self.tier_went(Use::Read, Err(&reason));
                 return change(None, &mut self.state()).map(Some);
             }
         };
@@ -550,7 +552,7 @@ impl Manager {
             changed
         };
         if let Err(Unwritten::Lost(reason)) = shared.write(&mut lead, &mut record) {
-            self.tier_went(Some(&reason));
+            self.tier_went(Use::Write, Err(&reason));
         }
         Ok(Some(changed))
     }

@@ -22,6 +22,7 @@ use crate::keys::Keys;
 use crate::manager::{Manager, RENEWAL_PAUSE};
 use crate::record::Record;
 use crate::refresh::{Action, Finish, Input, Key, Refresh};
+use crate::store::Use;
 use crate::store::host::{HostRecord, Lead, Unwritten};
 use crate::transport::{self, Limits};
 use crate::{random, thread};
@@ -155,9 +156,11 @@ impl Manager {
                 )
             };
             input = match action {
-                Action::Look { key } => self.at(&mut tier, |tier| tier.look(self, &job.keys, key)),
-                Action::Lead { turn } => self.at(&mut tier, |tier| tier.lead(turn)),
-                Action::Write(record) => self.at(&mut tier, |tier| tier.write(record)),
+                Action::Look { key } => {
+                    self.at(&mut tier, Use::Read, |tier| tier.look(self, &job.keys, key))
+                }
+                Action::Lead { turn } => self.at(&mut tier, Use::Read, |tier| tier.lead(turn)),
+                Action::Write(record) => self.at(&mut tier, Use::Write, |tier| tier.write(record)),
                 Action::Send { key, within } => {
                     asked_at = self.clock.reading();
                     let (result, told) = self.ask(job.keys.get(key), within, patience);
@@ -195,22 +198,18 @@ impl Manager {
     }
 
     /// One use of the shared tier; where it fails this process goes on alone, and says so once.
-    fn at<'a>(
+    fn at(
         &self,
         tier: &mut Tier,
-        use_it: impl FnOnce(&mut Tier) -> Result<Input, String> + 'a,
+        how: Use,
+        use_it: impl FnOnce(&mut Tier) -> Result<Input, String>,
     ) -> Input {
-        match use_it(tier) {
-            Ok(input) => {
-                self.tier_went(None);
-                input
-            }
-            Err(reason) => {
-                *tier = Tier::default();
-                self.tier_went(Some(&reason));
-                Input::Alone
-            }
-        }
+        let used = use_it(tier);
+        self.tier_went(how, used.as_ref().map(drop).map_err(String::as_str));
+        used.unwrap_or_else(|_| {
+            *tier = Tier::default();
+            Input::Alone
+        })
     }
 
     /// One token request.

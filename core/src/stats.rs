@@ -92,6 +92,13 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Adds one unless `done` says that it was added.
+    pub(crate) fn add_once(&self, done: &mut bool) {
+        if !std::mem::replace(done, true) {
+            self.add();
+        }
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::credentials::{ApiKey, MerchantId};
 use crate::endpoint::BaseUrl;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::record::Record;
 use crate::store::host::HostRecord;
 use crate::store::host::place::Place;
@@ -28,7 +28,7 @@ pub(crate) enum Share {
 }
 
 impl Share {
-    pub(crate) fn parse(text: &str) -> Result<Share> {
+    pub(crate) fn parse(text: &str) -> Result<Share, Error> {
         let invalid = |why: &str| {
             Error::invalid(
                 format!("The option share {why}."),
@@ -61,6 +61,13 @@ impl Share {
     }
 }
 
+/// What was done with the shared tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Use {
+    Read,
+    Write,
+}
+
 /// The shared records of a manager: one for each of its keys.
 pub(crate) struct Store {
     share: Share,
@@ -75,7 +82,8 @@ pub(crate) struct Store {
 #[derive(Default)]
 struct State {
     records: Vec<(ApiKey, Arc<HostRecord>)>,
-    degraded: Option<String>,
+    /// Why this process goes on alone.
+    degraded: Option<(Use, String)>,
 }
 
 impl Store {
@@ -141,20 +149,30 @@ impl Store {
         self.state().records.retain(|(key, _)| uses(key));
     }
 
-    /// How the last use of the shared tier went: `Some(reason)` if this process goes on alone. Says whether that is news
-    /// to be told.
-    pub(crate) fn went(&self, reason: Option<&str>) -> bool {
+    /// How a use of the shared tier went: `Err(reason)` if this process goes on alone. Says whether that is news to be told.
+    pub(crate) fn went(&self, how: Use, result: Result<(), &str>) -> bool {
         let mut state = self.state();
-        let news = reason.is_some() && state.degraded.as_deref() != reason;
-        state.degraded = reason.map(str::to_owned);
-        news
+        match result {
+            Ok(()) => {
+                // That it can be read does not mean that it can be written again.
+                state.degraded.take_if(|(failed, _)| *failed <= how);
+                false
+            }
+            Err(reason) => {
+                let known = state.degraded.as_ref();
+                let news = known.is_none_or(|(_, known)| known != reason);
+                state.degraded = Some((how, reason.to_owned()));
+                news
+            }
+        }
     }
 
     /// The tier that is set, the file where its record is, and why this process goes on alone.
     pub(crate) fn status(&self) -> (&'static str, Option<PathBuf>, Option<String>) {
         let state = self.state();
         let path = state.records.last().and_then(|(_, record)| record.path());
-        (self.share.name(), path, state.degraded.clone())
+        let reason = state.degraded.as_ref().map(|(_, reason)| reason.clone());
+        (self.share.name(), path, reason)
     }
 }
 

@@ -212,10 +212,11 @@ impl HostRecord {
         if now >= lead.until {
             return Err(Unwritten::Late);
         }
+        // What cannot be written is remembered here all the same: it was spent.
+        state.known = Some(record.clone());
         self.store(state, &open, free, &slot)
             .map_err(Unwritten::Lost)?;
         lead.until = record.done_by.unwrap_or(lead.until);
-        state.known = Some(record.clone());
         Ok(())
     }
 

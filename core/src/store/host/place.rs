@@ -87,6 +87,19 @@ fn shared(path: &Path) -> Result<Directory, String> {
     if found.mode() & 0o002 != 0 {
         return Err(format!("anybody may write to {}", path.display()));
     }
+    let text = c_text(path)?;
+    // SAFETY: `text` ends with a zero byte and lives until the call returns.
+    if unsafe {
+        libc::faccessat(
+            libc::AT_FDCWD,
+            text.as_ptr(),
+            libc::W_OK | libc::X_OK,
+            libc::AT_EACCESS,
+        )
+    } != 0
+    {
+        return Err(failed(path, &io::Error::last_os_error()));
+    }
     Ok(Directory {
         path: path.to_owned(),
         owner: Owner::Group(found.gid()),
@@ -126,8 +139,7 @@ pub(crate) fn numbered(name: &str, number: u32) -> String {
 }
 
 fn in_memory(path: &Path) -> Result<(), String> {
-    let text = CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| "the path holds a zero byte".to_owned())?;
+    let text = c_text(path)?;
     let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: `text` ends with a zero byte and `found` is a valid place for one statfs.
     if unsafe { libc::statfs(text.as_ptr(), found.as_mut_ptr()) } != 0 {
@@ -139,6 +151,10 @@ fn in_memory(path: &Path) -> Result<(), String> {
         TMPFS | RAMFS => Ok(()),
         _ => Err(format!("{} is not in memory (no tmpfs)", path.display())),
     }
+}
+
+fn c_text(path: &Path) -> Result<CString, String> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| "the path holds a zero byte".to_owned())
 }
 
 pub(crate) fn failed(path: &Path, error: &io::Error) -> String {
