@@ -29,12 +29,12 @@ use crate::lifetime::Lifetime;
 use crate::path_hold::PathHolds;
 use crate::random;
 use crate::reach::open_link;
-use crate::record::{Issue, Record};
-use crate::refresh::{Action, Finish, Input, Key, Ledger, Refresh, Terms, over_budget};
+use crate::record::Issue;
+use crate::refresh::{Key, Ledger, Refresh, Terms, over_budget};
 use crate::refresh_thread::Job;
+use crate::sharing::Look;
 use crate::stats::{Counters, Stats};
-use crate::store::host::Unwritten;
-use crate::store::{Share, Store, Use};
+use crate::store::{Share, Store};
 use crate::token::{Snapshot, Token};
 use crate::transport::{Link, PerProcess, Proxy};
 
@@ -69,7 +69,7 @@ pub(crate) struct Manager {
 pub(crate) struct SharedSettings {
     ca_bundle: Option<PathBuf>,
     proxy: Option<Proxy>,
-    share: Share,
+    pub(crate) share: Share,
     pub(crate) safety_margin: Duration,
     tokens_per_minute: u32,
     pub(crate) tokens_per_hour: u32,
@@ -81,19 +81,7 @@ pub(crate) struct State {
     attempts: u64,
     pub(crate) generations: u64,
     /// No token is taken over that was not asked for after the last one that was dropped here.
-    dropped: BootTime,
-}
-
-/// What others have.
-enum Look {
-    /// A newer token, which is kept here now.
-    Token(Token),
-    /// Nothing, and none may be asked for now.
-    Refused(Error),
-    /// Nothing, and one may be asked for, or somebody is at it.
-    Open,
-    /// Nothing is shared.
-    Alone,
+    pub(crate) dropped: BootTime,
 }
 
 /// Where a caller without a token stands.
@@ -380,7 +368,7 @@ impl Manager {
         }
     }
 
-    fn refresh(&self, state: &State, keys: &Keys) -> Refresh {
+    pub(crate) fn refresh(&self, state: &State, keys: &Keys) -> Refresh {
         let now = self.clock.boot();
         let (key, other_key) = keys.begin_with(now);
         let refresh = Refresh::new(state.attempts, now, key, other_key);
@@ -396,93 +384,6 @@ impl Manager {
                 tokens_per_hour: self.shared.tokens_per_hour,
             },
         )
-    }
-
-    /// Ends a flight without a refresh's own result.
-    pub(crate) fn ground(&self, flight: &Arc<Flight>, landing: Landing) {
-        self.unflight(&mut self.state(), flight);
-        flight.land(landing);
-    }
-
-    pub(crate) fn unflight(&self, state: &mut State, flight: &Arc<Flight>) {
-        if state
-            .flight
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, flight))
-        {
-            state.flight = None;
-        }
-    }
-
-    // --- Shared tokens -----------------------------------------------------------------------------------------
-
-    /// Looks whether others have a newer token, on the caller's thread: a refresh that ends where it would need the lock.
-    fn look(&self) -> Look {
-        if !self.store.is_shared() {
-            return Look::Alone;
-        }
-        let keys = self.keys();
-        let mut refresh = self.refresh(&self.state(), &keys);
-        let mut input = Input::Start;
-        loop {
-            let now = self.clock.boot();
-            let action = refresh.step(&mut self.state().ledger, now, 0.5, input);
-            input = match action {
-                Action::Look { key } => match self.store.read(keys.get(key)) {
-                    Ok(record) => {
-                        self.tier_went(Use::Read, Ok(()));
-                        Input::Seen(record)
-                    }
-                    Err(reason) => {
-                        self.tier_went(Use::Read, Err(&reason));
-                        return Look::Alone;
-                    }
-                },
-                Action::Finish(Finish::Shared { issue, key }) => {
-                    let mut state = self.state();
-                    if self.keys().epoch() != keys.epoch() {
-                        return Look::Open;
-                    }
-                    return match self.adopt(&mut state, &issue, key) {
-                        Some(Ok(token)) => Look::Token(token),
-                        Some(Err(_)) | None => Look::Open,
-                    };
-                }
-                Action::Finish(Finish::Failed { error, .. }) => return Look::Refused(error),
-                _ => return Look::Open,
-            };
-        }
-    }
-
-    /// The instant at which the newest token that was ever kept here was asked for.
-    fn newest(&self, state: &State) -> BootTime {
-        let kept = self.cache.stamp().unwrap_or_default().asked_at;
-        kept.max(state.dropped)
-    }
-
-    /// Keeps a token that another process has asked for; `None` if there is a newer one here by now.
-    pub(crate) fn adopt(
-        &self,
-        state: &mut State,
-        issue: &Issue,
-        key: Key,
-    ) -> Option<Result<Token>> {
-        if issue.stamp.asked_at <= self.newest(state) {
-            return self.cache.peek().map(Ok);
-        }
-        // Boot time is what both have in common; it is rounded down to milliseconds.
-        let age = issue.stamp.asked_at.until(self.clock.boot()) + Duration::from_millis(1);
-        let token = self.publish(state, issue, key, self.clock.reading().minus(age));
-        if token.is_ok() {
-            self.counters.shared.add();
-            let generation = state.generations;
-            emit(
-                EventName::TokenShared,
-                self.id,
-                || json!({"generation": generation, "age": age.as_millis() as u64}),
-            );
-        }
-        Some(token)
     }
 
     /// Keeps a token that `key` was granted, asked for at that reading.
@@ -512,62 +413,20 @@ impl Manager {
         )
     }
 
-    /// How a use of the shared tier went, and why if it could not be had.
-    pub(crate) fn tier_went(&self, how: Use, result: Result<(), &str>) {
-        if self.store.went(how, result) {
-            let (share, reason) = (self.shared.share.name(), result.err());
-            emit(
-                EventName::ShareDegraded,
-                self.id,
-                || json!({"share": share, "reason": reason}),
-            );
-        }
+    /// Ends a flight without a refresh's own result.
+    pub(crate) fn ground(&self, flight: &Arc<Flight>, landing: Landing) {
+        self.unflight(&mut self.state(), flight);
+        flight.land(landing);
     }
 
-    /// Changes what is remembered, and the record of the key in use if it can be had. `None` while another process is at a
-    /// refresh: what comes of that is newer.
-    fn change<T>(
-        &self,
-        change: impl FnOnce(Option<&mut Record>, &mut State) -> Result<T>,
-    ) -> Result<Option<T>> {
-        let keys = self.keys();
-        let key = keys.get(keys.begin_with(self.clock.boot()).0);
-        let Some(shared) = self.store.record(key) else {
-            return change(None, &mut self.state()).map(Some);
-        };
-        let lead = shared.read().and_then(|seen| shared.try_lead(seen.turn));
-        let (mut lead, mut record) = match lead {
-            Ok(Some(lead)) => lead,
-            Ok(None) => return Ok(None),
-            Err(reason) => {
-                self.tier_went(Use::Read, Err(&reason));
-                return change(None, &mut self.state()).map(Some);
-            }
-        };
-        let changed = {
-            let mut state = self.state();
-            state.ledger.learn(&record, None);
-            let changed = change(Some(&mut record), &mut state)?;
-            record.counts = state.ledger.budget.counts().clone();
-            changed
-        };
-        if let Err(Unwritten::Lost(reason)) = shared.write(&mut lead, &mut record) {
-            self.tier_went(Use::Write, Err(&reason));
+    pub(crate) fn unflight(&self, state: &mut State, flight: &Arc<Flight>) {
+        if state
+            .flight
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, flight))
+        {
+            state.flight = None;
         }
-        Ok(Some(changed))
-    }
-
-    /// Forgets the failures that are remembered, here and where they are shared, so that the next caller asks again.
-    /// What was counted stays.
-    pub(crate) fn forget_holds(&self) -> Result<()> {
-        let changed = self.change(|record, state| {
-            if let Some(record) = record {
-                record.hold = None;
-            }
-            state.ledger.holds.clear();
-            Ok(())
-        });
-        changed.map(Option::unwrap_or_default)
     }
 
     // --- Rejected tokens ---------------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ pub(crate) struct Refresh {
     slot: Option<Slot>,
     /// The token that is asked for.
     stamp: Stamp,
-    shared: Option<Shared>,
+    shared: Option<Box<Shared>>,
 }
 
 /// What this process knows of tokens when it begins to share one.
@@ -201,7 +201,7 @@ impl Refresh {
     /// The same among those who share the token.
     pub(crate) fn sharing(mut self, now: BootTime, terms: Terms) -> Refresh {
         self.stamp.id = terms.id;
-        self.shared = Some(Shared {
+        self.shared = Some(Box::new(Shared {
             terms,
             led: None,
             then: None,
@@ -210,7 +210,7 @@ impl Refresh {
             seen: (0, 0, false),
             turn: 0,
             patience: now.plus(refresh_time() + request_time()),
-        });
+        }));
         self
     }
 

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 /// How many names are tried where somebody else has taken one.
 pub(crate) const NAMES: u32 = 4;
 
-const TMPFS: i64 = 0x0102_1994;
-const RAMFS: i64 = 0x8584_58f6;
+const TMPFS: u32 = 0x0102_1994;
+const RAMFS: u32 = 0x8584_58f6;
 
 /// The places that come into question.
 #[derive(Clone, Debug)]
@@ -147,7 +147,7 @@ fn in_memory(path: &Path) -> Result<(), String> {
     }
     // SAFETY: statfs succeeded and so has filled it in.
     let kind = unsafe { found.assume_init() }.f_type;
-    match kind as i64 {
+    match kind as u32 {
         TMPFS | RAMFS => Ok(()),
         _ => Err(format!("{} is not in memory (no tmpfs)", path.display())),
     }
