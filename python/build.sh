@@ -9,7 +9,8 @@ case ${1-} in
     --debug) set --; kind=debug ;;
     *) echo "usage: python/build.sh [--debug]" >&2; exit 2 ;;
 esac
-cargo build --quiet --locked --package pay88-c --package pay88-python "$@"
+# The same packages as in `make build`, so that features are chosen once and nothing is compiled twice.
+cargo build --quiet --locked --package pay88-c --package pay88-cli --package pay88-python "$@"
 built=${CARGO_TARGET_DIR:-target}/$kind
 # Put in place by rename: a process that has the old file mapped keeps it whole.
 place() {

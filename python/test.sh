@@ -1,7 +1,6 @@
 #!/bin/sh
-# Tests the package in place, then the wheel by itself. Needs what `make build` builds; with --debug what
-# `python/build.sh --debug` and `cargo build -p pay88-cli` build. Tools go to a virtual environment below the target
-# directory.
+# Tests the package in place, then the wheel by itself. Needs what python/build.sh has built, called with the same argument.
+# Tools go to a virtual environment below the target directory.
 set -eu
 cd "$(dirname "$0")/.."
 case ${1-} in

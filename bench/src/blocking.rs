@@ -36,7 +36,12 @@ pub(crate) fn ureq(job: &Job) -> Result<impl FnMut(u64) -> Result<(), Failure>, 
         .max_redirects(0)
         .http_status_as_error(false)
         .user_agent(USER_AGENT)
-        .timeout_global(Some(TIMEOUT))
+        // Limits by phase: a limit for the whole call costs ureq a thread a call, to look the name up with an end.
+        .timeout_connect(Some(TIMEOUT))
+        .timeout_send_request(Some(TIMEOUT))
+        .timeout_send_body(Some(TIMEOUT))
+        .timeout_recv_response(Some(TIMEOUT))
+        .timeout_recv_body(Some(TIMEOUT))
         .build()
         .into();
     let job = job.clone();

@@ -1,7 +1,8 @@
 //! One manager per process and credentials.
 //!
 //! A manager is found by base URL, merchant and key (the current or the previous one). It is kept while a handle
-//! exists and 10 minutes longer, looked at when another is built; there is no timer.
+//! exists and 10 minutes longer, looked at when another is built; there is no timer. Without a handle it gives way to a
+//! manager with other options.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,13 +44,22 @@ pub(crate) fn attach(settings: &Settings, clock: Clock) -> Result<Arc<Manager>> 
                 "The option {option} is not the one that this process already uses for these credentials."
             ),
             format!(
-                "Give every manager of these credentials the same {option}, or close the other one and wait 10 minutes."
+                "Give every manager of these credentials the same {option}, or release the others first."
             ),
         )),
     };
     {
         let mut managers = managers();
-        managers.retain(|manager| !manager.idle_for(KEPT_UNUSED));
+        // One that nobody holds gives way to other options.
+        managers.retain(|manager| {
+            let in_the_way =
+                same_account(manager, settings) && manager.conflict(settings).is_some();
+            !manager.idle_for(if in_the_way {
+                Duration::ZERO
+            } else {
+                KEPT_UNUSED
+            })
+        });
         if let Some(manager) = find(&managers, &settings.api_key) {
             return take(manager);
         }

@@ -2,6 +2,7 @@
 //!
 //! A snapshot never changes; a new token is a new snapshot. Never shows the pair in `Debug`.
 
+use std::ffi::c_void;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,6 +112,20 @@ impl Token {
     /// Its number: tokens of a manager are counted from 1.
     pub fn generation(&self) -> u64 {
         self.0.snapshot.generation
+    }
+
+    /// Gives it up as a pointer, for bindings: a handle that needs no memory of its own.
+    pub fn into_raw(self) -> *const c_void {
+        Arc::into_raw(self.0).cast()
+    }
+
+    /// Takes back what [`Token::into_raw`] gave up.
+    ///
+    /// # Safety
+    /// `raw` came from there, and each of these pointers is taken back at most once.
+    pub unsafe fn from_raw(raw: *const c_void) -> Token {
+        // SAFETY: the caller vouches that `into_raw` made it of such an `Arc`, which it still counts.
+        Token(unsafe { Arc::from_raw(raw.cast()) })
     }
 
     /// Whether both are the same token.

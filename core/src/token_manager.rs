@@ -289,7 +289,13 @@ impl TokenManager {
     /// As [`TokenManager::invalidate`].
     pub fn invalidate_token(&self, token: &Token) -> Result<bool> {
         self.open()?;
-        self.0.manager.invalidate(token.generation(), "invalidate")
+        // Generations are counted in each manager: another one's token may have the same number.
+        match self.0.manager.peek() {
+            Some(kept) if kept.same_as(token) => {
+                self.0.manager.invalidate(token.generation(), "invalidate")
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Replaces the API key, for all handles of this manager. With `keep_old` the old key is used for up to 24 hours

@@ -1,5 +1,7 @@
 //! Connections that idle, that are shared, and that never come to be: through the engine, at real nginx.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! What a diagnosis does: tries the way to 88Pay without credentials, and makes a call that is never repeated.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::path::PathBuf;
 
 use pay88::{Config, ErrorCode, Request, TokenManager};

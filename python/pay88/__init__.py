@@ -5,11 +5,60 @@
 >>> r = tm.make_request("/api/transactions/charges", method="POST", json={...})
 >>> r.raise_for_status()
 >>> r.json()["data"]["reference"]
+
+AsyncTokenManager is the same for asyncio; pay88.adapters has authentication for requests, httpx and aiohttp. Importing this
+starts no thread and opens no socket.
 """
 
-from ._error import Pay88Error
+try:
+    from ._native import Token
+    from ._native import version as __version__
+except ModuleNotFoundError:
+    raise ImportError(
+        "pay88's compiled part for this Python and platform is missing; install pay88 again with pip, on Linux."
+    ) from None
+
+from ._asynchronous import AsyncTokenManager
+from ._error import (
+    AccessDeniedError,
+    BadResponseError,
+    CanceledError,
+    ConfigInvalidError,
+    ConnectionFailedError,
+    CredentialsRejectedError,
+    ForkedError,
+    HttpError,
+    InternalError,
+    Pay88Error,
+    RateLimitedError,
+    RefusedError,
+    TimedOutError,
+    TlsFailedError,
+)
+from ._events import log_events
 from ._manager import TokenManager
-from ._native import Token, version as __version__
 from ._response import Headers, Response
 
-__all__ = ["Headers", "Pay88Error", "Response", "Token", "TokenManager"]
+__all__ = [
+    "AccessDeniedError",
+    "AsyncTokenManager",
+    "BadResponseError",
+    "CanceledError",
+    "ConfigInvalidError",
+    "ConnectionFailedError",
+    "CredentialsRejectedError",
+    "ForkedError",
+    "Headers",
+    "HttpError",
+    "InternalError",
+    "Pay88Error",
+    "RateLimitedError",
+    "RefusedError",
+    "Response",
+    "TimedOutError",
+    "TlsFailedError",
+    "Token",
+    "TokenManager",
+    "__version__",
+    "log_events",
+]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from . import _native
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-class Headers(Mapping):
+
+class Headers(Mapping[str, str]):
     """Headers by name, in any case of letters. Values of one name are joined by a comma."""
 
     __slots__ = ("_values",)
@@ -57,10 +59,12 @@ class Response:
 
     def json(self, **kwargs: Any) -> Any:
         """The content as JSON; the arguments are those of json.loads. Raises ValueError if it is none."""
-        return json.loads(self.content, **kwargs)
+        from json import loads
+
+        return loads(self.content, **kwargs)
 
     def raise_for_status(self) -> Response:
-        """Raises Pay88Error with the code "http_error" if the status is 400 or above, else returns the response."""
+        """Raises HttpError if the status is 400 or above, else returns the response."""
         self._native.raise_for_status()
         return self
 

@@ -1,6 +1,5 @@
 """Managers and their tokens."""
 
-import ctypes
 import os
 import subprocess
 import sys

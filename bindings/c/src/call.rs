@@ -72,7 +72,7 @@ type Callback<T> = extern "C" fn(*mut c_void, pay88_status, *mut T, *mut pay88_e
 fn listener<T, H>(
     callback: Callback<H>,
     user_data: UserData,
-    handle: fn(T) -> H,
+    give: fn(T) -> *mut H,
 ) -> impl FnOnce(Result<T>) + Send + 'static
 where
     T: 'static,
@@ -85,7 +85,7 @@ where
             Ok(got) => callback(
                 user_data.data,
                 pay88_status::PAY88_OK,
-                give(handle(got)),
+                give(got),
                 std::ptr::null_mut(),
             ),
             Err(error) => callback(
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn pay88_manager_get_token_async(
         let callback = callback.ok_or_else(no_callback)?;
         let task = given(manager, "manager")?.0.prepare_token(
             timeout(timeout_ms)?,
-            listener(callback, user_data, pay88_token),
+            listener(callback, user_data, pay88_token::give),
         )?;
         // SAFETY: the header demands a valid pointer or NULL.
         unsafe { start(task, call) };
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn pay88_manager_send_async(
         let callback = callback.ok_or_else(no_callback)?;
         let task = manager.0.prepare_request(
             request.to_send(),
-            listener(callback, user_data, pay88_response),
+            listener(callback, user_data, |answer| give(pay88_response(answer))),
         )?;
         // SAFETY: the header demands a valid pointer or NULL.
         unsafe { start(task, call) };

@@ -1,6 +1,6 @@
 //! From Rust values to pointers that C holds, and back.
 //!
-//! Every handle is a `Box`. Where a function takes `Option<Box<T>>` it gets the handle back; where it takes
+//! Every handle but `pay88_token` is a `Box`. Where a function takes `Option<Box<T>>` it gets the handle back; where it takes
 //! `Option<&T>` it only looks at it. Results are written to an `Option<&mut MaybeUninit<T>>`, whatever was there before.
 
 use pay88::{Error, Result};

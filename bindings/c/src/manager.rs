@@ -127,7 +127,7 @@ pub extern "C" fn pay88_manager_get_token(
             control.timeout = timeout;
             manager.0.get_token_with(control)
         })?;
-        token.write(give(pay88_token(got)));
+        token.write(pay88_token::give(got));
         Ok(())
     })
 }
@@ -146,7 +146,7 @@ pub extern "C" fn pay88_manager_peek_token(
         let manager = given(manager, "manager")?;
         let token = given(token, "token")?;
         token.write(match manager.0.peek_token()? {
-            Some(cached) => give(pay88_token(cached)),
+            Some(cached) => pay88_token::give(cached),
             None => std::ptr::null_mut(),
         });
         Ok(())
@@ -184,16 +184,17 @@ pub extern "C" fn pay88_manager_send(
 /// Errors: PAY88_RATE_LIMITED if tokens were dropped too often lately (one per 10 s, 20 an hour), the token stays then;
 /// PAY88_CONFIG_INVALID.
 #[unsafe(no_mangle)]
-pub extern "C" fn pay88_manager_invalidate(
+pub unsafe extern "C" fn pay88_manager_invalidate(
     manager: Option<&pay88_manager>,
-    token: Option<&pay88_token>,
+    token: *const pay88_token,
     dropped: Option<&mut MaybeUninit<bool>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
     status(error, || {
         let manager = given(manager, "manager")?;
-        let was_there = match token {
-            Some(token) => manager.0.invalidate_token(&token.0),
+        // SAFETY: the header demands a handle or NULL.
+        let was_there = match unsafe { pay88_token::lend(token) } {
+            Some(token) => manager.0.invalidate_token(&token),
             None => manager.0.invalidate(),
         }?;
         if let Some(dropped) = dropped {

@@ -1,53 +1,102 @@
 //! Tokens: an access token and the session ID that belongs to it.
 
+use std::mem::ManuallyDrop;
+
 use pay88::Token;
 
-use crate::boundary::{release, value};
-use crate::handle::give;
+use crate::boundary::value;
 use crate::view::pay88_str;
 
 /// An access token and its session ID, which go together. Never changes; may be read and released by any thread. Stays
 /// readable after its end. Its memory is zeroed when its last handle is released and the manager has a newer one.
-pub struct pay88_token(pub(crate) Token);
+// Not a box like the other handles but a counted reference to what the manager holds: reading the cached token is the one
+// thing that is done so often that an allocation would be most of its cost. Hence raw pointers below.
+pub struct pay88_token(());
+
+impl pay88_token {
+    pub(crate) fn give(token: Token) -> *mut pay88_token {
+        token.into_raw().cast_mut().cast()
+    }
+
+    /// The token that a handle stands for; the handle keeps it.
+    ///
+    /// # Safety
+    /// `token` is a handle that is not released meanwhile, or NULL.
+    pub(crate) unsafe fn lend(token: *const pay88_token) -> Option<ManuallyDrop<Token>> {
+        if token.is_null() {
+            return None;
+        }
+        // SAFETY: only `give` makes handles, and `ManuallyDrop` leaves the reference with this one.
+        Some(ManuallyDrop::new(unsafe { Token::from_raw(token.cast()) }))
+    }
+}
 
 /// The access token, for "Authorization: Bearer ...". A secret. Not followed by a NUL.
 #[unsafe(no_mangle)]
-pub extern "C" fn pay88_token_access_token(token: Option<&pay88_token>) -> pay88_str {
-    value(|| Some(token?.0.access_token().into()))
+pub unsafe extern "C" fn pay88_token_access_token(token: *const pay88_token) -> pay88_str {
+    value(|| {
+        // SAFETY: the header demands a handle or NULL.
+        let token = unsafe { pay88_token::lend(token) }?;
+        Some(token.access_token().into())
+    })
 }
 
 /// The session ID, for "x-session-id". A secret. Not followed by a NUL.
 #[unsafe(no_mangle)]
-pub extern "C" fn pay88_token_session_id(token: Option<&pay88_token>) -> pay88_str {
-    value(|| Some(token?.0.session_id().into()))
+pub unsafe extern "C" fn pay88_token_session_id(token: *const pay88_token) -> pay88_str {
+    value(|| {
+        // SAFETY: the header demands a handle or NULL.
+        let token = unsafe { pay88_token::lend(token) }?;
+        Some(token.session_id().into())
+    })
 }
 
 /// The life in seconds that 88Pay gave it, counted on 88Pay's side.
 #[unsafe(no_mangle)]
-pub extern "C" fn pay88_token_expires_in(token: Option<&pay88_token>) -> u64 {
-    value(|| Some(token?.0.expires_in()))
+pub unsafe extern "C" fn pay88_token_expires_in(token: *const pay88_token) -> u64 {
+    value(|| {
+        // SAFETY: the header demands a handle or NULL.
+        let token = unsafe { pay88_token::lend(token) }?;
+        Some(token.expires_in())
+    })
 }
 
 /// How many milliseconds the library will still hand it out; 0 when that is over.
 #[unsafe(no_mangle)]
-pub extern "C" fn pay88_token_valid_for_ms(token: Option<&pay88_token>) -> u64 {
-    value(|| u64::try_from(token?.0.valid_for().as_millis()).ok())
+pub unsafe extern "C" fn pay88_token_valid_for_ms(token: *const pay88_token) -> u64 {
+    value(|| {
+        // SAFETY: the header demands a handle or NULL.
+        let token = unsafe { pay88_token::lend(token) }?;
+        u64::try_from(token.valid_for().as_millis()).ok()
+    })
 }
 
 /// Its number: the tokens of a manager are counted from 1.
 #[unsafe(no_mangle)]
-pub extern "C" fn pay88_token_generation(token: Option<&pay88_token>) -> u64 {
-    value(|| Some(token?.0.generation()))
+pub unsafe extern "C" fn pay88_token_generation(token: *const pay88_token) -> u64 {
+    value(|| {
+        // SAFETY: the header demands a handle or NULL.
+        let token = unsafe { pay88_token::lend(token) }?;
+        Some(token.generation())
+    })
 }
 
 /// Another handle of the same token, to be released by itself. NULL for NULL.
 #[unsafe(no_mangle)]
-pub extern "C" fn pay88_token_retain(token: Option<&pay88_token>) -> *mut pay88_token {
-    value(|| Some(give(pay88_token(token?.0.clone()))))
+pub unsafe extern "C" fn pay88_token_retain(token: *const pay88_token) -> *mut pay88_token {
+    value(|| {
+        // SAFETY: the header demands a handle or NULL.
+        let token = unsafe { pay88_token::lend(token) }?;
+        Some(pay88_token::give(Token::clone(&token)))
+    })
 }
 
 /// Releases it. NULL is allowed.
 #[unsafe(no_mangle)]
-pub extern "C" fn pay88_token_release(token: Option<Box<pay88_token>>) {
-    release(token);
+pub unsafe extern "C" fn pay88_token_release(token: *mut pay88_token) {
+    value(|| {
+        // SAFETY: the header demands a handle that is used no more.
+        unsafe { pay88_token::lend(token) }.map(ManuallyDrop::into_inner);
+        Some(())
+    });
 }

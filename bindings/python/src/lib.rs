@@ -1,14 +1,19 @@
 //! `pay88._native`: the compiled part of the Python package.
 //!
-//! Promises: the GIL is released in every wait, and a signal that Python handles ends the wait; nothing it prints, raises
-//! or pickles holds a secret. What needs no speed and no C ABI is not here but in the package's Python files.
+//! Promises: the GIL is released in every wait, and a signal that Python handles ends the wait; no thread of the library
+//! ever attaches to the interpreter; nothing it prints, raises or pickles holds a secret. What needs no speed and no C ABI is not here but in the package's Python files.
 
 #![deny(missing_docs)]
 
+mod blocking;
+mod completion;
 mod error;
+mod events;
+mod green;
 mod library;
 mod manager;
 mod option;
+mod request;
 mod response;
 mod token;
 mod wait;
@@ -19,6 +24,12 @@ mod _native {
     use pyo3::exceptions::PyImportError;
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::blocking::BlockingManager;
+    #[pymodule_export]
+    use crate::completion::{Call, Completions};
+    #[pymodule_export]
+    use crate::events::Events;
     #[pymodule_export]
     use crate::manager::Manager;
     #[pymodule_export]

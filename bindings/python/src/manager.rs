@@ -1,24 +1,24 @@
-//! Managers: the compiled half of `pay88.TokenManager`.
+//! Managers: what those that block and those that are awaited have in common.
 
 use std::sync::Mutex;
 
-use pay88_sys::{Error, Library};
+use pay88_sys::Error;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::completion::{Call, Completions};
 use crate::error::exception;
 use crate::library::library;
 use crate::option::{seconds, text};
-use crate::response::Response;
+use crate::request::Arguments;
 use crate::token::Token;
-use crate::wait::wait;
 
 /// A handle of the process's manager for one set of credentials.
 #[pyclass(frozen, subclass, module = "pay88._native")]
 pub(crate) struct Manager {
-    library: Library,
-    manager: pay88_sys::Manager,
+    pub(crate) library: pay88_sys::Library,
+    pub(crate) manager: pay88_sys::Manager,
     /// What was handed out last, so that one token is one object. Only ever tried, never waited for: a thread that holds
     /// it may not exist in a forked child.
     latest: Mutex<Option<Py<Token>>>,
@@ -26,7 +26,7 @@ pub(crate) struct Manager {
 
 impl Manager {
     /// The token if it is there, without letting go of the GIL, which could take long to come back.
-    fn cached(&self) -> Option<pay88_sys::Token> {
+    pub(crate) fn cached(&self) -> Option<pay88_sys::Token> {
         self.manager.peek_token().ok()??;
         // Unlike a peek this counts as use, for which the token is renewed ahead. Should it end at this moment, the wait
         // that begins is given up at once and begun again by the caller, detached.
@@ -34,16 +34,23 @@ impl Manager {
     }
 
     /// The same object as long as the token is the same.
-    fn hand_out(&self, py: Python<'_>, token: pay88_sys::Token) -> PyResult<Py<Token>> {
+    pub(crate) fn hand_out(&self, py: Python<'_>, token: pay88_sys::Token) -> PyResult<Py<Token>> {
+        self.hand_out_as(py, token.generation(), || Py::new(py, Token(token)))
+    }
+
+    fn hand_out_as(
+        &self,
+        py: Python<'_>,
+        generation: u64,
+        make: impl FnOnce() -> PyResult<Py<Token>>,
+    ) -> PyResult<Py<Token>> {
         let Ok(mut latest) = self.latest.try_lock() else {
-            return Py::new(py, Token(token));
+            return make();
         };
         match &*latest {
-            Some(known) if known.get().0.generation() == token.generation() => {
-                Ok(known.clone_ref(py))
-            }
+            Some(known) if known.get().0.generation() == generation => Ok(known.clone_ref(py)),
             _ => {
-                let new = Py::new(py, Token(token))?;
+                let new = make()?;
                 *latest = Some(new.clone_ref(py));
                 Ok(new)
             }
@@ -55,7 +62,7 @@ impl Manager {
 impl Manager {
     #[new]
     #[pyo3(signature = (api_key=None, merchant_id=None, base_url=None, **options))]
-    fn new(
+    pub(crate) fn new(
         py: Python<'_>,
         api_key: Option<&Bound<'_, PyAny>>,
         merchant_id: Option<&Bound<'_, PyAny>>,
@@ -109,16 +116,10 @@ impl Manager {
         self.manager.merchant_id()
     }
 
-    /// The token: the cached one at once, else it waits for a new one, at most `timeout` seconds (unless given the
-    /// manager's own, 30). However many threads wait, one token is asked for. Raises `Pay88Error`.
-    #[pyo3(signature = (timeout=None))]
-    fn get_token(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<Token>> {
-        let timeout = seconds(timeout)?;
-        let token = match self.cached() {
-            Some(token) => token,
-            None => wait(py, |interrupt| self.manager.get_token(timeout, interrupt))?,
-        };
-        self.hand_out(py, token)
+    /// Whether this object was closed.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.manager.is_closed()
     }
 
     /// The cached token, or None if there is none that is valid. Never waits.
@@ -130,50 +131,21 @@ impl Manager {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one for each of make_request's")]
-    fn _send(
-        &self,
-        py: Python<'_>,
-        method: &str,
-        endpoint: &str,
-        body: Option<&[u8]>,
-        headers: Vec<(String, String)>,
-        params: Vec<(String, String)>,
-        timeout: Option<f64>,
-        safe_to_repeat: bool,
-    ) -> PyResult<Response> {
-        let timeout = seconds(timeout)?;
-        let prepare = || {
-            let mut request = self.library.request(method, endpoint)?;
-            for (name, value) in &headers {
-                request.add_header(name, value)?;
-            }
-            for (name, value) in &params {
-                request.add_param(name, value)?;
-            }
-            if let Some(body) = body {
-                request.set_body(body)?;
-            }
-            if let Some(timeout) = timeout {
-                request.set_timeout(timeout)?;
-            }
-            request.set_safe_to_repeat(safe_to_repeat)?;
-            Ok(request)
-        };
-        let request = prepare().map_err(|error| exception(py, &error))?;
-        wait(py, |interrupt| self.manager.send(&request, interrupt)).map(Response)
-    }
-
-    fn _stats_json(&self, py: Python<'_>) -> PyResult<String> {
-        self.manager
+    /// What the manager has done so far, such as "tokens_issued" and "calls"; times in seconds.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let stats = self
+            .manager
             .stats_json()
-            .map_err(|error| exception(py, &error))
+            .map_err(|error| exception(py, &error))?;
+        py.import("json")?.call_method1("loads", (stats,))
     }
 
-    /// Drops the cached token, for example when another program has revoked it; says whether there was one. Raises
-    /// `Pay88Error` if that was done too often lately.
-    fn invalidate(&self, py: Python<'_>) -> PyResult<bool> {
-        py.detach(|| self.manager.invalidate(None))
+    /// Drops the cached token, for example when another program has revoked it; says whether there was one. With a token,
+    /// only if it is still that one. Raises RateLimitedError if that was done too often lately.
+    #[pyo3(signature = (token=None))]
+    fn invalidate(&self, py: Python<'_>, token: Option<&Bound<'_, Token>>) -> PyResult<bool> {
+        let token = token.map(|token| &token.get().0);
+        py.detach(|| self.manager.invalidate(token))
             .map_err(|error| exception(py, &error))
     }
 
@@ -185,9 +157,57 @@ impl Manager {
             .map_err(|error| exception(py, &error))
     }
 
-    /// Ends the pending calls of this object with `canceled` and refuses later ones. Other objects of the same manager go
-    /// on. Never waits.
+    /// Ends the pending calls of this object with CanceledError and refuses later ones. Other objects of the same manager
+    /// go on. Never waits.
     fn close(&self) {
         self.manager.close();
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let Manager { manager, .. } = slf.get();
+        let (id, merchant, url) = (manager.id(), manager.merchant_id(), manager.base_url());
+        let class = slf.get_type().name()?;
+        Ok(format!("<pay88.{class} {id} for {merchant} at {url}>"))
+    }
+
+    /// The cached token, which is used hereby, or None.
+    fn _cached(&self, py: Python<'_>) -> PyResult<Option<Py<Token>>> {
+        self.cached()
+            .map(|token| self.hand_out(py, token))
+            .transpose()
+    }
+
+    /// The object that stands for this token.
+    fn _same(&self, token: &Bound<'_, Token>) -> PyResult<Py<Token>> {
+        let generation = token.get().0.generation();
+        self.hand_out_as(token.py(), generation, || Ok(token.clone().unbind()))
+    }
+
+    fn _start_token(
+        &self,
+        py: Python<'_>,
+        completions: &Bound<'_, Completions>,
+        number: u64,
+        timeout: Option<f64>,
+    ) -> PyResult<Call> {
+        let listener = completions.get().0.listener(number);
+        let timeout = seconds(timeout)?;
+        py.detach(|| self.manager.get_token_async(timeout, listener))
+            .map(Call::from)
+            .map_err(|error| exception(py, &error))
+    }
+
+    fn _start_send(
+        &self,
+        py: Python<'_>,
+        completions: &Bound<'_, Completions>,
+        number: u64,
+        arguments: Arguments,
+    ) -> PyResult<Call> {
+        let listener = completions.get().0.listener(number);
+        let request = arguments.request(py, self.library)?;
+        py.detach(|| self.manager.send_async(&request, listener))
+            .map(Call::from)
+            .map_err(|error| exception(py, &error))
     }
 }

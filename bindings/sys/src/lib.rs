@@ -16,20 +16,26 @@
 mod abi {
     include!(concat!(env!("OUT_DIR"), "/abi.rs"));
 }
+mod asynchronous;
 mod config;
 mod error;
+mod events;
 mod handle;
 mod interrupt;
 mod loader;
 mod manager;
 mod request;
 mod response;
+mod table;
 mod token;
 
+pub use asynchronous::Call;
 pub use config::Config;
 pub use error::{Error, Result};
+pub use events::{Event, Events};
 pub use loader::{Library, LoadError, SONAME, own_directory};
 pub use manager::Manager;
 pub use request::Request;
 pub use response::Response;
+pub use table::OptionRow;
 pub use token::Token;

@@ -12,7 +12,7 @@ use crate::response::Response;
 use crate::token::Token;
 
 /// A handle of the process's manager for one set of credentials.
-pub struct Manager(Handle<pay88_manager>);
+pub struct Manager(pub(crate) Handle<pay88_manager>);
 
 impl Manager {
     /// Builds a manager, or finds the one of these credentials that the process has already. Sends nothing.

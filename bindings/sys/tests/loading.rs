@@ -3,22 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
-/// The directory of this test's build: `…/debug`.
-fn build_directory() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(2).unwrap().to_path_buf()
-}
+mod support;
 
-/// An empty directory for one test.
-fn directory(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&path);
-    std::fs::create_dir_all(&path).unwrap();
-    path
-}
+use support::{build_directory, directory, install};
 
 fn load(directories: &[&Path]) -> Output {
     Command::new(build_directory().join("examples/load"))
@@ -55,22 +45,6 @@ fn compile(directory: &Path, soname: &str, code: &str) {
         .status()
         .unwrap();
     assert!(status.success());
-}
-
-/// Puts the real one into the directory.
-fn install(directory: &Path) {
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "pay88-c"])
-        .arg("--target-dir")
-        .arg(build_directory().parent().unwrap())
-        .status()
-        .unwrap();
-    assert!(status.success());
-    std::fs::copy(
-        build_directory().join("libpay88_c.so"),
-        directory.join(pay88_sys::SONAME),
-    )
-    .unwrap();
 }
 
 #[test]

@@ -38,10 +38,9 @@ pub(super) async fn exchange(
     authorize: impl FnOnce(&mut HeaderMap) + Send,
 ) -> Result<Answer, Failure> {
     let sent = request.sent.clone();
-    let run = tokio::time::timeout_at(
-        limits.deadline.into(),
-        send_and_receive(link, request, limits, authorize),
-    );
+    // Boxed, since every future around it is moved several times before it runs, with all that is in it.
+    let run = Box::pin(send_and_receive(link, request, limits, authorize));
+    let run = tokio::time::timeout_at(limits.deadline.into(), run);
     let result = run.await.unwrap_or_else(|_| {
         Err(Failure::before_sending(
             FailureKind::Timeout,

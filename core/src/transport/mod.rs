@@ -209,13 +209,13 @@ impl Link {
     ///
     /// # Errors
     /// As [`Link::exchange`].
-    pub(crate) async fn exchange_async(
+    pub(crate) fn exchange_async(
         &self,
         request: AsyncRequest,
         limits: AsyncLimits,
         authorize: impl FnOnce(&mut HeaderMap) + Send,
-    ) -> Result<Answer, Failure> {
-        asynchronous::exchange(self, request, limits, authorize).await
+    ) -> impl Future<Output = Result<Answer, Failure>> + Send {
+        asynchronous::exchange(self, request, limits, authorize)
     }
 
     fn shared(&self) -> Result<&Shared, Failure> {

@@ -98,7 +98,7 @@ fn a_token_that_ended_while_its_answer_was_on_the_way_is_never_handed_out() {
     let (stage, time) = Stage::timed();
     stage
         .sandbox
-        .set(|switches| switches.token_delay = Duration::from_millis(500));
+        .set(|switches| switches.token_delay = Duration::from_millis(1500));
     let manager = stage.manager_in(&time, &[]);
     let waiting = {
         let manager = manager.clone();

@@ -83,7 +83,7 @@ fn a_refresh_of_the_old_key_publishes_nothing_after_a_rotation() {
     stage.sandbox.add_key(&stage.merchant, NEW_KEY);
     stage
         .sandbox
-        .set(|switches| switches.token_delay = Duration::from_millis(600));
+        .set(|switches| switches.token_delay = Duration::from_millis(1500));
     let manager = stage.manager();
     let waiting = {
         let manager = manager.clone();
@@ -92,11 +92,10 @@ fn a_refresh_of_the_old_key_publishes_nothing_after_a_rotation() {
     while stage.tokens_requested() == 0 {
         thread::sleep(Duration::from_millis(5));
     }
-    thread::sleep(Duration::from_millis(200));
     manager.rotate(NEW_KEY, false).unwrap();
     let token = waiting.join().unwrap();
     // By now the answer to the old key has come as well.
-    thread::sleep(Duration::from_millis(300));
+    thread::sleep(Duration::from_millis(500));
     assert!(manager.get_token().unwrap().same_as(&token));
     assert_eq!((token.generation(), manager.stats().tokens_issued), (1, 1));
     let seen = keys_seen(&stage);

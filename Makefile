@@ -1,0 +1,56 @@
+# One command each; `make help` lists them. Everything is built below target/ and dist/.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CARGO ?= cargo --locked
+LIBRARY := target/release/libpay88.so.0
+COMMAND := target/release/pay88
+
+.PHONY: help setup build demo test check header dist install bench clean
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+setup: ## install what is missing of the tools (as root), or name it
+	@tests/setup.sh
+
+build: ## build the library, the command and the Python module
+	python/build.sh
+	bindings/c/link.sh target/release
+	tests/examples.sh
+
+demo: setup build ## make a charge from every language at a sandbox, and show how many tokens it took
+	@$(COMMAND) sandbox --exec -- tests/demo.sh
+
+test: setup build ## run everything that proves the promises
+	$(CARGO) test --workspace --features pay88/test-hooks -- --test-threads=8
+	tests/c/run.sh
+	python/test.sh
+
+check: setup ## formatters, linters, and features that must stay off
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p pay88 -p pay88-c --all-targets --features test-hooks -- -D warnings
+	@# Process-global state that a fork breaks.
+	! $(CARGO) tree -p pay88-c -e features,normal -i tokio | grep -E 'tokio feature "(signal|process|full)"'
+
+header: ## make include/pay88.h anew
+	$(CARGO) run -q -p pay88-header
+
+dist: setup build ## put the C archive and the command into dist/
+	tests/dist.sh
+
+install: ## install library, header, .pc, CMake files and the command below PREFIX
+	$(CARGO) build --release -p pay88-c -p pay88-cli
+	DESTDIR="$(DESTDIR)" bindings/c/install.sh target/release "$(PREFIX)"
+	install -Dm755 $(COMMAND) "$(DESTDIR)$(PREFIX)/bin/pay88"
+
+bench: setup build ## measure against peers (bench/README.md)
+	bench/run.sh
+
+clean: ## remove what was built
+	$(CARGO) clean
+	rm -rf dist

@@ -1,0 +1,67 @@
+//! Managers whose calls block: the compiled half of `pay88.TokenManager`.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::green;
+use crate::manager::Manager;
+use crate::option::seconds;
+use crate::request::Arguments;
+use crate::response::Response;
+use crate::token::Token;
+use crate::wait::wait;
+
+/// A manager whose calls run on the caller's thread.
+#[pyclass(frozen, subclass, extends = Manager, module = "pay88._native")]
+pub(crate) struct BlockingManager;
+
+#[pymethods]
+impl BlockingManager {
+    #[new]
+    #[pyo3(signature = (api_key=None, merchant_id=None, base_url=None, **options))]
+    fn new(
+        py: Python<'_>,
+        api_key: Option<&Bound<'_, PyAny>>,
+        merchant_id: Option<&Bound<'_, PyAny>>,
+        base_url: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<PyClassInitializer<BlockingManager>> {
+        let manager = Manager::new(py, api_key, merchant_id, base_url, options)?;
+        Ok(PyClassInitializer::from(manager).add_subclass(BlockingManager))
+    }
+
+    /// The token: the cached one at once, else it waits for a new one, at most `timeout` seconds (unless given the
+    /// manager's own, 30). However many threads wait, one token is asked for. Raises Pay88Error.
+    #[pyo3(signature = (timeout=None))]
+    fn get_token(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Py<Token>> {
+        let py = slf.py();
+        let timeout = seconds(timeout)?;
+        let shared = slf.as_super().get();
+        if let Some(token) = shared.cached() {
+            return shared.hand_out(py, token);
+        }
+        let manager = &shared.manager;
+        let token = match green::waiter(py)? {
+            None => wait(py, |interrupt| manager.get_token(timeout, interrupt))?,
+            Some(waiter) => green::wait(&waiter, |arrivals| {
+                manager.get_token_async(timeout, arrivals.listener(0))
+            })?,
+        };
+        shared.hand_out(py, token)
+    }
+
+    fn _send(slf: &Bound<'_, Self>, arguments: Arguments) -> PyResult<Response> {
+        let py = slf.py();
+        let Manager {
+            library, manager, ..
+        } = slf.as_super().get();
+        let request = arguments.request(py, *library)?;
+        match green::waiter(py)? {
+            None => wait(py, |interrupt| manager.send(&request, interrupt)),
+            Some(waiter) => green::wait(&waiter, |arrivals| {
+                manager.send_async(&request, arrivals.listener(0))
+            }),
+        }
+        .map(Response)
+    }
+}

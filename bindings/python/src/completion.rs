@@ -1,0 +1,159 @@
+//! Results of asynchronous calls, on their way to a thread of Python.
+//!
+//! Promises: a thread of the library puts a result into a queue and writes to a descriptor; it never attaches to the
+//! interpreter and never waits for it. What is never fetched is dropped without noise.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pay88_sys::Result;
+use pyo3::prelude::*;
+
+use crate::error::exception;
+use crate::response::Response;
+use crate::token::Token;
+
+/// Results with the numbers of their calls.
+type Numbered<T> = Vec<(u64, Result<T>)>;
+
+/// Where results arrive.
+pub(crate) struct Arrivals<T>(Arc<Queue<T>>);
+
+struct Queue<T> {
+    arrived: Mutex<Numbered<T>>,
+    /// Readable while something may be in the queue. Lives until the last call that may write to it has ended, so that its
+    /// number never means another file.
+    readable: OwnedFd,
+}
+
+impl<T> Queue<T> {
+    /// Held for moments only, and by no thread that waits for the interpreter.
+    fn arrived(&self) -> MutexGuard<'_, Numbered<T>> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Send + 'static> Arrivals<T> {
+    pub(crate) fn open() -> std::io::Result<Arrivals<T>> {
+        // SAFETY: it takes no pointers.
+        let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if descriptor < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        Ok(Arrivals(Arc::new(Queue {
+            arrived: Mutex::default(),
+            // SAFETY: just opened, and nobody else's.
+            readable: unsafe { OwnedFd::from_raw_fd(descriptor) },
+        })))
+    }
+
+    /// A descriptor that is readable when something has arrived.
+    pub(crate) fn descriptor(&self) -> i32 {
+        self.0.readable.as_raw_fd()
+    }
+
+    /// What an asynchronous call is given to put its result here.
+    pub(crate) fn listener<R: Into<T>>(
+        &self,
+        number: u64,
+    ) -> impl FnOnce(Result<R>) + Send + use<T, R> {
+        let queue = Arc::clone(&self.0);
+        move |result| {
+            queue.arrived().push((number, result.map(R::into)));
+            let one = 1_u64.to_ne_bytes();
+            // It fails only if the counter is full, and then the descriptor is readable.
+            // SAFETY: the descriptor is open and the bytes are readable.
+            unsafe { libc::write(queue.readable.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        }
+    }
+
+    /// What has arrived.
+    pub(crate) fn take(&self) -> Numbered<T> {
+        let mut count = [0_u8; 8];
+        // Before the queue is emptied: what arrives later makes it readable again.
+        // SAFETY: the descriptor is open and does not block, the bytes may be written to.
+        unsafe { libc::read(self.descriptor(), count.as_mut_ptr().cast(), count.len()) };
+        std::mem::take(&mut *self.0.arrived())
+    }
+}
+
+/// What a call can give.
+pub(crate) enum Got {
+    Token(pay88_sys::Token),
+    Response(pay88_sys::Response),
+}
+
+impl From<pay88_sys::Token> for Got {
+    fn from(token: pay88_sys::Token) -> Got {
+        Got::Token(token)
+    }
+}
+
+impl From<pay88_sys::Response> for Got {
+    fn from(response: pay88_sys::Response) -> Got {
+        Got::Response(response)
+    }
+}
+
+/// Where the results for one event loop arrive.
+#[pyclass(frozen, module = "pay88._native")]
+pub(crate) struct Completions(pub(crate) Arrivals<Got>);
+
+#[pymethods]
+impl Completions {
+    #[new]
+    fn new() -> PyResult<Completions> {
+        Ok(Completions(Arrivals::open()?))
+    }
+
+    /// A descriptor that is readable when something has arrived.
+    fn fileno(&self) -> i32 {
+        self.0.descriptor()
+    }
+
+    /// What has arrived: the numbers of calls, each with a token, a response or an exception.
+    fn take(&self, py: Python<'_>) -> PyResult<Vec<(u64, Py<PyAny>)>> {
+        let in_python = |(number, result)| {
+            let object = match result {
+                Ok(Got::Token(token)) => Py::new(py, Token(token))?.into_any(),
+                Ok(Got::Response(response)) => Py::new(py, Response(response))?.into_any(),
+                Err(error) => exception(py, &error).into_value(py).into_any(),
+            };
+            Ok((number, object))
+        };
+        self.0.take().into_iter().map(in_python).collect()
+    }
+}
+
+/// An asynchronous call; without this object it is canceled.
+#[pyclass(frozen, module = "pay88._native")]
+pub(crate) struct Call {
+    call: pay88_sys::Call,
+    process: u32,
+}
+
+impl From<pay88_sys::Call> for Call {
+    fn from(call: pay88_sys::Call) -> Call {
+        Call {
+            call,
+            process: std::process::id(),
+        }
+    }
+}
+
+#[pymethods]
+impl Call {
+    /// Ends it soon, unless its result is there already. Never waits.
+    fn cancel(&self) {
+        // Calls go on in the process that began them; a forked child has only this object of them.
+        if self.process == std::process::id() {
+            self.call.cancel();
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}

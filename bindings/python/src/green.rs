@@ -1,0 +1,30 @@
+//! Waiting in a program of green threads, all of which a blocked thread would stop.
+//!
+//! Promises: nothing is imported that the program has not imported itself; a wait that is given up cancels its call.
+
+use pyo3::prelude::*;
+
+use crate::completion::{Arrivals, Call};
+use crate::error::exception;
+
+/// The function that waits for a descriptor while other green threads run; `None` where a thread is a thread.
+pub(crate) fn waiter(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let waiter = py.import("pay88._green")?.call_method0("waiter")?;
+    Ok((!waiter.is_none()).then_some(waiter))
+}
+
+/// Runs an asynchronous call, and waits for its result by `waiter`.
+pub(crate) fn wait<T: Send + 'static>(
+    waiter: &Bound<'_, PyAny>,
+    start: impl FnOnce(&Arrivals<T>) -> pay88_sys::Result<pay88_sys::Call>,
+) -> PyResult<T> {
+    let raise = |error| exception(waiter.py(), &error);
+    let arrivals = Arrivals::open()?;
+    let _canceled_when_dropped = Call::from(start(&arrivals).map_err(raise)?);
+    loop {
+        waiter.call1((arrivals.descriptor(),))?;
+        if let Some((_, result)) = arrivals.take().pop() {
+            return result.map_err(raise);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Builds the package in its directory: both compiled parts into native/, JavaScript and types into dist/.
+# With --debug it is built quickly and runs slowly. CARGO_TARGET_DIR is honoured.
+set -eu
+cd "$(dirname "$0")"
+case ${1-} in
+    "") set -- --release; kind=release ;;
+    --debug) set --; kind=debug ;;
+    *) echo "usage: node/build.sh [--debug]" >&2; exit 2 ;;
+esac
+if ! cmp -s package-lock.json node_modules/.installed; then
+    # Not the scripts: one of them is this one.
+    npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
+    cp package-lock.json node_modules/.installed
+fi
+rm -rf dist
+node_modules/.bin/tsc -p .
+cd ..
+# The same packages as in `make build`, so that features are chosen once and nothing is compiled twice.
+cargo build --quiet --locked --package pay88-c --package pay88-cli --package pay88-node "$@"
+built=${CARGO_TARGET_DIR:-target}/$kind
+mkdir -p node/native
+# Put in place by rename: a process that has the old file mapped keeps it whole.
+place() {
+    cp "$1" "$2.new"
+    mv -f "$2.new" "$2"
+}
+place "$built/libpay88_c.so" node/native/libpay88.so.0
+place "$built/libpay88_node.so" "node/native/pay88.$(node -p '`${process.platform}-${process.arch}`').node"

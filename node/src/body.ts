@@ -1,0 +1,114 @@
+/**
+ * Bodies as fetch takes them, read to their end before anything is sent, so that a call can be sent once more where that is
+ * safe. Reading ends at 64 MiB, at the deadline, and when the signal is aborted.
+ */
+
+import { CLASSES, notSent } from './errors.js';
+
+/** What a body may be. */
+export type Body =
+  | string
+  | ArrayBuffer
+  | ArrayBufferView
+  | URLSearchParams
+  | FormData
+  | Blob
+  | ReadableStream
+  | AsyncIterable<string | Uint8Array>;
+
+/** The most that the library takes. */
+const LIMIT = 64 * 1024 * 1024;
+
+export interface ReadBody {
+  content: string | Uint8Array;
+  /** Of forms and blobs; all else is JSON unless a header says otherwise. */
+  type: string | null;
+}
+
+/** What can be sent without waiting; `undefined` for what has to be read. */
+export function simpleBody(body: unknown): ReadBody | undefined {
+  if (typeof body === 'string') return { content: body, type: null };
+  if (body instanceof ArrayBuffer) return { content: new Uint8Array(body), type: null };
+  if (ArrayBuffer.isView(body)) {
+    return { content: new Uint8Array(body.buffer, body.byteOffset, body.byteLength), type: null };
+  }
+  if (body instanceof URLSearchParams) {
+    return { content: body.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' };
+  }
+  return undefined;
+}
+
+/** Reads any other body until `deadline`, of `performance.now()`. */
+export async function readBody(body: unknown, deadline: number, signal: AbortSignal | undefined): Promise<ReadBody> {
+  if (body instanceof FormData || body instanceof Blob) {
+    const coded = new Response(body);
+    return { content: await readStream(coded.body!, deadline, signal), type: coded.headers.get('content-type') };
+  }
+  if (typeof body === 'object' && body !== null && Symbol.asyncIterator in body) {
+    return { content: await readStream(body as AsyncIterable<unknown>, deadline, signal), type: null };
+  }
+  throw notSent(
+    'config_invalid',
+    'The body is not one that fetch takes.',
+    'Pass JSON.stringify(…), a Buffer, URLSearchParams, FormData, a Blob or a stream.',
+  );
+}
+
+async function readStream(
+  stream: AsyncIterable<unknown>,
+  deadline: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const iterator = stream[Symbol.asyncIterator]();
+  const ended = interruption(deadline, signal);
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([iterator.next(), ended.promise]);
+      if (done) return Buffer.concat(chunks);
+      const chunk = typeof value === 'string' ? Buffer.from(value) : value;
+      if (!(chunk instanceof Uint8Array)) {
+        throw notSent('config_invalid', 'The stream gave what is neither text nor bytes.', 'Encode its chunks.');
+      }
+      length += chunk.byteLength;
+      if (length > LIMIT) {
+        throw notSent('config_invalid', `The body is longer than ${LIMIT} bytes.`, 'Send less.');
+      }
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    // Lets go of the source, which may never answer.
+    iterator.return?.().then(undefined, () => {});
+    if (Object.values(CLASSES).some((Class) => error instanceof Class)) throw error;
+    throw notSent('config_invalid', 'The body cannot be read.', 'Look at the cause.', error);
+  } finally {
+    ended.stop();
+  }
+}
+
+/** A promise that rejects at the deadline or when the signal is aborted. */
+function interruption(
+  deadline: number,
+  signal: AbortSignal | undefined,
+): { promise: Promise<never>; stop: () => void } {
+  let stop = () => {};
+  const promise = new Promise<never>((_, reject) => {
+    const timer = setTimeout(
+      () => reject(notSent('timeout', 'The body was not read in time.', 'Nothing was sent.')),
+      deadline - performance.now(),
+    );
+    const abort = () =>
+      reject(
+        notSent('canceled', 'The call was given up while its body was read.', 'Nothing was sent.', signal!.reason),
+      );
+    signal?.addEventListener('abort', abort);
+    stop = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
+  });
+  // It may reject when nobody races with it any more.
+  promise.catch(() => {});
+  return { promise, stop };
+}

@@ -1,0 +1,64 @@
+/**
+ * Calls that are pending on this thread: started at once, finished when their result is delivered.
+ *
+ * Promises: a call that is pending keeps the process alive, and nothing else does; a signal ends the call, and the error
+ * then says whether the request can have been sent.
+ */
+
+import { errorOf, notSent, rethrown } from './errors.js';
+import { publish } from './events.js';
+import { type Delivery, type Inbox, native, type PendingCall } from './native.js';
+
+const pending = new Map<number, (delivery: Delivery) => void>();
+let latest = 0;
+
+/** Does nothing but keep the process alive while it is referenced: the compiled part's wake-ups never do. */
+const alive = setInterval(() => {}, 2 ** 31 - 1).unref();
+
+export const inbox: Inbox = new native.Inbox(() => {
+  for (const delivery of inbox.take()) {
+    if (delivery.event !== undefined) {
+      publish(delivery.event);
+      continue;
+    }
+    const settle = pending.get(delivery.number!)!;
+    pending.delete(delivery.number!);
+    if (pending.size === 0) alive.unref();
+    settle(delivery);
+  }
+});
+
+/** Throws `canceled` if the signal is aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw notSent('canceled', 'The call was given up before it began.', 'Nothing was sent.', signal.reason);
+  }
+}
+
+/** Begins a call, and reads its result when that is there. */
+export function call<T>(
+  signal: AbortSignal | undefined,
+  begin: (number: number, cancelable: boolean) => PendingCall | null,
+  read: (delivery: Delivery) => T,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    throwIfAborted(signal);
+    const number = ++latest;
+    const started = rethrown(() => begin(number, signal !== undefined));
+    const abort = () => started?.cancel();
+    signal?.addEventListener('abort', abort);
+    if (pending.size === 0) alive.ref();
+    pending.set(number, (delivery) => {
+      signal?.removeEventListener('abort', abort);
+      try {
+        if (delivery.failure) {
+          const given = delivery.failure.code === 'canceled' && signal?.aborted;
+          throw errorOf(delivery.failure, given ? signal.reason : undefined);
+        }
+        resolve(read(delivery));
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+}

@@ -1,0 +1,127 @@
+/**
+ * What is thrown. No error holds a secret.
+ */
+
+import type { Failure } from './native.js';
+
+/** The same in all languages. */
+export type ErrorCode =
+  | 'config_invalid'
+  | 'refused'
+  | 'credentials_rejected'
+  | 'access_denied'
+  | 'rate_limited'
+  | 'timeout'
+  | 'canceled'
+  | 'connection_failed'
+  | 'tls_failed'
+  | 'bad_response'
+  | 'http_error'
+  | 'internal'
+  | 'forked';
+
+/**
+ * Whether the request can have reached 88Pay. `not_sent`: it is safe to repeat. `unknown`: it may have arrived, look it up
+ * and do not repeat it. `answered`: a complete answer came.
+ */
+export type Outcome = 'not_sent' | 'unknown' | 'answered';
+
+/** What went wrong, and whether a request can have reached 88Pay. */
+export class Pay88Error extends Error {
+  readonly code: ErrorCode;
+  readonly outcome: Outcome;
+  /** What to do about it. */
+  readonly hint: string;
+  /** The HTTP status that caused it. */
+  readonly httpStatus: number | undefined;
+  /** Seconds to wait before the next try makes sense. */
+  readonly retryAfter: number | undefined;
+  /** Whether the same call may be tried again later and can then succeed. */
+  readonly retryable: boolean;
+  /** The number of the token refresh that failed: all who waited for it get the same. */
+  readonly attempt: number | undefined;
+
+  constructor(failure: Failure, options?: ErrorOptions) {
+    super(failure.message, options);
+    this.code = failure.code as ErrorCode;
+    this.outcome = failure.outcome;
+    this.hint = failure.hint;
+    this.httpStatus = failure.httpStatus;
+    this.retryAfter = failure.retryAfter;
+    this.retryable = failure.retryable;
+    this.attempt = failure.attempt;
+  }
+}
+
+/** An option, credential or argument cannot be used; nothing was sent. */
+export class ConfigInvalidError extends Pay88Error {}
+/** An endpoint, header or option of fetch that would endanger the token; nothing was sent. */
+export class RefusedError extends Pay88Error {}
+/** The token endpoint answered 401: wrong API key or merchant ID. */
+export class CredentialsRejectedError extends Pay88Error {}
+/** The token endpoint answered 403: account or address not allowed. */
+export class AccessDeniedError extends Pay88Error {}
+/** No token may be asked for now; `retryAfter` says when. */
+export class RateLimitedError extends Pay88Error {}
+/** The deadline passed. */
+export class TimeoutError extends Pay88Error {}
+/** The caller gave up, and `cause` is the signal's reason; or the manager was closed. Its name is that of fetch's. */
+export class CanceledError extends Pay88Error {}
+/** No connection could be had, or it was cut. */
+export class ConnectionFailedError extends Pay88Error {}
+/** TLS could not be agreed, or the certificate was not accepted. */
+export class TlsFailedError extends Pay88Error {}
+/** The answer is not what the API documents, was cut, or is too large. */
+export class BadResponseError extends Pay88Error {}
+/** An HTTP status of 400 or above, where an error was asked for. */
+export class HttpError extends Pay88Error {}
+/** A fault of the library or of its host; please report it. */
+export class InternalError extends Pay88Error {}
+/** The call was begun before a fork, in the parent process. */
+export class ForkedError extends Pay88Error {}
+
+export const CLASSES: Record<ErrorCode, typeof Pay88Error> = {
+  config_invalid: ConfigInvalidError,
+  refused: RefusedError,
+  credentials_rejected: CredentialsRejectedError,
+  access_denied: AccessDeniedError,
+  rate_limited: RateLimitedError,
+  timeout: TimeoutError,
+  canceled: CanceledError,
+  connection_failed: ConnectionFailedError,
+  tls_failed: TlsFailedError,
+  bad_response: BadResponseError,
+  http_error: HttpError,
+  internal: InternalError,
+  forked: ForkedError,
+};
+
+for (const each of [Pay88Error, ...Object.values(CLASSES)]) {
+  const value = each === CanceledError ? 'AbortError' : each.name;
+  Object.defineProperty(each.prototype, 'name', { value, writable: true, configurable: true });
+}
+
+/** The error of the class that belongs to the code. */
+export function errorOf(failure: Failure, cause?: unknown): Pay88Error {
+  // A later library may have a code more.
+  const Class = CLASSES[failure.code as ErrorCode] ?? Pay88Error;
+  return new Class(failure, cause === undefined ? undefined : { cause });
+}
+
+/** An error of this package's own making: nothing was sent. */
+export function notSent(code: ErrorCode, message: string, hint: string, cause?: unknown): Pay88Error {
+  return errorOf({ code, message, hint, outcome: 'not_sent', retryable: false }, cause);
+}
+
+/** Runs what the compiled part does at once. */
+export function rethrown<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (failure) {
+    throw isFailure(failure) ? errorOf(failure) : failure;
+  }
+}
+
+function isFailure(thrown: unknown): thrown is Failure {
+  return typeof thrown === 'object' && thrown !== null && !(thrown instanceof Error) && 'outcome' in thrown;
+}

@@ -1,0 +1,34 @@
+/**
+ * Events of all managers of the process, on the diagnostics channel `pay88`: `{ name, time, manager_id, fields }`. Nothing
+ * is taken from the library until the channel has a subscriber; none holds a secret.
+ */
+
+import { channel } from 'node:diagnostics_channel';
+
+import { type Inbox, native } from './native.js';
+
+/** What subscribers of the channel get. */
+export interface Event {
+  /** The same in all languages, such as `token_issued`. */
+  name: string;
+  /** Milliseconds since 1970. */
+  time: number;
+  /** See `TokenManager.managerId`; 0 for events of the queue itself. */
+  manager_id: number;
+  fields: Record<string, unknown>;
+}
+
+const pay88 = channel('pay88');
+let listening = false;
+
+/** Has events delivered to this thread from now on, if anybody here wants them. */
+export function listenIfWanted(inbox: Inbox): void {
+  if (!listening && pay88.hasSubscribers) {
+    native.listen(inbox);
+    listening = true;
+  }
+}
+
+export function publish(json: string): void {
+  if (pay88.hasSubscribers) pay88.publish(JSON.parse(json) as Event);
+}

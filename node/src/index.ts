@@ -1,0 +1,35 @@
+/**
+ * The client for the payment provider 88Pay.
+ *
+ *     const tm = new TokenManager();
+ *     const res = await tm.makeRequest('/api/transactions/charges', { method: 'POST', body: JSON.stringify({ … }) });
+ */
+
+import { native } from './native.js';
+
+export {
+  AccessDeniedError,
+  BadResponseError,
+  CanceledError,
+  ConfigInvalidError,
+  ConnectionFailedError,
+  CredentialsRejectedError,
+  ForkedError,
+  HttpError,
+  InternalError,
+  Pay88Error,
+  RateLimitedError,
+  RefusedError,
+  TimeoutError,
+  TlsFailedError,
+  type ErrorCode,
+  type Outcome,
+} from './errors.js';
+export type { Body } from './body.js';
+export type { Event } from './events.js';
+export { TokenManager, type Stats, type WaitOptions } from './manager.js';
+export type { Options } from './options.js';
+export type { RequestOptions } from './request.js';
+export { Token } from './token.js';
+
+export const version: string = native.version();

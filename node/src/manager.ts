@@ -1,0 +1,184 @@
+/**
+ * Managers: tokens, and calls that are authenticated with them.
+ */
+
+import { inspect } from 'node:util';
+
+import { call, inbox } from './calls.js';
+import { notSent, rethrown } from './errors.js';
+import { listenIfWanted } from './events.js';
+import { type ManagerHandle, native, type TokenParts } from './native.js';
+import { flattened, type Options, timeoutOf } from './options.js';
+import { checkTimeout, type RequestOptions, requestParts } from './request.js';
+import { response } from './response.js';
+import { Token } from './token.js';
+
+/** How to wait for a token. */
+export interface WaitOptions {
+  /** Gives the wait up; others that wait go on. */
+  signal?: AbortSignal | null | undefined;
+  /** Seconds; the option `timeout` of the manager unless given. */
+  timeout?: number | undefined;
+}
+
+/** What a manager has done so far, named as in all languages; times in seconds. Later releases may add some. */
+export interface Stats {
+  manager_id: number;
+  hits: number;
+  waits: number;
+  refreshes: number;
+  tokens_issued: number;
+  refreshes_failed: number;
+  calls: number;
+  calls_repeated: number;
+  calls_failed: number;
+  generation: number;
+  token_valid_for: number;
+  budget_left_minute: number;
+  budget_left_hour: number;
+  /** The remembered failure of the token endpoint. */
+  hold: { class: string; left: number } | null;
+}
+
+/**
+ * Holds 88Pay's token and makes authenticated calls. Objects of the same credentials share one token, in the whole process,
+ * its workers included.
+ */
+export class TokenManager {
+  readonly #handle: ManagerHandle;
+  readonly #timeout: number;
+  /** The token that was handed out last. */
+  #token: Token | null = null;
+  #handedOut: Promise<Token> | null = null;
+  #generation = 0;
+
+  /** What is not given comes from the environment. Throws `config_invalid`. */
+  constructor(options?: Options);
+  constructor(
+    apiKey?: string | null,
+    merchantId?: string | null,
+    baseUrl?: string | null,
+    options?: Omit<Options, 'apiKey' | 'merchantId' | 'baseUrl'>,
+  );
+  constructor(
+    first?: Options | string | null,
+    merchantId?: string | null,
+    baseUrl?: string | null,
+    rest?: Options | null,
+  ) {
+    const options =
+      typeof first === 'object' && first !== null
+        ? first
+        : { ...rest, apiKey: first, merchantId: merchantId, baseUrl: baseUrl };
+    const flat = flattened(options);
+    this.#handle = rethrown(() => new native.ManagerHandle(flat));
+    this.#timeout = timeoutOf(options);
+    listenIfWanted(inbox);
+  }
+
+  /** Equal numbers mean the same manager of this process. */
+  get managerId(): number {
+    return this.#handle.id;
+  }
+
+  /** The normalised base URL. */
+  get baseUrl(): string {
+    return this.#handle.baseUrl;
+  }
+
+  get merchantId(): string {
+    return this.#handle.merchantId;
+  }
+
+  /**
+   * The token: the cached one, the same object as long as it is to be used, else it waits for a new one. However many wait,
+   * one is asked for. Rejects with a `Pay88Error`.
+   */
+  getToken(options?: WaitOptions): Promise<Token> {
+    const known = this.#handedOut;
+    if (known !== null && options === undefined && this.#handle.uses(this.#generation)) return known;
+    return this.#wait(options);
+  }
+
+  /** The cached token, or null if there is none that is valid. Never waits. */
+  peekToken(): Token | null {
+    const parts = rethrown(() => this.#handle.peek());
+    return parts === null ? null : this.#keep(parts);
+  }
+
+  /**
+   * Makes an authenticated call. Resolves with a `Response` of any status. Rejects with a `Pay88Error`, whose `outcome` says
+   * whether the request can have reached 88Pay.
+   */
+  async makeRequest(endpoint: string, options: RequestOptions = {}): Promise<Response> {
+    listenIfWanted(inbox);
+    const parts = await requestParts(endpoint, options, this.#timeout);
+    return call(
+      options.signal ?? undefined,
+      (number, cancelable) => this.#handle.send(inbox, number, cancelable, parts),
+      (delivery) => response(delivery.answer!, parts.method),
+    );
+  }
+
+  /** What the manager has done so far. */
+  stats(): Stats {
+    return JSON.parse(rethrown(() => this.#handle.statsJson())) as Stats;
+  }
+
+  /**
+   * Drops the cached token, for example when another program has revoked it; if one is given, only that one. Says whether
+   * there was one to drop. Throws `rate_limited` if that was done too often lately: the token stays then.
+   */
+  invalidate(token?: Token): boolean {
+    listenIfWanted(inbox);
+    if (token === undefined) return rethrown(() => this.#handle.invalidate());
+    if (!(token instanceof Token)) throw notSent('config_invalid', 'That is no token.', 'Pass one of getToken().');
+    return rethrown(() => this.#handle.invalidate(Token.generation(token)));
+  }
+
+  /**
+   * Replaces the API key, for all who use this manager in the process. Unless `keepOld` is false the old key is used for up
+   * to 24 hours while 88Pay does not accept the new one.
+   */
+  rotate({ apiKey, keepOld = true }: { apiKey: string; keepOld?: boolean }): void {
+    listenIfWanted(inbox);
+    if (typeof apiKey !== 'string') throw notSent('config_invalid', 'The apiKey is no string.', 'Pass the new key.');
+    rethrown(() => this.#handle.rotate(apiKey, Boolean(keepOld)));
+  }
+
+  /** Ends the pending calls of this object with `canceled` and refuses later ones. Other objects go on. */
+  close(): void {
+    this.#handle.close();
+  }
+
+  async #wait({ signal, timeout }: WaitOptions = {}): Promise<Token> {
+    listenIfWanted(inbox);
+    checkTimeout(timeout);
+    return call(
+      signal ?? undefined,
+      (number, cancelable) => this.#handle.getToken(inbox, number, cancelable, timeout),
+      (delivery) => this.#keep(delivery.token!),
+    );
+  }
+
+  /** One token is one object. */
+  #keep(parts: TokenParts): Token {
+    if (this.#token !== null && parts.generation === this.#generation) return this.#token;
+    const token = new Token(parts);
+    // Of two that are delivered the wrong way round the newer stays.
+    if (parts.generation > this.#generation) {
+      this.#token = token;
+      this.#handedOut = Promise.resolve(token);
+      this.#generation = parts.generation;
+    }
+    return token;
+  }
+
+  [inspect.custom](): string {
+    return `TokenManager ${this.managerId} { ${this.merchantId} at ${this.baseUrl} }`;
+  }
+
+  toJSON(): { managerId: number; merchantId: string; baseUrl: string } {
+    return { managerId: this.managerId, merchantId: this.merchantId, baseUrl: this.baseUrl };
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The compiled part, as it is. Promises one clear sentence where there is none for this machine.
+ */
+
+export interface Failure {
+  code: string;
+  message: string;
+  hint: string;
+  outcome: 'not_sent' | 'unknown' | 'answered';
+  httpStatus?: number;
+  retryAfter?: number;
+  retryable: boolean;
+  attempt?: number;
+}
+
+export interface TokenParts {
+  accessToken: string;
+  sessionId: string;
+  expiresIn: number;
+  /** Milliseconds. */
+  validFor: number;
+  generation: number;
+}
+
+export interface AnswerParts {
+  status: number;
+  /** Names and values in turn, each byte a character. */
+  headers: string[];
+  body: Buffer;
+}
+
+export interface Delivery {
+  number?: number;
+  failure?: Failure;
+  token?: TokenParts;
+  answer?: AnswerParts;
+  event?: string;
+}
+
+export interface RequestParts {
+  method: string;
+  endpoint: string;
+  /** Names and values in turn. */
+  headers: string[];
+  /** Names and values in turn. */
+  params: string[];
+  text?: string;
+  bytes?: Uint8Array;
+  /** Seconds. */
+  timeout?: number;
+  safeToRepeat: boolean;
+}
+
+export interface PendingCall {
+  cancel(): void;
+}
+
+export interface Inbox {
+  take(): Delivery[];
+}
+
+/** What it throws is a `Failure`. */
+export interface ManagerHandle {
+  readonly id: number;
+  readonly baseUrl: string;
+  readonly merchantId: string;
+  uses(generation: number): boolean;
+  peek(): TokenParts | null;
+  getToken(inbox: Inbox, number: number, cancelable: boolean, timeout?: number): PendingCall | null;
+  send(inbox: Inbox, number: number, cancelable: boolean, request: RequestParts): PendingCall | null;
+  invalidate(generation?: number): boolean;
+  rotate(apiKey: string, keepOld: boolean): void;
+  statsJson(): string;
+  close(): void;
+}
+
+interface Native {
+  version(): string;
+  /** Names and defaults in turn. */
+  options(): string[];
+  errorCodes(): string[];
+  eventNames(): string[];
+  listen(inbox: Inbox): void;
+  Inbox: new (wake: () => void) => Inbox;
+  ManagerHandle: new (options: string[]) => ManagerHandle;
+}
+
+function load(): Native {
+  const platform = `${process.platform}-${process.arch}`;
+  try {
+    return require(`../native/pay88.${platform}.node`);
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+    const why = missing ? 'the package holds no binary for it' : (cause as Error).message;
+    throw new Error(`pay88 cannot be loaded on ${platform}: ${why}`, { cause });
+  }
+}
+
+export const native = load();

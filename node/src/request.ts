@@ -1,0 +1,150 @@
+/**
+ * What `makeRequest` is given, checked, as the compiled part takes it. What of fetch's options would weaken a promise is
+ * refused with the reason; what is unknown is never ignored.
+ */
+
+import { type Body, type ReadBody, readBody, simpleBody } from './body.js';
+import { notSent } from './errors.js';
+import type { RequestParts } from './native.js';
+
+type Scalar = string | number | boolean | bigint;
+
+/** As fetch takes them, and as no more. */
+export interface RequestOptions {
+  /** GET unless given. */
+  method?: string | undefined;
+  headers?: Headers | Record<string, string> | Iterable<readonly [string, string]> | undefined;
+  /** Sent as `application/json` unless it is a form or a blob, or a header says otherwise. Streams are read first. */
+  body?: Body | null | undefined;
+  /** For the query: `null` and `undefined` leave a parameter out, an array repeats it. */
+  params?:
+    | URLSearchParams
+    | Record<string, Scalar | null | undefined | readonly Scalar[]>
+    | Iterable<readonly [string, Scalar]>
+    | undefined;
+  /** Ends the call: with `canceled`, whose cause is the signal's reason. */
+  signal?: AbortSignal | null | undefined;
+  /** Seconds for the whole call, waiting for a token included; the option `timeout` of the manager unless given. */
+  timeout?: number | undefined;
+  /** Sending it twice does no harm, so that it is repeated after a fault. Never for a charge. */
+  safeToRepeat?: boolean | undefined;
+  /** Taken for fetch's sake: a stream is always read before anything is sent. */
+  duplex?: 'half' | undefined;
+}
+
+const TAKEN = new Set(['method', 'headers', 'body', 'params', 'signal', 'timeout', 'safeToRepeat', 'duplex']);
+
+const REFUSED: Record<string, string> = {
+  redirect: 'Redirects are never followed, since they would carry the token elsewhere: the answer is given as it is.',
+  dispatcher: 'Connections are the library\'s, so that none leads elsewhere: use the options "proxy" and "caBundle".',
+  agent: 'Connections are the library\'s, so that none leads elsewhere: use the options "proxy" and "caBundle".',
+  credentials: 'There are no cookies: the token and session ID are attached by the library.',
+  mode: 'There is no page whose origin could matter.',
+  cache: 'Nothing but the token is ever cached.',
+  referrer: 'No referrer is sent.',
+  referrerPolicy: 'No referrer is sent.',
+  integrity: 'The certificate of 88Pay is always verified.',
+  keepalive: 'Connections are kept by the library: use the option "idleTimeout".',
+  priority: 'All calls are equal.',
+  window: 'There is none.',
+};
+
+/** Checks all that needs no waiting, at once; waits for a body that has to be read. */
+export async function requestParts(
+  endpoint: string,
+  options: RequestOptions,
+  defaultTimeout: number,
+): Promise<RequestParts> {
+  if (typeof endpoint !== 'string') {
+    throw notSent('config_invalid', 'The endpoint is no string.', 'Pass a path such as "/api/balance".');
+  }
+  if (typeof options !== 'object' || options === null) {
+    throw notSent('config_invalid', 'The options are no object.', 'Pass { method, body, … }.');
+  }
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(REFUSED, name)) {
+      throw notSent('refused', `The option \`${name}\` of fetch is not taken.`, REFUSED[name]!);
+    }
+    if (!TAKEN.has(name)) {
+      throw notSent('config_invalid', `There is no option \`${name}\`.`, `The options are ${[...TAKEN].join(', ')}.`);
+    }
+  }
+  const { method = 'GET', timeout, safeToRepeat = false, signal } = options;
+  if (typeof method !== 'string') throw notSent('config_invalid', 'The method is no string.', 'Pass "POST".');
+  if (typeof safeToRepeat !== 'boolean') {
+    throw notSent('config_invalid', 'safeToRepeat is neither true nor false.', 'Leave it out for a charge.');
+  }
+  if (!(signal === undefined || signal === null || signal instanceof AbortSignal)) {
+    throw notSent('config_invalid', 'The signal is no AbortSignal.', 'Pass the signal of an AbortController.');
+  }
+  checkTimeout(timeout);
+  const parts: RequestParts = {
+    method: /^(delete|get|head|options|post|put)$/i.test(method) ? method.toUpperCase() : method,
+    endpoint,
+    headers: flatHeaders(options.headers),
+    params: flatParams(options.params),
+    safeToRepeat,
+  };
+  if (timeout !== undefined) parts.timeout = timeout;
+  if (options.body !== undefined && options.body !== null) {
+    const simple = simpleBody(options.body);
+    if (simple) {
+      setBody(parts, simple);
+    } else {
+      const end = performance.now() + (timeout ?? defaultTimeout) * 1000;
+      setBody(parts, await readBody(options.body, end, signal ?? undefined));
+      // The library refuses 0, which is where the time is over.
+      parts.timeout = Math.max(0.001, (end - performance.now()) / 1000);
+    }
+  }
+  return parts;
+}
+
+/** Seconds above 0, or none. */
+export function checkTimeout(timeout: unknown): void {
+  if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0 && timeout <= 3600)) {
+    const hint = 'Pass a number of seconds above 0, at most 3600.';
+    throw notSent('config_invalid', 'The timeout is no number of seconds that can be meant.', hint);
+  }
+}
+
+function setBody(parts: RequestParts, { content, type }: ReadBody): void {
+  if (typeof content === 'string') parts.text = content;
+  else parts.bytes = content;
+  const given = parts.headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
+  if (type !== null && !given) parts.headers.push('content-type', type);
+}
+
+function flatHeaders(headers: RequestOptions['headers']): string[] {
+  if (headers === undefined || headers === null) return [];
+  if (typeof headers !== 'object') throw wrong('headers', 'an object, an array of pairs or Headers');
+  const flat: string[] = [];
+  for (const pair of Symbol.iterator in headers ? headers : Object.entries(headers)) {
+    if (!Array.isArray(pair) || pair.length !== 2) throw wrong('headers', 'pairs of name and value');
+    // fetch would send the words "undefined" and "[object Object]".
+    if (!pair.every((text) => typeof text === 'string')) throw wrong('headers', 'names and values that are strings');
+    flat.push(pair[0], pair[1]);
+  }
+  return flat;
+}
+
+function flatParams(params: RequestOptions['params']): string[] {
+  if (params === undefined || params === null) return [];
+  if (typeof params !== 'object') throw wrong('params', 'an object, an array of pairs or URLSearchParams');
+  const flat: string[] = [];
+  for (const pair of Symbol.iterator in params ? params : Object.entries(params)) {
+    if (!Array.isArray(pair) || pair.length !== 2) throw wrong('params', 'pairs of name and value');
+    for (const value of Array.isArray(pair[1]) ? pair[1] : [pair[1]]) {
+      if (value === undefined || value === null) continue;
+      if (typeof pair[0] !== 'string' || !['string', 'number', 'boolean', 'bigint'].includes(typeof value)) {
+        throw wrong('params', 'strings, numbers and booleans');
+      }
+      flat.push(pair[0], String(value));
+    }
+  }
+  return flat;
+}
+
+function wrong(name: string, wanted: string) {
+  return notSent('config_invalid', `The ${name} are not ${wanted}.`, 'Pass what fetch takes.');
+}

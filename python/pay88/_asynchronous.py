@@ -1,0 +1,121 @@
+"""The manager whose calls are awaited, on any event loop that has add_reader: asyncio's own on Unix, and uvloop.
+
+The library's threads never enter the interpreter: they put results into a queue, and one descriptor for each loop wakes it.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+from . import _native
+from ._request import arguments
+from ._response import Response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from ._request import Params
+
+
+class AsyncTokenManager(_native.Manager):
+    """As TokenManager, for asyncio: get_token and make_request are awaited. Shares the token with the TokenManagers of the
+    same credentials. Belongs to no loop: any number of loops and threads may use it at once.
+
+    A task that is canceled takes nothing with it that others wait for.
+    """
+
+    __slots__ = ()
+
+    async def get_token(self, timeout: float | None = None) -> _native.Token:
+        """The token: the cached one at once, else it waits for a new one, at most timeout seconds (unless given the
+        manager's own, 30). However many tasks wait, one token is asked for. Raises Pay88Error."""
+        return await get_token(self, timeout)
+
+    async def make_request(
+        self,
+        endpoint: str,
+        method: str = "GET",
+        json: Any = None,
+        data: bytes | bytearray | memoryview | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Params | None = None,
+        timeout: float | None = None,
+        safe_to_repeat: bool = False,
+        **others: Any,
+    ) -> Response:
+        """Makes an authenticated call and returns the answer; all as for TokenManager.make_request."""
+        prepared = arguments(method, endpoint, json, data, headers, params, timeout, safe_to_repeat, others)
+        return Response(await _here().result_of(self._start_send, prepared))
+
+    async def __aenter__(self) -> AsyncTokenManager:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        self.close()
+
+
+async def get_token(manager: _native.Manager, timeout: float | None = None) -> _native.Token:
+    """A manager's token, of either kind of manager."""
+    cached = manager._cached()
+    if cached is not None:
+        return cached
+    # One object for all who waited.
+    return manager._same(await _here().result_of(manager._start_token, timeout))
+
+
+class _Arrivals:
+    """Brings results to the tasks of one loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._completions = _native.Completions()
+        self._numbers = count()
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        loop.add_reader(self._completions.fileno(), self._arrived)
+
+    async def result_of(self, start: Callable[..., _native.Call], argument: Any) -> Any:
+        number = next(self._numbers)
+        future = self._waiting[number] = _running_loop().create_future()
+        try:
+            call = start(self._completions, number, argument)
+            try:
+                result = await future
+            except BaseException:
+                call.cancel()
+                raise
+        finally:
+            del self._waiting[number]
+        # Not the future's exception: a task that was canceled meanwhile would leave that one unseen, which asyncio reports.
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def _arrived(self) -> None:
+        for number, result in self._completions.take():
+            future = self._waiting.get(number)
+            if future is not None and not future.done():
+                future.set_result(result)
+
+
+_of_loops: dict[asyncio.AbstractEventLoop, _Arrivals] = {}
+
+
+def _here() -> _Arrivals:
+    """The arrivals of the running loop."""
+    loop = _running_loop()
+    arrivals = _of_loops.get(loop)
+    if arrivals is None:
+        for known in list(_of_loops):
+            if known.is_closed():
+                # Pending calls of a loop that was closed end unseen.
+                _of_loops.pop(known, None)
+        arrivals = _of_loops[loop] = _Arrivals(loop)
+    return arrivals
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    from asyncio import get_running_loop
+
+    return get_running_loop()

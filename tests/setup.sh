@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs what building and testing need, as root on Debian; elsewhere names what is missing and fails.
+set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
+
+for tool in cargo python3; do
+  command -v "$tool" >/dev/null || { echo "pay88 needs $tool: rustup.rs, python.org, or your system's package" >&2; exit 1; }
+done
+# What has to be there, and the package that brings it.
+missing=()
+while read -r command package; do
+  command -v "$command" >/dev/null || missing+=("$package")
+done <<'LIST'
+cc gcc
+c++ g++
+cmake cmake
+pkg-config pkg-config
+nginx nginx-light
+valgrind valgrind
+unshare util-linux
+ip iproute2
+readelf binutils
+curl curl
+script bsdutils
+LIST
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing ${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    echo "pay88's tests need these packages (Debian's names): ${missing[*]}" >&2
+    exit 1
+  fi
+fi
