@@ -97,7 +97,11 @@ impl Record {
             ("turn", json!(self.turn)),
             ("sequence", json!(self.sequence)),
             ("done_by", at(self.done_by)),
-            ("issue", json!(self.issue.as_ref().map(issue_to_json))),
+            // Moved, not copied: all of it is wiped below.
+            (
+                "issue",
+                self.issue.as_ref().map_or(Value::Null, issue_to_json),
+            ),
             ("rejected", json!(self.rejected)),
             ("taken", runs(&self.counts.taken, now)),
             ("forced", runs(&self.counts.forced, now)),

@@ -116,6 +116,23 @@ fn what_another_process_has_renewed_is_learned_without_a_refresh() {
 }
 
 #[test]
+fn workers_with_a_new_key_that_is_not_known_yet_ask_with_it_once_and_share_the_old_ones_token() {
+    let mut stage = Stage::new();
+    let mut old = stage.player();
+    let token = old.ask("token");
+    let key = stage.options["api_key"].as_str().unwrap().to_owned();
+    stage.set("previous_api_key", &key);
+    stage.set("api_key", "sk_test_sandbox_not_known_yet");
+    let mut workers: Vec<_> = (0..5).map(|_| stage.player()).collect();
+    for worker in &mut workers {
+        assert_eq!(worker.ask("token"), token);
+        assert_eq!(worker.ask("call"), 200);
+    }
+    let counters = stage.sandbox.counters();
+    assert_eq!((counters.tokens_issued, counters.tokens_requested), (1, 2));
+}
+
+#[test]
 fn ten_thousand_random_operations_with_random_kills_keep_to_the_budget() {
     let stage = Stage::hurried();
     let begun = Instant::now();

@@ -134,6 +134,20 @@ fn nothing_sealed_for_another_key_host_or_merchant_is_read() {
 }
 
 #[test]
+fn a_later_release_of_the_format_and_this_one_share_a_record() {
+    let shelf = Shelf::new();
+    let (later, mine) = (shelf.user(), shelf.user());
+    let (mut lead, mut record) = later.try_lead(0).unwrap().unwrap();
+    record.others.insert("colour".into(), "blue".into());
+    record.issue = Some(issue(1));
+    later.write(&mut lead, &mut record).unwrap();
+    drop(lead);
+    assert_eq!(token(&mine), Some(1));
+    publish(&mine, 2);
+    assert_eq!(shelf.user().read().unwrap().others["colour"], "blue");
+}
+
+#[test]
 fn a_torn_write_leaves_the_record_before_it() {
     let shelf = Shelf::new();
     let user = shelf.user();
