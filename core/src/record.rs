@@ -5,6 +5,7 @@
 //! kept when an older one writes; what is older never displaces what is newer, and what was spent stays spent. A value
 //! without I/O; instants are boot time.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -79,10 +80,14 @@ impl Record {
         self.sequence = self.sequence.max(mine.sequence);
         self.counts.merge(&mine.counts);
         let asked_at = |issue: &Option<Issue>| issue.as_ref().map(|issue| issue.stamp.asked_at);
-        if asked_at(&mine.issue) > asked_at(&self.issue) {
-            self.issue = mine.issue.clone();
+        match asked_at(&self.issue).cmp(&asked_at(&mine.issue)) {
+            Ordering::Less => {
+                self.issue = mine.issue.clone();
+                self.rejected = mine.rejected;
+            }
+            Ordering::Equal => self.rejected = self.rejected.or(mine.rejected),
+            Ordering::Greater => {}
         }
-        self.rejected = self.rejected.or(mine.rejected);
         let until = |hold: &Option<Hold>| hold.as_ref().map(|hold| hold.until);
         if until(&mine.hold) > until(&self.hold) {
             self.hold = mine.hold.clone();
@@ -395,6 +400,7 @@ mod tests {
         let taken = [1, 1, 70, 90].map(BootTime);
         assert_eq!(found.counts.taken, taken);
         assert_eq!(found.issue, Some(issue(1, 6_000)), "the newer token stays");
+        assert_eq!(found.rejected, None, "it was another that was rejected");
         assert_eq!((found.turn, found.sequence), (2, 40));
         assert_eq!(found.hold, mine.hold);
         let again = found.clone();

@@ -328,7 +328,9 @@ impl Refresh {
         let passed_over = silent.is_some_and(|(turn, sequence, since)| {
             (turn, sequence) == (record.turn, record.sequence) && now >= since.plus(SILENCE)
         });
-        record.turn + u64::from(overdue || passed_over)
+        record
+            .turn
+            .saturating_add(u64::from(overdue || passed_over))
     }
 
     fn wait(&mut self, now: BootTime) -> Action {

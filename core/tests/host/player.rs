@@ -198,7 +198,7 @@ fn steady(manager: &TokenManager, time: Duration, millis: u64) -> Value {
     json!({"calls": calls, "failed": failed, "waits": manager.stats().waits - before})
 }
 
-/// So many random operations; says each time when a hundred are done, so that little is lost with the process.
+/// So many random operations; says each time when ten are done, so that little is lost with the process.
 fn random(manager: &TokenManager, seed: u64, operations: u64) -> Value {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut failed = Vec::new();

@@ -206,7 +206,7 @@ impl HostRecord {
                 }
             }
         }
-        record.sequence += 1;
+        record.sequence = record.sequence.saturating_add(1);
         let now = self.clock.boot();
         let slot = self.slot(record, now).map_err(Unwritten::Lost)?;
         if now >= lead.until {
