@@ -26,9 +26,11 @@ demo: setup build ## make a charge from every language at a sandbox, and show ho
 	@$(COMMAND) sandbox --exec -- tests/demo.sh
 
 test: setup build ## run everything that proves the promises
-	$(CARGO) test --workspace --features pay88/test-hooks -- --test-threads=8
-	tests/c/run.sh
-	python/test.sh
+	@mkdir -p target/logs
+	$(CARGO) test --workspace --features pay88/test-hooks -- --test-threads=8 --show-output 2>&1 | tee target/logs/rust
+	tests/c/run.sh 2>&1 | tee target/logs/c
+	python/test.sh 2>&1 | tee target/logs/python
+	tests/secrets.py target/logs/*
 
 check: setup ## formatters, linters, and features that must stay off
 	$(CARGO) fmt --check

@@ -1,16 +1,15 @@
 #!/bin/sh
-# Tests the package in place, then the wheel by itself. Needs what python/build.sh has built, called with the same argument.
-# Tools go to a virtual environment below the target directory.
+# Checks and tests the package in place, then the wheel that pip builds from the sdist. Needs what python/build.sh has built,
+# called with the same argument. Tools go to a virtual environment below the target directory, from PyPI.
 set -eu
 cd "$(dirname "$0")/.."
 case ${1-} in
-    "") set -- --release; kind=release ;;
-    --debug) set -- --profile dev; kind=debug ;;
+    "") kind=release ;;
+    --debug) kind=debug ;;
     *) echo "usage: python/test.sh [--debug]" >&2; exit 2 ;;
 esac
-target=${CARGO_TARGET_DIR:-target}
-mkdir -p "$target"
-target=$(cd "$target" && pwd)
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 sandbox="$target/$kind/pay88 sandbox --exec --"
 tools=$target/python
 
@@ -22,11 +21,23 @@ if ! cmp -s python/requirements-dev.txt "$tools/requirements-dev.txt"; then
     fresh "$tools" --requirement python/requirements-dev.txt
     cp python/requirements-dev.txt "$tools/requirements-dev.txt"
 fi
+export PATH="$tools/bin:$PATH"
 
-PYTHONPATH=python timeout 600 $sandbox "$tools/bin/pytest" python -q
+cd python
+ruff format --check --quiet .
+ruff check --quiet .
+mypy
+python -m mypy.stubtest pay88._native --mypy-config-file pyproject.toml
+PYRIGHT_PYTHON_USE_BUNDLED_PYRIGHT=1 pyright
+PYTHONPATH=. timeout 600 $sandbox "$tools/bin/pytest" -q
 
-# The wheel holds both libraries, needs nothing else, and works far from this tree.
+# The sdist holds all that a wheel is built from, and the wheel all that it needs: both are used far from this tree.
 rm -rf "$target/wheel"
-(cd python && PATH=$tools/bin:$PATH maturin build --quiet --locked "$@" --compatibility linux --out "$target/wheel")
+python -m build --no-isolation --sdist --outdir "$target/wheel" . >"$target/sdist.log" 2>&1 || { cat "$target/sdist.log"; exit 1; }
+cd "$target/wheel"
+CARGO_TARGET_DIR="$target" pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+    --config-settings profile=dev pay88-*.tar.gz
 fresh "$target/wheel/environment" --no-index "$(echo "$target"/wheel/*.whl)"
-(cd / && PYTHONPATH= timeout 60 $sandbox "$target/wheel/environment/bin/python" "$OLDPWD/python/examples/charge.py")
+example=$OLDPWD/examples/charge.py
+cd /
+PYTHONPATH='' timeout 60 $sandbox "$target/wheel/environment/bin/python" "$example"

@@ -6,7 +6,7 @@ use pay88::{Request, TokenManager};
 use tokio::runtime::Runtime;
 
 use crate::blocking::{TIMEOUT, tls};
-use crate::job::{CHARGE, Failure, Job, USER_AGENT};
+use crate::job::{CHARGE, Failure, Job, user_agent};
 
 /// Charges under way at once.
 const AT_A_TIME: u64 = 32;
@@ -30,7 +30,7 @@ impl Peer {
                 .tls_backend_preconfigured(tls(job, protocols)?)
                 .no_proxy()
                 .redirect(reqwest::redirect::Policy::none())
-                .user_agent(USER_AGENT)
+                .user_agent(user_agent())
                 .timeout(TIMEOUT)
                 .build()?,
             job: Arc::new(job.clone()),

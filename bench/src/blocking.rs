@@ -7,7 +7,7 @@ use pay88::{Request, TokenManager};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::job::{CHARGE, Failure, Job, USER_AGENT};
+use crate::job::{CHARGE, Failure, Job, user_agent};
 
 /// The time-out of every contender: pay88's default.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ pub(crate) fn ureq(job: &Job) -> Result<impl FnMut(u64) -> Result<(), Failure>, 
         .proxy(None)
         .max_redirects(0)
         .http_status_as_error(false)
-        .user_agent(USER_AGENT)
+        .user_agent(user_agent())
         // Limits by phase: a limit for the whole call costs ureq a thread a call, to look the name up with an end.
         .timeout_connect(Some(TIMEOUT))
         .timeout_send_request(Some(TIMEOUT))
@@ -69,7 +69,7 @@ pub(crate) fn reqwest_blocking(
         .tls_backend_preconfigured(tls(job, &[b"http/1.1"])?)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent(USER_AGENT)
+        .user_agent(user_agent())
         .timeout(TIMEOUT)
         .build()?;
     let job = job.clone();

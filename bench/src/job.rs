@@ -26,7 +26,9 @@ pub(crate) struct Job {
 pub(crate) const CHARGE: &str = "/api/transactions/charges";
 
 /// What pay88 calls itself; its peers say the same.
-pub(crate) const USER_AGENT: &str = concat!("pay88/", env!("CARGO_PKG_VERSION"));
+pub(crate) fn user_agent() -> String {
+    format!("pay88/{}", pay88::VERSION)
+}
 
 /// Credentials for the bench's own server, which takes any.
 pub(crate) const API_KEY: &str = "sk_test_sandbox_benchmark0123456789";
@@ -42,7 +44,7 @@ impl Job {
             .env("BENCH_SESSION_ID", &self.session_id)
             .env("BENCH_BODY", &self.body)
             .env("BENCH_ANSWER_BYTES", self.answer_bytes.to_string())
-            .env("BENCH_USER_AGENT", USER_AGENT)
+            .env("BENCH_USER_AGENT", user_agent())
             .env("BENCH_API_KEY", API_KEY)
             .env("BENCH_MERCHANT_ID", MERCHANT_ID);
     }

@@ -232,7 +232,7 @@ impl Call {
                     let told = retry_after(&answer.headers);
                     if let Some(pause) =
                         self.retry
-                            .after_status(status, told, left, random::fraction())
+                            .after_status(status, told, left, random::fraction)
                     {
                         return self.again(
                             manager,
@@ -246,8 +246,7 @@ impl Call {
             }
             Err(failure) => {
                 if !self.once
-                    && let Some(pause) =
-                        self.retry.after_failure(&failure, left, random::fraction())
+                    && let Some(pause) = self.retry.after_failure(&failure, left, random::fraction)
                 {
                     let outcome = outcome_of(failure.sent);
                     return self.again(manager, outcome, "connection", pause);

@@ -184,7 +184,7 @@ impl BaseUrl {
         {
             return Err(refuse("leads away from the base URL"));
         }
-        if is_token_path(path) || is_token_path(&whole_path) {
+        if is_token_path(path) || (!self.prefix.is_empty() && is_token_path(&whole_path)) {
             return Err(Error::refused(
                 "The endpoint is the token endpoint.",
                 "Use get_token: it counts the tokens and shares them.",
@@ -275,28 +275,26 @@ fn is_token_path(path: &str) -> bool {
         return true;
     };
     // A path that was encoded twice is decoded twice by some servers.
+    let plain = percent_decode(&String::from_utf8_lossy(&plain)).unwrap_or(plain);
     let plain = String::from_utf8_lossy(&plain);
-    let plain = percent_decode(&plain).map_or_else(
-        || plain.to_string(),
-        |p| String::from_utf8_lossy(&p).into_owned(),
-    );
-    let segments: Vec<String> = plain
-        .split(['/', '\\'])
+    let mut from_the_end = plain
+        .rsplit(['/', '\\'])
         .map(|segment| {
             segment
                 .split([';', '?', '#'])
                 .next()
                 .unwrap_or_default()
                 .trim()
-                .to_ascii_lowercase()
         })
-        .filter(|segment| !segment.is_empty() && segment != ".")
-        .collect();
-    let token: Vec<&str> = TOKEN_PATH
-        .split('/')
+        .filter(|segment| !segment.is_empty() && *segment != ".");
+    TOKEN_PATH
+        .rsplit('/')
         .filter(|segment| !segment.is_empty())
-        .collect();
-    segments.ends_with(&token.iter().map(ToString::to_string).collect::<Vec<_>>())
+        .all(|token| {
+            from_the_end
+                .next()
+                .is_some_and(|segment| segment.eq_ignore_ascii_case(token))
+        })
 }
 
 /// `None` where a `%` is not followed by two hexadecimal digits.

@@ -48,12 +48,12 @@ impl Retry {
         status: u16,
         told: Option<Duration>,
         left: Duration,
-        jitter: f64,
+        jitter: impl FnOnce() -> f64,
     ) -> Option<Duration> {
         match status {
-            429 => self.again(left, told.unwrap_or_else(|| self.back_off(jitter))),
+            429 => self.again(left, told.unwrap_or_else(|| self.back_off(jitter()))),
             500 | 502..=504 if self.safe => {
-                self.again(left, told.unwrap_or_else(|| self.back_off(jitter)))
+                self.again(left, told.unwrap_or_else(|| self.back_off(jitter())))
             }
             _ => None,
         }
@@ -64,14 +64,14 @@ impl Retry {
         &mut self,
         failure: &Failure,
         left: Duration,
-        jitter: f64,
+        jitter: impl FnOnce() -> f64,
     ) -> Option<Duration> {
         let passing = matches!(
             failure.kind,
             FailureKind::Connect | FailureKind::Cut | FailureKind::Truncated
         );
         if passing && (!failure.sent || self.safe) {
-            self.again(left, self.back_off(jitter))
+            self.again(left, self.back_off(jitter()))
         } else {
             None
         }
@@ -115,14 +115,14 @@ mod tests {
         let charge = || retry(Method::POST, "/api/transactions/charges", false);
         for status in [200, 400, 404, 422, 500, 502, 503, 504] {
             assert_eq!(
-                charge().after_status(status, None, LEFT, 1.0),
+                charge().after_status(status, None, LEFT, || 1.0),
                 None,
                 "{status}"
             );
         }
         assert!(
             charge()
-                .after_status(429, Some(Duration::from_secs(1)), LEFT, 1.0)
+                .after_status(429, Some(Duration::from_secs(1)), LEFT, || 1.0)
                 .is_some()
         );
         for kind in [
@@ -132,18 +132,18 @@ mod tests {
             FailureKind::Malformed,
         ] {
             assert_eq!(
-                charge().after_failure(&failure(kind, true), LEFT, 1.0),
+                charge().after_failure(&failure(kind, true), LEFT, || 1.0),
                 None
             );
         }
         assert!(
             charge()
-                .after_failure(&failure(FailureKind::Connect, false), LEFT, 1.0)
+                .after_failure(&failure(FailureKind::Connect, false), LEFT, || 1.0)
                 .is_some()
         );
         assert!(
             charge()
-                .after_failure(&failure(FailureKind::Cut, false), LEFT, 1.0)
+                .after_failure(&failure(FailureKind::Cut, false), LEFT, || 1.0)
                 .is_some()
         );
     }
@@ -155,12 +155,12 @@ mod tests {
             retry(Method::POST, "/api/balance", false),
             retry(Method::POST, "/api/refunds", true),
         ] {
-            assert!(safe.after_status(503, None, LEFT, 1.0).is_some());
+            assert!(safe.after_status(503, None, LEFT, || 1.0).is_some());
             assert!(
-                safe.after_failure(&failure(FailureKind::Cut, true), LEFT, 1.0)
+                safe.after_failure(&failure(FailureKind::Cut, true), LEFT, || 1.0)
                     .is_some()
             );
-            assert!(safe.after_status(503, None, LEFT, 1.0).is_none());
+            assert!(safe.after_status(503, None, LEFT, || 1.0).is_none());
         }
     }
 
@@ -168,11 +168,11 @@ mod tests {
     fn a_pause_that_does_not_fit_the_deadline_ends_the_call() {
         let mut get = retry(Method::GET, "/x", false);
         assert_eq!(
-            get.after_status(429, Some(Duration::from_secs(60)), LEFT, 1.0),
+            get.after_status(429, Some(Duration::from_secs(60)), LEFT, || 1.0),
             None
         );
         assert_eq!(
-            get.after_status(429, Some(Duration::from_secs(29)), LEFT, 1.0),
+            get.after_status(429, Some(Duration::from_secs(29)), LEFT, || 1.0),
             Some(Duration::from_secs(29))
         );
     }

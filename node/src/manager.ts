@@ -13,6 +13,12 @@ import { checkTimeout, type RequestOptions, requestParts } from './request.js';
 import { response } from './response.js';
 import { Token } from './token.js';
 
+/**
+ * Milliseconds. The library starts a renewal 3 s before a token's end if it is asked for it then, and may drop one after a
+ * 401, so it is asked this often; in between a read is one of memory.
+ */
+const LOOK_EVERY = 100;
+
 /** How to wait for a token. */
 export interface WaitOptions {
   /** Gives the wait up; others that wait go on. */
@@ -24,6 +30,7 @@ export interface WaitOptions {
 /** What a manager has done so far, named as in all languages; times in seconds. Later releases may add some. */
 export interface Stats {
   manager_id: number;
+  /** Cached tokens handed out by the library; in Node it is asked for one at most every 100 ms. */
   hits: number;
   waits: number;
   refreshes: number;
@@ -47,10 +54,15 @@ export interface Stats {
 export class TokenManager {
   readonly #handle: ManagerHandle;
   readonly #timeout: number;
-  /** The token that was handed out last. */
+  /** The token that was handed out last, as itself and as a promise. */
   #token: Token | null = null;
   #handedOut: Promise<Token> | null = null;
   #generation = 0;
+  /** The number of the token to use, as far as any thread of Node knows. */
+  readonly #word: Float64Array;
+  /** Of `Date.now()`, between which the word is enough: a clock that is set or a host that slept leads to a look. */
+  #from = 0;
+  #until = 0;
 
   /** What is not given comes from the environment. Throws `config_invalid`. */
   constructor(options?: Options);
@@ -72,6 +84,7 @@ export class TokenManager {
         : { ...rest, apiKey: first, merchantId: merchantId, baseUrl: baseUrl };
     const flat = flattened(options);
     this.#handle = rethrown(() => new native.ManagerHandle(flat));
+    this.#word = this.#handle.word();
     this.#timeout = timeoutOf(options);
     listenIfWanted(inbox);
   }
@@ -95,9 +108,11 @@ export class TokenManager {
    * one is asked for. Rejects with a `Pay88Error`.
    */
   getToken(options?: WaitOptions): Promise<Token> {
-    const known = this.#handedOut;
-    if (known !== null && options === undefined && this.#handle.uses(this.#generation)) return known;
-    return this.#wait(options);
+    if (options !== undefined) return this.#wait(options);
+    const now = Date.now();
+    const looked = now >= this.#from && now < this.#until;
+    if ((looked && this.#word[0] === this.#generation) || this.#look(now)) return this.#handedOut!;
+    return this.#wait({});
   }
 
   /** The cached token, or null if there is none that is valid. Never waits. */
@@ -148,10 +163,21 @@ export class TokenManager {
 
   /** Ends the pending calls of this object with `canceled` and refuses later ones. Other objects go on. */
   close(): void {
+    this.#until = 0;
     this.#handle.close();
   }
 
-  async #wait({ signal, timeout }: WaitOptions = {}): Promise<Token> {
+  /** Asks the library whether there is a token to hand out. */
+  #look(now: number): boolean {
+    const current = this.#handle.current(this.#generation);
+    if (current === false) return false;
+    if (current !== true) this.#keep(current);
+    this.#from = now;
+    this.#until = now + LOOK_EVERY;
+    return true;
+  }
+
+  async #wait({ signal, timeout }: WaitOptions): Promise<Token> {
     listenIfWanted(inbox);
     checkTimeout(timeout);
     return call(

@@ -64,7 +64,9 @@ export interface ManagerHandle {
   readonly id: number;
   readonly baseUrl: string;
   readonly merchantId: string;
-  uses(generation: number): boolean;
+  /** One element, written by any thread. */
+  word(): Float64Array;
+  current(known: number): boolean | TokenParts;
   peek(): TokenParts | null;
   getToken(inbox: Inbox, number: number, cancelable: boolean, timeout?: number): PendingCall | null;
   send(inbox: Inbox, number: number, cancelable: boolean, request: RequestParts): PendingCall | null;

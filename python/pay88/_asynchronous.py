@@ -50,6 +50,13 @@ class AsyncTokenManager(_native.Manager):
         prepared = arguments(method, endpoint, json, data, headers, params, timeout, safe_to_repeat, others)
         return Response(await _here().result_of(self._start_send, prepared))
 
+    def stats(self) -> dict[str, Any]:
+        """What the manager has done so far, such as "tokens_issued" and "calls"; times in seconds."""
+        from json import loads
+
+        stats: dict[str, Any] = loads(self._stats_json())
+        return stats
+
     async def __aenter__(self) -> AsyncTokenManager:
         return self
 

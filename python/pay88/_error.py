@@ -15,29 +15,46 @@ class Pay88Error(Exception):
     retry_after  seconds to wait before the next try makes sense, or None
     retryable    whether the same call may be tried again later and can then succeed
     attempt      the number of the token refresh that failed, or None: all who waited for it get the same
+
+    Made by the library only, from these eight in this order.
     """
 
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        hint: str = "",
-        outcome: str = "not_sent",
-        http_status: int | None = None,
-        retry_after: float | None = None,
-        retryable: bool = False,
-        attempt: int | None = None,
-    ) -> None:
-        # All of it, since that is what pickle and copy pass to a new instance.
-        super().__init__(code, message, hint, outcome, http_status, retry_after, retryable, attempt)
-        self.code = code
-        self.message = message
-        self.hint = hint
-        self.outcome = outcome
-        self.http_status = http_status
-        self.retry_after = retry_after
-        self.retryable = retryable
-        self.attempt = attempt
+    args: tuple[str, str, str, str, int | None, float | None, bool, int | None]
+
+    # All is in args, which is what pickle and copy keep. There is no __init__, since the compiled part makes the instances
+    # and must not run Python code on threads that the end of the interpreter may hit.
+
+    @property
+    def code(self) -> str:
+        return self.args[0]
+
+    @property
+    def message(self) -> str:
+        return self.args[1]
+
+    @property
+    def hint(self) -> str:
+        return self.args[2]
+
+    @property
+    def outcome(self) -> str:
+        return self.args[3]
+
+    @property
+    def http_status(self) -> int | None:
+        return self.args[4]
+
+    @property
+    def retry_after(self) -> float | None:
+        return self.args[5]
+
+    @property
+    def retryable(self) -> bool:
+        return self.args[6]
+
+    @property
+    def attempt(self) -> int | None:
+        return self.args[7]
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message} {self.hint}".rstrip()
@@ -113,17 +130,3 @@ CLASSES: dict[str, type[Pay88Error]] = {
     "forked": ForkedError,
     "internal": InternalError,
 }
-
-
-def of(
-    code: str,
-    message: str,
-    hint: str,
-    outcome: str,
-    http_status: int | None,
-    retry_after: float | None,
-    retryable: bool,
-    attempt: int | None,
-) -> Pay88Error:
-    """The exception of a code; codes of later releases of the library have none of their own."""
-    return CLASSES.get(code, Pay88Error)(code, message, hint, outcome, http_status, retry_after, retryable, attempt)

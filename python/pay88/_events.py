@@ -6,10 +6,6 @@ import os
 
 from . import _native
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import logging
-
 _PAUSE = 0.1
 _QUIET = ("token_issued", "token_invalidated", "key_rotated")
 # The process that logs: a forked child asks for itself.
@@ -26,32 +22,30 @@ def log_events(capacity: int = 1000) -> None:
     global _logging_in
     if _logging_in == os.getpid():
         return
+    # All that is needed, here: a thread that imports while another one forks leaves a locked module to the child.
     import atexit
+    import json
     import logging
     import threading
+    import time
 
     events = _native.Events(capacity)
     logger = logging.getLogger("pay88")
-    _logging_in = os.getpid()
-    threading.Thread(target=_keep_logging, args=(events, logger), name="pay88-events", daemon=True).start()
-    atexit.register(_log_waiting, events, logger)
+    process = _logging_in = os.getpid()
 
+    def log_waiting() -> None:
+        # A forked child has neither the thread nor the right to this queue, which it may have inherited locked.
+        while process == os.getpid() and (text := events.next()) is not None:
+            event = json.loads(text)
+            level = logging.INFO if event["name"] in _QUIET else logging.WARNING
+            fields = " ".join(f"{name}={value}" for name, value in event["fields"].items())
+            message = "%s of manager %d: %s"
+            logger.log(level, message, event["name"], event["manager_id"], fields, extra={"pay88": event})
 
-def _keep_logging(events: _native.Events, logger: logging.Logger) -> None:
-    from time import sleep
+    def keep_logging() -> None:
+        while True:
+            log_waiting()
+            time.sleep(_PAUSE)
 
-    while True:
-        _log_waiting(events, logger)
-        sleep(_PAUSE)
-
-
-def _log_waiting(events: _native.Events, logger: logging.Logger) -> None:
-    import logging
-    from json import loads
-
-    while (text := events.next()) is not None:
-        event = loads(text)
-        level = logging.INFO if event["name"] in _QUIET else logging.WARNING
-        fields = " ".join(f"{name}={value}" for name, value in event["fields"].items())
-        message = "%s of manager %d: %s"
-        logger.log(level, message, event["name"], event["manager_id"], fields, extra={"pay88": event})
+    threading.Thread(target=keep_logging, name="pay88-events", daemon=True).start()
+    atexit.register(log_waiting)

@@ -51,6 +51,13 @@ class TokenManager(_native.BlockingManager):
             self._send(arguments(method, endpoint, json, data, headers, params, timeout, safe_to_repeat, others))
         )
 
+    def stats(self) -> dict[str, Any]:
+        """What the manager has done so far, such as "tokens_issued" and "calls"; times in seconds."""
+        from json import loads
+
+        stats: dict[str, Any] = loads(self._stats_json())
+        return stats
+
     def __enter__(self) -> TokenManager:
         return self
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 import shlex
 import subprocess
+import sys
 import time
 import urllib.request
 
@@ -59,10 +60,22 @@ class Sandbox:
         inherited = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         package = str(pathlib.Path(pay88.__file__).resolve().parents[1])
         own = {f"EIGHTY_EIGHT_PAY_{name.upper()}": value for name, value in self.options.items()}
-        return {**inherited, "PYTHONPATH": package, **own}
+        return {**inherited, "PYTHONPATH": os.pathsep.join((package, str(ROOT / "python" / "tests"))), **own}
 
     def manager(self, **options):
         return pay88.TokenManager(**{**self.options, **options})
+
+    def async_manager(self, **options):
+        return pay88.AsyncTokenManager(**{**self.options, **options})
+
+    def tokens_issued(self):
+        return self.control("GET", "/counters")["tokens_issued"]
+
+    def run(self, program, *flags, timeout=60):
+        """Runs a Python program in a process of its own, with these credentials; gives its exit status and outputs."""
+        command = [sys.executable, *flags, "-c", program]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=timeout)
+        return done.returncode, done.stdout, done.stderr
 
 
 def _variables(text):

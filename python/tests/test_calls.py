@@ -94,15 +94,50 @@ def test_a_call_that_is_safe_to_repeat_is_repeated(tm, sandbox):
     assert answer.ok
 
 
-def test_arguments_that_cannot_be_meant_are_refused(tm):
-    with pytest.raises(TypeError, match="not both"):
-        tm.make_request("/api/echo", "POST", json={}, data=b"")
-    with pytest.raises(TypeError, match="bytes or a string"):
-        tm.make_request("/api/echo", "POST", data={"a": 1})
-    with pytest.raises(ValueError):
-        tm.make_request("/api/echo", "POST", json=float("nan"))
-    for timeout in (0, -1, float("nan")):
-        with pytest.raises(ValueError, match="timeout"):
-            tm.make_request("/api/echo", timeout=timeout)
-    with pytest.raises(TypeError):
-        tm.make_request("/api/echo", verify=False)
+@pytest.mark.parametrize(
+    ("arguments", "exception", "complaint"),
+    [
+        ({"json": {}, "data": b""}, TypeError, "not both"),
+        ({"data": {"a": 1}}, TypeError, "data must be bytes or a string, not dict"),
+        ({"json": float("nan")}, ValueError, "JSON"),
+        ({"json": {"amount": float("inf")}}, ValueError, "JSON"),
+        ({"json": {"amount": {1}}}, TypeError, "JSON"),
+        ({"timeout": 0}, ValueError, "timeout"),
+        ({"timeout": -1}, ValueError, "timeout"),
+        ({"timeout": float("nan")}, ValueError, "timeout"),
+        ({"timeout": (1, 2)}, TypeError, "connect_timeout"),
+        ({"timeout": True}, TypeError, "timeout"),
+        ({"headers": [("X-Order", "1")]}, TypeError, "headers must be a mapping"),
+        ({"headers": {"X-Order": 1}}, TypeError, "'X-Order' must be a string, not int"),
+        ({"headers": {b"X-Order": "1"}}, TypeError, "name of a header"),
+        ({"headers": {"X-Order": "1\r\nX-Other: 2"}}, pay88.RefusedError, "X-Order|header"),
+        ({"params": "a=1"}, TypeError, "params"),
+        ({"params": {1: 2}}, TypeError, "name of a parameter"),
+        ({"method": None}, TypeError, "method must be a string"),
+        ({"endpoint": b"/api/echo"}, TypeError, "endpoint must be a string"),
+        ({"safe_to_repeat": 1}, TypeError, "safe_to_repeat"),
+        ({"verify": False}, TypeError, "ca_bundle"),
+        ({"cert": "client.pem"}, TypeError, "client certificates"),
+        ({"allow_redirects": True}, TypeError, "never followed"),
+        ({"follow_redirects": True}, TypeError, "never followed"),
+        ({"auth": ("user", "password")}, TypeError, "authenticates the call itself"),
+        ({"proxies": {}}, TypeError, "option proxy"),
+        ({"stream": True}, TypeError, "max_response_bytes"),
+        ({"files": {}}, TypeError, "as data"),
+        ({"no_such_argument": 1}, TypeError, "no such argument"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_refused_with_the_reason(tm, sandbox, arguments, exception, complaint):
+    with pytest.raises(exception, match=complaint):
+        tm.make_request(**{"endpoint": "/api/echo", "method": "POST", **arguments})
+    assert sandbox.control("GET", "/log") == []
+
+
+def test_a_closed_manager_sends_nothing(tm, sandbox):
+    tm.close()
+    with pytest.raises(pay88.ConfigInvalidError):
+        tm.make_request("/api/echo")
+    with pytest.raises(ValueError, match="closed"):
+        tm.get_token()
+    assert tm.closed
+    assert sandbox.control("GET", "/log") == []

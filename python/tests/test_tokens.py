@@ -37,19 +37,19 @@ def test_other_credentials_have_another_manager(tm, sandbox):
 
 
 def test_threads_at_an_empty_cache_ask_for_one_token(tm, sandbox):
-    barrier = threading.Barrier(32)
+    barrier = threading.Barrier(200)
     tokens = []
 
     def get():
         barrier.wait()
         tokens.append(tm.get_token())
 
-    threads = [threading.Thread(target=get) for _ in range(32)]
+    threads = [threading.Thread(target=get) for _ in range(200)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert len(tokens) == 32 and len({id(token) for token in tokens}) == 1
+    assert len(tokens) == 200 and len({id(token) for token in tokens}) == 1
     assert sandbox.control("GET", "/counters")["tokens_issued"] == 1
 
 

@@ -1,6 +1,8 @@
 """Waits let other threads run, and end with Ctrl-C and with time."""
 
+import contextlib
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -9,7 +11,6 @@ import time
 import pytest
 
 import pay88
-from charges import CHARGE, CHARGES
 
 
 @pytest.fixture
@@ -64,31 +65,23 @@ def test_closing_ends_the_waits_of_other_threads(slow):
 
 
 INTERRUPTED = """
-import sys, time, pay88
+import sys, threading, time, pay88
+from charges import CHARGE, CHARGES
 tm = pay88.TokenManager()
+{before}
 print("waiting", flush=True)
 try:
     {call}
 except KeyboardInterrupt as interrupt:
     print(time.clock_gettime(time.CLOCK_MONOTONIC), interrupt.__cause__.code, interrupt.__cause__.outcome)
+{after}
 """
 
 
-@pytest.mark.parametrize(
-    ("call", "slow_part", "outcome"),
-    [
-        ("tm.get_token()", "token", "not_sent"),
-        (f"tm.make_request({CHARGES!r}, 'POST', json={CHARGE!r})", "calls", "unknown"),
-    ],
-)
-def test_ctrl_c_ends_a_wait_and_says_whether_the_request_can_have_arrived(sandbox, call, slow_part, outcome, capsys):
-    sandbox.fault(slow_part, {"delay": {"seconds": 20}}, times=None)
+def interrupt(program, environment):
+    """Presses Ctrl-C a second after the program waits; gives the seconds until it noticed, and what else it prints."""
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED.format(call=call)],
-        env=sandbox.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout.readline() == "waiting\n"
@@ -100,9 +93,61 @@ def test_ctrl_c_ends_a_wait_and_says_whether_the_request_can_have_arrived(sandbo
         process.kill()
         process.wait()
     assert (process.returncode, err) == (0, "")
-    ended, code, told = out.split()
-    took = float(ended) - pressed
+    ended, *told = out.split()
+    return float(ended) - pressed, told
+
+
+@pytest.fixture
+def deaf():
+    """A port whose connections are never accepted, nor refused."""
+    with socket.socket() as server, contextlib.ExitStack() as open_ones:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(8):
+            filler = open_ones.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("phase", "call", "outcome"),
+    [
+        ("token", "tm.get_token()", "not_sent"),
+        ("connecting", "tm.get_token()", "not_sent"),
+        ("connecting", "tm.make_request(CHARGES, 'POST', json=CHARGE)", "not_sent"),
+        ("calls", "tm.make_request(CHARGES, 'POST', json=CHARGE)", "unknown"),
+    ],
+)
+def test_ctrl_c_ends_a_wait_and_says_whether_the_request_can_have_arrived(sandbox, deaf, phase, call, outcome, capsys):
+    environment = sandbox.environment
+    if phase == "connecting":
+        environment["EIGHTY_EIGHT_PAY_BASE_URL"] = f"http://127.0.0.1:{deaf}"
+    else:
+        sandbox.fault(phase, {"delay": {"seconds": 20}}, times=None)
+    took, told = interrupt(INTERRUPTED.format(before="", call=call, after=""), environment)
     with capsys.disabled():
-        print(f"\nCtrl-C during {slow_part}: the call ended after {took * 1000:.0f} ms")
-    assert (code, told) == ("canceled", outcome)
+        print(f"\nCtrl-C, {phase}, {call.split('(')[0]}: ended after {took * 1000:.0f} ms (the aim is 200)")
+    assert told == ["canceled", outcome]
     assert took < 2
+
+
+def test_ctrl_c_leaves_the_calls_of_other_threads(sandbox):
+    sandbox.fault("calls", {"delay": {"seconds": 3}}, times=None)
+    charge = "tm.make_request(CHARGES, 'POST', json=CHARGE)"
+    before = f"other = threading.Thread(target=lambda: print({charge}.status_code))\nother.start()"
+    _, told = interrupt(INTERRUPTED.format(before=before, call=charge, after="other.join()"), sandbox.environment)
+    assert told == ["canceled", "unknown", "200"]
+
+
+def test_a_handler_that_does_not_raise_does_not_end_a_wait(sandbox):
+    sandbox.fault("token", {"delay": {"seconds": 1}})
+    program = """
+import signal, pay88
+rung = []
+signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+pay88.TokenManager().get_token()
+print(len(rung) > 3)
+"""
+    assert sandbox.run(program) == (0, "True\n", "")

@@ -4,7 +4,6 @@
 //! `config_invalid`. Never depends on a Cargo feature.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -44,39 +43,18 @@ impl<T> Neutral for *mut T {
     const NEUTRAL: *mut T = std::ptr::null_mut();
 }
 
-thread_local! {
-    /// How deep the thread is in this library's code, so that the panic hook knows whose panic it is.
-    static INSIDE: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Silences panics of this library. Others of the same Rust runtime, which a Rust program that contains libpay88.a has,
-/// go on to the hook that was there.
+/// Silences panics: what is told of one is in the error. The hook is of this library's own copy of Rust's runtime, so
+/// that no other code's panics go through it.
 pub(crate) fn silence_panics() {
     static DONE: AtomicBool = AtomicBool::new(false);
     // No `Once`: a fork while another thread is inside one would leave the child waiting for ever.
-    if DONE.swap(true, Ordering::Relaxed) {
-        return;
+    if !DONE.swap(true, Ordering::Relaxed) {
+        std::panic::set_hook(Box::new(|_| {}));
     }
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let ours = INSIDE.try_with(Cell::get).unwrap_or(0) > 0
-            || std::thread::current()
-                .name()
-                .is_some_and(|name| name.starts_with("pay88-"));
-        if !ours {
-            before(info);
-        }
-    }));
 }
 
 fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
-    // One look-up of the thread's variable for both changes: it is most of what the border costs.
-    INSIDE.with(|inside| {
-        inside.set(inside.get() + 1);
-        let result = catch_unwind(AssertUnwindSafe(body));
-        inside.set(inside.get() - 1);
-        result
-    })
+    catch_unwind(AssertUnwindSafe(body))
 }
 
 /// Runs a function that cannot fail; `None` is [`Neutral::NEUTRAL`].

@@ -13,3 +13,4 @@ pub mod library;
 pub mod mailbox;
 pub mod manager;
 pub mod request;
+pub mod word;

@@ -1,6 +1,8 @@
 //! Managers: the compiled half of `TokenManager`.
 
-use napi::bindgen_prelude::ClassInstance;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{ClassInstance, Either, Float64ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
 use pay88_sys::Manager;
@@ -9,10 +11,11 @@ use crate::failure::throw;
 use crate::library::library;
 use crate::mailbox::{Inbox, Letter, TokenParts};
 use crate::request::{RequestParts, seconds};
+use crate::word;
 
 /// A handle of the process's manager for one set of credentials.
 #[napi]
-pub struct ManagerHandle(Manager);
+pub struct ManagerHandle(Arc<Manager>);
 
 /// A call that was started.
 #[napi]
@@ -27,7 +30,8 @@ impl ManagerHandle {
         for option in options.chunks_exact(2) {
             config.set(&option[0], &option[1]).map_err(throw(env))?;
         }
-        Manager::new(&config).map(ManagerHandle).map_err(throw(env))
+        let manager = Manager::new(&config).map_err(throw(env))?;
+        Ok(ManagerHandle(Arc::new(manager)))
     }
 
     /// Equal numbers mean the same manager of this process.
@@ -48,20 +52,28 @@ impl ManagerHandle {
         self.0.merchant_id()
     }
 
-    /// Whether this is the token to use now. It counts as use, for which the token is renewed ahead of its end.
+    /// One element: the number of the token to use, written anew whenever a thread of Node changes or looks at it.
     #[napi]
-    pub fn uses(&self, generation: f64) -> bool {
-        let known = |token: &pay88_sys::Token| token.generation() as f64 == generation;
+    pub fn word<'env>(&self, env: &'env Env) -> Result<Float64ArraySlice<'env>> {
+        word::word(env, &self.0)
+    }
+
+    /// The token to use now: `true` if it is that of the number, `false` if there is none. It counts as use, for which the
+    /// token is renewed ahead of its end.
+    #[napi]
+    pub fn current(&self, known: f64) -> Either<bool, TokenParts> {
+        word::update(&self.0);
         // Only a token that is there is asked for, so that nothing is ever waited for: should it end at this moment, the
         // wait that begins is given up at once.
-        self.0
-            .peek_token()
-            .is_ok_and(|token| token.as_ref().is_some_and(known))
-            && self
-                .0
-                .get_token(None, &mut || true)
-                .as_ref()
-                .is_ok_and(known)
+        let token = match self.0.peek_token() {
+            Ok(Some(_)) => self.0.get_token(None, &mut || true),
+            _ => return Either::A(false),
+        };
+        match token {
+            Ok(token) if token.generation() as f64 == known => Either::A(true),
+            Ok(token) => Either::B((&token).into()),
+            Err(_) => Either::A(false),
+        }
     }
 
     /// The cached token, if there is one that is valid. Throws a failure if the handle is closed.
@@ -82,9 +94,10 @@ impl ManagerHandle {
         cancelable: bool,
         timeout: Option<f64>,
     ) -> Result<Option<PendingCall>> {
-        let mailbox = inbox.0.clone();
+        let (manager, mailbox) = (self.0.clone(), inbox.0.clone());
         self.0
             .get_token_async(seconds(timeout), move |result| {
+                word::update(&manager);
                 mailbox.post(Letter::Token(number, result));
             })
             .map(|call| cancelable.then_some(PendingCall(call)))
@@ -102,9 +115,11 @@ impl ManagerHandle {
         request: RequestParts,
     ) -> Result<Option<PendingCall>> {
         let request = request.build(library()?).map_err(throw(env))?;
-        let mailbox = inbox.0.clone();
+        let (manager, mailbox) = (self.0.clone(), inbox.0.clone());
         self.0
             .send_async(&request, move |result| {
+                // The answer may have been that the token is not valid.
+                word::update(&manager);
                 mailbox.post(Letter::Answer(number, result));
             })
             .map(|call| cancelable.then_some(PendingCall(call)))
@@ -121,7 +136,9 @@ impl ManagerHandle {
         if generation.is_some_and(|generation| token.generation() as f64 != generation) {
             return Ok(false);
         }
-        self.0.invalidate(Some(&token)).map_err(throw(env))
+        let dropped = self.0.invalidate(Some(&token));
+        word::update(&self.0);
+        dropped.map_err(throw(env))
     }
 
     /// Replaces the API key. Throws a failure.

@@ -2,13 +2,21 @@
 //!
 //! Promises: nothing is imported that the program has not imported itself; a wait that is given up cancels its call.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::completion::{Arrivals, Call};
 use crate::error::exception;
 
-/// The function that waits for a descriptor while other green threads run; `None` where a thread is a thread.
+/// The function that waits for a descriptor while other green threads run; `None` where a thread is a thread, which is
+/// found out without running Python code (see [`crate::error`]).
 pub(crate) fn waiter(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let modules = py.import("sys")?.getattr("modules")?;
+    if !modules.contains(intern!(py, "gevent.monkey"))?
+        && !modules.contains(intern!(py, "eventlet.patcher"))?
+    {
+        return Ok(None);
+    }
     let waiter = py.import("pay88._green")?.call_method0("waiter")?;
     Ok((!waiter.is_none()).then_some(waiter))
 }

@@ -131,13 +131,10 @@ impl Manager {
         }
     }
 
-    /// What the manager has done so far, such as "tokens_issued" and "calls"; times in seconds.
-    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let stats = self
-            .manager
+    fn _stats_json(&self, py: Python<'_>) -> PyResult<String> {
+        self.manager
             .stats_json()
-            .map_err(|error| exception(py, &error))?;
-        py.import("json")?.call_method1("loads", (stats,))
+            .map_err(|error| exception(py, &error))
     }
 
     /// Drops the cached token, for example when another program has revoked it; says whether there was one. With a token,

@@ -1,9 +1,11 @@
 //! A sandbox, and managers that trust it.
 
 use std::path::PathBuf;
+use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use pay88::{Config, Error, Request, Response, TokenManager};
+use pay88::{Config, Error, Events, Request, Response, TokenManager};
 use pay88_sandbox::{Merchant, Sandbox, TEST_KEY};
 use serde_json::{Value, json};
 
@@ -22,6 +24,7 @@ impl Stage {
     }
 
     pub(crate) fn with(config: pay88_sandbox::Config) -> Stage {
+        print_all_events();
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let merchant = format!("MCH-COL-TEST-{number}");
@@ -136,6 +139,21 @@ pub(crate) fn settle(manager: &TokenManager) {
         );
         std::thread::sleep(std::time::Duration::from_micros(200));
     }
+}
+
+/// Every event of every scenario goes to the output of the suite, which is searched for secrets as a whole.
+fn print_all_events() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let events = Events::subscribe(65_536);
+        std::thread::spawn(move || {
+            loop {
+                if let Some(event) = events.next(Duration::from_secs(60)) {
+                    eprintln!("{event:?} {}", event.to_json());
+                }
+            }
+        });
+    });
 }
 
 impl Drop for Stage {

@@ -1,0 +1,105 @@
+/**
+ * For programs that keep undici (or give a dispatcher to fetch): an interceptor that authenticates what goes to 88Pay.
+ *
+ * Promises: the pair goes to the manager's own origin only; a 401 leads to one refresh, however many calls it meets, and the
+ * call is repeated once if its body can be sent again. Connections, time limits and redirects are undici's, not pay88's.
+ */
+
+import type { Dispatcher } from 'undici';
+
+import type { Token, TokenManager } from './index.js';
+
+type Handler = Dispatcher.DispatchHandler;
+
+/**
+ * For `new Agent().compose(authenticated(tm))`. Compose it last, so that it sees every hop of a redirect. It goes by the
+ * origin of each request, which an `Agent` knows; a `Client` or `Pool` does not tell it.
+ */
+export function authenticated(tm: TokenManager): Dispatcher.DispatcherComposeInterceptor {
+  const origin = new URL(tm.baseUrl).origin;
+  return (dispatch) => (options, handler) => {
+    if (options.origin === undefined || new URL(options.origin).origin !== origin) return dispatch(options, handler);
+    const send = (each: (token: Token) => Handler) => {
+      tm.getToken().then(
+        (token) => dispatch({ ...options, headers: withPair(options.headers, token) }, each(token)),
+        // Nothing was begun that a controller could end.
+        (error) => handler.onResponseError?.(null as never, error),
+      );
+    };
+    const once = repeatable(options.body);
+    send((token) => (once ? new UnlessRejected(handler, tm, token, () => send(() => handler)) : handler));
+    return true;
+  };
+}
+
+/** Passes all on but a 401 that a newer token may avoid. */
+class UnlessRejected implements Handler {
+  readonly #handler: Handler;
+  readonly #tm: TokenManager;
+  readonly #token: Token;
+  readonly #repeat: () => void;
+  #rejected = false;
+
+  constructor(handler: Handler, tm: TokenManager, token: Token, repeat: () => void) {
+    this.#handler = handler;
+    this.#tm = tm;
+    this.#token = token;
+    this.#repeat = repeat;
+  }
+
+  onRequestStart(...given: Parameters<NonNullable<Handler['onRequestStart']>>) {
+    this.#handler.onRequestStart?.(...given);
+  }
+
+  onRequestUpgrade(...given: Parameters<NonNullable<Handler['onRequestUpgrade']>>) {
+    this.#handler.onRequestUpgrade?.(...given);
+  }
+
+  onResponseStart(...given: Parameters<NonNullable<Handler['onResponseStart']>>) {
+    if (given[1] === 401) {
+      try {
+        this.#tm.invalidate(this.#token);
+        this.#rejected = true;
+        return;
+      } catch {
+        // Tokens were dropped too often lately: the 401 is the answer.
+      }
+    }
+    this.#handler.onResponseStart?.(...given);
+  }
+
+  onResponseData(...given: Parameters<NonNullable<Handler['onResponseData']>>) {
+    if (!this.#rejected) this.#handler.onResponseData?.(...given);
+  }
+
+  onResponseEnd(...given: Parameters<NonNullable<Handler['onResponseEnd']>>) {
+    if (this.#rejected) this.#repeat();
+    else this.#handler.onResponseEnd?.(...given);
+  }
+
+  onResponseError(...given: Parameters<NonNullable<Handler['onResponseError']>>) {
+    this.#handler.onResponseError?.(...given);
+  }
+}
+
+function repeatable(body: Dispatcher.DispatchOptions['body']): boolean {
+  return body === undefined || body === null || typeof body === 'string' || body instanceof Uint8Array;
+}
+
+/** As names and values in turn. */
+function withPair(headers: Dispatcher.DispatchOptions['headers'], token: Token): string[] {
+  const flat: string[] = [];
+  const add = (name: string, value: unknown) => {
+    if (/^(authorization|x-session-id)$/i.test(name) || value === undefined) return;
+    for (const one of Array.isArray(value) ? value : [value]) flat.push(name, String(one));
+  };
+  if (Array.isArray(headers) && !Array.isArray(headers[0])) {
+    for (let index = 0; index < headers.length; index += 2) add(headers[index]!, headers[index + 1]);
+  } else if (headers && Symbol.iterator in headers) {
+    for (const [name, value] of headers as Iterable<[string, unknown]>) add(name, value);
+  } else {
+    for (const [name, value] of Object.entries(headers ?? {})) add(name, value);
+  }
+  flat.push('authorization', `Bearer ${token.access_token}`, 'x-session-id', token.session_id);
+  return flat;
+}

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Tests the package in place, then the tarball by itself. Needs what node/build.sh has built, called with the same argument.
+set -eu
+cd "$(dirname "$0")"
+case ${1-} in
+    "") kind=release ;;
+    --debug) kind=debug ;;
+    *) echo "usage: node/test.sh [--debug]" >&2; exit 2 ;;
+esac
+target=${CARGO_TARGET_DIR:-../target}
+target=$(cd "$target" && pwd)
+sandbox="$target/$kind/pay88 sandbox --exec --"
+work=$target/node-test
+rm -rf "$work"
+mkdir -p "$work/project"
+
+node_modules/.bin/prettier --check --log-level warn .
+node_modules/.bin/tsc -p tests
+
+# This one waits 51 s for a token's end, so it runs beside the others.
+timeout 150 $sandbox node --test tests/documentation.test.mjs >"$work/documentation.log" 2>&1 &
+documentation=$!
+for file in tests/*.test.mjs; do
+    [ "$file" = tests/documentation.test.mjs ] || timeout 300 $sandbox node --test "$file"
+done
+wait $documentation || { cat "$work/documentation.log"; exit 1; }
+
+# The tarball holds both libraries, has no install script, needs nothing else, and works far from this tree.
+npm pack --ignore-scripts --silent --pack-destination "$work" >/dev/null
+cd "$work/project"
+echo '{ "private": true }' >package.json
+npm install --offline --no-audit --no-fund --loglevel=error "$work"/pay88-*.tgz
+node -e 'const { scripts = {} } = require("pay88/package.json"); process.exit(Object.keys(scripts).some((name) => /install/.test(name)))'
+cp "$OLDPWD/examples/charge.mjs" .
+env -u LD_LIBRARY_PATH timeout 60 $sandbox node charge.mjs
