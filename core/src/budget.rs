@@ -33,22 +33,70 @@ pub(crate) struct Refusal {
 }
 
 /// What the server said is left, until it counts anew.
-#[derive(Clone, Copy, Debug)]
-struct Told {
-    left: u32,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) left: u32,
     /// It is the hour that it was said of, else the minute.
-    hourly: bool,
-    until: BootTime,
+    pub(crate) hourly: bool,
+    pub(crate) until: BootTime,
 }
 
+/// What was counted, by whoever shares the budget.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// When slots were taken, oldest first, no older than an hour.
+    pub(crate) taken: VecDeque<BootTime>,
+    pub(crate) forced: VecDeque<BootTime>,
+    pub(crate) told: Option<Told>,
+}
+
+/// The counts and the limits that this process keeps.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     per_minute: usize,
     per_hour: usize,
-    /// When slots were taken, oldest first, no older than an hour.
-    taken: VecDeque<BootTime>,
-    forced: VecDeque<BootTime>,
-    told: Option<Told>,
+    counts: Counts,
+}
+
+impl Counts {
+    /// Takes over what `other` has and this does not: what was spent stays spent.
+    pub(crate) fn merge(&mut self, other: &Counts) {
+        for (mine, theirs) in [
+            (&mut self.taken, &other.taken),
+            (&mut self.forced, &other.forced),
+        ] {
+            // Both are in order; what both have is the same slot.
+            let (mut all, mut theirs) = (VecDeque::new(), theirs.iter().copied().peekable());
+            for at in mine.drain(..) {
+                while let Some(earlier) = theirs.next_if(|other| *other < at) {
+                    all.push_back(earlier);
+                }
+                theirs.next_if_eq(&at);
+                all.push_back(at);
+            }
+            all.extend(theirs);
+            *mine = all;
+        }
+        // Which was said later is not known; the lower one is safe.
+        self.told = [self.told, other.told]
+            .into_iter()
+            .flatten()
+            .min_by_key(|told| told.left);
+    }
+
+    /// As many slots as a minute has are spent: nobody knows any more what was.
+    pub(crate) fn spend_minute(&mut self, now: BootTime, per_minute: u32) {
+        self.taken.extend((0..per_minute).map(|_| now));
+    }
+
+    fn forget(&mut self, now: BootTime) {
+        for times in [&mut self.taken, &mut self.forced] {
+            while times.front().is_some_and(|taken| now >= taken.plus(HOUR)) {
+                times.pop_front();
+            }
+        }
+        self.told = self.told.filter(|told| now < told.until);
+    }
 }
 
 impl Budget {
@@ -56,10 +104,17 @@ impl Budget {
         Budget {
             per_minute: per_minute as usize,
             per_hour: per_hour as usize,
-            taken: VecDeque::new(),
-            forced: VecDeque::new(),
-            told: None,
+            counts: Counts::default(),
         }
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Goes on from what was counted elsewhere.
+    pub(crate) fn set_counts(&mut self, counts: Counts) {
+        self.counts = counts;
     }
 
     /// Takes a slot for one request that is about to be sent.
@@ -67,18 +122,18 @@ impl Budget {
         if let Some(refusal) = self.refusal(now) {
             return Err(refusal);
         }
-        if let Some(told) = &mut self.told {
+        if let Some(told) = &mut self.counts.told {
             told.left -= 1;
         }
-        self.taken.push_back(now);
+        self.counts.taken.push_back(now);
         Ok(Slot(now))
     }
 
     /// Nothing of the request was written to the network.
     pub(crate) fn give_back(&mut self, slot: Slot) {
-        if let Some(at) = self.taken.iter().rposition(|taken| *taken == slot.0) {
-            self.taken.remove(at);
-            if let Some(told) = &mut self.told {
+        if let Some(at) = self.counts.taken.iter().rposition(|taken| *taken == slot.0) {
+            self.counts.taken.remove(at);
+            if let Some(told) = &mut self.counts.told {
                 told.left = told.left.saturating_add(1);
             }
         }
@@ -86,7 +141,7 @@ impl Budget {
 
     /// Books a token that is forced; the slot itself is taken when the request is sent.
     pub(crate) fn force(&mut self, now: BootTime) -> Result<(), Refusal> {
-        self.forget(now);
+        self.counts.forget(now);
         let refusal = |until| {
             Err(Refusal {
                 until,
@@ -94,19 +149,22 @@ impl Budget {
             })
         };
         if let Some(last) = self
+            .counts
             .forced
             .back()
             .filter(|last| now < last.plus(FORCED_APART))
         {
             return refusal(last.plus(FORCED_APART));
         }
-        if self.forced.len() >= FORCED_PER_HOUR {
-            return refusal(self.forced[self.forced.len() - FORCED_PER_HOUR].plus(HOUR));
+        if self.counts.forced.len() >= FORCED_PER_HOUR {
+            return refusal(
+                self.counts.forced[self.counts.forced.len() - FORCED_PER_HOUR].plus(HOUR),
+            );
         }
         if let Some(refusal) = self.refusal(now) {
             return Err(refusal);
         }
-        self.forced.push_back(now);
+        self.counts.forced.push_back(now);
         Ok(())
     }
 
@@ -126,15 +184,15 @@ impl Budget {
             hourly,
             until: now.plus(reset_in.min(window)),
         };
-        match &self.told {
+        match &self.counts.told {
             Some(known) if now < known.until && known.left <= told.left => {}
-            _ => self.told = Some(told),
+            _ => self.counts.told = Some(told),
         }
     }
 
     /// What the server said was said of a key that is no longer used.
     pub(crate) fn forget_told(&mut self) {
-        self.told = None;
+        self.counts.told = None;
     }
 
     /// How many slots there are: in a minute and in an hour.
@@ -145,14 +203,15 @@ impl Budget {
     /// Slots left now: in this minute and in this hour.
     pub(crate) fn left(&self, now: BootTime) -> (usize, usize) {
         let used = |window| {
-            self.taken
+            self.counts
+                .taken
                 .iter()
                 .filter(|taken| now < taken.plus(window))
                 .count()
         };
         let mut minute = self.per_minute.saturating_sub(used(MINUTE));
         let mut hour = self.per_hour.saturating_sub(used(HOUR));
-        if let Some(told) = self.told.filter(|told| now < told.until) {
+        if let Some(told) = self.counts.told.filter(|told| now < told.until) {
             let left = told.left as usize;
             minute = minute.min(left);
             if told.hourly {
@@ -164,20 +223,25 @@ impl Budget {
 
     /// The limit that is reached, if one is: the one that is free last.
     pub(crate) fn refusal(&mut self, now: BootTime) -> Option<Refusal> {
-        self.forget(now);
+        self.counts.forget(now);
         let full = |limit: usize, window| {
             let oldest = self
+                .counts
                 .taken
                 .len()
                 .checked_sub(limit)
-                .map(|index| self.taken[index].plus(window));
+                .map(|index| self.counts.taken[index].plus(window));
             // `taken` may hold more than a minute's worth: only those inside the window fill it.
             oldest.filter(|until| *until > now)
         };
-        let told = self.told.filter(|told| told.left == 0).map(|told| Refusal {
-            until: told.until,
-            limit: "told",
-        });
+        let told = self
+            .counts
+            .told
+            .filter(|told| told.left == 0)
+            .map(|told| Refusal {
+                until: told.until,
+                limit: "told",
+            });
         let minute = full(self.per_minute, MINUTE).map(|until| Refusal {
             until,
             limit: "minute",
@@ -190,15 +254,6 @@ impl Budget {
             .into_iter()
             .flatten()
             .max_by_key(|refusal| refusal.until)
-    }
-
-    fn forget(&mut self, now: BootTime) {
-        for times in [&mut self.taken, &mut self.forced] {
-            while times.front().is_some_and(|taken| now >= taken.plus(HOUR)) {
-                times.pop_front();
-            }
-        }
-        self.told = self.told.filter(|told| now < told.until);
     }
 }
 

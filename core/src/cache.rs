@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use arc_swap::ArcSwapOption;
 
 use crate::clock::{Clock, Reading};
+use crate::record::Stamp;
 use crate::token::{STRIPES, Snapshot, Stripe, Token};
 
 struct Current {
@@ -76,6 +77,14 @@ impl Cache {
             .load()
             .as_ref()
             .map(|current| current.snapshot.generation)
+    }
+
+    /// Which token is kept, valid or not.
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        self.current
+            .load()
+            .as_ref()
+            .map(|current| current.snapshot.stamp)
     }
 
     /// Replaces the token; gives a handle of the new one. Called under the manager's lock only.

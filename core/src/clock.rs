@@ -24,6 +24,15 @@ impl Reading {
         }
     }
 
+    /// This reading, earlier on both clocks.
+    pub(crate) fn minus(self, by: Duration) -> Reading {
+        let by = nanos(by);
+        Reading {
+            mono: self.mono.saturating_sub(by),
+            wall: self.wall.saturating_sub(by),
+        }
+    }
+
     /// Whether either clock has reached `end`.
     pub(crate) fn reached(self, end: Reading) -> bool {
         self.mono >= end.mono || self.wall >= end.wall
@@ -77,6 +86,11 @@ impl Clock {
             #[cfg(any(test, feature = "test-hooks"))]
             Clock::Virtual(clock) => clock.reading(),
         }
+    }
+
+    /// Whether it is no clock that other processes have.
+    pub(crate) fn is_virtual(&self) -> bool {
+        !matches!(self, Clock::System)
     }
 
     pub(crate) fn boot(&self) -> BootTime {

@@ -14,6 +14,7 @@ use crate::endpoint::BaseUrl;
 use crate::error::{Error, Result};
 use crate::option::{OPTIONS, Opt, OptionKind};
 use crate::reach::open_link;
+use crate::store::Share;
 use crate::transport::Proxy;
 
 /// What a manager is built from: options by name, each with the text that its environment variable would have.
@@ -198,15 +199,15 @@ impl Config {
             None => None,
         };
         let merchant_id = MerchantId::parse(self.get(Opt::MerchantId))?;
-        let share = self
-            .get(Opt::Share)
-            .unwrap_or_else(|| Zeroizing::new(Opt::Share.spec().default.to_owned()));
-        if share.trim() != "process" {
-            return Err(Error::invalid(
-                "The option share knows only `process` in this release.",
-                "Set share to `process` or leave it out.",
-            ));
-        }
+        let share = match self.get(Opt::Share) {
+            Some(text) => Share::parse(&text)?,
+            None => Share::parse(Opt::Share.spec().default)?,
+        };
+        let runtime_dir = (self.environment)
+            .then(|| environment("XDG_RUNTIME_DIR"))
+            .flatten()
+            .map(|dir| PathBuf::from(dir.as_str()))
+            .filter(|dir| dir.is_absolute());
         let proxy = self.proxy(&base_url)?;
         Ok(Settings {
             user_agent: user_agent(
@@ -222,7 +223,8 @@ impl Config {
             tokens_per_hour: self.whole(Opt::TokensPerHour, 1..=1_000_000)? as u32,
             max_response_bytes: self.whole(Opt::MaxResponseBytes, 1024..=1 << 30)?,
             ca_bundle: self.ca_bundle(),
-            share: share.trim().to_owned(),
+            share,
+            runtime_dir,
             base_url,
             api_key,
             previous_api_key,
@@ -258,7 +260,9 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout: Duration,
     pub(crate) ca_bundle: Option<PathBuf>,
     pub(crate) proxy: Option<Proxy>,
-    pub(crate) share: String,
+    pub(crate) share: Share,
+    /// `$XDG_RUNTIME_DIR`
+    pub(crate) runtime_dir: Option<PathBuf>,
     pub(crate) safety_margin: Duration,
     pub(crate) tokens_per_minute: u32,
     pub(crate) tokens_per_hour: u32,

@@ -40,6 +40,8 @@ macro_rules! events {
 
 events! {
     TokenIssued = "token_issued", "A token was granted: generation, attempt, expires_in (s), usable (s), took (ms).";
+    TokenShared = "token_shared", "A token that another process had asked for was taken over: generation, age (ms).";
+    ShareDegraded = "share_degraded", "What is shared cannot be had, and this process goes on alone: share, reason.";
     TokenFailed = "token_failed", "A refresh failed: code, message, attempt, and where it is remembered, hold and pause (s).";
     TokenInvalidated = "token_invalidated", "A token was dropped before its end: generation, reason.";
     LifeShort = "life_short", "A token's life is too short for the safety margin and the budget; it is used to 2 s before its end: expires_in (s), usable (s).";

@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode};
 use crate::hold::Class;
-use crate::secret::Secret;
+use crate::secret::{Secret, wipe};
 use crate::transport::{Answer, Failure, FailureKind};
 
 /// The largest answer of the token endpoint that is read, in bytes; real ones have about a thousand.
@@ -31,7 +31,7 @@ const RETRY_AFTER: std::ops::RangeInclusive<Duration> =
 const RETRY_AFTER_UNTOLD: Duration = Duration::from_secs(60);
 
 /// A token, its session ID and its life.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) access_token: Secret,
     pub(crate) session_id: Secret,
@@ -127,16 +127,6 @@ fn take_fields(value: &mut Value) -> Result<Grant, &'static str> {
         session_id: field("session_id").ok_or("its `session_id` is missing or no session ID")?,
         expires_in,
     })
-}
-
-/// Zeroes the texts of a parsed answer that was not used, or not wholly.
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(fields) => fields.values_mut().for_each(wipe),
-        _ => {}
-    }
 }
 
 fn rejection(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Rejection {

@@ -29,6 +29,22 @@ impl Class {
         }
     }
 
+    pub(crate) fn named(name: &str) -> Option<Class> {
+        [
+            Class::RateLimited,
+            Class::Unauthorized,
+            Class::Forbidden,
+            Class::Temporary,
+        ]
+        .into_iter()
+        .find(|class| class.name() == name)
+    }
+
+    /// Whether it is said of the key, whoever uses it and from wherever.
+    pub(crate) fn of_key(self) -> bool {
+        matches!(self, Class::RateLimited | Class::Unauthorized)
+    }
+
     /// The first pause and the longest.
     fn pauses(self) -> (Duration, Duration) {
         match self {
@@ -38,13 +54,16 @@ impl Class {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Hold {
-    class: Class,
-    until: BootTime,
-    error: Error,
+/// One remembered failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    pub(crate) class: Class,
+    /// When it happened.
+    pub(crate) at: BootTime,
+    pub(crate) until: BootTime,
+    pub(crate) error: Error,
     /// Failures of this class in a row.
-    streak: u32,
+    pub(crate) streak: u32,
 }
 
 /// The failure that holds, if one does.
@@ -70,6 +89,7 @@ impl Holds {
         };
         self.0 = Some(Hold {
             class,
+            at: now,
             until: now.plus(pause),
             error: rejection.error.clone(),
             streak,
@@ -81,6 +101,30 @@ impl Holds {
     pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
         let hold = self.0.as_ref().filter(|hold| now < hold.until)?;
         Some(hold.error.clone().with_retry_after(now.until(hold.until)))
+    }
+
+    /// The failure that was remembered last, over or not.
+    pub(crate) fn last(&self) -> Option<&Hold> {
+        self.0.as_ref()
+    }
+
+    /// Takes over what is remembered by those who share the token. Only answers about the key itself hold everybody;
+    /// what else failed may be this process's own way to 88Pay, so it is told to those who have waited for that very
+    /// attempt, since `waiting`, and to nobody else.
+    pub(crate) fn learn(&mut self, shared: Option<&Hold>, waiting: Option<BootTime>) {
+        match shared {
+            Some(hold) if hold.class.of_key() || waiting.is_some_and(|since| hold.at >= since) => {
+                if self
+                    .0
+                    .as_ref()
+                    .is_none_or(|own| own.class.of_key() || own.until <= hold.until)
+                {
+                    self.0 = Some(hold.clone());
+                }
+            }
+            // Whoever was told so has been granted a token since.
+            _ => self.0 = self.0.take().filter(|own| !own.class.of_key()),
+        }
     }
 
     /// What holds now, for statistics: the class and how long still.

@@ -13,7 +13,7 @@ use crate::refresh::Key;
 const OLD_KEY_TIME: Duration = Duration::from_secs(24 * 3600);
 
 /// While the previous key is in use, the new one is tried again this often.
-const NEW_KEY_TRIED_EVERY: Duration = Duration::from_secs(300);
+pub(crate) const NEW_KEY_TRIED_EVERY: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {

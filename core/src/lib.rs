@@ -10,6 +10,7 @@
 //! - how a new one is had: `refresh` (the state machine), `refresh_thread` (its driver), `budget`, `hold`,
 //!   `keys`, `flight` (those who wait), `manager`
 //! - calls: `call`, `retry`, `path_hold`, `reach`, `transport` (blocking and asynchronous), `task`, `runtime`
+//! - among processes: `sharing`, `store` (who shares, and where), `record` (what is shared), `seal`
 //! - one per process: `registry`; what is told: `error`, `event`, `stats`
 
 #![deny(missing_docs)]
@@ -35,17 +36,21 @@ mod option;
 mod path_hold;
 mod random;
 mod reach;
+mod record;
 mod refresh;
 mod refresh_thread;
 mod registry;
 mod request;
 mod retry;
 mod runtime;
+mod seal;
 mod secret;
+mod sharing;
 mod signal;
 #[cfg(test)]
 mod simulation;
 mod stats;
+mod store;
 mod task;
 mod thread;
 mod token;

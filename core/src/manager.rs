@@ -13,23 +13,29 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use serde_json::json;
 
-use crate::budget::{Budget, Refusal};
+use crate::budget::Budget;
 use crate::cache::Cache;
-use crate::clock::{BootTime, Clock};
+use crate::clock::{BootTime, Clock, Reading};
 use crate::config::Settings;
 use crate::credentials::{ApiKey, MerchantId};
 use crate::endpoint::BaseUrl;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::{EventName, emit};
 use crate::flight::{Flight, GaveUp, Landing};
-use crate::hold::Holds;
+use crate::grant::Grant;
+use crate::hold::{Class, Holds};
 use crate::keys::Keys;
+use crate::lifetime::Lifetime;
 use crate::path_hold::PathHolds;
+use crate::random;
 use crate::reach::open_link;
-use crate::refresh::{Ledger, Refresh, over_budget};
+use crate::record::Issue;
+use crate::refresh::{Key, Ledger, Refresh, Terms, over_budget};
 use crate::refresh_thread::Job;
+use crate::sharing::Look;
 use crate::stats::{Counters, Stats};
-use crate::token::Token;
+use crate::store::{Share, Store};
+use crate::token::{Snapshot, Token};
 use crate::transport::{Link, PerProcess, Proxy};
 
 /// The first pause after a renewal ahead of the end that could not start.
@@ -46,6 +52,7 @@ pub(crate) struct Manager {
     pub(crate) cache: Cache,
     /// Replaced under the lock of `state`.
     keys: ArcSwap<Keys>,
+    pub(crate) store: Store,
     /// A forked child begins without a refresh under way: nothing inherited is locked.
     state: PerProcess<Mutex<State>>,
     paths: PerProcess<Mutex<PathHolds>>,
@@ -62,7 +69,7 @@ pub(crate) struct Manager {
 pub(crate) struct SharedSettings {
     ca_bundle: Option<PathBuf>,
     proxy: Option<Proxy>,
-    share: String,
+    pub(crate) share: Share,
     pub(crate) safety_margin: Duration,
     tokens_per_minute: u32,
     pub(crate) tokens_per_hour: u32,
@@ -73,6 +80,8 @@ pub(crate) struct State {
     flight: Option<Arc<Flight>>,
     attempts: u64,
     pub(crate) generations: u64,
+    /// No token is taken over that was not asked for after the last one that was dropped here.
+    pub(crate) dropped: BootTime,
 }
 
 /// Where a caller without a token stands.
@@ -113,6 +122,7 @@ impl Manager {
             link,
             shared: SharedSettings::of(settings),
             cache: Cache::new(clock.clone()),
+            store: Store::new(settings, clock.clone()),
             keys: ArcSwap::from_pointee(Keys::new(
                 settings.api_key.clone(),
                 settings.previous_api_key.clone(),
@@ -141,6 +151,7 @@ impl Manager {
                 attempts: 0,
                 // A child goes on counting from the token that it inherited.
                 generations: self.cache.generation().unwrap_or(0),
+                dropped: BootTime::default(),
             }))
         });
         state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -233,7 +244,7 @@ impl Manager {
         if let Some(token) = self.cached() {
             return Ok(token);
         }
-        self.counters.waits.add();
+        let mut waited = false;
         loop {
             if stop() {
                 return Err(stopped());
@@ -250,6 +261,7 @@ impl Manager {
                     flight
                 }
             };
+            self.counters.waits.add_once(&mut waited);
             if let Some(result) = settled(flight.wait(deadline, stop)) {
                 return result;
             }
@@ -261,7 +273,7 @@ impl Manager {
         if let Some(token) = self.cached() {
             return Ok(token);
         }
-        self.counters.waits.add();
+        let mut waited = false;
         loop {
             let flight = match self.board()? {
                 Boarding::Token(token) => return Ok(token),
@@ -272,6 +284,7 @@ impl Manager {
                     flight
                 }
             };
+            self.counters.waits.add_once(&mut waited);
             if let Some(result) = settled(Ok(flight.landing().await)) {
                 return result;
             }
@@ -280,16 +293,28 @@ impl Manager {
 
     /// Takes part in the refresh that is under way, or starts one.
     fn board(self: &Arc<Self>) -> Result<Boarding> {
-        let job = {
-            let mut state = self.state();
+        let under_way = |state: &State| {
             // Somebody may have landed since this caller looked.
             if let Some(token) = self.cache.peek() {
-                return Ok(Boarding::Token(token));
+                return Some(Boarding::Token(token));
             }
-            if let Some(flight) = &state.flight {
-                return Ok(Boarding::Flight(flight.clone()));
+            state.flight.clone().map(Boarding::Flight)
+        };
+        if let Some(boarding) = under_way(&self.state()) {
+            return Ok(boarding);
+        }
+        let shared = match self.look() {
+            Look::Token(token) => return Ok(Boarding::Token(token)),
+            Look::Refused(error) => return Err(error),
+            Look::Open => true,
+            Look::Alone => false,
+        };
+        let job = {
+            let mut state = self.state();
+            if let Some(boarding) = under_way(&state) {
+                return Ok(boarding);
             }
-            if let Some(error) = state.ledger.refusal(self.clock.boot()) {
+            if !shared && let Some(error) = state.ledger.refusal(self.clock.boot()) {
                 return Err(error);
             }
             self.job(&mut state)
@@ -303,13 +328,21 @@ impl Manager {
 
     #[cold]
     fn renew_ahead(self: &Arc<Self>) {
+        if self.state().flight.is_some() {
+            return;
+        }
+        let look = self.look();
         let job = {
             let mut state = self.state();
+            let refused = match look {
+                Look::Token(_) => return,
+                Look::Refused(error) => Some(error),
+                Look::Open => None,
+                Look::Alone => state.ledger.refusal(self.clock.boot()),
+            };
             if state.flight.is_some() {
                 return;
             }
-            let now = self.clock.boot();
-            let refused = state.ledger.refusal(now);
             if let Some(pause) = refused.map(|error| error.retry_after().unwrap_or_default()) {
                 self.cache.renew_later(pause.max(RENEWAL_PAUSE));
                 return;
@@ -324,17 +357,60 @@ impl Manager {
     }
 
     fn job(&self, state: &mut State) -> Job {
-        let now = self.clock.boot();
-        let keys = self.keys();
-        let (key, other_key) = keys.begin_with(now);
         state.attempts += 1;
         let flight = Arc::new(Flight::new(state.attempts));
         state.flight = Some(flight.clone());
+        let keys = self.keys();
         Job {
-            refresh: Refresh::new(flight.attempt, now, key, other_key),
+            refresh: self.refresh(state, &keys),
             keys,
             flight,
         }
+    }
+
+    pub(crate) fn refresh(&self, state: &State, keys: &Keys) -> Refresh {
+        let now = self.clock.boot();
+        let (key, other_key) = keys.begin_with(now);
+        let refresh = Refresh::new(state.attempts, now, key, other_key);
+        if !self.store.is_shared() {
+            return refresh;
+        }
+        refresh.sharing(
+            now,
+            Terms {
+                id: random::number().unwrap_or_default(),
+                newest: self.newest(state),
+                safety_margin: self.shared.safety_margin,
+                tokens_per_hour: self.shared.tokens_per_hour,
+            },
+        )
+    }
+
+    /// Keeps a token that `key` was granted, asked for at that reading.
+    pub(crate) fn publish(
+        &self,
+        state: &mut State,
+        issue: &Issue,
+        key: Key,
+        asked_at: Reading,
+    ) -> Result<Token> {
+        let lifetime = self.lifetime(&issue.grant);
+        if let Some(keys) = self.keys().accepted(key, self.clock.boot()) {
+            self.set_keys(keys);
+        }
+        state.generations += 1;
+        let clock = self.clock.clone();
+        Snapshot::new(state.generations, &issue.grant, lifetime, asked_at, clock)
+            .map(|snapshot| self.cache.publish(snapshot.stamped(issue.stamp)))
+            .ok_or_else(|| Error::internal("A checked token does not fit into a header."))
+    }
+
+    pub(crate) fn lifetime(&self, grant: &Grant) -> Lifetime {
+        Lifetime::derive(
+            Duration::from_secs(grant.expires_in),
+            self.shared.safety_margin,
+            self.shared.tokens_per_hour,
+        )
     }
 
     /// Ends a flight without a refresh's own result.
@@ -360,20 +436,41 @@ impl Manager {
     /// # Errors
     /// `rate_limited` if the reserve for forced tokens is used up; the token stays then.
     pub(crate) fn invalidate(&self, generation: u64, reason: &str) -> Result<bool> {
-        let mut state = self.state();
         if self.cache.generation() != Some(generation) {
             return Ok(false);
         }
-        let now = self.clock.boot();
-        // A token that has ended, or whose successor is on its way, costs nothing to drop.
-        if self.cache.peek().is_some()
-            && state.flight.is_none()
-            && let Err(refusal) = state.ledger.budget.force(now)
-        {
-            return Err(self.over(&state, now, refusal));
+        let drop_it = |state: &mut State| {
+            let stamp = self.cache.stamp().unwrap_or_default();
+            let dropped = self.cache.invalidate(generation);
+            if dropped {
+                state.dropped = state.dropped.max(stamp.asked_at);
+            }
+            dropped
+        };
+        let changed = self.change(|record, state| {
+            if self.cache.generation() != Some(generation) {
+                return Ok(false);
+            }
+            let stamp = self.cache.stamp().unwrap_or_default();
+            // A token that has ended, that has a successor or that somebody else has dropped costs nothing to drop.
+            let shared = record.as_ref().and_then(|record| record.good());
+            let costs = self.cache.peek().is_some()
+                && state.flight.is_none()
+                && (record.is_none() || shared.is_some_and(|issue| issue.stamp == stamp));
+            let now = self.clock.boot();
+            let budget = &mut state.ledger.budget;
+            if costs && let Err(refusal) = budget.force(now) {
+                return Err(over_budget(budget, now, refusal));
+            }
+            if let Some(record) = record.filter(|_| costs) {
+                record.rejected = Some(stamp.id);
+            }
+            Ok(drop_it(state))
+        })?;
+        let dropped = changed.unwrap_or_else(|| drop_it(&mut self.state()));
+        if !dropped {
+            return Ok(false);
         }
-        let dropped = self.cache.invalidate(generation);
-        drop(state);
         emit(
             EventName::TokenInvalidated,
             self.id,
@@ -386,6 +483,9 @@ impl Manager {
     pub(crate) fn answered_401(&self, path: &str, generation: u64) -> bool {
         // A newer token is there, or somebody else has dropped this one: neither costs one more.
         if self.cache.generation() != Some(generation) {
+            return true;
+        }
+        if let Look::Token(_) = self.look() {
             return true;
         }
         if !self.paths().may_force(path, self.clock.boot()) {
@@ -402,10 +502,6 @@ impl Manager {
         self.paths().answered(path);
     }
 
-    fn over(&self, state: &State, now: BootTime, refusal: Refusal) -> Error {
-        over_budget(&state.ledger.budget, now, refusal)
-    }
-
     // --- Keys --------------------------------------------------------------------------------------------------
 
     /// Replaces the key. Tokens that were handed out live on; what is held against the old key is forgotten.
@@ -416,6 +512,8 @@ impl Manager {
                 return;
             };
             self.set_keys(keys);
+            let keys = self.keys();
+            self.store.keep(|key| keys.has(key));
             state.ledger.holds.clear();
             state.ledger.budget.forget_told();
             let flight = state.flight.take();
@@ -425,6 +523,14 @@ impl Manager {
             }
             flight
         };
+        // That others were told the new key is wrong may be why it is set again. Where that cannot be changed it ends soon.
+        let _: Result<Option<()>> = self.change(|record, _| {
+            if let Some(record) = record {
+                let hold = record.hold.take();
+                record.hold = hold.filter(|hold| hold.class != Class::Unauthorized);
+            }
+            Ok(())
+        });
         emit(
             EventName::KeyRotated,
             self.id,
@@ -436,10 +542,17 @@ impl Manager {
     }
 
     pub(crate) fn stats(&self) -> Stats {
+        // What is shared counts, not what this process has seen of it last.
+        let _: Look = self.look();
         let now = self.clock.boot();
         let token = self.cache.peek();
+        let (share, share_path, share_degraded) = self.store.status();
         let state = self.state();
         Stats {
+            share,
+            share_path,
+            share_degraded,
+            tokens_shared: self.counters.shared.get(),
             manager_id: self.id,
             hits: self.cache.hits(),
             waits: self.counters.waits.get(),

@@ -10,3 +10,10 @@ pub(crate) fn fraction() -> f64 {
         Err(_) => 0.5,
     }
 }
+
+/// A random number; `None` if the system gives none.
+pub(crate) fn number() -> Option<u64> {
+    let mut bytes = [0; 8];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(u64::from_le_bytes(bytes))
+}

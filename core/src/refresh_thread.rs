@@ -2,7 +2,7 @@
 //!
 //! Promises: no caller can cancel it, whoever waits is told even if it panics, and nothing joins it. If no thread can be
 //! had, the first who waits does the work; one that gives up leaves it to the next. Never holds the manager's lock while
-//! it sends or pauses.
+//! it sends, pauses, or reads and writes what is shared.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,10 +19,11 @@ use crate::event::{EventName, emit};
 use crate::flight::{Flight, Landing, SLICE};
 use crate::grant::{Grant, MAX_TOKEN_ANSWER, RateLimit, Rejection};
 use crate::keys::Keys;
-use crate::lifetime::Lifetime;
 use crate::manager::{Manager, RENEWAL_PAUSE};
+use crate::record::Record;
 use crate::refresh::{Action, Finish, Input, Key, Refresh};
-use crate::token::Snapshot;
+use crate::store::Use;
+use crate::store::host::{HostRecord, Lead, Unwritten};
 use crate::transport::{self, Limits};
 use crate::{random, thread};
 
@@ -42,6 +43,59 @@ pub(crate) struct Job {
 
 /// A caller's deadline, and whether it should stop.
 type Patience<'a> = (Instant, &'a dyn Fn() -> bool);
+
+/// The shared record that a refresh works on, and its right to write there.
+#[derive(Default)]
+struct Tier {
+    record: Option<Arc<HostRecord>>,
+    lead: Option<Lead>,
+}
+
+/// Tells a test that a refresh got to that step.
+macro_rules! reached {
+    ($step:ident) => {
+        #[cfg(feature = "test-hooks")]
+        crate::hooks::reached(crate::hooks::RefreshStep::$step);
+    };
+}
+
+impl Tier {
+    fn look(&mut self, manager: &Manager, keys: &Keys, key: Key) -> Result<Input, String> {
+        self.lead = None;
+        let record = manager.store.record(keys.get(key));
+        let record = self.record.insert(record.ok_or("nothing is shared")?);
+        record.read().map(Input::Seen)
+    }
+
+    fn lead(&mut self, turn: u64) -> Result<Input, String> {
+        let record = self.record.as_ref().ok_or("no record was looked at")?;
+        let Some((lead, found)) = record.try_lead(turn)? else {
+            return Ok(Input::Led(None));
+        };
+        self.lead = Some(lead);
+        reached!(Locked);
+        Ok(Input::Led(Some(found)))
+    }
+
+    fn write(&mut self, mut contents: Box<Record>) -> Result<Input, String> {
+        let (Some(record), Some(lead)) = (&self.record, &mut self.lead) else {
+            return Err("no lock was taken".to_owned());
+        };
+        let announces = contents.done_by.is_some();
+        match record.write(lead, &mut contents) {
+            Ok(()) => {
+                if announces {
+                    reached!(Announced);
+                } else {
+                    reached!(Published);
+                }
+                Ok(Input::Written(contents))
+            }
+            Err(Unwritten::Late) => Ok(Input::Late),
+            Err(Unwritten::Lost(reason)) => Err(reason),
+        }
+    }
+}
 
 impl Manager {
     /// Hands the job to a thread of its own, or back.
@@ -85,6 +139,7 @@ impl Manager {
             || patience.is_some_and(|(deadline, stop)| Instant::now() >= deadline || stop());
         let begun = Instant::now();
         let mut asked_at = self.clock.reading();
+        let mut tier = Tier::default();
         let mut input = Input::Start;
         loop {
             let action = {
@@ -101,18 +156,22 @@ impl Manager {
                 )
             };
             input = match action {
+                Action::Look { key } => {
+                    self.at(&mut tier, Use::Read, |tier| tier.look(self, &job.keys, key))
+                }
+                Action::Lead { turn } => self.at(&mut tier, Use::Read, |tier| tier.lead(turn)),
+                Action::Write(record) => self.at(&mut tier, Use::Write, |tier| tier.write(record)),
                 Action::Send { key, within } => {
                     asked_at = self.clock.reading();
                     let (result, told) = self.ask(job.keys.get(key), within, patience);
-                    if let Err(rejection) = &result
-                        && interrupted()
-                    {
+                    reached!(Answered);
+                    match &result {
                         // This caller goes; the next one who waits flies on.
-                        job.refresh
-                            .settle(&mut self.state().ledger, rejection.unsent);
-                        return self.ground(&job.flight, Landing::Superseded);
+                        Err(rejection) if interrupted() => Input::Abandoned {
+                            unsent: rejection.unsent,
+                        },
+                        _ => Input::Answer(result, told),
                     }
-                    Input::Answer(result, told)
                 }
                 Action::Pause(pause) => {
                     let until = Instant::now() + pause;
@@ -121,11 +180,36 @@ impl Manager {
                             SLICE.min(until.saturating_duration_since(Instant::now())),
                         );
                     }
-                    Input::PauseOver
+                    match interrupted() {
+                        true => Input::Abandoned { unsent: false },
+                        false => Input::PauseOver,
+                    }
                 }
-                Action::Finish(finish) => return self.finish(&job, finish, asked_at, begun),
+                Action::Finish(Finish::Abandoned) => {
+                    return self.ground(&job.flight, Landing::Superseded);
+                }
+                Action::Finish(finish) => {
+                    // The others may go on while the callers of this process are told.
+                    drop(tier);
+                    return self.finish(&job, finish, asked_at, begun);
+                }
             };
         }
+    }
+
+    /// One use of the shared tier; where it fails this process goes on alone, and says so once.
+    fn at(
+        &self,
+        tier: &mut Tier,
+        how: Use,
+        use_it: impl FnOnce(&mut Tier) -> Result<Input, String>,
+    ) -> Input {
+        let used = use_it(tier);
+        self.tier_went(how, used.as_ref().map(drop).map_err(String::as_str));
+        used.unwrap_or_else(|_| {
+            *tier = Tier::default();
+            Input::Alone
+        })
     }
 
     /// One token request.
@@ -176,42 +260,35 @@ impl Manager {
 
     fn finish(&self, job: &Job, finish: Finish, asked_at: Reading, begun: Instant) {
         let attempt = job.flight.attempt;
-        let now = self.clock.boot();
         let mut state = self.state();
-        let keys = self.keys();
-        if keys.epoch() != job.keys.epoch() {
+        if self.keys().epoch() != job.keys.epoch() {
             return;
         }
         let landing = match finish {
-            Finish::Granted { grant, key } => {
-                let lifetime = Lifetime::derive(
-                    Duration::from_secs(grant.expires_in),
-                    self.shared.safety_margin,
-                    self.shared.tokens_per_hour,
-                );
-                if let Some(keys) = keys.accepted(key, now) {
-                    self.set_keys(keys);
+            Finish::Granted { issue, key } => {
+                let token = self.publish(&mut state, &issue, key, asked_at);
+                if token.is_ok() {
+                    self.counters.issued.add();
+                    let generation = state.generations;
+                    self.tell_issued(&issue.grant, key, generation, attempt, begun);
                 }
-                state.generations += 1;
-                let generation = state.generations;
-                match Snapshot::new(generation, &grant, lifetime, asked_at, self.clock.clone()) {
-                    Some(snapshot) => {
-                        let token = self.cache.publish(snapshot);
-                        self.counters.issued.add();
-                        self.tell_issued(&grant, key, lifetime, generation, attempt, begun);
-                        Landing::Token(token)
-                    }
-                    None => Landing::Failed(Error::internal(
-                        "A checked token does not fit into a header.",
-                    )),
-                }
+                token.map_or_else(Landing::Failed, Landing::Token)
             }
+            Finish::Shared { issue, key } => match self.adopt(&mut state, &issue, key) {
+                Some(token) => token.map_or_else(Landing::Failed, Landing::Token),
+                None => Landing::Superseded,
+            },
+            Finish::Abandoned => Landing::Superseded,
             Finish::Failed {
                 error,
                 held,
                 capped,
             } => {
                 self.counters.failed.add();
+                let error = match error.attempt() {
+                    Some(_) => error,
+                    None => error.with_attempt(attempt),
+                };
                 let pause = error.retry_after().unwrap_or_default();
                 self.cache.renew_later(pause.max(RENEWAL_PAUSE));
                 emit(EventName::TokenFailed, self.id, || {
@@ -235,15 +312,8 @@ impl Manager {
         job.flight.land(landing);
     }
 
-    fn tell_issued(
-        &self,
-        grant: &Grant,
-        key: Key,
-        lifetime: Lifetime,
-        generation: u64,
-        attempt: u64,
-        begun: Instant,
-    ) {
+    fn tell_issued(&self, grant: &Grant, key: Key, generation: u64, attempt: u64, begun: Instant) {
+        let lifetime = self.lifetime(grant);
         let (expires_in, usable) = (grant.expires_in, lifetime.usable.as_secs_f64());
         emit(EventName::TokenIssued, self.id, || {
             json!({

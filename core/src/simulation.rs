@@ -132,7 +132,8 @@ impl World {
                 (Next::Arrive, self.latency / 2)
             }
             Action::Pause(pause) => (Next::Tell(Box::new(Input::PauseOver)), pause),
-            Action::Finish(Finish::Granted { grant, .. }) => {
+            Action::Finish(Finish::Granted { issue, .. }) => {
+                let grant = issue.grant;
                 let life = Duration::from_secs(grant.expires_in);
                 let lifetime = Lifetime::derive(life, Duration::from_secs(10), 100);
                 self.generations += 1;
@@ -145,6 +146,7 @@ impl World {
                 self.cache.renew_later(error.retry_after().unwrap());
                 return;
             }
+            other => panic!("nothing is shared, but {other:?}"),
         };
         self.flight = Some(flight);
     }

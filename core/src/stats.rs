@@ -1,5 +1,6 @@
 //! Counts of a manager, for monitoring. Never holds a secret.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Stats {
     pub refreshes: u64,
     /// Tokens granted by 88Pay to this manager.
     pub tokens_issued: u64,
+    /// Tokens that another process had asked for and that were taken over.
+    pub tokens_shared: u64,
     /// Refreshes that brought no token.
     pub refreshes_failed: u64,
     /// Calls begun.
@@ -35,6 +38,12 @@ pub struct Stats {
     pub budget_left: (usize, usize),
     /// The remembered failure: its class, and how long it holds still.
     pub hold: Option<(&'static str, Duration)>,
+    /// Who shares the token and the budget: `process` or `host`.
+    pub share: &'static str,
+    /// The file in which they are shared, once it was opened.
+    pub share_path: Option<PathBuf>,
+    /// Why nothing can be shared and this process goes on alone, if that is so.
+    pub share_degraded: Option<String>,
 }
 
 impl Stats {
@@ -46,6 +55,7 @@ impl Stats {
             "waits": self.waits,
             "refreshes": self.refreshes,
             "tokens_issued": self.tokens_issued,
+            "tokens_shared": self.tokens_shared,
             "refreshes_failed": self.refreshes_failed,
             "calls": self.calls,
             "calls_repeated": self.calls_repeated,
@@ -55,6 +65,9 @@ impl Stats {
             "budget_left_minute": self.budget_left.0,
             "budget_left_hour": self.budget_left.1,
             "hold": self.hold.map(|(class, left)| json!({"class": class, "left": left.as_secs_f64()})),
+            "share": self.share,
+            "share_path": self.share_path.as_ref().map(|path| path.display().to_string()),
+            "share_degraded": self.share_degraded,
         })
     }
 }
@@ -64,6 +77,7 @@ impl Stats {
 pub(crate) struct Counters {
     pub(crate) waits: Counter,
     pub(crate) issued: Counter,
+    pub(crate) shared: Counter,
     pub(crate) failed: Counter,
     pub(crate) calls: Counter,
     pub(crate) calls_repeated: Counter,
@@ -76,6 +90,13 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     pub(crate) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds one unless `done` says that it was added.
+    pub(crate) fn add_once(&self, done: &mut bool) {
+        if !std::mem::replace(done, true) {
+            self.add();
+        }
     }
 
     pub(crate) fn get(&self) -> u64 {

@@ -13,6 +13,7 @@ use http::HeaderValue;
 use crate::clock::{Clock, Reading};
 use crate::grant::Grant;
 use crate::lifetime::Lifetime;
+use crate::record::Stamp;
 use crate::secret::Secret;
 
 /// What all holders of one token share.
@@ -24,6 +25,8 @@ pub(crate) struct Snapshot {
     bearer: Secret,
     session_id: Secret,
     expires_in: u64,
+    /// Which token it is for those who share it.
+    pub(crate) stamp: Stamp,
     /// Not handed out from then on.
     pub(crate) end: Reading,
     /// On the monotonic clock: whoever is handed the token from then on starts its renewal. Moved on when a renewal
@@ -55,10 +58,15 @@ impl Snapshot {
             bearer,
             session_id: grant.session_id.clone(),
             expires_in: grant.expires_in,
+            stamp: Stamp::default(),
             end: asked_at.plus(lifetime.usable),
             renew_from: AtomicU64::new(asked_at.plus(lifetime.renew).mono),
             clock,
         })
+    }
+
+    pub(crate) fn stamped(self, stamp: Stamp) -> Snapshot {
+        Snapshot { stamp, ..self }
     }
 }
 

@@ -261,6 +261,16 @@ impl TokenManager {
         self.0.manager.stats()
     }
 
+    /// Forgets the failures that are remembered, here and where they are shared, so that the next caller asks again. What
+    /// was counted of the limits stays.
+    ///
+    /// # Errors
+    /// `config_invalid` if this handle is closed.
+    pub fn forget_failures(&self) -> Result<()> {
+        self.open()?;
+        self.0.manager.forget_holds()
+    }
+
     /// Drops the cached token, for example when another program has revoked it. Says whether there was one.
     ///
     /// # Errors

@@ -67,8 +67,21 @@ test('the main thread and 20 workers share one manager and one token', LIMIT, as
 test('a token that a worker drops is not handed out here again', LIMIT, async () => {
   const tm = sandbox.manager();
   const token = await tm.getToken();
-  const { first, ended } = worker(`${PAY88} parentPort.postMessage(new TokenManager(workerData).invalidate());`);
-  assert.equal(await first, true);
+  const { it, first, ended } = worker(`${PAY88}
+    const tm = new TokenManager(workerData);
+    parentPort.postMessage('ready');
+    parentPort.once('message', (done) => {
+      const dropped = tm.invalidate();
+      Atomics.store(done, 0, dropped ? 1 : 2);
+      Atomics.notify(done, 0);
+    });`);
+  await first;
+  const done = new Int32Array(new SharedArrayBuffer(4));
+  // From now on a read is one of memory, for a while.
+  assert.equal(await tm.getToken(), token);
+  it.postMessage(done);
+  Atomics.wait(done, 0, 0, 5000);
+  assert.equal(done[0], 1);
   assert.notEqual(await tm.getToken(), token);
   assert.equal(await ended, 0);
 });

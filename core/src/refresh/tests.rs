@@ -1,0 +1,432 @@
+//! The machine by itself: told what happens, it says what to do.
+
+use super::*;
+use crate::secret::Secret;
+
+fn ledger() -> Ledger {
+    Ledger {
+        budget: Budget::new(10, 100),
+        holds: Holds::default(),
+    }
+}
+
+fn grant() -> Grant {
+    Grant {
+        access_token: Secret::new("a".into()),
+        session_id: Secret::new("s".into()),
+        expires_in: 60,
+    }
+}
+
+fn rejected(class: Class, resend: bool, unsent: bool) -> Input {
+    let error = Error::new(ErrorCode::BadResponse, "m", "h");
+    Input::Answer(
+        Err(Rejection {
+            error,
+            class,
+            resend,
+            unsent,
+            capped: false,
+        }),
+        None,
+    )
+}
+
+#[test]
+fn a_grant_takes_one_slot_and_clears_what_is_held() {
+    let (mut ledger, now) = (ledger(), BootTime(0));
+    let mut refresh = Refresh::new(1, now, Key::Current, false);
+    let action = refresh.step(&mut ledger, now, 0.5, Input::Start);
+    assert!(matches!(action, Action::Send { key: Key::Current, within } if within == REQUEST_TIME));
+    let action = refresh.step(&mut ledger, now, 0.5, Input::Answer(Ok(grant()), None));
+    assert!(matches!(action, Action::Finish(Finish::Granted { .. })));
+    assert_eq!(ledger.budget.left(now), (9, 99));
+}
+
+#[test]
+fn a_gateway_fault_is_sent_once_more_after_half_a_second_to_a_second() {
+    let (mut ledger, now) = (ledger(), BootTime(0));
+    let mut refresh = Refresh::new(1, now, Key::Current, false);
+    refresh.step(&mut ledger, now, 0.0, Input::Start);
+    let Action::Pause(pause) = refresh.step(
+        &mut ledger,
+        now,
+        0.0,
+        rejected(Class::Temporary, true, false),
+    ) else {
+        panic!("no pause")
+    };
+    assert_eq!(pause, Duration::from_millis(500));
+    assert!(matches!(
+        refresh.step(&mut ledger, now, 0.0, Input::PauseOver),
+        Action::Send { .. }
+    ));
+    let action = refresh.step(
+        &mut ledger,
+        now,
+        0.0,
+        rejected(Class::Temporary, true, false),
+    );
+    assert!(matches!(
+        action,
+        Action::Finish(Finish::Failed {
+            held: Some((Class::Temporary, _)),
+            ..
+        })
+    ));
+    assert_eq!(ledger.budget.left(now).0, 8);
+    assert!(ledger.holds.check(now).is_some());
+}
+
+#[test]
+fn a_slot_comes_back_only_if_nothing_was_written() {
+    for (unsent, left) in [(true, 10), (false, 9)] {
+        let (mut ledger, now) = (ledger(), BootTime(0));
+        let mut refresh = Refresh::new(1, now, Key::Current, false);
+        refresh.step(&mut ledger, now, 0.0, Input::Start);
+        refresh.step(
+            &mut ledger,
+            now,
+            0.0,
+            rejected(Class::Temporary, false, unsent),
+        );
+        assert_eq!(ledger.budget.left(now).0, left);
+    }
+}
+
+#[test]
+fn a_new_key_that_is_not_known_yet_falls_back_to_the_previous_one() {
+    let (mut ledger, now) = (ledger(), BootTime(0));
+    let mut refresh = Refresh::new(1, now, Key::Current, true);
+    refresh.step(&mut ledger, now, 0.0, Input::Start);
+    let action = refresh.step(
+        &mut ledger,
+        now,
+        0.0,
+        rejected(Class::Unauthorized, false, false),
+    );
+    assert!(matches!(
+        action,
+        Action::Send {
+            key: Key::Previous,
+            ..
+        }
+    ));
+    let action = refresh.step(
+        &mut ledger,
+        now,
+        0.0,
+        rejected(Class::Unauthorized, false, false),
+    );
+    assert!(matches!(
+        action,
+        Action::Finish(Finish::Failed {
+            held: Some((Class::Unauthorized, _)),
+            ..
+        })
+    ));
+}
+
+#[test]
+fn over_the_budget_nothing_is_sent_and_the_time_is_told() {
+    let (mut ledger, now) = (ledger(), BootTime(0));
+    for _ in 0..10 {
+        ledger.budget.take(now).unwrap();
+    }
+    let action =
+        Refresh::new(1, now, Key::Current, false).step(&mut ledger, now, 0.0, Input::Start);
+    let Action::Finish(Finish::Failed {
+        error, held: None, ..
+    }) = action
+    else {
+        panic!("sent")
+    };
+    assert_eq!(
+        (error.code(), error.retry_after()),
+        (ErrorCode::RateLimited, Some(Duration::from_secs(62)))
+    );
+}
+
+// --- Together with others ------------------------------------------------------------------------------------------
+
+fn sharing(now: BootTime, other_key: bool) -> Refresh {
+    let terms = Terms {
+        id: 7,
+        newest: BootTime(0),
+        safety_margin: Duration::from_secs(10),
+        tokens_per_hour: 100,
+    };
+    Refresh::new(1, now, Key::Current, other_key).sharing(now, terms)
+}
+
+fn issue(asked_at: BootTime) -> Issue {
+    Issue {
+        stamp: Stamp { id: 1, asked_at },
+        grant: grant(),
+    }
+}
+
+fn after(millis: u64) -> BootTime {
+    BootTime(100_000 + millis)
+}
+
+/// Steps until something must be sent; gives the record as it was announced.
+fn announce(refresh: &mut Refresh, ledger: &mut Ledger, now: BootTime, record: Record) -> Record {
+    let mut input = Input::Start;
+    let mut announced = None;
+    loop {
+        input = match refresh.step(ledger, now, 0.5, input) {
+            Action::Look { .. } => Input::Seen(record.clone()),
+            Action::Lead { .. } => Input::Led(Some(record.clone())),
+            Action::Write(record) => {
+                announced = Some(*record.clone());
+                Input::Written(record)
+            }
+            Action::Send { .. } => return announced.expect("sent without a word"),
+            other => panic!("{other:?}"),
+        };
+    }
+}
+
+#[test]
+fn a_token_that_another_has_asked_for_is_taken_without_the_lock() {
+    let record = Record {
+        issue: Some(issue(after(0))),
+        ..Record::default()
+    };
+    for (now, newest, taken) in [
+        (after(10), BootTime(0), true),
+        (after(49_999), BootTime(0), true),
+        (after(50_000), BootTime(0), false),
+        (after(10), after(0), false),
+    ] {
+        let mut refresh = sharing(now, false);
+        refresh.shared.as_mut().unwrap().terms.newest = newest;
+        refresh.step(&mut ledger(), now, 0.5, Input::Start);
+        let action = refresh.step(&mut ledger(), now, 0.5, Input::Seen(record.clone()));
+        let shared = matches!(action, Action::Finish(Finish::Shared { .. }));
+        assert_eq!(shared, taken, "{now:?} {newest:?}");
+    }
+}
+
+#[test]
+fn a_leader_says_by_when_it_will_be_done_and_takes_its_slot_before_it_sends() {
+    let (mut ledger, now) = (ledger(), after(0));
+    let mut refresh = sharing(now, false);
+    let announced = announce(&mut refresh, &mut ledger, now, Record::default());
+    assert_eq!(announced.done_by, Some(now.plus(REFRESH_TIME)));
+    assert_eq!(announced.counts.taken.len(), 1);
+    let action = refresh.step(
+        &mut ledger,
+        after(300),
+        0.5,
+        Input::Answer(Ok(grant()), None),
+    );
+    let Action::Write(record) = action else {
+        panic!("not told: {action:?}")
+    };
+    assert_eq!((record.done_by, record.counts.taken.len()), (None, 1));
+    let stamp = Stamp {
+        id: 7,
+        asked_at: now,
+    };
+    assert_eq!(record.issue.as_ref().unwrap().stamp, stamp);
+    let action = refresh.step(&mut ledger, after(300), 0.5, Input::Written(record));
+    assert!(
+        matches!(action, Action::Finish(Finish::Granted { issue, .. }) if issue.stamp == stamp)
+    );
+}
+
+#[test]
+fn the_budget_that_counts_is_the_shared_one() {
+    let now = after(0);
+    let mut record = Record::default();
+    record.counts.taken.extend([now; 10]);
+    let mut refresh = sharing(now, false);
+    refresh.step(&mut ledger(), now, 0.5, Input::Start);
+    let mut ledger = ledger();
+    let action = refresh.step(&mut ledger, now, 0.5, Input::Seen(record.clone()));
+    assert!(matches!(
+        action,
+        Action::Finish(Finish::Failed { held: None, .. })
+    ));
+    // While a leader is at work its slot may be the last one, and its token is waited for.
+    record.done_by = Some(after(1000));
+    let mut refresh = sharing(now, false);
+    refresh.step(&mut ledger, now, 0.5, Input::Start);
+    let action = refresh.step(&mut ledger, now, 0.5, Input::Seen(record));
+    assert!(matches!(action, Action::Lead { turn: 0 }));
+}
+
+/// What a follower does at that time, when the lock of each turn below `free` is held.
+fn follow(refresh: &mut Refresh, now: BootTime, record: &Record, free: u64) -> Action {
+    let mut ledger = ledger();
+    let mut action = refresh.step(&mut ledger, now, 0.5, Input::PauseOver);
+    loop {
+        let input = match action {
+            Action::Look { .. } => Input::Seen(record.clone()),
+            Action::Lead { turn } => Input::Led((turn >= free).then(|| record.clone())),
+            other => return other,
+        };
+        action = refresh.step(&mut ledger, now, 0.5, input);
+    }
+}
+
+#[test]
+fn a_leader_that_died_is_followed_at_once_and_one_that_hangs_when_its_time_is_over() {
+    let record = Record {
+        done_by: Some(after(20_000)),
+        ..Record::default()
+    };
+    let mut refresh = sharing(after(0), false);
+    for millis in [0, 20, 5_000, 20_099] {
+        let action = follow(&mut refresh, after(millis), &record, 1);
+        assert!(
+            matches!(action, Action::Pause(LOOK_AGAIN)),
+            "{millis}: {action:?}"
+        );
+    }
+    let dead = follow(&mut sharing(after(0), false), after(20), &record, 0);
+    assert!(matches!(dead, Action::Write(record) if record.turn == 0));
+    let hangs = follow(&mut refresh, after(20_100), &record, 1);
+    let Action::Write(record) = hangs else {
+        panic!("{hangs:?}")
+    };
+    // Its own time begins anew.
+    assert_eq!((record.turn, record.done_by), (1, Some(after(30_100))));
+}
+
+#[test]
+fn a_lock_that_is_held_without_a_word_is_passed_over_after_a_second() {
+    let record = Record::default();
+    let mut refresh = sharing(after(0), false);
+    for millis in [0, 500, 999] {
+        let action = follow(&mut refresh, after(millis), &record, 1);
+        assert!(matches!(action, Action::Pause(_)), "{millis}: {action:?}");
+    }
+    let action = follow(&mut refresh, after(1_000), &record, 1);
+    assert!(matches!(action, Action::Write(record) if record.turn == 1));
+}
+
+#[test]
+fn nobody_waits_for_others_for_ever() {
+    let record = Record {
+        done_by: Some(after(3_600_000)),
+        ..Record::default()
+    };
+    let mut refresh = sharing(after(0), false);
+    let action = follow(&mut refresh, after(29_999), &record, u64::MAX);
+    assert!(matches!(action, Action::Pause(_)), "{action:?}");
+    let action = follow(&mut refresh, after(30_000), &record, u64::MAX);
+    let Action::Finish(Finish::Failed { error, .. }) = action else {
+        panic!("{action:?}")
+    };
+    assert_eq!(error.code(), ErrorCode::Timeout);
+}
+
+#[test]
+fn what_a_late_leader_brings_is_discarded_and_it_looks_for_what_others_have() {
+    let (mut ledger, now) = (ledger(), after(0));
+    let mut refresh = sharing(now, false);
+    announce(&mut refresh, &mut ledger, now, Record::default());
+    let late = after(60_000);
+    let action = refresh.step(&mut ledger, late, 0.5, Input::Answer(Ok(grant()), None));
+    assert!(matches!(action, Action::Write(_)));
+    let action = refresh.step(&mut ledger, late, 0.5, Input::Late);
+    assert!(matches!(action, Action::Look { .. }), "{action:?}");
+    let theirs = Record {
+        turn: 1,
+        issue: Some(issue(after(30_000))),
+        ..Record::default()
+    };
+    let action = refresh.step(&mut ledger, late, 0.5, Input::Seen(theirs));
+    assert!(matches!(action, Action::Finish(Finish::Shared { .. })));
+}
+
+#[test]
+fn failures_of_the_key_are_told_to_all_and_others_to_those_who_waited_for_them() {
+    for (class, waited, told) in [
+        (Class::RateLimited, false, true),
+        (Class::Unauthorized, false, true),
+        (Class::Temporary, true, true),
+        (Class::Temporary, false, false),
+        (Class::Forbidden, false, false),
+    ] {
+        let (mut leaders, now) = (ledger(), after(0));
+        let mut leader = sharing(now, false);
+        announce(&mut leader, &mut leaders, now, Record::default());
+        let mut follower = sharing(now, false);
+        if waited {
+            let action = follow(&mut follower, now, &Record::default(), 1);
+            assert!(matches!(action, Action::Pause(_)));
+        }
+        let action = leader.step(&mut leaders, after(10), 0.5, rejected(class, false, false));
+        let Action::Write(record) = action else {
+            panic!("{action:?}")
+        };
+        let action = follow(&mut follower, after(30), &record, 0);
+        let refused = matches!(action, Action::Finish(Finish::Failed { held: None, .. }));
+        assert_eq!(refused, told, "{class:?} {waited}");
+    }
+}
+
+#[test]
+fn a_slot_of_a_request_that_was_not_written_comes_back_for_all() {
+    let (mut ledger, now) = (ledger(), after(0));
+    let mut refresh = sharing(now, false);
+    announce(&mut refresh, &mut ledger, now, Record::default());
+    let unsent = rejected(Class::Temporary, false, true);
+    let action = refresh.step(&mut ledger, now, 0.5, unsent);
+    assert!(matches!(action, Action::Write(record) if record.counts.taken.is_empty()));
+}
+
+#[test]
+fn a_new_key_that_is_not_known_yet_is_told_to_all_and_the_old_ones_record_is_gone_to() {
+    let (mut ledger, now) = (ledger(), after(0));
+    let mut refresh = sharing(now, true);
+    announce(&mut refresh, &mut ledger, now, Record::default());
+    let unknown = rejected(Class::Unauthorized, false, false);
+    let action = refresh.step(&mut ledger, now, 0.5, unknown);
+    let Action::Write(record) = action else {
+        panic!("{action:?}")
+    };
+    assert_eq!(record.previous_until, Some(now.plus(NEW_KEY_TRIED_EVERY)));
+    let told = *record.clone();
+    let action = refresh.step(&mut ledger, now, 0.5, Input::Written(record));
+    assert!(matches!(action, Action::Look { key: Key::Previous }));
+    // Who comes later goes there without asking.
+    let mut next = sharing(now, true);
+    next.step(&mut ledger, now, 0.5, Input::Start);
+    let action = next.step(&mut ledger, now, 0.5, Input::Seen(told));
+    assert!(matches!(action, Action::Look { key: Key::Previous }));
+}
+
+#[test]
+fn without_the_shared_tier_the_refresh_goes_on_alone_at_every_step() {
+    let now = after(0);
+    // While it looks.
+    let mut refresh = sharing(now, false);
+    refresh.step(&mut ledger(), now, 0.5, Input::Start);
+    let action = refresh.step(&mut ledger(), now, 0.5, Input::Alone);
+    assert!(matches!(action, Action::Send { .. }));
+    // When the announcement cannot be written: its slot is counted here.
+    let (mut refresh, mut ledger) = (sharing(now, false), ledger());
+    let action = follow_with(&mut refresh, &mut ledger, now);
+    assert!(matches!(action, Action::Write(_)));
+    let action = refresh.step(&mut ledger, now, 0.5, Input::Alone);
+    assert!(matches!(action, Action::Send { .. }));
+    assert_eq!(ledger.budget.left(now), (9, 99));
+    // When the result cannot be told: it is used here.
+    let mut refresh = sharing(now, false);
+    announce(&mut refresh, &mut ledger, now, Record::default());
+    refresh.step(&mut ledger, now, 0.5, Input::Answer(Ok(grant()), None));
+    let action = refresh.step(&mut ledger, now, 0.5, Input::Alone);
+    assert!(matches!(action, Action::Finish(Finish::Granted { .. })));
+}
+
+/// To the announcement.
+fn follow_with(refresh: &mut Refresh, ledger: &mut Ledger, now: BootTime) -> Action {
+    refresh.step(ledger, now, 0.5, Input::Start);
+    refresh.step(ledger, now, 0.5, Input::Seen(Record::default()));
+    refresh.step(ledger, now, 0.5, Input::Led(Some(Record::default())))
+}

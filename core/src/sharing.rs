@@ -1,0 +1,160 @@
+//! What this process has of others: the shared tier as a caller's own thread uses it.
+//!
+//! Promises: a token that another process has asked for is found here before a thread is started; what is dropped or
+//! forgotten here is so for all who share it. Never asks for a token, never waits, and never holds the manager's lock
+//! while it reads or writes what is shared.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::clock::BootTime;
+use crate::error::{Error, Result};
+use crate::event::{EventName, emit};
+use crate::manager::{Manager, State};
+use crate::record::{Issue, Record};
+use crate::refresh::{Action, Finish, Input, Key};
+use crate::store::Use;
+use crate::store::host::Unwritten;
+use crate::token::Token;
+
+/// What others have.
+pub(crate) enum Look {
+    /// A newer token, which is kept here now.
+    Token(Token),
+    /// Nothing, and none may be asked for now.
+    Refused(Error),
+    /// Nothing, and one may be asked for, or somebody is at it.
+    Open,
+    /// Nothing is shared.
+    Alone,
+}
+
+impl Manager {
+    /// Looks whether others have a newer token, on the caller's thread: a refresh that ends where it would need the lock.
+    pub(crate) fn look(&self) -> Look {
+        if !self.store.is_shared() {
+            return Look::Alone;
+        }
+        let keys = self.keys();
+        let mut refresh = self.refresh(&self.state(), &keys);
+        let mut input = Input::Start;
+        loop {
+            let now = self.clock.boot();
+            let action = refresh.step(&mut self.state().ledger, now, 0.5, input);
+            input = match action {
+                Action::Look { key } => match self.store.read(keys.get(key)) {
+                    Ok(record) => {
+                        self.tier_went(Use::Read, Ok(()));
+                        Input::Seen(record)
+                    }
+                    Err(reason) => {
+                        self.tier_went(Use::Read, Err(&reason));
+                        return Look::Alone;
+                    }
+                },
+                Action::Finish(Finish::Shared { issue, key }) => {
+                    let mut state = self.state();
+                    if self.keys().epoch() != keys.epoch() {
+                        return Look::Open;
+                    }
+                    return match self.adopt(&mut state, &issue, key) {
+                        Some(Ok(token)) => Look::Token(token),
+                        Some(Err(_)) | None => Look::Open,
+                    };
+                }
+                Action::Finish(Finish::Failed { error, .. }) => return Look::Refused(error),
+                _ => return Look::Open,
+            };
+        }
+    }
+
+    /// The instant at which the newest token that was ever kept here was asked for.
+    pub(crate) fn newest(&self, state: &State) -> BootTime {
+        let kept = self.cache.stamp().unwrap_or_default().asked_at;
+        kept.max(state.dropped)
+    }
+
+    /// Keeps a token that another process has asked for; `None` if there is a newer one here by now.
+    pub(crate) fn adopt(
+        &self,
+        state: &mut State,
+        issue: &Issue,
+        key: Key,
+    ) -> Option<Result<Token>> {
+        if issue.stamp.asked_at <= self.newest(state) {
+            return self.cache.peek().map(Ok);
+        }
+        // Boot time is what both have in common; it is rounded down to milliseconds.
+        let age = issue.stamp.asked_at.until(self.clock.boot()) + Duration::from_millis(1);
+        let token = self.publish(state, issue, key, self.clock.reading().minus(age));
+        if token.is_ok() {
+            self.counters.shared.add();
+            let generation = state.generations;
+            emit(
+                EventName::TokenShared,
+                self.id,
+                || json!({"generation": generation, "age": age.as_millis() as u64}),
+            );
+        }
+        Some(token)
+    }
+
+    /// How a use of the shared tier went, and why if it could not be had.
+    pub(crate) fn tier_went(&self, how: Use, result: Result<(), &str>) {
+        if self.store.went(how, result) {
+            let (share, reason) = (self.shared.share.name(), result.err());
+            emit(
+                EventName::ShareDegraded,
+                self.id,
+                || json!({"share": share, "reason": reason}),
+            );
+        }
+    }
+
+    /// Changes what is remembered, and the record of the key in use if it can be had. `None` while another process is at a
+    /// refresh: what comes of that is newer.
+    pub(crate) fn change<T>(
+        &self,
+        change: impl FnOnce(Option<&mut Record>, &mut State) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let keys = self.keys();
+        let key = keys.get(keys.begin_with(self.clock.boot()).0);
+        let Some(shared) = self.store.record(key) else {
+            return change(None, &mut self.state()).map(Some);
+        };
+        let lead = shared.read().and_then(|seen| shared.try_lead(seen.turn));
+        let (mut lead, mut record) = match lead {
+            Ok(Some(lead)) => lead,
+            Ok(None) => return Ok(None),
+            Err(reason) => {
+                self.tier_went(Use::Read, Err(&reason));
+                return change(None, &mut self.state()).map(Some);
+            }
+        };
+        let changed = {
+            let mut state = self.state();
+            state.ledger.learn(&record, None);
+            let changed = change(Some(&mut record), &mut state)?;
+            record.counts = state.ledger.budget.counts().clone();
+            changed
+        };
+        if let Err(Unwritten::Lost(reason)) = shared.write(&mut lead, &mut record) {
+            self.tier_went(Use::Write, Err(&reason));
+        }
+        Ok(Some(changed))
+    }
+
+    /// Forgets the failures that are remembered, here and where they are shared, so that the next caller asks again.
+    /// What was counted stays.
+    pub(crate) fn forget_holds(&self) -> Result<()> {
+        let changed = self.change(|record, state| {
+            if let Some(record) = record {
+                record.hold = None;
+            }
+            state.ledger.holds.clear();
+            Ok(())
+        });
+        changed.map(Option::unwrap_or_default)
+    }
+}

@@ -1,0 +1,380 @@
+//! One record and several who use it, each as a process would. What needs real processes is in `tests/host`.
+
+use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::credentials::ApiKey;
+use crate::endpoint::BaseUrl;
+use crate::grant::Grant;
+use crate::option::Opt;
+use crate::record::{Issue, Stamp};
+use crate::secret::Secret;
+
+const KEY: &str = "sk_test_sandbox_host_0001";
+const URL: &str = "https://pay.example";
+
+/// A directory in memory that goes with the test.
+struct Shelf(PathBuf);
+
+impl Shelf {
+    fn new() -> Shelf {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = PathBuf::from(format!(
+            "/dev/shm/host-unit-{}-{number}",
+            std::process::id()
+        ));
+        fs::create_dir(&path).unwrap();
+        Shelf(path)
+    }
+
+    fn user(&self) -> HostRecord {
+        self.user_of(KEY, URL, "MCH-COL-1")
+    }
+
+    fn user_of(&self, key: &str, url: &str, merchant: &str) -> HostRecord {
+        let text = zeroize::Zeroizing::new(key.to_owned());
+        let base_url = BaseUrl::parse(url).unwrap();
+        let key = ApiKey::parse(Opt::ApiKey, Some(text), &base_url).unwrap();
+        let place = Place::new(Some(self.0.clone()), None);
+        HostRecord::new(&key, place, url, merchant, 10, Clock::System).unwrap()
+    }
+
+    /// The record's file: the one without `.lock`.
+    fn file(&self) -> PathBuf {
+        let entries = fs::read_dir(&self.0).unwrap();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| !path.to_str().unwrap().contains(".lock"));
+        assert_eq!(paths.len(), 1, "{paths:?}");
+        paths.remove(0)
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn now() -> BootTime {
+    Clock::System.boot()
+}
+
+fn issue(id: u64) -> Issue {
+    Issue {
+        stamp: Stamp {
+            id,
+            asked_at: BootTime(now().0 + id),
+        },
+        grant: Grant {
+            access_token: Secret::new(format!("token-{id}")),
+            session_id: Secret::new(format!("sess_{id}")),
+            expires_in: 60,
+        },
+    }
+}
+
+/// Leads, counts one slot, and publishes that token.
+fn publish(user: &HostRecord, id: u64) {
+    let turn = user.read().unwrap().turn;
+    let (mut lead, mut record) = user.try_lead(turn).unwrap().unwrap();
+    record.counts.taken.push_back(BootTime(now().0));
+    record.issue = Some(issue(id));
+    user.write(&mut lead, &mut record).unwrap();
+}
+
+fn token(user: &HostRecord) -> Option<u64> {
+    user.read().unwrap().issue.map(|issue| issue.stamp.id)
+}
+
+#[test]
+fn what_one_writes_the_others_read() {
+    let shelf = Shelf::new();
+    let (one, other) = (shelf.user(), shelf.user());
+    assert_eq!(one.read().unwrap(), Record::default());
+    for id in 1..20 {
+        publish(if id % 2 == 0 { &one } else { &other }, id);
+        assert_eq!((token(&one), token(&other)), (Some(id), Some(id)));
+    }
+    assert_eq!(one.read().unwrap().counts.taken.len(), 19);
+    let file = fs::symlink_metadata(shelf.file()).unwrap();
+    assert_eq!((file.mode() & 0o7777, file.len()), (0o660, FILE_SIZE));
+}
+
+#[test]
+fn one_at_a_time_leads_and_the_lock_is_free_when_it_is_let_go() {
+    let shelf = Shelf::new();
+    let (one, other) = (shelf.user(), shelf.user());
+    let lead = one.try_lead(0).unwrap().unwrap();
+    assert!(other.try_lead(0).unwrap().is_none());
+    drop(lead);
+    assert!(other.try_lead(0).unwrap().is_some());
+}
+
+#[test]
+fn nothing_sealed_for_another_key_host_or_merchant_is_read() {
+    let shelf = Shelf::new();
+    let mine = shelf.user();
+    publish(&mine, 1);
+    let bytes = fs::read(shelf.file()).unwrap();
+    for other in [
+        shelf.user_of("sk_test_sandbox_host_0002", URL, "MCH-COL-1"),
+        shelf.user_of(KEY, "https://pay2.example", "MCH-COL-1"),
+        shelf.user_of(KEY, URL, "MCH-COL-2"),
+    ] {
+        // Another name, so another file; and the bytes moved there are no record either.
+        assert_eq!(other.read().unwrap(), Record::default());
+        publish(&other, 2);
+        fs::write(other.path().unwrap(), &bytes).unwrap();
+        let found = other.read().unwrap();
+        assert_eq!(found.issue.unwrap().stamp.id, 2, "from its own memory");
+    }
+    assert_eq!(token(&mine), Some(1));
+}
+
+#[test]
+fn a_later_release_of_the_format_and_this_one_share_a_record() {
+    let shelf = Shelf::new();
+    let (later, mine) = (shelf.user(), shelf.user());
+    let (mut lead, mut record) = later.try_lead(0).unwrap().unwrap();
+    record.others.insert("colour".into(), "blue".into());
+    record.issue = Some(issue(1));
+    later.write(&mut lead, &mut record).unwrap();
+    drop(lead);
+    assert_eq!(token(&mine), Some(1));
+    publish(&mine, 2);
+    assert_eq!(shelf.user().read().unwrap().others["colour"], "blue");
+}
+
+#[test]
+fn a_torn_write_leaves_the_record_before_it() {
+    let shelf = Shelf::new();
+    let user = shelf.user();
+    publish(&user, 1);
+    let before = fs::read(shelf.file()).unwrap();
+    publish(&user, 2);
+    let after = fs::read(shelf.file()).unwrap();
+    let changed = (0..after.len()).filter(|at| before[*at] != after[*at]);
+    let middle = changed.clone().nth(changed.count() / 2).unwrap();
+    let mut torn = after.clone();
+    torn[middle..].copy_from_slice(&before[middle..]);
+    // A reader that remembers nothing.
+    fs::write(shelf.file(), &torn).unwrap();
+    let newcomer = shelf.user();
+    let found = newcomer.read().unwrap();
+    assert_eq!(
+        (found.issue.unwrap().stamp.id, found.counts.taken.len()),
+        (1, 1)
+    );
+}
+
+#[test]
+fn an_older_file_takes_nothing_from_those_who_know_better() {
+    let shelf = Shelf::new();
+    let user = shelf.user();
+    publish(&user, 1);
+    let older = fs::read(shelf.file()).unwrap();
+    for id in 2..6 {
+        publish(&user, id);
+    }
+    fs::write(shelf.file(), older).unwrap();
+    let found = user.read().unwrap();
+    assert_eq!((token(&user), found.counts.taken.len()), (Some(5), 5));
+    // With the next writing all others know it too.
+    publish(&user, 6);
+    assert_eq!(shelf.user().read().unwrap().counts.taken.len(), 6);
+}
+
+#[test]
+fn a_file_without_a_readable_record_counts_the_minute_as_spent_once() {
+    type Damage = fn(&PathBuf);
+    let damages: [Damage; 4] = [
+        |path| fs::write(path, b"").unwrap(),
+        |path| fs::write(path, vec![0x88; FILE_SIZE as usize]).unwrap(),
+        |path| {
+            File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_len(100)
+                .unwrap()
+        },
+        |path| fs::write(path, vec![0; 1000]).unwrap(),
+    ];
+    for damage in damages {
+        let shelf = Shelf::new();
+        publish(&shelf.user(), 1);
+        damage(&shelf.file());
+        let first = shelf.user().read().unwrap();
+        assert_eq!(
+            (first.counts.taken.len(), first.issue.is_none()),
+            (10, true)
+        );
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(
+            shelf.user().read().unwrap(),
+            first,
+            "the time runs from the first look"
+        );
+        assert_eq!(fs::metadata(shelf.file()).unwrap().len(), FILE_SIZE);
+    }
+}
+
+#[test]
+fn a_removed_file_is_made_anew_from_what_is_remembered() {
+    let shelf = Shelf::new();
+    let user = shelf.user();
+    publish(&user, 1);
+    for entry in fs::read_dir(&shelf.0).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    assert_eq!(token(&user), Some(1));
+    publish(&user, 2);
+    let found = shelf.user().read().unwrap();
+    assert_eq!(
+        (found.issue.unwrap().stamp.id, found.counts.taken.len()),
+        (2, 2)
+    );
+}
+
+#[test]
+fn what_is_no_file_of_ours_is_left_alone_and_the_next_name_is_taken_until_it_is_gone() {
+    type Replace = fn(&PathBuf);
+    let foreign: [Replace; 5] = [
+        |path| {
+            let text = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+            // SAFETY: a valid text that ends with a zero byte.
+            assert_eq!(unsafe { libc::mkfifo(text.as_ptr(), 0o660) }, 0);
+        },
+        |path| symlink("/etc/passwd", path).unwrap(),
+        |path| fs::create_dir(path).unwrap(),
+        |path| {
+            // Rights that others have too.
+            fs::write(path, b"x").unwrap();
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+        },
+        |path| {
+            let mut header = header();
+            header[8] = 2;
+            fs::write(path, header).unwrap();
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o660)).unwrap();
+        },
+    ];
+    for (number, replace) in foreign.iter().enumerate() {
+        let shelf = Shelf::new();
+        let (one, other) = (shelf.user(), shelf.user());
+        publish(&one, 1);
+        let path = shelf.file();
+        fs::remove_file(&path).unwrap();
+        replace(&path);
+        let kind = fs::symlink_metadata(&path).unwrap().file_type();
+        publish(&one, 2);
+        assert_eq!(token(&other), Some(2), "{number}");
+        let still = fs::symlink_metadata(&path).unwrap();
+        assert_eq!(still.file_type(), kind, "{number}");
+        assert_eq!(
+            one.path().unwrap(),
+            PathBuf::from(format!("{}.1", path.display()))
+        );
+        let _ = fs::remove_file(&path);
+        let _ = fs::remove_dir(&path);
+        publish(&other, 3);
+        assert_eq!((token(&one), one.path().unwrap()), (Some(3), path));
+    }
+}
+
+#[test]
+fn a_second_link_to_the_file_ends_its_use() {
+    let shelf = Shelf::new();
+    let user = shelf.user();
+    publish(&user, 1);
+    let path = shelf.file();
+    fs::hard_link(&path, shelf.0.join("pay88-second.lock")).unwrap();
+    publish(&user, 2);
+    assert_ne!(user.path().unwrap(), path);
+    assert_eq!(token(&shelf.user()), Some(2));
+}
+
+#[test]
+fn who_is_late_writes_nothing() {
+    let shelf = Shelf::new();
+    let (one, other) = (shelf.user(), shelf.user());
+    publish(&one, 1);
+    let (mut lead, mut record) = one.try_lead(0).unwrap().unwrap();
+    record.done_by = Some(now().plus(Duration::from_millis(50)));
+    one.write(&mut lead, &mut record).unwrap();
+    std::thread::sleep(Duration::from_millis(60));
+    record.issue = Some(issue(2));
+    let late = one.write(&mut lead, &mut record);
+    assert!(matches!(late, Err(Unwritten::Late)), "{late:?}");
+    assert_eq!(token(&other), Some(1));
+}
+
+#[test]
+fn who_was_passed_over_writes_nothing_though_it_is_in_time() {
+    let shelf = Shelf::new();
+    let user = shelf.user();
+    let (lead, mut record) = user.try_lead(0).unwrap().unwrap();
+    let until = now().plus(Duration::from_secs(5));
+    // The locks of two turns are two bytes; a process has one of them at a time, so here it is handed on.
+    let mut next = Lead {
+        turn: 1,
+        until,
+        ..lead
+    };
+    let mut theirs = Record {
+        turn: 1,
+        ..record.clone()
+    };
+    user.write(&mut next, &mut theirs).unwrap();
+    let mut passed_over = Lead { turn: 0, ..next };
+    record.issue = Some(issue(2));
+    let late = user.write(&mut passed_over, &mut record);
+    assert!(matches!(late, Err(Unwritten::Late)), "{late:?}");
+    assert_eq!(token(&user), None);
+}
+
+#[test]
+fn a_file_that_was_forgotten_for_hours_is_removed_when_another_is_made() {
+    let shelf = Shelf::new();
+    let (mine, other) = (shelf.user(), shelf.user_of(KEY, URL, "MCH-COL-2"));
+    publish(&mine, 1);
+    let stranger = shelf.0.join("pay88-notes");
+    fs::write(&stranger, b"x").unwrap();
+    for path in [&shelf.0.join(mine.path().unwrap()), &stranger] {
+        let hours_ago = std::time::SystemTime::now() - 4 * Duration::from_secs(3600);
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(hours_ago).unwrap();
+    }
+    publish(&other, 1);
+    let mut left: Vec<_> = fs::read_dir(&shelf.0)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    left.retain(|path| path.to_str().unwrap().contains("pay88-"));
+    assert_eq!(
+        left.len(),
+        3,
+        "the new one, its lock, and what is not ours: {left:?}"
+    );
+    assert!(!mine.path().unwrap().exists() && stranger.exists());
+    publish(&mine, 2);
+    assert_eq!(token(&shelf.user()), Some(2));
+}
+
+#[test]
+fn a_disk_a_public_directory_and_none_at_all_are_refused_with_the_reason() {
+    let shelf = Shelf::new();
+    let open = shelf.0.join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    for (path, reason) in [
+        (PathBuf::from("/etc"), "tmpfs"),
+        (open, "anybody"),
+        (shelf.0.join("missing"), "No such file"),
+    ] {
+        let error = Place::new(Some(path), None).find(0).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+}

@@ -1,0 +1,13 @@
+//! One token for the processes of a host, shown with real processes that are killed, stopped and forked.
+
+#![cfg(feature = "test-hooks")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
+
+mod crowd;
+mod files;
+mod forks;
+mod leaders;
+mod player;
+mod sealed;
+mod stage;
+mod users;

@@ -1,0 +1,357 @@
+//! Other processes for the tests: the test binary starts itself again, and such a player does what it is told line by line.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pay88::hooks::RefreshStep;
+use pay88::{Config, Request, TokenManager};
+use serde_json::{Map, Value, json};
+
+const ROLE: &str = "PAY88_TEST_PLAYER";
+
+/// No answer may take longer; most are there at once.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// A process with a manager.
+pub(crate) struct Player {
+    process: Child,
+    orders: ChildStdin,
+    answers: Receiver<String>,
+}
+
+impl Player {
+    /// Starts a process; its manager is built by the first order that needs it.
+    pub(crate) fn start(options: &Map<String, Value>) -> Player {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "player::play",
+                "--nocapture",
+                "--ignored",
+                "--test-threads=1",
+            ])
+            .env(ROLE, Value::Object(options.clone()).to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let (said, answers) = channel();
+        let out = BufReader::new(process.stdout.take().unwrap());
+        thread::spawn(move || {
+            for line in out.lines() {
+                let Ok(line) = line else { return };
+                // What the test harness prints is no answer.
+                if let Some(answer) = line.strip_prefix('@')
+                    && said.send(answer.to_owned()).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        Player {
+            orders: process.stdin.take().unwrap(),
+            process,
+            answers,
+        }
+    }
+
+    pub(crate) fn tell(&mut self, order: &str) {
+        // A player may have been killed.
+        let _ = writeln!(self.orders, "{order}");
+    }
+
+    /// The next answer; `None` if the process has ended.
+    pub(crate) fn hear(&mut self) -> Option<Value> {
+        let end = Instant::now() + LIMIT;
+        loop {
+            match self.answers.recv_timeout(Duration::from_millis(20)) {
+                Ok(answer) => return Some(serde_json::from_str(&answer).unwrap()),
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return None,
+                Err(_) => assert!(Instant::now() < end, "no answer within {LIMIT:?}"),
+            }
+        }
+    }
+
+    pub(crate) fn ask(&mut self, order: &str) -> Value {
+        self.tell(order);
+        self.hear()
+            .unwrap_or_else(|| panic!("{order}: the player has ended"))
+    }
+
+    pub(crate) fn signal(&self, signal: i32) {
+        // SAFETY: the process is a child of this one that was not waited for.
+        unsafe { libc::kill(self.process.id() as i32, signal) };
+    }
+
+    /// Waits until the process is stopped or dead.
+    pub(crate) fn wait_for_state(&self, states: &[char]) {
+        let path = format!("/proc/{}/stat", self.process.id());
+        let end = Instant::now() + LIMIT;
+        loop {
+            let stat = std::fs::read_to_string(&path).unwrap();
+            let state = stat
+                .rsplit(") ")
+                .next()
+                .and_then(|rest| rest.chars().next());
+            if states.contains(&state.unwrap()) {
+                return;
+            }
+            assert!(Instant::now() < end, "never in {states:?}");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Not a test: what a player does. It ends with its input.
+#[test]
+#[ignore = "the other side of Player"]
+fn play() {
+    let Ok(role) = std::env::var(ROLE) else {
+        return;
+    };
+    // The harness has begun a line.
+    println!();
+    let options: Map<String, Value> = serde_json::from_str(&role).unwrap();
+    let mut manager: Option<TokenManager> = None;
+    for order in std::io::stdin().lines() {
+        let order = order.unwrap();
+        let words: Vec<&str> = order.split(' ').collect();
+        let number = |index: usize| words[index].parse::<u64>().unwrap();
+        let answer = match words[0] {
+            "become" => become_user(number(1) as u32, number(2) as u32),
+            "hide" => hide(words[1], words[2]),
+            "at" => {
+                act_at(words[1], words[2]);
+                Value::Null
+            }
+            "shorten" => {
+                pay88::hooks::shorten_refresh(Duration::from_millis(number(1)));
+                Value::Null
+            }
+            order => {
+                let manager = manager.get_or_insert_with(|| {
+                    let mut config = Config::without_environment();
+                    for (name, value) in &options {
+                        config.set(name, value.as_str().unwrap()).unwrap();
+                    }
+                    TokenManager::new(config).unwrap()
+                });
+                match order {
+                    "token" => token(manager),
+                    "call" => call(manager),
+                    "stats" => manager.stats().to_json(),
+                    "invalidate" => match manager.invalidate() {
+                        Ok(dropped) => json!(dropped),
+                        Err(error) => json!(error.code().name()),
+                    },
+                    "steady" => steady(manager, Duration::from_secs(number(1)), number(2)),
+                    "random" => random(manager, number(1), number(2)),
+                    "forks" => forks(manager, number(1)),
+                    other => panic!("unknown order {other}"),
+                }
+            }
+        };
+        println!("@{answer}");
+    }
+}
+
+fn token(manager: &TokenManager) -> Value {
+    match manager.get_token() {
+        Ok(token) => json!({"token": token.access_token(), "session": token.session_id()}),
+        Err(error) => json!({
+            "error": error.code().name(), "message": error.message(),
+            "retry_after": error.retry_after().map(|after| after.as_secs_f64()),
+        }),
+    }
+}
+
+fn call(manager: &TokenManager) -> Value {
+    match manager.make_request(Request::get("/api/echo")) {
+        Ok(answer) => json!(answer.status()),
+        Err(error) => json!(format!("{error}")),
+    }
+}
+
+/// Calls every so many milliseconds: how many calls, how many were not answered 200, how many waited for a token.
+fn steady(manager: &TokenManager, time: Duration, millis: u64) -> Value {
+    let end = Instant::now() + time;
+    let before = manager.stats().waits;
+    let (mut calls, mut failed) = (0, 0);
+    while Instant::now() < end {
+        calls += 1;
+        failed += u32::from(call(manager) != 200);
+        thread::sleep(Duration::from_millis(millis));
+    }
+    json!({"calls": calls, "failed": failed, "waits": manager.stats().waits - before})
+}
+
+/// So many random operations; says each time when ten are done, so that little is lost with the process.
+fn random(manager: &TokenManager, seed: u64, operations: u64) -> Value {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut failed = Vec::new();
+    for done in 1..=operations {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        match state % 20 {
+            0 => drop(manager.stats()),
+            1 => drop(manager.invalidate()),
+            2..=11 => {
+                if let Some(error) = token(manager).get("message") {
+                    failed.push(error.clone());
+                }
+            }
+            _ => {
+                let status = call(manager);
+                if status != 200 {
+                    failed.push(status);
+                }
+            }
+        }
+        thread::sleep(Duration::from_millis((state >> 32) % 25));
+        if done % 10 == 0 {
+            println!(
+                "@{}",
+                json!({"done": 10, "failed": std::mem::take(&mut failed)})
+            );
+        }
+    }
+    json!("over")
+}
+
+/// Forks so many times while four threads call; each child makes a call and ends.
+fn forks(manager: &TokenManager, times: u64) -> Value {
+    let over = Arc::new(AtomicBool::new(false));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let (manager, over) = (manager.clone(), over.clone());
+            thread::spawn(move || {
+                let mut failed = Vec::new();
+                while !over.load(Ordering::Relaxed) {
+                    let status = call(&manager);
+                    if status != 200 {
+                        failed.push(status);
+                    }
+                }
+                failed
+            })
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(100));
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    let mut failed = Vec::new();
+    let mut children = 0;
+    for number in 0..times {
+        // Falls into every phase of a token's second.
+        thread::sleep(Duration::from_millis(number * 37 % 120));
+        // SAFETY: the child calls into the library, which is what is tested, and ends without any destructor.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: the child hangs no longer than that.
+            unsafe { libc::alarm(20) };
+            let good = call(manager) == 200 && call(manager) == 200;
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(if good { 0 } else { 1 }) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child just made, which its alarm ends.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        if status != 0 {
+            failed.push(json!(format!("child {number}: status {status:#x}")));
+        }
+        children += 1;
+    }
+    over.store(true, Ordering::Relaxed);
+    for thread in threads {
+        failed.extend(thread.join().unwrap());
+    }
+    let (after, limit) = (descriptors(), before + 8);
+    if after > limit {
+        failed.push(json!(format!("{after} descriptors, {before} before")));
+    }
+    json!({"children": children, "failed": failed})
+}
+
+fn act_at(step: &str, deed: &str) {
+    let step = match step {
+        "locked" => RefreshStep::Locked,
+        "announced" => RefreshStep::Announced,
+        "answered" => RefreshStep::Answered,
+        _ => RefreshStep::Published,
+    };
+    let deed = deed.to_owned();
+    let mut done = false;
+    pay88::hooks::at_refresh_step(step, move || {
+        if std::mem::replace(&mut done, true) {
+            return;
+        }
+        let signal = match deed.as_str() {
+            "stop" => libc::SIGSTOP,
+            _ => libc::SIGKILL,
+        };
+        // SAFETY: the forked child only sleeps and ends; a signal to this process needs no memory.
+        unsafe {
+            if deed == "fork" && libc::fork() == 0 {
+                libc::sleep(10);
+                libc::_exit(0);
+            }
+            libc::kill(libc::getpid(), signal);
+        }
+        // A signal to one's own process may take a moment.
+        thread::sleep(Duration::from_millis(50));
+    });
+}
+
+/// Gives up root for good, with one further group.
+fn become_user(uid: u32, group: u32) -> Value {
+    // SAFETY: plain system calls; `group` lives while it is read.
+    let done = unsafe {
+        libc::setgroups(1, &group) == 0
+            && libc::setresgid(uid, uid, uid) == 0
+            && libc::setresuid(uid, uid, uid) == 0
+    };
+    json!(done)
+}
+
+/// Puts an empty tmpfs of that size there, for this process alone.
+fn hide(path: &str, size: &str) -> Value {
+    let text = |text: &str| std::ffi::CString::new(text).unwrap();
+    let (path, kind, size) = (
+        text(path),
+        text("tmpfs"),
+        text(&format!("size={size},mode=770")),
+    );
+    // SAFETY: texts that end with zero bytes and live until the calls return.
+    let done = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(
+                std::ptr::null(),
+                c"/".as_ptr(),
+                std::ptr::null(),
+                libc::MS_REC | libc::MS_PRIVATE,
+                std::ptr::null(),
+            ) == 0
+            && libc::mount(
+                kind.as_ptr(),
+                path.as_ptr(),
+                kind.as_ptr(),
+                0,
+                size.as_ptr().cast(),
+            ) == 0
+    };
+    json!(done)
+}
