@@ -27,9 +27,8 @@ pub(crate) struct Manager {
 impl Manager {
     /// The token if it is there, without letting go of the GIL, which could take long to come back.
     pub(crate) fn cached(&self) -> Option<pay88_sys::Token> {
-        self.manager.peek_token().ok()??;
-        // Unlike a peek this counts as use, for which the token is renewed ahead. Should it end at this moment, the wait
-        // that begins is given up at once and begun again by the caller, detached.
+        // Unlike a peek this counts as use, for which the token is renewed ahead. If there is none, the library asks before
+        // it does anything, and gives up.
         self.manager.get_token(None, &mut || true).ok()
     }
 
