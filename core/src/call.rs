@@ -113,7 +113,7 @@ impl Call {
         loop {
             let token = manager
                 .token(self.deadline, stop)
-                .map_err(|error| self.without_token(manager, error))?;
+                .map_err(|error| self.ended(manager, error))?;
             let request = transport::Request {
                 method: &self.method,
                 target: self.target.as_str(),
@@ -175,7 +175,7 @@ impl Call {
                 Ok(token) => token,
                 Err(_) => Err(crate::manager::no_token_in_time()),
             };
-            let token = token.map_err(|error| self.without_token(manager, error))?;
+            let token = token.map_err(|error| self.ended(manager, error))?;
             let request = AsyncRequest {
                 method: self.method.clone(),
                 target: self.target.as_str().to_owned(),
@@ -295,10 +295,6 @@ impl Call {
             || json!({"method": method, "path": path, "code": error.code().name(), "outcome": outcome.name()}),
         );
         error
-    }
-
-    fn without_token(&self, manager: &Manager, error: Error) -> Error {
-        self.ended(manager, error)
     }
 }
 
