@@ -31,6 +31,7 @@ test: setup build ## run everything that proves the promises
 	tests/c/run.sh 2>&1 | tee target/logs/c
 	python/test.sh 2>&1 | tee target/logs/python
 	node/test.sh 2>&1 | tee target/logs/node
+	tests/scenarios/run.py 2>&1 | tee target/logs/scenarios
 	tests/secrets.py target/logs/*
 
 check: setup ## formatters, linters, and features that must stay off

@@ -20,7 +20,7 @@ pub(super) fn roots(ca_bundle: Option<&Path>) -> Result<Arc<RootCertStore>, Fail
     let bad = |message: String| Failure::before_sending(FailureKind::Tls, message);
     let (certificates, origin) = match ca_bundle {
         Some(path) => {
-            let shown = format!("the CA bundle {}", path.display());
+            let shown = format!("ca_bundle {}", path.display());
             let read = CertificateDer::pem_file_iter(path)
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>)
                 .map_err(|e| bad(format!("{shown} cannot be read as PEM: {e}")))?;
