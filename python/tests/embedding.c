@@ -1,5 +1,5 @@
-/* A program that links libpay88 and embeds Python: prints its own manager's number, then runs its argument as Python.
-   libpython is loaded by its path, so that no headers of Python are needed. */
+/* A program that links libpay88 and embeds Python: gets a token, prints its own manager's number, then runs its argument as
+   Python. libpython is loaded by its path, so that no headers of Python are needed. */
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -10,7 +10,10 @@ int main(int argc, char **argv) {
     if (argc != 3) return 2;
     pay88_config *config = pay88_config_new();
     pay88_manager *manager = NULL;
+    pay88_token *token = NULL;
     if (pay88_manager_new(config, &manager, NULL) != PAY88_OK) return 3;
+    if (pay88_manager_get_token(manager, 20000, NULL, NULL, &token, NULL) != PAY88_OK) return 3;
+    pay88_token_release(token);
     printf("%llu\n", (unsigned long long)pay88_manager_id(manager));
     fflush(stdout);
 

@@ -50,8 +50,9 @@ def test_a_program_that_links_the_library_and_embeds_python_has_one_manager(sand
         pytest.skip("this Python has no shared library to embed")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "libpay88.so").symlink_to(LIBRARY)
-    (elsewhere / "libpay88.so.0").symlink_to(LIBRARY)
+    # A file of its own, not the package's under another name, which the loader would know by its inode.
+    shutil.copyfile(LIBRARY, elsewhere / "libpay88.so.0")
+    (elsewhere / "libpay88.so").symlink_to("libpay88.so.0")
     program = tmp_path / "program"
     source = ROOT / "python" / "tests" / "embedding.c"
     link = [f"-L{elsewhere}", f"-Wl,-rpath,{elsewhere}", "-lpay88", "-ldl"]
@@ -61,3 +62,4 @@ def test_a_program_that_links_the_library_and_embeds_python_has_one_manager(sand
     environment = {**sandbox.environment, "PYTHONHOME": sys.base_prefix}
     done = subprocess.run([program, libpython, python], env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n1 2 60\n", "")
+    assert sandbox.tokens_issued() == 1
