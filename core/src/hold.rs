@@ -114,11 +114,11 @@ impl Holds {
     pub(crate) fn learn(&mut self, shared: Option<&Hold>, waiting: Option<BootTime>) {
         match shared {
             Some(hold) if hold.class.of_key() || waiting.is_some_and(|since| hold.at >= since) => {
-                if self
-                    .0
-                    .as_ref()
-                    .is_none_or(|own| own.class.of_key() || own.until <= hold.until)
-                {
+                // Its own failure a process knows better than the record tells it: with the attempt.
+                if self.0.as_ref().is_none_or(|own| {
+                    (own.class, own.at) != (hold.class, hold.at)
+                        && (own.class.of_key() || own.until <= hold.until)
+                }) {
                     self.0 = Some(hold.clone());
                 }
             }
@@ -187,6 +187,25 @@ mod tests {
         holds.note(BootTime(0), &rejection(Class::RateLimited, Some(60)), 0.0);
         assert!(holds.check(BootTime(59_999)).is_some());
         assert!(holds.check(BootTime(60_000)).is_none());
+    }
+
+    #[test]
+    fn who_met_a_failure_tells_it_with_its_attempt_after_reading_of_it_too() {
+        let mut own = Holds::default();
+        let mut met = rejection(Class::Unauthorized, None);
+        met.error = met.error.with_attempt(7);
+        own.note(BootTime(9), &met, 0.0);
+        // The record does not say whose attempt it was.
+        let mut written = own.last().cloned();
+        written.as_mut().unwrap().error = rejection(Class::Unauthorized, None).error;
+        own.learn(written.as_ref(), None);
+        assert_eq!(own.check(BootTime(10)).unwrap().attempt(), Some(7));
+
+        // One of others, met since, counts.
+        let mut later = written;
+        later.as_mut().unwrap().at = BootTime(10);
+        own.learn(later.as_ref(), None);
+        assert_eq!(own.check(BootTime(11)).unwrap().attempt(), None);
     }
 
     #[test]

@@ -77,8 +77,8 @@ pub(crate) struct SharedSettings {
 
 pub(crate) struct State {
     pub(crate) ledger: Ledger,
-    flight: Option<Arc<Flight>>,
-    attempts: u64,
+    pub(crate) flight: Option<Arc<Flight>>,
+    pub(crate) attempts: u64,
     pub(crate) generations: u64,
     /// No token is taken over that was not asked for after the last one that was dropped here.
     pub(crate) dropped: BootTime,

@@ -37,11 +37,24 @@ impl Manager {
             return Look::Alone;
         }
         let keys = self.keys();
-        let mut refresh = self.refresh(&self.state(), &keys);
+        let (mut refresh, attempts) = {
+            let state = self.state();
+            if state.flight.is_some() {
+                return Look::Open;
+            }
+            (self.refresh(&state, &keys), state.attempts)
+        };
         let mut input = Input::Start;
         loop {
             let now = self.clock.boot();
-            let action = refresh.step(&mut self.state().ledger, now, 0.5, input);
+            let action = {
+                let mut state = self.state();
+                if state.attempts != attempts {
+                    // A refresh has begun since, and what it brings is newer than what was read here.
+                    return Look::Open;
+                }
+                refresh.step(&mut state.ledger, now, 0.5, input)
+            };
             input = match action {
                 Action::Look { key } => match self.store.read(keys.get(key)) {
                     Ok(record) => {
