@@ -1,8 +1,8 @@
 /*
  * pay88: the client for the payment provider 88Pay.
  *
- * It holds 88Pay's short-lived token (one for the whole process, renewed before its end, within the limits of 10 a minute
- * and 100 an hour) and makes authenticated calls that are never charged twice.
+ * It holds 88Pay's short-lived token (one for all processes of a user on a host, renewed before its end, within the
+ * limits of 10 a minute and 100 an hour) and makes authenticated calls that are never charged twice.
  *
  * The grammar
  *   Functions     pay88_<type>_<verb>. Types are opaque handles.

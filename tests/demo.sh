@@ -3,9 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# All of them are processes of one host.
-export EIGHTY_EIGHT_PAY_SHARE=host
-
 tokens() { curl -fsS "$PAY88_SANDBOX_CONTROL/counters" | python3 -c 'import json, sys; print(json.load(sys.stdin)["tokens_issued"])'; }
 
 failed=0

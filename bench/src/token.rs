@@ -13,7 +13,8 @@ pub(crate) fn manager(job: &Job) -> Result<TokenManager, Failure> {
         .with("api_key", API_KEY)?
         .with("merchant_id", MERCHANT_ID)?
         .with("base_url", &job.base_url)?
-        .with("ca_bundle", &job.ca)?;
+        .with("ca_bundle", &job.ca)?
+        .with("share", "process")?;
     let manager = TokenManager::new(config)?;
     let token = manager.get_token()?;
     if token.access_token() != job.access_token || token.session_id() != job.session_id {

@@ -1,6 +1,6 @@
 //! `pay88 sandbox`: runs the stand-in for 88Pay until it is told to stop, or for as long as another command runs.
 //!
-//! Everything it writes is in files that the user named, or in a temporary one that is removed at the end.
+//! Everything it writes is in files that the user named, or in temporary ones that are removed at the end.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,7 +14,7 @@ use pay88_sandbox::{Clock, Config, Merchant, TEST_KEY, TEST_MERCHANT, VirtualClo
 use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::output;
 
@@ -29,6 +29,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// It serves the token endpoint, charges and balance as they are documented, on loopback, over TLS with a certificate
 /// authority of its own. The control port shows counters and the log, and plays faults. It ends with SIGINT (Ctrl-C) or
 /// SIGTERM, with status 0.
+///
+/// All processes that use the variables it sets share one token, in a directory that is this sandbox's alone and goes with
+/// it: no test meets the token of an earlier sandbox. Clients that do not use them, but a port and a key that stay the same,
+/// need EIGHTY_EIGHT_PAY_SHARE=process.
 #[derive(Args)]
 #[command(after_help = "\
 Exit status: 0 after SIGINT or SIGTERM; 1 if it cannot start; with --exec that of the command, 128 and the signal's \
@@ -158,7 +162,8 @@ impl Sandbox {
                 Some(temporary.insert(file).path().to_owned())
             }
         };
-        let variables = self.variables(&sandbox, ca.as_deref());
+        let shared = shared_directory();
+        let variables = self.variables(&sandbox, ca.as_deref(), shared.as_ref());
         let exports = exports(&variables);
         if let Some(path) = &self.ready_file {
             write_whole(path, &exports).map_err(|error| not_written(path, &error))?;
@@ -214,12 +219,18 @@ impl Sandbox {
         &self,
         sandbox: &pay88_sandbox::Sandbox,
         ca: Option<&Path>,
+        shared: Option<&TempDir>,
     ) -> Vec<(String, String)> {
+        let share = match shared {
+            Some(directory) => format!("host:{}", directory.path().display()),
+            None => "process".to_owned(),
+        };
         let option = |name: &str, value: String| (format!("{ENVIRONMENT_PREFIX}{name}"), value);
         let mut variables = vec![
             option("API_KEY", self.keys[0].clone()),
             option("MERCHANT_ID", self.merchant.clone()),
             option("BASE_URL", sandbox.base_url()),
+            option("SHARE", share),
         ];
         if let Some(path) = ca {
             variables.push(option("CA_BUNDLE", path.display().to_string()));
@@ -229,6 +240,13 @@ impl Sandbox {
         }
         variables
     }
+}
+
+/// Where the clients of this sandbox share their token, so that none meets a token, a count or a failure that an earlier
+/// sandbox with the same port and key has left. `None` where this machine has no such place.
+fn shared_directory() -> Option<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("pay88-sandbox-").tempdir_in("/dev/shm").ok()
 }
 
 /// Lines that a POSIX shell can evaluate.

@@ -11,9 +11,9 @@ use crate::output;
 
 /// Get a token and its session ID.
 ///
-/// Both are shown masked unless --show is given: whoever has them can act in your name for a minute. Each run costs one
-/// of the 10 tokens a minute and 100 an hour that 88Pay grants to a key; programs use the library instead, which shares
-/// one token.
+/// Both are shown masked unless --show is given: whoever has them can act in your name for a minute. It is the token that
+/// all processes of this user on this host share, as long as it lives; a new one costs one of the 10 a minute and 100 an
+/// hour that 88Pay grants to a key.
 #[derive(Args)]
 #[command(
     after_help = "Exit status: 0 a token was granted, 1 none was, 2 the command line is wrong."

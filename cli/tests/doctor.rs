@@ -306,7 +306,7 @@ fn an_option_that_cannot_be_used_is_named() {
     doctor(&stand, &[("TIMEOUT", Some("20"))]).expect(
         "options",
         "passed",
-        &["timeout, ca_bundle set"],
+        &["timeout, ca_bundle, share set"],
     );
 }
 

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,14 +23,21 @@ use serde_json::{Value, json};
 use support::{Ended, LIMIT, pay88, run, wait};
 use tempfile::TempDir;
 
-/// A running command, killed at the end if it still is.
+/// A running command, ended at the end if it still is: so that it removes what it made, unless it hangs.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if let Ok(None) = self.0.try_wait() {
+            self.signal(libc::SIGTERM);
+        }
+        let begun = Instant::now();
+        while let Ok(None) = self.0.try_wait() {
+            if begun.elapsed() > LIMIT {
+                let _ = self.0.kill();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -89,6 +96,12 @@ fn control(variables: &HashMap<String, String>, method: &str, path: &str, body: 
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
+/// Where its clients share their token.
+fn shared_directory(variables: &HashMap<String, String>) -> PathBuf {
+    let share = variables["EIGHTY_EIGHT_PAY_SHARE"].strip_prefix("host:");
+    PathBuf::from(share.unwrap())
+}
+
 fn client(variables: &HashMap<String, String>, arguments: &[&str]) -> Ended {
     let mut command = pay88(arguments);
     command.envs(variables);
@@ -115,7 +128,7 @@ fn what_it_writes_when_it_is_ready_is_all_that_a_client_needs() {
 fn it_prints_lines_for_a_shell() {
     let directory = TempDir::new().unwrap();
     let ca = directory.path().join("it's a ca.pem");
-    for (print_env, lines) in [(true, 5), (false, 6)] {
+    for (print_env, lines) in [(true, 6), (false, 7)] {
         let mut command = pay88(&["sandbox", "--ca", ca.to_str().unwrap()]);
         if print_env {
             command.arg("--print-env");
@@ -124,7 +137,7 @@ fn it_prints_lines_for_a_shell() {
         let out = BufReader::new(running.0.stdout.take().unwrap());
         let printed: Vec<String> = out.lines().take(lines).map(Result::unwrap).collect();
         let comments = printed.iter().filter(|line| line.starts_with('#')).count();
-        assert_eq!(comments, lines - 5, "{printed:?}");
+        assert_eq!(comments, lines - 6, "{printed:?}");
         let variables = evaluated(&printed.join("\n"));
         assert_eq!(
             variables["EIGHTY_EIGHT_PAY_CA_BUNDLE"],
@@ -145,11 +158,37 @@ fn sigint_and_sigterm_end_it_with_status_0_and_nothing_stays_behind() {
         let directory = TempDir::new().unwrap();
         let (mut running, variables) = start(&directory, &[]);
         let ca = Path::new(&variables["EIGHTY_EIGHT_PAY_CA_BUNDLE"]);
-        assert!(ca.exists());
+        let shared = shared_directory(&variables);
+        assert_eq!(client(&variables, &["token"]).status, 0);
+        assert!(ca.exists() && shared.exists());
         running.signal(signal);
         assert_eq!(wait(&mut running.0), 0);
         assert!(!ca.exists(), "{} was left", ca.display());
+        assert!(!shared.exists(), "{} was left", shared.display());
     }
+}
+
+#[test]
+fn its_clients_share_one_token_and_never_meet_that_of_an_earlier_sandbox() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    drop(listener);
+    let mut addresses = Vec::new();
+    for _ in 0..2 {
+        let directory = TempDir::new().unwrap();
+        let (_running, variables) = start(&directory, &["--port", &port]);
+        for _ in 0..3 {
+            let answer = client(&variables, &["request", "POST", "/api/echo", "-d", "{}"]);
+            assert_eq!(answer.status, 0, "{answer:?}");
+        }
+        let counters = control(&variables, "GET", "/counters", "");
+        assert_eq!(
+            (&counters["tokens_requested"], &counters["unauthorized"]),
+            (&json!(1), &json!(0))
+        );
+        addresses.push(variables["EIGHTY_EIGHT_PAY_BASE_URL"].clone());
+    }
+    assert_eq!(addresses[0], addresses[1]);
 }
 
 #[test]
@@ -290,7 +329,10 @@ fn the_defaults_are_those_that_are_documented() {
 #[test]
 fn a_virtual_clock_is_moved_over_the_control_port() {
     let directory = TempDir::new().unwrap();
-    let (_running, variables) = start(&directory, &["--virtual-clock", "--tokens-per-hour", "1"]);
+    let (_running, mut variables) =
+        start(&directory, &["--virtual-clock", "--tokens-per-hour", "1"]);
+    // Clients that live in the real time ask anew each time.
+    variables.insert("EIGHTY_EIGHT_PAY_SHARE".into(), "process".into());
     assert_eq!(client(&variables, &["token"]).status, 0);
     assert_eq!(client(&variables, &["token"]).status, 1);
     assert_eq!(

@@ -384,6 +384,7 @@ mod tests {
         assert_eq!(settings.max_response_bytes, 16 << 20);
         assert_eq!(settings.base_url.as_str(), "https://api-sandbox.88pay.io");
         assert_eq!(settings.tokens_per_hour, 100);
+        assert_eq!(settings.share, Share::Host(None));
     }
 
     #[test]

@@ -25,6 +25,7 @@ fn manager(base_url: &str, authority: &str) -> TokenManager {
         .with("api_key", TEST_KEY)
         .and_then(|config| config.with("merchant_id", TEST_MERCHANT))
         .and_then(|config| config.with("base_url", base_url))
+        .and_then(|config| config.with("share", "process"))
         .and_then(|config| config.with("ca_bundle", authority));
     TokenManager::new(config.unwrap()).unwrap()
 }
@@ -322,6 +323,7 @@ fn without_names() {
             .with("api_key", "sk_test_sandbox_0123456789abcdef")
             .and_then(|config| config.with("merchant_id", TEST_MERCHANT))
             .and_then(|config| config.with("base_url", "https://pay.example"))
+            .and_then(|config| config.with("share", "process"))
             .and_then(|config| config.with("connect_timeout", "30"));
         TokenManager::new(config.unwrap()).unwrap()
     };

@@ -36,6 +36,7 @@ impl Running {
 
     fn manager(&self) -> TokenManager {
         let config = self.way().with("api_key", TEST_KEY).unwrap();
+        let config = config.with("share", "process").unwrap();
         TokenManager::new(config.with("merchant_id", TEST_MERCHANT).unwrap()).unwrap()
     }
 }

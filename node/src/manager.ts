@@ -49,7 +49,7 @@ export interface Stats {
 
 /**
  * Holds 88Pay's token and makes authenticated calls. Objects of the same credentials share one token, in the whole process,
- * its workers included.
+ * its workers included, and, unless `share` is `process`, with all processes of this user on this host.
  */
 export class TokenManager {
   readonly #handle: ManagerHandle;

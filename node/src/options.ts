@@ -23,7 +23,7 @@ export interface Options {
   caBundle?: string | null | undefined;
   /** HTTP proxy, `http://[user:password@]host:port`, for https by CONNECT; empty for none. */
   proxy?: string | null | undefined;
-  /** Who shares the token: `process`, `host` (all processes of this user) or `host:<dir>` (a group's). */
+  /** Who shares the token: `host` (all processes of this user; the default), `host:<dir>` (a group's) or `process`. */
   share?: string | null | undefined;
   /** Seconds before its end from which a token is no longer handed out; 10 unless set. */
   safetyMargin?: number | string | null | undefined;

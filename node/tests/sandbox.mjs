@@ -6,7 +6,8 @@ import { beforeEach } from 'node:test';
 import { TokenManager } from 'pay88';
 
 const { EIGHTY_EIGHT_PAY_BASE_URL: baseUrl, EIGHTY_EIGHT_PAY_CA_BUNDLE: caBundle } = process.env;
-const { EIGHTY_EIGHT_PAY_MERCHANT_ID: merchantId, PAY88_SANDBOX_CONTROL: controlUrl } = process.env;
+const { EIGHTY_EIGHT_PAY_MERCHANT_ID: merchantId, EIGHTY_EIGHT_PAY_SHARE: share } = process.env;
+const { PAY88_SANDBOX_CONTROL: controlUrl } = process.env;
 let keys = 0;
 
 export const CHARGES = '/api/transactions/charges';
@@ -78,7 +79,7 @@ export const sandbox = {
   },
 
   get options() {
-    return { apiKey: this.apiKey, merchantId, baseUrl, caBundle, share: 'process' };
+    return { apiKey: this.apiKey, merchantId, baseUrl, caBundle, share };
   },
 
   manager(options) {

@@ -19,7 +19,8 @@ class TokenManager(_native.BlockingManager):
 
     TokenManager(api_key=None, merchant_id=None, base_url=None, **options): what is not given comes from the environment,
     EIGHTY_EIGHT_PAY_ and the option's name in capitals. Objects of the same credentials share one token, in the whole
-    process. May be used by any number of threads at once, and by green threads of gevent and eventlet.
+    process and, unless share is "process", with all processes of this user on this host. May be used by any number of
+    threads at once, and by green threads of gevent and eventlet.
     """
 
     __slots__ = ()

@@ -26,6 +26,7 @@ class Sandbox:
         self.base_url = environment["EIGHTY_EIGHT_PAY_BASE_URL"]
         self.ca_bundle = environment["EIGHTY_EIGHT_PAY_CA_BUNDLE"]
         self.merchant_id = environment["EIGHTY_EIGHT_PAY_MERCHANT_ID"]
+        self.share = environment["EIGHTY_EIGHT_PAY_SHARE"]
         self._control = environment["PAY88_SANDBOX_CONTROL"]
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         self.api_key = None
@@ -52,6 +53,7 @@ class Sandbox:
             "merchant_id": self.merchant_id,
             "base_url": self.base_url,
             "ca_bundle": self.ca_bundle,
+            "share": self.share,
         }
 
     @property

@@ -36,7 +36,7 @@ PENDING = {
 PROGRAM = """
 import asyncio, sys, threading, time, pay88
 import pay88._native
-tm, atm = pay88.TokenManager(), pay88.AsyncTokenManager()
+tm, atm = pay88.TokenManager("{key}"), pay88.AsyncTokenManager("{key}")
 completions = pay88._native.Completions()
 {pending}
 sys.exit(7)
@@ -46,7 +46,8 @@ sys.exit(7)
 def test_interpreters_end_in_good_order_with_work_pending(sandbox):
     sandbox.fault("token", {"delay": {"seconds": 20}}, times=None)
     ways = [way.replace("\n        ", "\n") for way in PENDING.values()]
-    programs = [PROGRAM.format(pending=ways[number % len(ways)]) for number in range(TIMES)]
+    # Each with a key of its own: together they would wait for one token, and use up its budget.
+    programs = [PROGRAM.format(pending=ways[n % len(ways)], key=sandbox.new_key()) for n in range(TIMES)]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         ends = set(pool.map(sandbox.run, programs))
     assert ends == {(7, "", "")}

@@ -119,13 +119,14 @@ impl Stand {
         path.to_str().unwrap().to_owned()
     }
 
-    /// The command with everything it needs to use the sandbox.
+    /// The command with everything it needs to use the sandbox. What it asks for and keeps is its own: each run is a test.
     pub(crate) fn pay88(&self, arguments: &[&str]) -> Command {
         let mut command = pay88(arguments);
         command
             .env("EIGHTY_EIGHT_PAY_API_KEY", TEST_KEY)
             .env("EIGHTY_EIGHT_PAY_MERCHANT_ID", TEST_MERCHANT)
             .env("EIGHTY_EIGHT_PAY_BASE_URL", self.sandbox.base_url())
+            .env("EIGHTY_EIGHT_PAY_SHARE", "process")
             .env(
                 "EIGHTY_EIGHT_PAY_CA_BUNDLE",
                 self.directory.path().join("ca.pem"),

@@ -194,6 +194,7 @@ fn nothing_that_is_shown_of_a_run_holds_a_piece_of_a_secret() {
         .with("api_key", NEXT_KEY)
         .and_then(|c| c.with("merchant_id", TEST_MERCHANT))
         .and_then(|c| c.with("base_url", "https://pay.invalid"))
+        .and_then(|c| c.with("share", "process"))
         .and_then(|c| c.with("proxy", &format!("http://user:{PASSWORD}@127.0.0.1:9")))
         .unwrap();
     shown.push(format!("{proxied:?}"));

@@ -9,13 +9,14 @@ use pay88::{Config, Error, Events, Request, Response, TokenManager};
 use pay88_sandbox::{Merchant, Sandbox, TEST_KEY};
 use serde_json::{Value, json};
 
-/// A running sandbox and the file with its authority, which goes with it.
+/// A running sandbox, the file with its authority and the directory where its clients share, which go with it.
 ///
-/// Its merchant is its own, and so are its managers: the port may be one that an earlier sandbox had.
+/// Its merchant is its own, and so are its managers and what they share: the port may be one that an earlier sandbox had.
 pub(crate) struct Stage {
     pub(crate) sandbox: Sandbox,
     pub(crate) merchant: String,
     authority: PathBuf,
+    shared: PathBuf,
 }
 
 impl Stage {
@@ -39,10 +40,16 @@ impl Stage {
             std::process::id()
         ));
         sandbox.write_ca(&authority).unwrap();
+        let shared = PathBuf::from(format!(
+            "/dev/shm/pay88-scenario-{}-{number}",
+            std::process::id()
+        ));
+        std::fs::create_dir(&shared).unwrap();
         Stage {
             sandbox,
             merchant,
             authority,
+            shared,
         }
     }
 
@@ -51,11 +58,13 @@ impl Stage {
         let mut config = Config::without_environment();
         let authority = self.authority.to_str().unwrap();
         let base_url = self.sandbox.base_url();
+        let share = format!("host:{}", self.shared.display());
         for (name, value) in [
             ("api_key", TEST_KEY),
             ("merchant_id", self.merchant.as_str()),
             ("base_url", base_url.as_str()),
             ("ca_bundle", authority),
+            ("share", share.as_str()),
         ]
         .iter()
         .chain(more)
@@ -159,6 +168,7 @@ fn print_all_events() {
 impl Drop for Stage {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.authority);
+        let _ = std::fs::remove_dir_all(&self.shared);
     }
 }
 
