@@ -16,6 +16,8 @@ c++ g++
 cmake cmake
 pkg-config pkg-config
 nginx nginx-light
+redis-server redis-server
+memcached memcached
 valgrind valgrind
 unshare util-linux
 ip iproute2
@@ -28,6 +30,13 @@ if [ ${#missing[@]} -gt 0 ]; then
     echo "installing ${missing[*]}"
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    # Debian starts these at once and at every boot; the tests start their own.
+    for daemon in redis-server memcached; do
+      if [[ " ${missing[*]} " == *" $daemon "* ]]; then
+        service "$daemon" stop >/dev/null 2>&1 || true
+        update-rc.d "$daemon" disable >/dev/null 2>&1 || true
+      fi
+    done
   else
     echo "pay88's tests need these packages (Debian's names): ${missing[*]}" >&2
     exit 1

@@ -13,7 +13,12 @@ pub(crate) fn fraction() -> f64 {
 
 /// A random number; `None` if the system gives none.
 pub(crate) fn number() -> Option<u64> {
-    let mut bytes = [0; 8];
+    bytes().map(u64::from_le_bytes)
+}
+
+/// Random bytes; `None` if the system gives none.
+pub(crate) fn bytes<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).ok()?;
-    Some(u64::from_le_bytes(bytes))
+    Some(bytes)
 }

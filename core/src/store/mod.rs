@@ -3,6 +3,12 @@
 //! Promises: a tier that cannot be had never stops this process, which then goes on alone; the reason is told once, until
 //! it changes. A forked child opens everything anew. Never decides when a token is asked for.
 
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the refresh begins to use it next"
+)]
+pub(crate) mod fleet;
 pub(crate) mod host;
 
 use std::convert::Infallible;

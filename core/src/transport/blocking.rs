@@ -91,7 +91,9 @@ impl Connection {
             proxy.tunnel(&target, &socket, wait)?;
         }
         let tls = match &shared.tls {
-            Some((config, name)) => Some(tls::handshake(config, name, &socket, wait)?),
+            Some((config, name)) => {
+                Some(tls::handshake(config, name, tls::OPTIONS, &socket, wait)?)
+            }
             None => None,
         };
         let socket = Arc::new(socket);

@@ -63,7 +63,7 @@ impl Failure {
     /// A failure that hyper met on a connection. Who knows whether bytes have left sets `sent`.
     pub(super) fn of_exchange(error: &(dyn Error + 'static)) -> Failure {
         if let Some(found) = tls::find(error) {
-            return Failure::before_sending(FailureKind::Tls, tls::explain(found));
+            return Failure::before_sending(FailureKind::Tls, tls::explain(found, tls::OPTIONS));
         }
         let cut = |why: &str| (FailureKind::Cut, format!("the connection was cut: {why}"));
         let malformed = || {

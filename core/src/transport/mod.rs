@@ -1,4 +1,5 @@
-//! HTTP exchanges with one server: blocking on the caller's thread, or asynchronous.
+//! HTTP exchanges with one server: blocking on the caller's thread, or asynchronous; and the byte streams of
+//! servers that do not speak HTTP (`wire`).
 //!
 //! A [`Link`] stands for the server and the way to it, and is shared by all of the process that go
 //! the same way. It follows no redirect, keeps no cookie, decompresses nothing and repeats no
@@ -17,6 +18,7 @@ mod socket;
 mod stream;
 mod tls;
 mod wait;
+mod wire;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -35,6 +37,7 @@ use rustls::{ClientConfig, RootCertStore};
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use per_process::PerProcess;
 pub(crate) use proxy::Proxy;
+pub(crate) use wire::{Dialer, Peer, Wire};
 
 use asynchronous::Clients;
 use pool::Pool;
@@ -176,7 +179,10 @@ impl Link {
         let trust = if settings.tls {
             let name = ServerName::try_from(settings.host.clone())
                 .map_err(|e| internal(format!("{} is no host name: {e}", settings.host)))?;
-            Some((tls::roots(settings.ca_bundle.as_deref())?, name))
+            Some((
+                tls::roots(settings.ca_bundle.as_deref(), tls::OPTIONS)?,
+                name,
+            ))
         } else {
             None
         };

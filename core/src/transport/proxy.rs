@@ -3,7 +3,7 @@
 //! Only `http://` proxies, only for https targets, never for loopback. A proxy sees the target's
 //! host and port and nothing else; its password is in no message and no `Debug` text.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::IpAddr;
 
 use http::{HeaderValue, Uri};
@@ -136,7 +136,7 @@ impl Proxy {
         request.extend_from_slice(b"\r\n");
         let mut left = &request[..];
         while !left.is_empty() {
-            match step(socket, wait, || (&*socket).write(left))? {
+            match socket.finish(wait, || (&*socket).write(left))? {
                 Ok(n) => left = &left[n..],
                 Err(e) => return Err(fail(&e)),
             }
@@ -144,7 +144,7 @@ impl Proxy {
         let mut answer = Vec::new();
         loop {
             let mut chunk = [0; 1024];
-            match step(socket, wait, || (&*socket).read(&mut chunk))? {
+            match socket.finish(wait, || (&*socket).read(&mut chunk))? {
                 Ok(0) => return Err(fail(&"it closed the connection")),
                 Ok(n) => answer.extend_from_slice(&chunk[..n]),
                 Err(e) => return Err(fail(&e)),
@@ -168,22 +168,6 @@ impl Proxy {
                 Ok(httparse::Status::Partial) => return Err(fail(&"its answer is too long")),
                 Err(e) => return Err(fail(&format_args!("its answer is not HTTP: {e}"))),
             }
-        }
-    }
-}
-
-/// Does one read or write, waiting until the socket is ready for it.
-fn step(
-    socket: &Socket,
-    wait: &mut Wait<'_>,
-    mut call: impl FnMut() -> io::Result<usize>,
-) -> Result<io::Result<usize>, Failure> {
-    loop {
-        wait.slice()?;
-        socket.want_nothing();
-        match call() {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => socket.wait_wanted(wait)?,
-            other => return Ok(other),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One TCP socket of the blocking path: non-blocking, close-on-exec, never a SIGPIPE.
+//! One TCP or Unix socket of the blocking path: non-blocking, close-on-exec, never a SIGPIPE.
 //!
 //! Bytes leave only by `send` and `sendmsg` with MSG_NOSIGNAL, and are counted: the count is what
 //! tells whether anything of a request can have reached the network. EINTR is never seen outside.
@@ -6,6 +6,7 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,9 @@ use super::{Failure, FailureKind};
 
 /// A further address is tried beside the ones that have not answered for this long (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
+
+/// How soon a Unix socket whose queue is full is tried again: nothing tells when it has room.
+const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
 pub(super) struct Socket {
     inner: socket2::Socket,
@@ -78,6 +82,45 @@ impl Socket {
                 }
             }
             trying = still;
+        }
+    }
+
+    /// Connects to a Unix socket.
+    pub(super) fn connect_unix(path: &Path, wait: &mut Wait<'_>) -> Result<Socket, Failure> {
+        wait.enter("while connecting");
+        let fail = |error: io::Error| {
+            Failure::before_sending(
+                FailureKind::Connect,
+                format!("cannot connect to {}: {error}", path.display()),
+            )
+        };
+        let address = SockAddr::unix(path).map_err(fail)?;
+        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None).map_err(fail)?;
+        socket.set_nonblocking(true).map_err(fail)?;
+        loop {
+            match resume(|| socket.connect(&address)) {
+                Ok(()) => return Ok(Socket::from(socket)),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    std::thread::sleep(wait.slice()?.min(FULL_QUEUE_PAUSE));
+                }
+                Err(e) => return Err(fail(e)),
+            }
+        }
+    }
+
+    /// Does one read or write, waiting until the socket is ready for it.
+    pub(super) fn finish(
+        &self,
+        wait: &mut Wait<'_>,
+        mut call: impl FnMut() -> io::Result<usize>,
+    ) -> Result<io::Result<usize>, Failure> {
+        loop {
+            wait.slice()?;
+            self.want_nothing();
+            match call() {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.wait_wanted(wait)?,
+                other => return Ok(other),
+            }
         }
     }
 

@@ -15,8 +15,26 @@ use super::socket::Socket;
 use super::wait::Wait;
 use super::{Failure, FailureKind};
 
+/// What messages call the settings that can mend a refusal.
+#[derive(Clone, Copy)]
+pub(super) struct SettingNames {
+    /// What names the PEM file of a CA.
+    pub(super) ca: &'static str,
+    /// What names the host.
+    pub(super) host: &'static str,
+}
+
+/// Those of 88Pay's own connections.
+pub(super) const OPTIONS: SettingNames = SettingNames {
+    ca: "ca_bundle",
+    host: "base_url",
+};
+
 /// The certificates that are trusted: those of `ca_bundle` (PEM), else the system's.
-pub(super) fn roots(ca_bundle: Option<&Path>) -> Result<Arc<RootCertStore>, Failure> {
+pub(super) fn roots(
+    ca_bundle: Option<&Path>,
+    names: SettingNames,
+) -> Result<Arc<RootCertStore>, Failure> {
     let bad = |message: String| Failure::before_sending(FailureKind::Tls, message);
     let (certificates, origin) = match ca_bundle {
         Some(path) => {
@@ -39,7 +57,8 @@ pub(super) fn roots(ca_bundle: Option<&Path>) -> Result<Arc<RootCertStore>, Fail
     let (usable, _) = store.add_parsable_certificates(certificates);
     if usable == 0 {
         return Err(bad(format!(
-            "no usable certificate in {origin}: install the system's CA certificates or name a PEM file with ca_bundle"
+            "no usable certificate in {origin}: install the system's CA certificates or name a PEM file with {}",
+            names.ca
         )));
     }
     Ok(Arc::new(store))
@@ -64,12 +83,13 @@ pub(super) fn client_config(
 pub(super) fn handshake(
     config: &Arc<ClientConfig>,
     name: &ServerName<'static>,
+    names: SettingNames,
     socket: &Socket,
     wait: &mut Wait<'_>,
 ) -> Result<ClientConnection, Failure> {
     wait.enter("during the TLS handshake");
     let mut tls = ClientConnection::new(config.clone(), name.clone())
-        .map_err(|e| Failure::before_sending(FailureKind::Tls, explain(&e)))?;
+        .map_err(|e| Failure::before_sending(FailureKind::Tls, explain(&e, names)))?;
     let lost = |why: &dyn std::fmt::Display| {
         Failure::before_sending(
             FailureKind::Connect,
@@ -87,7 +107,10 @@ pub(super) fn handshake(
                     if let Err(error) = tls.process_new_packets() {
                         // The peer is told why, if it can be told at once.
                         let _ = tls.write_tls(&mut &*socket);
-                        return Err(Failure::before_sending(FailureKind::Tls, explain(&error)));
+                        return Err(Failure::before_sending(
+                            FailureKind::Tls,
+                            explain(&error, names),
+                        ));
                     }
                     Ok(n)
                 }
@@ -123,26 +146,29 @@ pub(super) fn find<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&
 }
 
 /// What went wrong and what to do about it.
-pub(super) fn explain(error: &rustls::Error) -> String {
+pub(super) fn explain(error: &rustls::Error, names: SettingNames) -> String {
+    let SettingNames { ca, host } = names;
     let advice = match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             // A bad signature is what a CA of the same name with another key makes.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                "; if this server is meant, name the PEM file of its CA with ca_bundle"
+                format!("; if this server is meant, name the PEM file of its CA with {ca}")
             }
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. } => {
-                "; check this host's clock, and the certificate's dates"
+                "; check this host's clock, and the certificate's dates".to_owned()
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "; check the host in base_url: its certificate is for other names"
+                format!("; check the host in {host}: its certificate is for other names")
             }
-            _ => "",
+            _ => String::new(),
         },
-        rustls::Error::InvalidMessage(_) => "; the peer does not seem to speak TLS on this port",
-        _ => "",
+        rustls::Error::InvalidMessage(_) => {
+            "; the peer does not seem to speak TLS on this port".to_owned()
+        }
+        _ => String::new(),
     };
     format!("TLS failed: {error}{advice}")
 }

@@ -41,6 +41,17 @@ impl<'a> Wait<'a> {
         }
     }
 
+    /// A wait that only its deadline ends.
+    pub(super) fn until(deadline: Instant) -> Wait<'a> {
+        Wait {
+            deadline,
+            connecting: None,
+            interrupt: None,
+            next_look: deadline,
+            phase: "before it began",
+        }
+    }
+
     /// Starts the time of connecting: names, addresses, proxy and handshake share it.
     pub(super) fn begin_connecting(&mut self, limit: Duration) {
         // A limit beyond what an Instant can hold is none.

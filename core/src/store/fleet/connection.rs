@@ -1,0 +1,119 @@
+//! Questions to a store and its answers, over one connection.
+//!
+//! Promises: a question and all of its answers end within their time, and within a number of bytes, whatever the server
+//! does. A connection on which an answer was not what its protocol says is not used again: nobody knows what the next
+//! bytes would belong to. No message quotes the server, which may repeat what it was sent.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::time::Instant;
+
+use zeroize::Zeroizing;
+
+use super::server::LONGEST_VALUE;
+use crate::transport::{Dialer, Wire};
+
+/// The longest value as it lies in a store, with what stands before it.
+const LONGEST_STORED: usize = LONGEST_VALUE + 64;
+
+/// The longest line of an answer, in bytes. Longer ones are no protocol's.
+const LONGEST_LINE: u64 = 1024;
+
+/// More than this many bytes are no answer to any of our questions.
+const LONGEST_ANSWER: u64 = 2 * LONGEST_STORED as u64;
+
+pub(super) struct Connection {
+    wire: Wire,
+    broken: bool,
+}
+
+impl Connection {
+    pub(super) fn dial(dialer: &Dialer, deadline: Instant) -> Result<Connection, String> {
+        Ok(Connection {
+            wire: dialer.dial(deadline)?,
+            broken: false,
+        })
+    }
+
+    /// Sends `question` and has `read` take all that is answered.
+    ///
+    /// # Errors
+    /// Why there was no whole answer by the deadline; nothing can be asked over this connection then.
+    pub(super) fn ask<T>(
+        &mut self,
+        question: &[u8],
+        deadline: Instant,
+        read: impl FnOnce(&mut Answers<'_>) -> Result<T, String>,
+    ) -> Result<T, String> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err("the connection was given up before".to_owned());
+        }
+        let wire = &mut self.wire;
+        wire.write_all(question, deadline).map_err(lost)?;
+        let incoming = Incoming { wire, deadline };
+        let mut answers = Answers(BufReader::new(incoming.take(LONGEST_ANSWER)));
+        let answer = read(&mut answers)?;
+        if !answers.0.buffer().is_empty() {
+            return Err("it answered more than it was asked".to_owned());
+        }
+        self.broken = false;
+        Ok(answer)
+    }
+}
+
+struct Incoming<'a> {
+    wire: &'a mut Wire,
+    deadline: Instant,
+}
+
+impl Read for Incoming<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.wire.read(buf, self.deadline)
+    }
+}
+
+/// What a server answers, as it comes.
+pub(super) struct Answers<'a>(BufReader<io::Take<Incoming<'a>>>);
+
+impl Answers<'_> {
+    /// The next line, without its end.
+    pub(super) fn line(&mut self) -> Result<String, String> {
+        let mut line = Vec::new();
+        let mut limited = self.0.by_ref().take(LONGEST_LINE);
+        limited.read_until(b'\n', &mut line).map_err(lost)?;
+        if line.is_empty() {
+            return Err("it closed the connection".to_owned());
+        }
+        let text = line.strip_suffix(b"\r\n").ok_or_else(strange)?;
+        String::from_utf8(text.to_vec()).map_err(|_| strange())
+    }
+
+    /// The `length` bytes that come next, and the line's end behind them.
+    pub(super) fn bytes(&mut self, length: usize) -> Result<Zeroizing<Vec<u8>>, String> {
+        if length > LONGEST_STORED {
+            return Err("it holds a value that is too long to be one of pay88".to_owned());
+        }
+        let mut bytes = Zeroizing::new(vec![0; length]);
+        let mut end = [0; 2];
+        self.0
+            .read_exact(&mut bytes)
+            .and_then(|()| self.0.read_exact(&mut end))
+            .map_err(lost)?;
+        if end != *b"\r\n" {
+            return Err(strange());
+        }
+        Ok(bytes)
+    }
+}
+
+/// What a server that does not keep to the protocol did.
+pub(super) fn strange() -> String {
+    "it answered what its protocol does not have: is the URL that of another server?".to_owned()
+}
+
+fn lost(error: io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut => error.to_string(),
+        io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
+        _ => format!("the connection was lost: {error}"),
+    }
+}

@@ -1,0 +1,359 @@
+//! Memcached (1.6 or newer, by its meta commands): several steps where Redis has one, each of them fenced.
+//!
+//! A credential has the items `pay88:name:value`, `:lease`, `:clock` and, for each token, `:seen:generation`. Every
+//! write says which version it replaces (CAS), so that whoever wrote meanwhile wins, and a lease is given back by who
+//! has it alone. Memcached tells no time, so one is made of the life that is left to the item `:clock` (see `tick`);
+//! its epoch stands before each value, and a value of another epoch counts as none: its instants mean nothing any more.
+//! Ends are whole seconds here, rounded so that nothing ends early.
+//!
+//! The protocol is written here: of the crates with meta commands, `async-memcached` takes no stream of ours, has no
+//! end for an operation, no life left, and brings 8 dependencies. Passwords (`-Y`, SASL) are not supported.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::connection::{Answers, Connection, strange};
+use super::server::{Found, Generation, Owner, Session, check_length, deadline, next_generation};
+use super::tick::{Epoch, TickClock};
+use crate::clock::Clock;
+use crate::random;
+
+/// How long an epoch is, in seconds: Memcached takes more than 30 days for an instant.
+const EPOCH: u64 = 30 * 24 * 3600 - 1;
+
+pub(super) struct Memcached {
+    connection: Connection,
+    name: String,
+    owner: Owner,
+    clock: Arc<TickClock>,
+    epoch: Epoch,
+    /// The version of our lease.
+    lease: Option<u64>,
+    /// The version of the value that was seen or written last.
+    value: Option<u64>,
+    /// The token of that value, and the seconds that are left to it.
+    token: Option<(Generation, u64)>,
+}
+
+/// An answer, of those that our questions can have.
+enum Reply {
+    /// HD or VA.
+    Done(Item),
+    /// EN or NF: there is no such item.
+    Missing,
+    /// NS or EX: there is one already, or another version of it.
+    Conflict,
+    /// The server could not; what to tell.
+    Refusal(&'static str),
+}
+
+/// What was asked of an item.
+#[derive(Default)]
+struct Item {
+    data: Option<Zeroizing<Vec<u8>>>,
+    version: Option<u64>,
+    seconds_left: Option<u64>,
+}
+
+impl Memcached {
+    pub(super) fn new(
+        connection: Connection,
+        name: &str,
+        owner: Owner,
+        clock: Arc<TickClock>,
+    ) -> Memcached {
+        Memcached {
+            connection,
+            name: name.to_owned(),
+            owner,
+            clock,
+            epoch: Epoch::default(),
+            lease: None,
+            value: None,
+            token: None,
+        }
+    }
+
+    /// Asks all at once; the replies come in the same order.
+    fn ask<const N: usize>(
+        &mut self,
+        commands: [Vec<u8>; N],
+        deadline: Instant,
+    ) -> Result<[Reply; N], String> {
+        let question = Zeroizing::new(commands.concat());
+        let replies = self.connection.ask(&question, deadline, |answers| {
+            (0..N)
+                .map(|_| reply(answers))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        for reply in &replies {
+            if let Reply::Refusal(why) = reply {
+                return Err((*why).to_owned());
+            }
+        }
+        replies.try_into().map_err(|_| strange())
+    }
+
+    /// `what` of the credential's items, as a command has it.
+    fn command(&self, verb: &str, what: &str, rest: &str) -> Vec<u8> {
+        format!("{verb} pay88:{}:{what} {rest}\r\n", self.name).into_bytes()
+    }
+
+    /// Stores `data`.
+    fn set(&self, what: &str, data: &[u8], flags: &str) -> Vec<u8> {
+        let mut command = self.command("ms", what, &format!("{} c {flags}", data.len()));
+        command.extend_from_slice(data);
+        command.extend_from_slice(b"\r\n");
+        command
+    }
+
+    /// Clock, value and lease; begins a clock if there is none.
+    fn items(&mut self, deadline: Instant) -> Result<(Item, Reply, Reply), String> {
+        for _ in 0..2 {
+            let commands = [
+                self.command("mg", "clock", "t v"),
+                self.command("mg", "value", "c t v"),
+                self.command("mg", "lease", "t v"),
+            ];
+            match self.ask(commands, deadline)? {
+                [Reply::Done(clock), value, lease] => return Ok((clock, value, lease)),
+                [Reply::Missing, ..] => {
+                    let epoch: Epoch =
+                        random::bytes().ok_or("the system gives no random numbers")?;
+                    let begin = self.set("clock", &epoch, &format!("ME T{EPOCH}"));
+                    // Another host may have begun one meanwhile, which is as good.
+                    self.ask([begin], deadline)?;
+                }
+                _ => return Err(strange()),
+            }
+        }
+        Err("it forgets at once what it is given: it has too little memory".to_owned())
+    }
+
+    fn survey(&mut self, deadline: Instant) -> Result<Found, String> {
+        let asked = Clock::System.boot();
+        let (clock, value, lease) = self.items(deadline)?;
+        let answered = Clock::System.boot();
+        self.epoch = clock.data()?.as_slice().try_into().map_err(|_| strange())?;
+        let left = clock.seconds_left.filter(|left| *left <= EPOCH);
+        // Far from zero, since there are instants before an epoch.
+        let seconds = 2 * EPOCH - left.ok_or_else(strange)?;
+        let now = self.clock.read(self.epoch, seconds, asked, answered);
+
+        let leased = match &lease {
+            Reply::Done(lease) if lease.data()?.as_slice() != self.owner => {
+                Some(Duration::from_secs(lease.seconds_left.ok_or_else(strange)?))
+            }
+            _ => None,
+        };
+        let mut found = Found {
+            value: None,
+            leased,
+            seen: 0,
+            now,
+        };
+        (self.value, self.token) = (None, None);
+        if let Reply::Done(item) = value {
+            self.value = Some(item.version()?);
+            let left = item.seconds_left.ok_or_else(strange)?;
+            let of_this_epoch = item.data()?.strip_prefix(&self.epoch);
+            if let Some((generation, value)) =
+                of_this_epoch.and_then(|rest| rest.split_first_chunk())
+            {
+                self.token = Some((*generation, left));
+                found.value = Some(Zeroizing::new(value.to_vec()));
+                let count = self.command("mg", &seen(generation), "v");
+                found.seen = match self.ask([count], deadline)? {
+                    [Reply::Done(count)] => count.number()?,
+                    _ => 0,
+                };
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Session for Memcached {
+    fn look(&mut self, within: Duration) -> Result<Found, String> {
+        self.survey(deadline(within))
+    }
+
+    fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String> {
+        let deadline = deadline(within);
+        let take = self.set("lease", &self.owner, &format!("ME T{}", seconds(lease)));
+        let led = match self.ask([take], deadline)? {
+            [Reply::Done(item)] => {
+                self.lease = Some(item.version()?);
+                true
+            }
+            _ => false,
+        };
+        Ok((led, self.survey(deadline)?))
+    }
+
+    fn write(
+        &mut self,
+        value: &[u8],
+        keep: Duration,
+        lease: Option<Duration>,
+        fresh: bool,
+        within: Duration,
+    ) -> Result<bool, String> {
+        check_length(value)?;
+        let deadline = deadline(within);
+        let Some(mine) = self.lease else {
+            return Ok(false);
+        };
+        let same = self.token.filter(|_| !fresh);
+        let generation = next_generation(same.map(|(generation, _)| generation))?;
+        let keep = seconds(keep);
+
+        let hold = match lease {
+            Some(lease) => {
+                let flags = format!("C{mine} T{}", seconds(lease));
+                self.set("lease", &self.owner, &flags)
+            }
+            None => self.command("mg", "lease", "c"),
+        };
+        let [held, there] = self.ask([hold, self.command("mg", "value", "c")], deadline)?;
+        self.lease = match held {
+            Reply::Done(item) => Some(item.version()?),
+            _ => None,
+        };
+        // Nobody else can have replaced it by a version that we were told.
+        let Some(held) = self.lease.filter(|held| lease.is_some() || *held == mine) else {
+            self.lease = None;
+            return Ok(false);
+        };
+        let flags = match (there, self.value) {
+            (Reply::Done(item), Some(known)) if item.version()? == known => format!("C{known}"),
+            // It has ended since, or was dropped.
+            (Reply::Missing, _) => "ME".to_owned(),
+            _ => return Ok(false),
+        };
+
+        let stored = Zeroizing::new([&self.epoch[..], &generation, value].concat());
+        let store = self.set("value", &stored, &format!("{flags} T{keep}"));
+        let count = self.command(
+            if fresh { "ma" } else { "mg" },
+            &seen(&generation),
+            &if fresh {
+                format!("N{keep} J1 T{keep}")
+            } else {
+                format!("T{keep}")
+            },
+        );
+        let stored = match lease {
+            Some(_) => {
+                let [stored, _] = self.ask([store, count], deadline)?;
+                stored
+            }
+            None => {
+                let give_back = self.command("md", "lease", &format!("C{held}"));
+                self.lease = None;
+                let [stored, _, _] = self.ask([store, count, give_back], deadline)?;
+                stored
+            }
+        };
+        let Reply::Done(item) = stored else {
+            return Ok(false);
+        };
+        self.value = Some(item.version()?);
+        self.token = Some((generation, keep));
+        Ok(true)
+    }
+
+    fn release(&mut self, within: Duration) -> Result<(), String> {
+        let Some(mine) = self.lease.take() else {
+            return Ok(());
+        };
+        // Whatever the reply: if it is missing or another's, it is not ours.
+        let give_back = self.command("md", "lease", &format!("C{mine}"));
+        self.ask([give_back], deadline(within)).map(drop)
+    }
+
+    fn seen(&mut self, within: Duration) -> Result<u32, String> {
+        let Some((generation, left)) = self.token else {
+            return Ok(0);
+        };
+        let count = self.command("ma", &seen(&generation), &format!("N{left} J1 v"));
+        match self.ask([count], deadline(within))? {
+            [Reply::Done(count)] => count.number(),
+            _ => Err(strange()),
+        }
+    }
+}
+
+impl Item {
+    fn data(&self) -> Result<&Vec<u8>, String> {
+        self.data.as_deref().ok_or_else(strange)
+    }
+
+    fn version(&self) -> Result<u64, String> {
+        match self.version {
+            Some(0) => Err("it counts no versions: start it without -C".to_owned()),
+            Some(version) => Ok(version),
+            None => Err("it is too old: Memcached 1.6 or newer is needed".to_owned()),
+        }
+    }
+
+    fn number(&self) -> Result<u32, String> {
+        let text = std::str::from_utf8(self.data()?);
+        text.ok()
+            .and_then(|text| text.trim_end().parse().ok())
+            .ok_or_else(strange)
+    }
+}
+
+/// The item that counts the hosts with that token.
+fn seen(generation: &Generation) -> String {
+    format!("seen:{:016x}", u64::from_be_bytes(*generation))
+}
+
+/// Whole seconds of which not one is missing: the first may be over as soon as it has begun.
+fn seconds(duration: Duration) -> u64 {
+    let whole = duration.as_millis().div_ceil(1000) as u64 + 1;
+    whole.min(EPOCH)
+}
+
+fn reply(answers: &mut Answers<'_>) -> Result<Reply, String> {
+    let line = answers.line()?;
+    let mut words = line.split(' ');
+    let mut item = Item::default();
+    match words.next().unwrap_or_default() {
+        "HD" => {}
+        "VA" => {
+            let length = words.next().and_then(|length| length.parse().ok());
+            item.data = Some(answers.bytes(length.ok_or_else(strange)?)?);
+        }
+        "EN" | "NF" => return Ok(Reply::Missing),
+        "NS" | "EX" => return Ok(Reply::Conflict),
+        "SERVER_ERROR" => {
+            return Ok(Reply::Refusal(match line.contains("out of memory") {
+                true => "its memory is full: give it more (-m)",
+                false => "it met an error of its own: see its log",
+            }));
+        }
+        "CLIENT_ERROR" if line.contains("unauthenticated") => {
+            return Err("it wants a password, which is not supported for Memcached".to_owned());
+        }
+        "ERROR" => {
+            return Err(
+                "it does not know the meta commands: Memcached 1.6 or newer is needed".to_owned(),
+            );
+        }
+        _ => return Err(strange()),
+    }
+    for word in words {
+        let number = |text: &str| text.parse().map(Some).map_err(|_| strange());
+        match word.split_at_checked(1) {
+            Some(("c", text)) => item.version = number(text)?,
+            Some(("t", text)) => item.seconds_left = number(text)?,
+            // Whether it was read before, and the like.
+            _ => {}
+        }
+    }
+    Ok(Reply::Done(item))
+}

@@ -1,0 +1,370 @@
+//! Redis (6 or newer) and Valkey: each operation is one script, so nothing comes between its steps.
+//!
+//! The keys of a credential, `pay88:{name}:value`, `:lease` and `:seen`, share a hash tag, so a cluster keeps them
+//! together. The value has the generation of its token before it. A user of an access control list needs
+//! `~pay88:* +eval +time +get +getrange +set +del +incr +pttl +pexpire` (and `+select` for a database).
+//!
+//! The protocol (RESP 2) is written here: the crate `redis` sets no end for a whole operation on a blocking connection,
+//! and its parser descends as deep as an answer says: 120 arrays in one another overflow a stack of 128 KiB (512 KiB
+//! in a debug build), which is the end of the process.
+
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::connection::{Answers, Connection, strange};
+use super::server::{
+    Found, Generation, Owner, Session, StoreTime, check_length, deadline, next_generation,
+};
+use super::url::Login;
+
+/// Ends each script that says what there is. KEYS of all scripts are the value, the lease, and the count.
+const FOUND: &str = "
+local time = redis.call('TIME')
+return {led, time[1] * 1000 + math.floor(time[2] / 1000), redis.call('PTTL', KEYS[2]),
+        tonumber(redis.call('GET', KEYS[3]) or 0), redis.call('GET', KEYS[1])}";
+
+const LOOK: &str = "local led = 0";
+
+/// ARGV: owner, milliseconds of the lease.
+const LEAD: &str =
+    "local led = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0";
+
+/// ARGV: owner, value with its generation, milliseconds to keep it, those of the lease or 0, 1 for a new token.
+const WRITE: &str = "
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if ARGV[5] == '1' then redis.call('SET', KEYS[3], 1, 'PX', ARGV[3])
+else redis.call('PEXPIRE', KEYS[3], ARGV[3]) end
+if ARGV[4] == '0' then redis.call('DEL', KEYS[2])
+else redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
+return 1";
+
+/// ARGV: owner.
+const RELEASE: &str = "
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+return 1";
+
+/// ARGV: generation.
+const SEEN: &str = "
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
+local seen = redis.call('INCR', KEYS[3])
+redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[1]))
+return seen";
+
+/// What the codes of Redis's errors mean for who asks.
+const REFUSALS: &[(&str, &str)] = &[
+    (
+        "NOAUTH",
+        "NOAUTH: it wants a password: write it into the store's URL",
+    ),
+    (
+        "WRONGPASS",
+        "WRONGPASS: it does not take the user or the password of the store's URL",
+    ),
+    (
+        "NOPERM",
+        "NOPERM: its user may not do that: it needs EVAL, the commands of the scripts, and the keys pay88:*",
+    ),
+    (
+        "DENIED",
+        "DENIED: it is in protected mode, in which it answers its own host alone",
+    ),
+    (
+        "READONLY",
+        "READONLY: it is a replica, on which nothing can be written: name the primary in the store's URL",
+    ),
+    (
+        "OOM",
+        "OOM: its memory is full: raise its maxmemory, or choose a policy that evicts keys",
+    ),
+    (
+        "LOADING",
+        "LOADING: it has just started and is still loading its data",
+    ),
+    (
+        "MOVED",
+        "MOVED: it is a node of a cluster, and another node has these keys: name that one in the store's URL",
+    ),
+    (
+        "ASK",
+        "ASK: it is a node of a cluster that is handing these keys to another node",
+    ),
+    ("CLUSTERDOWN", "CLUSTERDOWN: its cluster is not complete"),
+    (
+        "MASTERDOWN",
+        "MASTERDOWN: it is a replica that has lost its primary",
+    ),
+    (
+        "MISCONF",
+        "MISCONF: it could not save its data and takes no writes: see its log",
+    ),
+    (
+        "NOREPLICAS",
+        "NOREPLICAS: it has fewer replicas than it must have to take writes",
+    ),
+    ("BUSY", "BUSY: it is busy with somebody's script"),
+];
+
+pub(super) struct Redis {
+    connection: Connection,
+    owner: Owner,
+    keys: [String; 3],
+    /// That of the value that was seen or written last.
+    generation: Option<Generation>,
+}
+
+/// An answer, of those that our questions can have.
+#[derive(Debug, PartialEq)]
+enum Reply {
+    Status(String),
+    Number(i64),
+    Bytes(Option<Zeroizing<Vec<u8>>>),
+    List(Vec<Reply>),
+    /// The server refused; what it said.
+    Refusal(String),
+}
+
+impl Redis {
+    pub(super) fn new(connection: Connection, name: &str, owner: Owner) -> Redis {
+        Redis {
+            connection,
+            owner,
+            keys: ["value", "lease", "seen"].map(|what| format!("pay88:{{{name}}}:{what}")),
+            generation: None,
+        }
+    }
+
+    /// Says who asks, and chooses the database.
+    pub(super) fn log_in(
+        &mut self,
+        login: Option<&Login>,
+        database: u32,
+        deadline: Instant,
+    ) -> Result<(), String> {
+        if let Some(Login { user, password }) = login {
+            let mut words: Vec<&[u8]> = vec![b"AUTH"];
+            words.extend(user.as_ref().map(|user| user.as_bytes()));
+            words.push(password.expose().as_bytes());
+            self.expect_ok(
+                &command(&words),
+                deadline,
+                "it does not take the password of the store's URL: it may have none, or no users",
+            )?;
+        }
+        if database != 0 {
+            self.expect_ok(
+                &command(&[b"SELECT", database.to_string().as_bytes()]),
+                deadline,
+                "it does not have the database of the store's URL",
+            )?;
+        }
+        Ok(())
+    }
+
+    fn expect_ok(
+        &mut self,
+        question: &[u8],
+        deadline: Instant,
+        otherwise: &str,
+    ) -> Result<(), String> {
+        match self.ask(question, deadline, otherwise)? {
+            Reply::Status(status) if status == "OK" => Ok(()),
+            _ => Err(strange()),
+        }
+    }
+
+    /// The answer, unless it is a refusal; `otherwise` is told of one that has no code of its own.
+    fn ask(
+        &mut self,
+        question: &[u8],
+        deadline: Instant,
+        otherwise: &str,
+    ) -> Result<Reply, String> {
+        let reply = self
+            .connection
+            .ask(question, deadline, |answers| reply(answers, true))?;
+        match reply {
+            Reply::Refusal(text) => Err(refusal(&text).unwrap_or(otherwise).to_owned()),
+            reply => Ok(reply),
+        }
+    }
+
+    fn run(&mut self, script: &str, argv: &[&[u8]], within: Duration) -> Result<Reply, String> {
+        let mut words: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), b"3"];
+        words.extend(self.keys.iter().map(|key| key.as_bytes()));
+        words.extend(argv);
+        self.ask(
+            &command(&words),
+            deadline(within),
+            "it refuses to run a script: is it Redis 6 or newer, and does it allow EVAL?",
+        )
+    }
+
+    /// Runs a script that sets `led`, and says that and what there is.
+    fn survey(
+        &mut self,
+        script: &str,
+        argv: &[&[u8]],
+        within: Duration,
+    ) -> Result<(bool, Found), String> {
+        let asked = Instant::now();
+        let reply = self.run(&format!("{script}{FOUND}"), argv, within)?;
+        let took = asked.elapsed().as_millis() as u64;
+        let Reply::List(list) = reply else {
+            return Err(strange());
+        };
+        let Ok(
+            [
+                Reply::Number(led),
+                Reply::Number(now),
+                Reply::Number(lease),
+                Reply::Number(seen),
+                Reply::Bytes(stored),
+            ],
+        ) = <[Reply; 5]>::try_from(list)
+        else {
+            return Err(strange());
+        };
+        let led = led == 1;
+        let leased = match lease {
+            _ if led => None,
+            -2 => None,
+            // Also -1, a lease without an end, which nobody of us gives.
+            left => Some(Duration::from_millis(
+                u64::try_from(left).map_err(|_| strange())?,
+            )),
+        };
+        let split = stored
+            .as_ref()
+            .and_then(|stored| stored.split_first_chunk());
+        let value = split.map(|(_, value)| Zeroizing::new(value.to_vec()));
+        self.generation = split.map(|(generation, _)| *generation);
+        let earliest = u64::try_from(now).map_err(|_| strange())?;
+        let found = Found {
+            value,
+            leased,
+            seen: u32::try_from(seen).map_err(|_| strange())?,
+            now: StoreTime {
+                earliest,
+                // The server reads its clock somewhere in between, and cuts it to milliseconds.
+                latest: earliest + took + 2,
+            },
+        };
+        Ok((led, found))
+    }
+}
+
+impl Session for Redis {
+    fn look(&mut self, within: Duration) -> Result<Found, String> {
+        Ok(self.survey(LOOK, &[], within)?.1)
+    }
+
+    fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String> {
+        let owner = self.owner;
+        self.survey(LEAD, &[&owner, millis(lease).as_bytes()], within)
+    }
+
+    fn write(
+        &mut self,
+        value: &[u8],
+        keep: Duration,
+        lease: Option<Duration>,
+        fresh: bool,
+        within: Duration,
+    ) -> Result<bool, String> {
+        check_length(value)?;
+        let generation = next_generation(self.generation.filter(|_| !fresh))?;
+        let stored = [&generation, value].concat();
+        let (keep, lease) = (millis(keep), lease.map_or("0".to_owned(), millis));
+        let fresh = if fresh { "1" } else { "0" };
+        let owner = self.owner;
+        let argv: [&[u8]; 5] = [
+            &owner,
+            &stored,
+            keep.as_bytes(),
+            lease.as_bytes(),
+            fresh.as_bytes(),
+        ];
+        match self.run(WRITE, &argv, within)? {
+            Reply::Number(1) => {
+                self.generation = Some(generation);
+                Ok(true)
+            }
+            Reply::Number(0) => Ok(false),
+            _ => Err(strange()),
+        }
+    }
+
+    fn release(&mut self, within: Duration) -> Result<(), String> {
+        let owner = self.owner;
+        match self.run(RELEASE, &[&owner], within)? {
+            Reply::Number(_) => Ok(()),
+            _ => Err(strange()),
+        }
+    }
+
+    fn seen(&mut self, within: Duration) -> Result<u32, String> {
+        let Some(generation) = self.generation else {
+            return Ok(0);
+        };
+        match self.run(SEEN, &[&generation], within)? {
+            Reply::Number(seen) => u32::try_from(seen).map_err(|_| strange()),
+            _ => Err(strange()),
+        }
+    }
+}
+
+/// Redis counts in milliseconds and takes no zero.
+fn millis(duration: Duration) -> String {
+    duration.as_millis().max(1).to_string()
+}
+
+/// What is to be told of a refusal, if its code says what it means. Its text stays where it is: it repeats what was sent.
+fn refusal(text: &str) -> Option<&'static str> {
+    let known = REFUSALS.iter().find(|(code, _)| {
+        let own = text.split(' ').next() == Some(code);
+        // Redis 6 wraps what a command of a script met into an error of its own.
+        own || text.contains(&format!(" -{code} "))
+    });
+    known.map(|(_, meaning)| *meaning)
+}
+
+/// A command as RESP has it. It may hold a password, and is zeroed.
+fn command(words: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let length: usize = words.iter().map(|word| word.len() + 32).sum();
+    // At once as large as it gets: what grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(32 + length));
+    bytes.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+    for word in words {
+        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        bytes.extend_from_slice(word);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
+}
+
+/// Reads an answer, which may be a list only if it is in none.
+fn reply(answers: &mut Answers<'_>, outermost: bool) -> Result<Reply, String> {
+    let line = answers.line()?;
+    let number = |text: &str| text.parse::<i64>().map_err(|_| strange());
+    Ok(match line.split_at_checked(1) {
+        Some(("+", status)) => Reply::Status(status.to_owned()),
+        Some(("-", text)) => Reply::Refusal(text.to_owned()),
+        Some((":", text)) => Reply::Number(number(text)?),
+        Some(("$", "-1")) => Reply::Bytes(None),
+        Some(("$", length)) => {
+            let length = usize::try_from(number(length)?).map_err(|_| strange())?;
+            Reply::Bytes(Some(answers.bytes(length)?))
+        }
+        Some(("*", length)) if outermost => {
+            let length = number(length)?;
+            if !(0..=8).contains(&length) {
+                return Err(strange());
+            }
+            let replies = (0..length).map(|_| reply(answers, false));
+            Reply::List(replies.collect::<Result<_, _>>()?)
+        }
+        _ => return Err(strange()),
+    })
+}

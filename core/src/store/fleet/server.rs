@@ -1,0 +1,159 @@
+//! One store of the list `share`, and what can be done there for one credential.
+//!
+//! A store holds a value (sealed, never opened here), a lease, and a count of the hosts that took over the value.
+//!
+//! Promises: of all who lead at once at most one has the lease, and a value is replaced only by who has it and only if
+//! nobody else has written since it was given. Each operation ends within its time, whatever the server does. No reason
+//! that is told holds a password. Decides nothing: when to lead, what to write and what is too old is for those who ask.
+
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::connection::Connection;
+use super::memcached::Memcached;
+use super::redis::Redis;
+use super::tick::Ticks;
+use super::url::{Kind, StoreUrl};
+use crate::random;
+use crate::transport::Dialer;
+
+/// Who has a lease: drawn anew for each session, so that no two are the same.
+pub(super) type Owner = [u8; 16];
+
+/// What tells one token's value from the next, for the count of those who have it.
+pub(super) type Generation = [u8; 8];
+
+/// The generation of a value that is about to be written: that of the value before it, if the token is the same.
+pub(super) fn next_generation(same: Option<Generation>) -> Result<Generation, String> {
+    let next = same.or_else(random::bytes);
+    next.ok_or_else(|| "the system gives no random numbers".to_owned())
+}
+
+/// Refuses what nobody would read again.
+pub(super) fn check_length(value: &[u8]) -> Result<(), String> {
+    if value.len() > LONGEST_VALUE {
+        return Err("the value is too long for a store".to_owned());
+    }
+    Ok(())
+}
+
+/// The longest value, in bytes.
+pub(super) const LONGEST_VALUE: usize = 64 * 1024;
+
+/// No operation is given more time than this.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The end of an operation that begins now.
+pub(super) fn deadline(within: Duration) -> Instant {
+    Instant::now() + within.min(LONGEST)
+}
+
+/// One store. It keeps no connection, and a fork breaks nothing of it.
+pub(crate) struct Server {
+    url: StoreUrl,
+    dialer: Dialer,
+    ticks: Ticks,
+}
+
+impl Server {
+    pub(crate) fn new(url: StoreUrl) -> Server {
+        Server {
+            dialer: Dialer::new(url.peer.clone()),
+            ticks: Ticks::new(),
+            url,
+        }
+    }
+
+    /// How people are told of it: its URL without user, password and query.
+    pub(crate) fn shown(&self) -> &str {
+        self.url.shown()
+    }
+
+    /// Connects and logs in. `name` is the credential's hidden name.
+    ///
+    /// # Errors
+    /// Why that was not done within the time.
+    pub(crate) fn open(&self, name: &str, within: Duration) -> Result<Box<dyn Session>, String> {
+        let deadline = deadline(within);
+        let owner: Owner = random::bytes().ok_or("the system gives no random numbers")?;
+        let connection = Connection::dial(&self.dialer, deadline)?;
+        Ok(match &self.url.kind {
+            Kind::Redis { login, database } => {
+                let mut redis = Redis::new(connection, name, owner);
+                redis.log_in(login.as_ref(), *database, deadline)?;
+                Box::new(redis)
+            }
+            Kind::Memcached => {
+                let ticks = self.ticks.of_this_process();
+                Box::new(Memcached::new(connection, name, owner, ticks))
+            }
+        })
+    }
+}
+
+/// A connection to a store, for one refresh of one credential. Each operation ends within its time.
+///
+/// The errors are reasons for people, without the store's name and without a password. After one, the session may be of
+/// no further use; a new one can be opened.
+pub(crate) trait Session: Send {
+    /// What is there now.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    fn look(&mut self, within: Duration) -> Result<Found, String>;
+
+    /// Takes the lease if nobody has it, and says whether it did and what is there. The lease is this session's for at
+    /// least `lease`, and nobody's some seconds later at the latest.
+    ///
+    /// # Errors
+    /// Why it is not known whether it was taken.
+    fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String>;
+
+    /// Replaces the value for `keep`, if the lease is still this session's and nobody else has written since it was
+    /// taken; says whether it did. Keeps the lease for `lease` more, or gives it back in the same step. `fresh`: the
+    /// value has a new token, which so far this host alone has; otherwise the count stays.
+    ///
+    /// # Errors
+    /// Why it is not known whether it was written, or why the store refuses to.
+    fn write(
+        &mut self,
+        value: &[u8],
+        keep: Duration,
+        lease: Option<Duration>,
+        fresh: bool,
+        within: Duration,
+    ) -> Result<bool, String>;
+
+    /// Gives the lease back if it is still this session's.
+    ///
+    /// # Errors
+    /// Why it may still be there; it then ends by itself.
+    fn release(&mut self, within: Duration) -> Result<(), String>;
+
+    /// Counts this host among those that took over the token of the value that this session saw last, and says how many
+    /// there are; 0 if there is another token by now.
+    ///
+    /// # Errors
+    /// Why it is not known whether it was counted.
+    fn seen(&mut self, within: Duration) -> Result<u32, String>;
+}
+
+/// What a store has for a credential.
+pub(crate) struct Found {
+    /// As it was written.
+    pub(crate) value: Option<Zeroizing<Vec<u8>>>,
+    /// Somebody else has the lease, for at most that much longer.
+    pub(crate) leased: Option<Duration>,
+    /// The hosts that have the token of the value.
+    pub(crate) seen: u32,
+    pub(crate) now: StoreTime,
+}
+
+/// What the store's clock said when the operation ended: no less than `earliest`, no more than `latest`, in milliseconds
+/// since an instant that is the same for all who ask that store, as long as it keeps its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoreTime {
+    pub(crate) earliest: u64,
+    pub(crate) latest: u64,
+}

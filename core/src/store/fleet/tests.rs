@@ -1,0 +1,450 @@
+//! What every store promises, shown with a real redis-server and a real memcached.
+
+mod daemon;
+mod hostile;
+mod memcached;
+mod redis;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::*;
+use daemon::Daemon;
+
+const SECOND: Duration = Duration::from_secs(1);
+const NAME: &str = "0123456789abcdef0123456789abcdef";
+
+/// Runs a test that may hang, with an end.
+fn within(limit: Duration, test: impl FnOnce() + Send + 'static) {
+    let (tx, rx) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        test();
+        let _ = tx.send(());
+    });
+    match rx.recv_timeout(limit) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("not done within {limit:?}"),
+        _ => thread.join().unwrap(),
+    }
+}
+
+fn server(url: &str) -> Server {
+    Server::new(StoreUrl::parse(url).unwrap())
+}
+
+fn session_of(server: &Server, name: &str) -> Box<dyn Session> {
+    server.open(name, 5 * SECOND).unwrap()
+}
+
+/// Leads, writes `value` as a new token's, and gives the lease back.
+fn publish(session: &mut dyn Session, value: &[u8]) {
+    assert!(session.lead(10 * SECOND, SECOND).unwrap().0);
+    assert!(
+        session
+            .write(value, 60 * SECOND, None, true, SECOND)
+            .unwrap()
+    );
+}
+
+fn value(session: &mut dyn Session) -> Option<Vec<u8>> {
+    let found = session.look(SECOND).unwrap();
+    found.value.map(|value| value.to_vec())
+}
+
+/// A store of each kind.
+struct Stage {
+    daemon: Daemon,
+    server: Server,
+}
+
+impl Stage {
+    fn redis() -> Stage {
+        let daemon = Daemon::redis(&[]);
+        let server = server(&format!("redis://127.0.0.1:{}", daemon.port));
+        Stage { daemon, server }
+    }
+
+    fn memcached() -> Stage {
+        let daemon = Daemon::memcached(&[]);
+        let server = server(&format!("memcached://127.0.0.1:{}", daemon.port));
+        Stage { daemon, server }
+    }
+
+    fn session(&self) -> Box<dyn Session> {
+        session_of(&self.server, NAME)
+    }
+
+    fn flush(&self) {
+        let flush = match self.server.shown().starts_with("redis") {
+            true => "FLUSHALL",
+            false => "flush_all",
+        };
+        assert!(self.daemon.command(flush).contains("OK"));
+    }
+}
+
+/// Each promise of `Session` is kept by each kind of store.
+macro_rules! promises {
+    ($($promise:ident)*) => {
+        mod with_redis {
+            $(#[test] fn $promise() { super::within(60 * super::SECOND, || super::$promise(super::Stage::redis())); })*
+        }
+        mod with_memcached {
+            $(#[test] fn $promise() { super::within(60 * super::SECOND, || super::$promise(super::Stage::memcached())); })*
+        }
+    };
+}
+
+promises! {
+    an_empty_store_has_nothing_but_a_clock
+    what_a_leader_writes_the_others_read
+    one_at_a_time_leads
+    a_lease_ends_by_itself_and_no_sooner_than_was_asked
+    a_late_leader_writes_nothing_and_gives_back_nobody_elses_lease
+    who_does_not_lead_writes_nothing
+    a_leader_that_keeps_its_lease_writes_again
+    the_hosts_that_have_a_token_are_counted
+    a_value_ends_when_its_time_is_over
+    a_value_that_ended_while_one_led_is_replaced
+    any_bytes_up_to_the_limit_come_back_as_they_were
+    two_credentials_have_nothing_in_common
+    of_many_at_once_one_leads_and_no_write_is_lost
+    a_leader_of_what_was_flushed_writes_nothing
+    a_killed_store_is_told_at_once_and_found_again_when_it_is_back
+    a_stopped_store_costs_no_more_than_the_time_given
+    the_clock_is_the_same_for_all_and_goes_as_time_does
+}
+
+fn an_empty_store_has_nothing_but_a_clock(stage: Stage) {
+    let found = stage.session().look(SECOND).unwrap();
+    assert!(found.value.is_none() && found.leased.is_none());
+    assert_eq!(found.seen, 0);
+    assert!(found.now.earliest <= found.now.latest && found.now.earliest > 1_000_000_000);
+}
+
+fn what_a_leader_writes_the_others_read(stage: Stage) {
+    let (mut one, mut other) = (stage.session(), stage.session());
+    publish(&mut *one, b"first");
+    assert_eq!(value(&mut *other).unwrap(), b"first");
+    let (led, found) = other.lead(10 * SECOND, SECOND).unwrap();
+    assert!(led && found.leased.is_none());
+    assert_eq!(**found.value.unwrap(), *b"first");
+    assert!(
+        other
+            .write(b"second", 60 * SECOND, None, true, SECOND)
+            .unwrap()
+    );
+    assert_eq!(value(&mut *one).unwrap(), b"second");
+}
+
+fn one_at_a_time_leads(stage: Stage) {
+    let (mut one, mut other) = (stage.session(), stage.session());
+    assert!(one.lead(8 * SECOND, SECOND).unwrap().0);
+    let (led, found) = other.lead(8 * SECOND, SECOND).unwrap();
+    assert!(!led);
+    let left = found.leased.unwrap();
+    assert!(left > 7 * SECOND && left <= 9 * SECOND, "{left:?}");
+    assert!(
+        one.look(SECOND)
+            .unwrap()
+            .leased
+            .is_none_or(|left| left > 7 * SECOND)
+    );
+    one.release(SECOND).unwrap();
+    assert!(other.look(SECOND).unwrap().leased.is_none());
+    assert!(other.lead(8 * SECOND, SECOND).unwrap().0);
+}
+
+fn a_lease_ends_by_itself_and_no_sooner_than_was_asked(stage: Stage) {
+    let (mut one, mut other) = (stage.session(), stage.session());
+    for lease in [SECOND / 2, SECOND] {
+        let asked = Instant::now();
+        assert!(one.lead(lease, SECOND).unwrap().0);
+        let taken = Instant::now();
+        while !other.lead(lease, SECOND).unwrap().0 {
+            assert!(taken.elapsed() < lease + 3 * SECOND, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(asked.elapsed() >= lease, "{:?}", asked.elapsed());
+        other.release(SECOND).unwrap();
+    }
+}
+
+fn a_late_leader_writes_nothing_and_gives_back_nobody_elses_lease(stage: Stage) {
+    let (mut late, mut next) = (stage.session(), stage.session());
+    assert!(late.lead(SECOND / 10, SECOND).unwrap().0);
+    while !next.lead(10 * SECOND, SECOND).unwrap().0 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for lease in [None, Some(10 * SECOND)] {
+        assert!(
+            !late
+                .write(b"late", 60 * SECOND, lease, true, SECOND)
+                .unwrap()
+        );
+    }
+    late.release(SECOND).unwrap();
+    assert!(late.look(SECOND).unwrap().leased.is_some());
+    assert!(
+        next.write(b"next", 60 * SECOND, None, true, SECOND)
+            .unwrap()
+    );
+    assert!(
+        !late
+            .write(b"late", 60 * SECOND, None, true, SECOND)
+            .unwrap()
+    );
+    assert_eq!(value(&mut *late).unwrap(), b"next");
+}
+
+fn who_does_not_lead_writes_nothing(stage: Stage) {
+    let mut session = stage.session();
+    assert!(
+        !session
+            .write(b"x", 60 * SECOND, None, true, SECOND)
+            .unwrap()
+    );
+    publish(&mut *session, b"kept");
+    assert!(
+        !session
+            .write(b"x", 60 * SECOND, None, true, SECOND)
+            .unwrap()
+    );
+    assert_eq!(value(&mut *session).unwrap(), b"kept");
+}
+
+fn a_leader_that_keeps_its_lease_writes_again(stage: Stage) {
+    let (mut one, mut other) = (stage.session(), stage.session());
+    assert!(one.lead(2 * SECOND, SECOND).unwrap().0);
+    assert!(
+        one.write(b"counted", 60 * SECOND, Some(9 * SECOND), false, SECOND)
+            .unwrap()
+    );
+    let left = other.look(SECOND).unwrap().leased.unwrap();
+    assert!(left > 8 * SECOND && left <= 10 * SECOND, "{left:?}");
+    assert_eq!(value(&mut *other).unwrap(), b"counted");
+    assert!(!other.lead(SECOND, SECOND).unwrap().0);
+    assert!(
+        one.write(b"answered", 60 * SECOND, None, true, SECOND)
+            .unwrap()
+    );
+    let (led, found) = other.lead(SECOND, SECOND).unwrap();
+    assert!(led);
+    assert_eq!(**found.value.unwrap(), *b"answered");
+}
+
+fn the_hosts_that_have_a_token_are_counted(stage: Stage) {
+    let mut hosts = [stage.session(), stage.session(), stage.session()];
+    publish(&mut *hosts[0], b"first");
+    for (number, host) in hosts.iter_mut().enumerate().skip(1) {
+        assert_eq!(host.look(SECOND).unwrap().seen, number as u32);
+        assert_eq!(host.seen(SECOND).unwrap(), number as u32 + 1);
+    }
+    // What is no new token changes nothing of it.
+    let [one, other, late] = &mut hosts;
+    assert_eq!(one.lead(9 * SECOND, SECOND).unwrap().1.seen, 3);
+    assert!(
+        one.write(b"noted", 60 * SECOND, Some(9 * SECOND), false, SECOND)
+            .unwrap()
+    );
+    assert_eq!(other.look(SECOND).unwrap().seen, 3);
+    assert!(
+        one.write(b"second", 60 * SECOND, None, true, SECOND)
+            .unwrap()
+    );
+    // Who still has the token before counts nowhere for the new one.
+    late.seen(SECOND).unwrap();
+    assert_eq!(other.look(SECOND).unwrap().seen, 1);
+    assert_eq!(other.seen(SECOND).unwrap(), 2);
+}
+
+fn a_value_ends_when_its_time_is_over(stage: Stage) {
+    let mut session = stage.session();
+    let written = Instant::now();
+    assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
+    assert!(
+        session
+            .write(b"short", SECOND, Some(9 * SECOND), true, SECOND)
+            .unwrap()
+    );
+    while value(&mut *session).is_some() {
+        assert!(written.elapsed() < 4 * SECOND, "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(written.elapsed() >= SECOND);
+    assert_eq!(session.look(SECOND).unwrap().seen, 0);
+}
+
+fn a_value_that_ended_while_one_led_is_replaced(stage: Stage) {
+    let (mut one, mut other) = (stage.session(), stage.session());
+    assert!(other.lead(9 * SECOND, SECOND).unwrap().0);
+    assert!(
+        other
+            .write(b"short", SECOND / 10, None, true, SECOND)
+            .unwrap()
+    );
+    assert!(one.lead(20 * SECOND, SECOND).unwrap().0);
+    while value(&mut *other).is_some() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(one.write(b"next", 60 * SECOND, None, true, SECOND).unwrap());
+    assert_eq!(value(&mut *other).unwrap(), b"next");
+}
+
+fn any_bytes_up_to_the_limit_come_back_as_they_were(stage: Stage) {
+    let mut session = stage.session();
+    let every: Vec<u8> = (0..=255).collect();
+    for bytes in [
+        b"".to_vec(),
+        b"\r\n".to_vec(),
+        b"VA 3\r\nEN\r\n$-1\r\n\0".to_vec(),
+        every.clone(),
+        every.repeat(256),
+    ] {
+        publish(&mut *session, &bytes);
+        assert_eq!(value(&mut *session).unwrap(), bytes);
+    }
+    assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
+    let refused = session.write(&vec![0; 65_537], SECOND, None, true, SECOND);
+    assert!(refused.unwrap_err().contains("too long"));
+}
+
+fn two_credentials_have_nothing_in_common(stage: Stage) {
+    let mut one = stage.session();
+    let mut other = session_of(&stage.server, "ffffffffffffffffffffffffffffffff");
+    publish(&mut *one, b"one");
+    assert_eq!(value(&mut *other), None);
+    assert!(one.lead(9 * SECOND, SECOND).unwrap().0);
+    assert!(other.lead(9 * SECOND, SECOND).unwrap().0);
+    assert_eq!(other.look(SECOND).unwrap().seen, 0);
+}
+
+fn of_many_at_once_one_leads_and_no_write_is_lost(stage: Stage) {
+    const ROUNDS: u64 = 12;
+    let (leading, written) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for number in 0..16 {
+            let (stage, leading, written) = (&stage, &leading, &written);
+            scope.spawn(move || {
+                let mut session = stage.session();
+                let mut done = 0;
+                while done < ROUNDS {
+                    let (led, found) = session.lead(20 * SECOND, 10 * SECOND).unwrap();
+                    if !led {
+                        std::thread::sleep(Duration::from_millis(1 + number % 3));
+                        continue;
+                    }
+                    assert!(!leading.swap(true, Ordering::SeqCst), "two lead");
+                    std::thread::sleep(Duration::from_millis(1));
+                    let before = found.value.map_or(0, |value| {
+                        u64::from_le_bytes(value.as_slice().try_into().unwrap())
+                    });
+                    assert_eq!(before, written.load(Ordering::SeqCst), "a write is lost");
+                    let keep_lease = (done + number).is_multiple_of(2).then_some(20 * SECOND);
+                    let next = (before + 1).to_le_bytes();
+                    written.store(before + 1, Ordering::SeqCst);
+                    // Before the lease is given back, which others may see before this thread does.
+                    leading.store(false, Ordering::SeqCst);
+                    let kept = session.write(&next, 60 * SECOND, keep_lease, true, 10 * SECOND);
+                    assert!(kept.unwrap());
+                    if keep_lease.is_some() {
+                        session.release(10 * SECOND).unwrap();
+                    }
+                    done += 1;
+                }
+            });
+        }
+    });
+    assert_eq!(written.into_inner(), 16 * ROUNDS);
+    let last = value(&mut *stage.session()).unwrap();
+    assert_eq!(last, (16 * ROUNDS).to_le_bytes());
+}
+
+fn a_leader_of_what_was_flushed_writes_nothing(stage: Stage) {
+    let mut session = stage.session();
+    publish(&mut *session, b"old");
+    assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
+    stage.flush();
+    assert!(
+        !session
+            .write(b"new", 60 * SECOND, None, true, SECOND)
+            .unwrap()
+    );
+    let found = session.look(SECOND).unwrap();
+    assert!(found.value.is_none() && found.leased.is_none() && found.seen == 0);
+    publish(&mut *session, b"new");
+    assert_eq!(value(&mut *session).unwrap(), b"new");
+}
+
+fn a_killed_store_is_told_at_once_and_found_again_when_it_is_back(mut stage: Stage) {
+    let mut session = stage.session();
+    publish(&mut *session, b"gone");
+    stage.daemon.kill();
+    let asked = Instant::now();
+    session.look(5 * SECOND).err().unwrap();
+    session.release(5 * SECOND).err().unwrap_or_default();
+    let refused = stage.server.open(NAME, 5 * SECOND).err().unwrap();
+    assert!(refused.contains("refused"), "{refused}");
+    assert!(asked.elapsed() < SECOND);
+    stage.daemon.restart();
+    session.look(SECOND).err().unwrap();
+    let mut session = stage.session();
+    assert_eq!(value(&mut *session), None);
+    publish(&mut *session, b"back");
+    assert_eq!(value(&mut *session).unwrap(), b"back");
+}
+
+fn a_stopped_store_costs_no_more_than_the_time_given(stage: Stage) {
+    let mut session = stage.session();
+    publish(&mut *session, b"kept");
+    stage.daemon.signal(libc::SIGSTOP);
+    let time = Duration::from_millis(300);
+    let asked = Instant::now();
+    let reason = session.look(time).err().unwrap();
+    assert!(reason.contains("time"), "{reason}");
+    let took = asked.elapsed();
+    assert!(
+        took >= time && took < time + Duration::from_millis(300),
+        "{took:?}"
+    );
+    // The kernel still accepts for it, so that only a question finds out.
+    let asked = Instant::now();
+    let opened = stage.server.open(NAME, time);
+    assert!(
+        opened
+            .and_then(|mut session| session.lead(SECOND, time))
+            .is_err()
+    );
+    assert!(asked.elapsed() < 2 * time + Duration::from_millis(300));
+    stage.daemon.signal(libc::SIGCONT);
+    // An answer that comes late is never taken for that to the next question.
+    session.look(SECOND).err().unwrap();
+    assert_eq!(value(&mut *stage.session()).unwrap(), b"kept");
+}
+
+fn the_clock_is_the_same_for_all_and_goes_as_time_does(stage: Stage) {
+    let other = server(stage.server.shown());
+    let (mut one, mut other) = (stage.session(), session_of(&other, NAME));
+    let (began, first) = (Instant::now(), one.look(SECOND).unwrap().now);
+    let mut width = u64::MAX;
+    while began.elapsed() < 3 * SECOND {
+        std::thread::sleep(Duration::from_millis(37));
+        for session in [&mut one, &mut other] {
+            let asked = began.elapsed().as_millis() as u64;
+            let now = session.look(SECOND).unwrap().now;
+            let answered = began.elapsed().as_millis() as u64 + 1;
+            assert!(now.earliest <= now.latest);
+            // Both count from the same instant, within their bounds.
+            assert!(
+                now.latest + 5 >= first.earliest + asked,
+                "{first:?} {now:?} {asked}"
+            );
+            assert!(
+                now.earliest <= first.latest + answered + 5,
+                "{first:?} {now:?} {answered}"
+            );
+            width = width.min(now.latest - now.earliest);
+        }
+    }
+    assert!(width <= 400, "{width} ms is all that is known of the time");
+}

@@ -1,0 +1,120 @@
+//! What Memcached alone has: epochs, a memory that may be too small, old releases.
+
+use super::*;
+
+fn at(daemon: &Daemon) -> Server {
+    server(&format!("memcached://127.0.0.1:{}", daemon.port))
+}
+
+#[test]
+fn a_value_of_another_epoch_counts_as_none_and_is_replaced() {
+    within(30 * SECOND, || {
+        let daemon = Daemon::memcached(&[]);
+        let mut session = session_of(&at(&daemon), NAME);
+        publish(&mut *session, b"of the first");
+        assert_eq!(daemon.command(&format!("md pay88:{NAME}:clock")), "HD\r\n");
+        assert_eq!(value(&mut *session), None);
+        publish(&mut *session, b"of the second");
+        assert_eq!(value(&mut *session).unwrap(), b"of the second");
+    });
+}
+
+#[test]
+fn all_hosts_begin_the_same_clock() {
+    within(30 * SECOND, || {
+        let daemon = Daemon::memcached(&[]);
+        let server = at(&daemon);
+        std::thread::scope(|scope| {
+            let looks = (0..16).map(|_| {
+                scope.spawn(|| {
+                    let now = session_of(&server, NAME).look(5 * SECOND).unwrap().now;
+                    (now.earliest, now.latest)
+                })
+            });
+            let looks: Vec<_> = looks.collect();
+            let times: Vec<_> = looks.into_iter().map(|look| look.join().unwrap()).collect();
+            let latest_start = times.iter().map(|time| time.0).max().unwrap();
+            let earliest_end = times.iter().map(|time| time.1).min().unwrap();
+            assert!(latest_start <= earliest_end + 2000, "{times:?}");
+        });
+        let mut session = session_of(&server, NAME);
+        publish(&mut *session, b"x");
+        assert_eq!(value(&mut *session_of(&server, NAME)).unwrap(), b"x");
+    });
+}
+
+#[test]
+fn what_is_written_ends_by_itself() {
+    within(30 * SECOND, || {
+        let daemon = Daemon::memcached(&[]);
+        let mut session = session_of(&at(&daemon), NAME);
+        publish(&mut *session, b"x");
+        session.seen(SECOND).unwrap();
+        assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
+        // The list is made in the background, and leaves out what is in use.
+        let end = Instant::now() + 10 * SECOND;
+        let items = loop {
+            let listed = daemon.command("lru_crawler metadump all");
+            let items = listed.lines().filter(|line| line.contains("pay88"));
+            let items: Vec<String> = items.map(str::to_owned).collect();
+            if items.len() == 4 {
+                break items;
+            }
+            assert!(Instant::now() < end, "{listed}");
+        };
+        for item in items {
+            assert!(!item.contains("exp=-1"), "{item}");
+        }
+    });
+}
+
+#[test]
+fn a_server_without_versions_is_not_trusted() {
+    within(30 * SECOND, || {
+        let daemon = Daemon::memcached(&["-C"]);
+        let mut session = session_of(&at(&daemon), NAME);
+        let refused = session.lead(9 * SECOND, SECOND).err().unwrap();
+        assert!(refused.contains("-C"), "{refused}");
+    });
+}
+
+#[test]
+fn a_store_that_wants_a_password_says_that_it_is_not_supported() {
+    within(30 * SECOND, || {
+        let dir = daemon::Dir::new();
+        let users = dir.write("users", "pay:hush\n");
+        let daemon = Daemon::memcached(&["-Y", &users]);
+        let refused = session_of(&at(&daemon), NAME).look(SECOND).err().unwrap();
+        assert!(refused.contains("password"), "{refused}");
+    });
+}
+
+/// Takes all the memory that there is for large values.
+fn fill(daemon: &Daemon) {
+    let item = [7; 60_000].map(char::from).iter().collect::<String>();
+    for number in 0..1000 {
+        let answer = daemon.command(&format!("set filler{number} 0 0 60000\r\n{item}"));
+        if answer.starts_with("SERVER_ERROR out of memory") {
+            return;
+        }
+        assert_eq!(answer, "STORED\r\n");
+    }
+    panic!("it is never full");
+}
+
+#[test]
+fn a_full_store_says_so_and_still_takes_a_lease_back() {
+    within(60 * SECOND, || {
+        let daemon = Daemon::memcached(&["-M", "-m", "2", "-o", "no_lru_maintainer"]);
+        let mut session = session_of(&at(&daemon), NAME);
+        publish(&mut *session, b"before");
+        assert!(session.lead(50 * SECOND, SECOND).unwrap().0);
+        // A value of a size of which there is none yet needs memory of its own.
+        let large = vec![7; 60_000];
+        fill(&daemon);
+        let refused = session.write(&large, 60 * SECOND, Some(50 * SECOND), true, SECOND);
+        assert!(refused.unwrap_err().contains("memory is full"));
+        session.release(SECOND).unwrap();
+        assert!(session.look(SECOND).unwrap().leased.is_none());
+    });
+}

@@ -1,0 +1,182 @@
+//! A stream of bytes to a server that does not speak HTTP: a store of the option `share`.
+//!
+//! Dialled, read and written on the caller's thread, and each step ends by its deadline whatever the peer does. Never
+//! raises SIGPIPE, starts no thread but that of a name's look-up, and keeps no connection: a [`Dialer`] may be used on
+//! both sides of a fork.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+
+use super::resolve::{self, Resolver};
+use super::socket::Socket;
+use super::tls::{self, SettingNames};
+use super::wait::Wait;
+use super::{Failure, FailureKind, PerProcess, authority};
+
+/// What messages call the settings of a store's TLS.
+const STORE_URL: SettingNames = SettingNames {
+    ca: "`?ca=` in the store's URL",
+    host: "the store's URL",
+};
+
+/// Where a server is, and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// The path of a socket.
+    Unix(PathBuf),
+    /// `host` is lower case, IPv6 without brackets.
+    Tcp { host: String, port: u16 },
+    /// As `Tcp`, under TLS; `ca` is a PEM file that replaces the system's roots.
+    Tls {
+        host: String,
+        port: u16,
+        ca: Option<PathBuf>,
+    },
+}
+
+/// Connects to one peer, as often as it is asked to.
+pub(crate) struct Dialer {
+    peer: Peer,
+    /// They hold locks, which a forked child must not inherit.
+    resolver: PerProcess<Arc<Resolver>>,
+    tls: PerProcess<(Arc<ClientConfig>, ServerName<'static>)>,
+}
+
+impl Dialer {
+    pub(crate) fn new(peer: Peer) -> Dialer {
+        Dialer {
+            peer,
+            resolver: PerProcess::new(),
+            tls: PerProcess::new(),
+        }
+    }
+
+    /// A new connection, with its TLS handshake done.
+    ///
+    /// # Errors
+    /// Why there is none by the deadline, for people.
+    pub(crate) fn dial(&self, deadline: Instant) -> Result<Wire, String> {
+        let mut wait = Wait::until(deadline);
+        self.connect(&mut wait).map_err(|failure| failure.message)
+    }
+
+    fn connect(&self, wait: &mut Wait<'_>) -> Result<Wire, Failure> {
+        let (host, port, ca) = match &self.peer {
+            Peer::Unix(path) => {
+                let socket = Socket::connect_unix(path, wait)?;
+                return Ok(Wire { socket, tls: None });
+            }
+            Peer::Tcp { host, port } => (host, *port, None),
+            Peer::Tls { host, port, ca } => (host, *port, Some(ca)),
+        };
+        // Before the network is touched: a file that cannot be read is told as such.
+        let tls = match ca {
+            Some(ca) => Some(self.tls.get_or_try_make(|| {
+                let roots = tls::roots(ca.as_deref(), STORE_URL)?;
+                let name = ServerName::try_from(host.clone()).map_err(|e| {
+                    let message = format!("{host} is no host name: {e}");
+                    Failure::before_sending(FailureKind::Internal, message)
+                })?;
+                let config = tls::client_config(&roots, &[])?;
+                Ok::<_, Failure>((Arc::new(config), name))
+            })?),
+            None => None,
+        };
+        let resolver = self
+            .resolver
+            .get_or_try_make(|| Ok::<_, Failure>(Resolver::new(host, port, resolve::ask_system)))?;
+        let addresses = resolver.resolve(wait)?;
+        let socket = Socket::connect(&addresses, &authority(host, port), wait)?;
+        let tls = match tls {
+            Some((config, name)) => Some(tls::handshake(config, name, STORE_URL, &socket, wait)?),
+            None => None,
+        };
+        Ok(Wire { socket, tls })
+    }
+}
+
+/// A connection.
+pub(crate) struct Wire {
+    socket: Socket,
+    tls: Option<ClientConnection>,
+}
+
+impl Wire {
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// Why they could not all be written by the deadline; some may have been.
+    pub(crate) fn write_all(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        self.with(deadline, "while it was asked", |stream| {
+            stream.write_all(bytes)?;
+            stream.flush()
+        })
+    }
+
+    /// Reads what is there, at least one byte; 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// Why nothing came by the deadline.
+    pub(crate) fn read(&mut self, buf: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        self.with(deadline, "before it had answered", |stream| {
+            stream.read(buf)
+        })
+    }
+
+    fn with<T>(
+        &mut self,
+        deadline: Instant,
+        phase: &'static str,
+        f: impl FnOnce(&mut dyn Stream) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut wait = Wait::until(deadline);
+        wait.enter(phase);
+        let mut timed = Timed {
+            socket: &self.socket,
+            wait,
+        };
+        match &mut self.tls {
+            Some(tls) => f(&mut rustls::Stream::new(tls, &mut timed)),
+            None => f(&mut timed),
+        }
+    }
+}
+
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+/// A socket as one that blocks until a deadline.
+struct Timed<'a> {
+    socket: &'a Socket,
+    wait: Wait<'a>,
+}
+
+impl Timed<'_> {
+    fn finish(&mut self, call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+        let done = self.socket.finish(&mut self.wait, call);
+        done.unwrap_or_else(|failure| Err(io::Error::new(io::ErrorKind::TimedOut, failure.message)))
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut socket = self.socket;
+        self.finish(|| socket.read(buf))
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let mut socket = self.socket;
+        self.finish(|| socket.write(buf))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
