@@ -98,6 +98,7 @@ macro_rules! promises {
 promises! {
     an_empty_store_has_nothing_but_a_clock
     what_a_leader_writes_the_others_read
+    a_forked_child_asks_on_its_own
     one_at_a_time_leads
     a_lease_ends_by_itself_and_no_sooner_than_was_asked
     a_late_leader_writes_nothing_and_gives_back_nobody_elses_lease
@@ -135,6 +136,26 @@ fn what_a_leader_writes_the_others_read(stage: Stage) {
             .unwrap()
     );
     assert_eq!(value(&mut *one).unwrap(), b"second");
+}
+
+fn a_forked_child_asks_on_its_own(stage: Stage) {
+    let mut session = stage.session();
+    publish(&mut *session, b"inherited");
+    // SAFETY: the child asks, allocates, and leaves by _exit.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let own = stage.server.open(NAME, 5 * SECOND).and_then(|mut own| {
+            own.lead(9 * SECOND, 5 * SECOND)?;
+            own.write(b"the child's", 60 * SECOND, None, true, 5 * SECOND)
+        });
+        // SAFETY: leaves the child without running the parent's handlers.
+        unsafe { libc::_exit(if own == Ok(true) { 0 } else { 1 }) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child started above.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!(status, 0);
+    assert_eq!(value(&mut *session).unwrap(), b"the child's");
 }
 
 fn one_at_a_time_leads(stage: Stage) {

@@ -89,6 +89,7 @@ impl TickClock {
         }
         *known = Some(now);
         StoreTime {
+            clock: u64::from_be_bytes(epoch),
             earliest: ((at + now.least) / MILLI).max(0) as u64,
             latest: ((at + now.most) / MILLI + 2).max(0) as u64,
         }
