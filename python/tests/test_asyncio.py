@@ -60,12 +60,12 @@ def test_a_refresh_that_fails_is_told_to_all_who_wait_with_objects_of_their_own(
 
     async def main():
         atm = sandbox.async_manager()
-        return await asyncio.gather(*(atm.get_token() for _ in range(100)), return_exceptions=True)
+        return await asyncio.gather(*(atm.get_token() for _ in range(1000)), return_exceptions=True)
 
     errors = run(main())
     assert {type(error) for error in errors} == {pay88.CredentialsRejectedError}
     assert len({(error.message, error.attempt) for error in errors}) == 1
-    assert len({id(error) for error in errors}) == 100
+    assert len({id(error) for error in errors}) == 1000
     assert sum(entry["target"].endswith("/token") for entry in sandbox.control("GET", "/log")) == 1
 
 

@@ -43,7 +43,7 @@ for what, action, told in REFUSALS:
         f"a {what} at the token endpoint is told to all who wait, and remembered",
         fault("token", action, times=None),
         new(),
-        get_token(at_once=20, **told),
+        get_token(at_once=200, **told),
         seen(tokens_requested=1),
         get_token(**told),
         charge(**told),

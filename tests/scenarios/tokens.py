@@ -39,10 +39,10 @@ scenario(
 )
 
 scenario(
-    "fifty callers at once at an empty cache need one token",
+    "two hundred callers at once at an empty cache need one token",
     switches(token_delay=0.5),
     new(),
-    get_token(at_once=50, token=1),
+    get_token(at_once=200, token=1),
     seen(tokens_requested=1),
 )
 

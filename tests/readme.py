@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Every block of code in README.md does what it is there for, at a sandbox over TLS.
+
+    pay88 sandbox --exec -- tests/readme.py [--debug]
+
+Needs what `make build` has built (with --debug: python/build.sh --debug, node/build.sh --debug).
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / (
+    "debug" if "--debug" in sys.argv else "release"
+)
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+CHARGE = '{"flow": "PAYIN", "method_code": "CARDS", "amount": 50000, "currency": "COP", "country": "COL"}'
+CHARGED = r"200 [0-9a-f-]{36}\n"
+LIMIT = 60
+
+# The block in C says how the calls follow each other.
+C = """
+#include <pay88.h>
+#include <stdio.h>
+#include <string.h>
+#define PATH "/api/transactions/charges"
+int main(void) {
+    const char *json = %s;
+    pay88_manager *manager = NULL;
+    pay88_request *request = NULL;
+    pay88_response *response = NULL;
+    pay88_error *error = NULL;
+%s
+    else
+        printf("%%u\\n", pay88_response_status(response));
+    return error != NULL;
+}
+"""
+
+
+def block(language):
+    return next(code for one, code in BLOCKS if one == language)
+
+
+class Readme(unittest.TestCase):
+    def run_it(self, *command, directory=ROOT, **more):
+        path = os.pathsep.join((str(BUILT), os.environ["PATH"]))
+        own = {
+            name: value
+            for name, value in os.environ.items()
+            if re.match("EIGHTY_EIGHT_PAY_|PAY88_|LD_LIBRARY_PATH$", name)
+        }
+        done = subprocess.run(
+            command, env={**own, "PATH": path, **more}, cwd=directory, capture_output=True, text=True, timeout=LIMIT
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_every_language_is_looked_at(self):
+        self.assertEqual([language for language, _ in BLOCKS], ["sh", "rust", "c", "python", "js", "sh"])
+
+    def test_the_python_block_makes_a_charge(self):
+        printed = self.run_it(sys.executable, "-c", block("python"), PYTHONPATH=str(ROOT / "python"))
+        self.assertRegex(printed, CHARGED)
+
+    def test_the_node_block_makes_a_charge(self):
+        code = f"const charge = {CHARGE}, signal = AbortSignal.timeout(20_000);\n{block('js')}"
+        self.assertRegex(self.run_it("node", "--input-type=module", "-e", code, directory=ROOT / "node"), CHARGED)
+
+    def test_the_c_block_makes_a_charge(self):
+        with tempfile.TemporaryDirectory() as directory:
+            source, program = pathlib.Path(directory, "block.c"), pathlib.Path(directory, "block")
+            source.write_text(C % ('"' + CHARGE.replace('"', '\\"') + '"', block("c")))
+            flags = [
+                "-std=c11",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                f"-I{ROOT / 'include'}",
+                f"-L{BUILT}",
+                f"-Wl,-rpath,{BUILT}",
+            ]
+            self.run_it(str(ROOT / "bindings" / "c" / "link.sh"), str(BUILT))
+            self.run_it("cc", *flags, str(source), "-lpay88", "-o", str(program))
+            self.assertEqual(self.run_it(str(program)), "200\n")
+
+    def test_the_rust_block_is_the_example_that_the_crate_s_documentation_compiles(self):
+        source = (ROOT / "core" / "src" / "token_manager.rs").read_text()
+        without_space = [re.sub(r"\s|///", "", text) for text in (block("rust"), source)]
+        self.assertIn(*without_space)
+
+    def test_the_shell_block_runs(self):
+        with tempfile.TemporaryDirectory() as directory:
+            pathlib.Path(directory, "charge.json").write_text(CHARGE)
+            tests = pathlib.Path(directory, "my-tests")
+            tests.write_text("#!/bin/sh\npay88 token >/dev/null && echo tested\n")
+            tests.chmod(0o755)
+            code = [code for language, code in BLOCKS if language == "sh"][-1]
+            printed = self.run_it("sh", "-e", "-c", code, directory=directory)
+            self.assertRegex(printed, r'"reference"[^\0]*tested\n$')
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[one for one in sys.argv if one != "--debug"])
