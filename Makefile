@@ -46,7 +46,7 @@ check: setup ## formatters, linters, and features that must stay off
 header: ## make include/pay88.h anew
 	$(CARGO) run -q -p pay88-header
 
-dist: setup build ## put the C archive, the command, the wheel, the sdist and the npm tarball into dist/
+dist: setup build ## put the C archive, the command, the wheel, the sdist and the npm tarball into dist/, and show that they work
 	./dist.sh
 
 install: ## install library, header, .pc, CMake files and the command below PREFIX

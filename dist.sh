@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Puts what users install into dist/: the C archive, the command, the Python wheel and sdist, the npm tarball.
+# Shows at the end that they work by themselves.
 # Needs what make build has built.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -25,3 +26,4 @@ if nm -D --defined-only "$work/$name/lib/libpay88.so.0" | grep pay88_test_; then
   exit 1
 fi
 ls -l dist
+tests/packages.sh dist

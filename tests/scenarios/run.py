@@ -396,6 +396,9 @@ def main():
                 Run(scenario, sandbox, other.authority, commands)()
             except MismatchError as mismatch:
                 complaint = str(mismatch)
+            # A program that answers no JSON, a sandbox that does not answer.
+            except (OSError, ValueError) as failure:
+                complaint = repr(failure)
             with lock:
                 tallies[language].done += 1
                 tallies[language].seconds += time.monotonic() - begun
