@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::connection::{Answers, Connection, strange};
-use super::server::{Found, Generation, Owner, Session, check_length, deadline, next_generation};
+use super::server::{
+    Found, Generation, Owner, Session, check_length, deadline, first_lease, next_generation,
+};
 use super::tick::{Epoch, TickClock};
 use crate::clock::Clock;
 use crate::random;
@@ -135,25 +137,17 @@ impl Memcached {
     fn survey(&mut self, deadline: Instant) -> Result<Found, String> {
         let asked = Clock::System.boot();
         let (clock, value, lease) = self.items(deadline)?;
-        let answered = Clock::System.boot();
         self.epoch = clock.data()?.as_slice().try_into().map_err(|_| strange())?;
         let left = clock.seconds_left.filter(|left| *left <= EPOCH);
         // Far from zero, since there are instants before an epoch.
         let seconds = 2 * EPOCH - left.ok_or_else(strange)?;
-        let now = self.clock.read(self.epoch, seconds, asked, answered);
-
         let leased = match &lease {
             Reply::Done(lease) if lease.data()?.as_slice() != self.owner => {
                 Some(Duration::from_secs(lease.seconds_left.ok_or_else(strange)?))
             }
             _ => None,
         };
-        let mut found = Found {
-            value: None,
-            leased,
-            seen: 0,
-            now,
-        };
+        let (mut found_value, mut hosts) = (None, 0);
         (self.value, self.token) = (None, None);
         if let Reply::Done(item) = value {
             self.value = Some(item.version()?);
@@ -163,15 +157,37 @@ impl Memcached {
                 of_this_epoch.and_then(|rest| rest.split_first_chunk())
             {
                 self.token = Some((*generation, left));
-                found.value = Some(Zeroizing::new(value.to_vec()));
+                found_value = Some(Zeroizing::new(value.to_vec()));
                 let count = self.command("mg", &seen(generation), "v");
-                found.seen = match self.ask([count], deadline)? {
+                hosts = match self.ask([count], deadline)? {
                     [Reply::Done(count)] => count.number()?,
                     _ => 0,
                 };
             }
         }
-        Ok(found)
+        Ok(Found {
+            value: found_value,
+            leased,
+            seen: hosts,
+            now: self
+                .clock
+                .read(self.epoch, seconds, asked, Clock::System.boot()),
+        })
+    }
+
+    /// Makes our lease last that long from now, if it is still ours.
+    fn hold(&self, mine: u64, lease: Duration) -> Vec<u8> {
+        let flags = format!("C{mine} T{}", seconds(lease));
+        self.set("lease", &self.owner, &flags)
+    }
+
+    /// What came of [`Memcached::hold`].
+    fn held(&mut self, reply: Reply) -> Result<Option<u64>, String> {
+        self.lease = match reply {
+            Reply::Done(item) => Some(item.version()?),
+            _ => None,
+        };
+        Ok(self.lease)
     }
 }
 
@@ -182,14 +198,13 @@ impl Session for Memcached {
 
     fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String> {
         let deadline = deadline(within);
-        let take = self.set("lease", &self.owner, &format!("ME T{}", seconds(lease)));
-        let led = match self.ask([take], deadline)? {
-            [Reply::Done(item)] => {
-                self.lease = Some(item.version()?);
-                true
-            }
-            _ => false,
-        };
+        let first = seconds(first_lease(lease, within));
+        let take = self.set("lease", &self.owner, &format!("ME T{first}"));
+        let mut led = false;
+        if let [Reply::Done(item)] = self.ask([take], deadline)? {
+            let [held] = self.ask([self.hold(item.version()?, lease)], deadline)?;
+            led = self.held(held)?.is_some();
+        }
         Ok((led, self.survey(deadline)?))
     }
 
@@ -210,21 +225,12 @@ impl Session for Memcached {
         let generation = next_generation(same.map(|(generation, _)| generation))?;
         let keep = seconds(keep);
 
-        let hold = match lease {
-            Some(lease) => {
-                let flags = format!("C{mine} T{}", seconds(lease));
-                self.set("lease", &self.owner, &flags)
-            }
-            None => self.command("mg", "lease", "c"),
-        };
-        let [held, there] = self.ask([hold, self.command("mg", "value", "c")], deadline)?;
-        self.lease = match held {
-            Reply::Done(item) => Some(item.version()?),
-            _ => None,
-        };
-        // Nobody else can have replaced it by a version that we were told.
-        let Some(held) = self.lease.filter(|held| lease.is_some() || *held == mine) else {
-            self.lease = None;
+        let commands = [
+            self.hold(mine, lease.unwrap_or(within)),
+            self.command("mg", "value", "c"),
+        ];
+        let [held, there] = self.ask(commands, deadline)?;
+        let Some(held) = self.held(held)? else {
             return Ok(false);
         };
         let flags = match (there, self.value) {

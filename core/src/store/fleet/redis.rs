@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 
 use super::connection::{Answers, Connection, strange};
 use super::server::{
-    Found, Generation, Owner, Session, StoreTime, check_length, deadline, next_generation,
+    Found, Generation, Owner, Session, StoreTime, check_length, deadline, first_lease,
+    next_generation,
 };
 use super::url::Login;
 
@@ -29,6 +30,11 @@ const LOOK: &str = "local led = 0";
 /// ARGV: owner, milliseconds of the lease.
 const LEAD: &str =
     "local led = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0";
+
+/// ARGV: owner, milliseconds of the lease.
+const HOLD: &str = "
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[2], ARGV[2])";
 
 /// ARGV: owner, value with its generation, milliseconds to keep it, those of the lease or 0, 1 for a new token.
 const WRITE: &str = "
@@ -190,13 +196,13 @@ impl Redis {
         }
     }
 
-    fn run(&mut self, script: &str, argv: &[&[u8]], within: Duration) -> Result<Reply, String> {
+    fn run(&mut self, script: &str, argv: &[&[u8]], deadline: Instant) -> Result<Reply, String> {
         let mut words: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), b"3"];
         words.extend(self.keys.iter().map(|key| key.as_bytes()));
         words.extend(argv);
         self.ask(
             &command(&words),
-            deadline(within),
+            deadline,
             "it refuses to run a script: is it Redis 6 or newer, and does it allow EVAL?",
         )
     }
@@ -206,10 +212,10 @@ impl Redis {
         &mut self,
         script: &str,
         argv: &[&[u8]],
-        within: Duration,
+        deadline: Instant,
     ) -> Result<(bool, Found), String> {
         let asked = Instant::now();
-        let reply = self.run(&format!("{script}{FOUND}"), argv, within)?;
+        let reply = self.run(&format!("{script}{FOUND}"), argv, deadline)?;
         let took = asked.elapsed().as_millis() as u64;
         let Reply::List(list) = reply else {
             return Err(strange());
@@ -241,6 +247,8 @@ impl Redis {
         let value = split.map(|(_, value)| Zeroizing::new(value.to_vec()));
         self.generation = split.map(|(generation, _)| *generation);
         let earliest = u64::try_from(now).map_err(|_| strange())?;
+        // The two keys may end a moment apart.
+        let seen = if value.is_some() { seen } else { 0 };
         let found = Found {
             value,
             leased,
@@ -258,12 +266,19 @@ impl Redis {
 
 impl Session for Redis {
     fn look(&mut self, within: Duration) -> Result<Found, String> {
-        Ok(self.survey(LOOK, &[], within)?.1)
+        Ok(self.survey(LOOK, &[], deadline(within))?.1)
     }
 
     fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String> {
-        let owner = self.owner;
-        self.survey(LEAD, &[&owner, millis(lease).as_bytes()], within)
+        let (owner, end) = (self.owner, deadline(within));
+        let first = millis(first_lease(lease, within));
+        let (led, found) = self.survey(LEAD, &[&owner, first.as_bytes()], end)?;
+        let held = led
+            && match self.run(HOLD, &[&owner, millis(lease).as_bytes()], end)? {
+                Reply::Number(held) => held == 1,
+                _ => return Err(strange()),
+            };
+        Ok((held, found))
     }
 
     fn write(
@@ -287,7 +302,7 @@ impl Session for Redis {
             lease.as_bytes(),
             fresh.as_bytes(),
         ];
-        match self.run(WRITE, &argv, within)? {
+        match self.run(WRITE, &argv, deadline(within))? {
             Reply::Number(1) => {
                 self.generation = Some(generation);
                 Ok(true)
@@ -299,7 +314,7 @@ impl Session for Redis {
 
     fn release(&mut self, within: Duration) -> Result<(), String> {
         let owner = self.owner;
-        match self.run(RELEASE, &[&owner], within)? {
+        match self.run(RELEASE, &[&owner], deadline(within))? {
             Reply::Number(_) => Ok(()),
             _ => Err(strange()),
         }
@@ -309,7 +324,7 @@ impl Session for Redis {
         let Some(generation) = self.generation else {
             return Ok(0);
         };
-        match self.run(SEEN, &[&generation], within)? {
+        match self.run(SEEN, &[&generation], deadline(within))? {
             Reply::Number(seen) => u32::try_from(seen).map_err(|_| strange()),
             _ => Err(strange()),
         }

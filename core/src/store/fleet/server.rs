@@ -41,6 +41,12 @@ pub(super) fn check_length(value: &[u8]) -> Result<(), String> {
 /// The longest value, in bytes.
 pub(super) const LONGEST_VALUE: usize = 64 * 1024;
 
+/// How long a lease is at first, until the answer that it was taken has come within the time of the question. A server
+/// that stood still takes it for somebody who has gone long since; then it ends soon.
+pub(super) fn first_lease(lease: Duration, within: Duration) -> Duration {
+    lease.min(within.min(LONGEST) + Duration::from_secs(1))
+}
+
 /// No operation is given more time than this.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -104,7 +110,7 @@ pub(crate) trait Session: Send {
     fn look(&mut self, within: Duration) -> Result<Found, String>;
 
     /// Takes the lease if nobody has it, and says whether it did and what is there. The lease is this session's for at
-    /// least `lease`, and nobody's some seconds later at the latest.
+    /// least `lease` from now, and some seconds more at the most.
     ///
     /// # Errors
     /// Why it is not known whether it was taken.

@@ -113,6 +113,7 @@ promises! {
     a_leader_of_what_was_flushed_writes_nothing
     a_killed_store_is_told_at_once_and_found_again_when_it_is_back
     a_stopped_store_costs_no_more_than_the_time_given
+    a_lease_that_a_stopped_store_gives_to_somebody_gone_ends_soon
     the_clock_is_the_same_for_all_and_goes_as_time_does
 }
 
@@ -441,6 +442,28 @@ fn a_stopped_store_costs_no_more_than_the_time_given(stage: Stage) {
     // An answer that comes late is never taken for that to the next question.
     session.look(SECOND).err().unwrap();
     assert_eq!(value(&mut *stage.session()).unwrap(), b"kept");
+}
+
+fn a_lease_that_a_stopped_store_gives_to_somebody_gone_ends_soon(stage: Stage) {
+    let mut gone = stage.session();
+    gone.look(SECOND).unwrap();
+    stage.daemon.signal(libc::SIGSTOP);
+    gone.lead(40 * SECOND, SECOND / 5).err().unwrap();
+    drop(gone);
+    stage.daemon.signal(libc::SIGCONT);
+    let back = Instant::now();
+    let mut session = stage.session();
+    let found = session.look(5 * SECOND).unwrap();
+    assert!(
+        found.leased.is_some(),
+        "the question that waited is not answered"
+    );
+    while !session.lead(40 * SECOND, SECOND).unwrap().0 {
+        assert!(back.elapsed() < 4 * SECOND, "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let left = stage.session().look(SECOND).unwrap().leased.unwrap();
+    assert!(left > 38 * SECOND, "{left:?}");
 }
 
 fn the_clock_is_the_same_for_all_and_goes_as_time_does(stage: Stage) {

@@ -6,10 +6,10 @@ use crate::store::fleet::tests::daemon::Dir;
 /// What the store at `url` has to say against a session that leads and writes; empty if nothing.
 fn reason(url: &str) -> String {
     let try_it = || {
-        let mut session = server(url).open(NAME, 5 * SECOND)?;
-        session.lead(9 * SECOND, 5 * SECOND)?;
-        session.write(b"x", 60 * SECOND, None, true, 5 * SECOND)?;
-        session.look(5 * SECOND)
+        let mut session = server(url).open(NAME, 2 * SECOND)?;
+        session.lead(9 * SECOND, 2 * SECOND)?;
+        session.write(b"x", 60 * SECOND, None, true, 2 * SECOND)?;
+        session.look(2 * SECOND)
     };
     match try_it() {
         Ok(found) => {
