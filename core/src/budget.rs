@@ -7,7 +7,7 @@
 //! Facts: 10 a minute, 100 an hour, `X-RateLimit-*` on every answer (88Pay documentation, "Rate limits"). Whether
 //! refused requests count is not documented: they are counted.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use crate::clock::BootTime;
@@ -19,16 +19,22 @@ const HOUR: Duration = Duration::from_secs(3600 + 15);
 const FORCED_PER_HOUR: usize = 20;
 const FORCED_APART: Duration = Duration::from_secs(10);
 
-/// A slot that was taken; needed to give it back.
+/// A slot that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Slot(BootTime);
+pub(crate) struct Slot {
+    pub(crate) at: BootTime,
+    /// Random, so that those who share the budget know it again; 0 where nobody needs to.
+    pub(crate) id: u32,
+    /// It was taken while the other hosts could not be told.
+    pub(crate) apart: bool,
+}
 
 /// Over the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// The next slot is free then.
     pub(crate) until: BootTime,
-    /// `minute`, `hour` or `forced`: which limit it was.
+    /// `minute`, `hour`, `part` (of either, while hosts split them), `told` or `forced`: which limit it was.
     pub(crate) limit: &'static str,
 }
 
@@ -44,9 +50,9 @@ pub(crate) struct Told {
 /// What was counted, by whoever shares the budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// When slots were taken, oldest first, no older than an hour.
-    pub(crate) taken: VecDeque<BootTime>,
-    pub(crate) forced: VecDeque<BootTime>,
+    /// The slots that were taken, oldest first, no older than an hour.
+    pub(crate) taken: VecDeque<Slot>,
+    pub(crate) forced: VecDeque<Slot>,
     pub(crate) told: Option<Told>,
 }
 
@@ -56,6 +62,8 @@ pub(crate) struct Budget {
     per_minute: usize,
     per_hour: usize,
     counts: Counts,
+    /// That many hosts split what is left while they cannot tell each other; else 1.
+    split: usize,
 }
 
 impl Counts {
@@ -65,17 +73,24 @@ impl Counts {
             (&mut self.taken, &other.taken),
             (&mut self.forced, &other.forced),
         ] {
-            // Both are in order; what both have is the same slot.
-            let (mut all, mut theirs) = (VecDeque::new(), theirs.iter().copied().peekable());
-            for at in mine.drain(..) {
-                while let Some(earlier) = theirs.next_if(|other| *other < at) {
-                    all.push_back(earlier);
+            let known: HashSet<u32> = mine.iter().map(|slot| slot.id).collect();
+            // Without an id, one at the same instant is the same slot; both are in order.
+            let nameless = |slots: &VecDeque<Slot>| -> Vec<Slot> {
+                slots.iter().filter(|slot| slot.id == 0).copied().collect()
+            };
+            let mut same = nameless(mine).into_iter().peekable();
+            for slot in nameless(theirs) {
+                while same.next_if(|other| other.at < slot.at).is_some() {}
+                if same.next_if(|other| other.at == slot.at).is_none() {
+                    mine.push_back(slot);
                 }
-                theirs.next_if_eq(&at);
-                all.push_back(at);
             }
-            all.extend(theirs);
-            *mine = all;
+            mine.extend(
+                theirs
+                    .iter()
+                    .filter(|slot| slot.id != 0 && !known.contains(&slot.id)),
+            );
+            mine.make_contiguous().sort_by_key(|slot| slot.at);
         }
         // Which was said later is not known; the lower one is safe.
         self.told = [self.told, other.told]
@@ -86,12 +101,23 @@ impl Counts {
 
     /// As many slots as a minute has are spent: nobody knows any more what was.
     pub(crate) fn spend_minute(&mut self, now: BootTime, per_minute: u32) {
-        self.taken.extend((0..per_minute).map(|_| now));
+        self.taken.extend((0..per_minute).map(|_| Slot {
+            at: now,
+            id: 0,
+            apart: false,
+        }));
+    }
+
+    /// The other hosts know of all of these by now.
+    pub(crate) fn told_to_all(&mut self) {
+        for slots in [&mut self.taken, &mut self.forced] {
+            slots.iter_mut().for_each(|slot| slot.apart = false);
+        }
     }
 
     fn forget(&mut self, now: BootTime) {
         for times in [&mut self.taken, &mut self.forced] {
-            while times.front().is_some_and(|taken| now >= taken.plus(HOUR)) {
+            while times.front().is_some_and(|slot| now >= slot.at.plus(HOUR)) {
                 times.pop_front();
             }
         }
@@ -105,7 +131,13 @@ impl Budget {
             per_minute: per_minute as usize,
             per_hour: per_hour as usize,
             counts: Counts::default(),
+            split: 1,
         }
+    }
+
+    /// From now on so many hosts, of which none knows what the others take, each keep to their part; 1 if all can be told.
+    pub(crate) fn split(&mut self, hosts: u32) {
+        self.split = hosts.max(1) as usize;
     }
 
     pub(crate) fn counts(&self) -> &Counts {
@@ -118,20 +150,22 @@ impl Budget {
     }
 
     /// Takes a slot for one request that is about to be sent.
-    pub(crate) fn take(&mut self, now: BootTime) -> Result<Slot, Refusal> {
+    pub(crate) fn take(&mut self, now: BootTime, id: u32, apart: bool) -> Result<Slot, Refusal> {
         if let Some(refusal) = self.refusal(now) {
             return Err(refusal);
         }
         if let Some(told) = &mut self.counts.told {
             told.left -= 1;
         }
-        self.counts.taken.push_back(now);
-        Ok(Slot(now))
+        let slot = Slot { at: now, id, apart };
+        self.counts.taken.push_back(slot);
+        Ok(slot)
     }
 
     /// Nothing of the request was written to the network.
     pub(crate) fn give_back(&mut self, slot: Slot) {
-        if let Some(at) = self.counts.taken.iter().rposition(|taken| *taken == slot.0) {
+        let same = |taken: &Slot| (taken.at, taken.id) == (slot.at, slot.id);
+        if let Some(at) = self.counts.taken.iter().rposition(same) {
             self.counts.taken.remove(at);
             if let Some(told) = &mut self.counts.told {
                 told.left = told.left.saturating_add(1);
@@ -140,31 +174,27 @@ impl Budget {
     }
 
     /// Books a token that is forced; the slot itself is taken when the request is sent.
-    pub(crate) fn force(&mut self, now: BootTime) -> Result<(), Refusal> {
+    pub(crate) fn force(&mut self, now: BootTime, id: u32) -> Result<(), Refusal> {
         self.counts.forget(now);
-        let refusal = |until| {
-            Err(Refusal {
+        let forced = &self.counts.forced;
+        let apart = forced.back().map(|last| last.at.plus(FORCED_APART));
+        let oldest = forced.len().checked_sub(FORCED_PER_HOUR);
+        let full = oldest.map(|index| forced[index].at.plus(HOUR));
+        let reserve = [apart, full].into_iter().flatten().max();
+        if let Some(until) = reserve.filter(|until| now < *until) {
+            return Err(Refusal {
                 until,
                 limit: "forced",
-            })
-        };
-        if let Some(last) = self
-            .counts
-            .forced
-            .back()
-            .filter(|last| now < last.plus(FORCED_APART))
-        {
-            return refusal(last.plus(FORCED_APART));
-        }
-        if self.counts.forced.len() >= FORCED_PER_HOUR {
-            return refusal(
-                self.counts.forced[self.counts.forced.len() - FORCED_PER_HOUR].plus(HOUR),
-            );
+            });
         }
         if let Some(refusal) = self.refusal(now) {
             return Err(refusal);
         }
-        self.counts.forced.push_back(now);
+        self.counts.forced.push_back(Slot {
+            at: now,
+            id,
+            apart: false,
+        });
         Ok(())
     }
 
@@ -202,15 +232,8 @@ impl Budget {
 
     /// Slots left now: in this minute and in this hour.
     pub(crate) fn left(&self, now: BootTime) -> (usize, usize) {
-        let used = |window| {
-            self.counts
-                .taken
-                .iter()
-                .filter(|taken| now < taken.plus(window))
-                .count()
-        };
-        let mut minute = self.per_minute.saturating_sub(used(MINUTE));
-        let mut hour = self.per_hour.saturating_sub(used(HOUR));
+        let mut minute = self.window(now, self.per_minute, MINUTE).left();
+        let mut hour = self.window(now, self.per_hour, HOUR).left();
         if let Some(told) = self.counts.told.filter(|told| now < told.until) {
             let left = told.left as usize;
             minute = minute.min(left);
@@ -224,36 +247,85 @@ impl Budget {
     /// The limit that is reached, if one is: the one that is free last.
     pub(crate) fn refusal(&mut self, now: BootTime) -> Option<Refusal> {
         self.counts.forget(now);
-        let full = |limit: usize, window| {
-            let oldest = self
-                .counts
-                .taken
-                .len()
-                .checked_sub(limit)
-                .map(|index| self.counts.taken[index].plus(window));
-            // `taken` may hold more than a minute's worth: only those inside the window fill it.
-            oldest.filter(|until| *until > now)
+        let full = |limit: usize, window, name| {
+            let until = self.full_until(now, limit, window)?;
+            Some(Refusal { until, limit: name })
         };
-        let told = self
-            .counts
-            .told
-            .filter(|told| told.left == 0)
-            .map(|told| Refusal {
-                until: told.until,
-                limit: "told",
-            });
-        let minute = full(self.per_minute, MINUTE).map(|until| Refusal {
-            until,
-            limit: "minute",
+        let told = self.counts.told.filter(|told| told.left == 0);
+        let told = told.map(|told| Refusal {
+            until: told.until,
+            limit: "told",
         });
-        let hour = full(self.per_hour, HOUR).map(|until| Refusal {
-            until,
-            limit: "hour",
-        });
+        let minute = full(self.per_minute, MINUTE, "minute");
+        let hour = full(self.per_hour, HOUR, "hour");
         [told, minute, hour]
             .into_iter()
             .flatten()
             .max_by_key(|refusal| refusal.until)
+            .map(|refusal| match refusal.limit {
+                "minute" | "hour" if self.split > 1 => Refusal {
+                    limit: "part",
+                    ..refusal
+                },
+                _ => refusal,
+            })
+    }
+
+    /// When a slot of that window is free again, if none is now.
+    fn full_until(&self, now: BootTime, limit: usize, window: Duration) -> Option<BootTime> {
+        let mut used = self.window(now, limit, window);
+        if used.left() > 0 {
+            return None;
+        }
+        for slot in &self.counts.taken {
+            let until = slot.at.plus(window);
+            if until > now {
+                used.remove(slot);
+                if used.left() > 0 {
+                    return Some(until);
+                }
+            }
+        }
+        // There are more hosts than slots: none of them may ask before they can tell each other again.
+        Some(now.plus(MINUTE))
+    }
+
+    fn window(&self, now: BootTime, limit: usize, window: Duration) -> Window {
+        let inside = |slot: &&Slot| now < slot.at.plus(window);
+        let (mut common, mut apart) = (0, 0);
+        for slot in self.counts.taken.iter().filter(inside) {
+            *(if slot.apart { &mut apart } else { &mut common }) += 1;
+        }
+        Window {
+            limit,
+            split: self.split,
+            common,
+            apart,
+        }
+    }
+}
+
+/// What was taken inside a window.
+struct Window {
+    limit: usize,
+    split: usize,
+    /// All hosts know of these.
+    common: usize,
+    /// Only this one does.
+    apart: usize,
+}
+
+impl Window {
+    fn left(&self) -> usize {
+        (self.limit.saturating_sub(self.common) / self.split).saturating_sub(self.apart)
+    }
+
+    fn remove(&mut self, slot: &Slot) {
+        *(if slot.apart {
+            &mut self.apart
+        } else {
+            &mut self.common
+        }) -= 1;
     }
 }
 
@@ -271,25 +343,25 @@ mod tests {
     fn the_eleventh_in_a_minute_is_refused_with_the_time_to_come_back() {
         let mut budget = Budget::new(10, 100);
         for i in 0..10 {
-            budget.take(after(f64::from(i))).unwrap();
+            budget.take(after(f64::from(i)), 0, false).unwrap();
         }
         assert_eq!(budget.left(after(9.0)), (0, 90));
-        let refusal = budget.take(after(10.0)).unwrap_err();
+        let refusal = budget.take(after(10.0), 0, false).unwrap_err();
         assert_eq!((refusal.limit, refusal.until), ("minute", after(62.0)));
-        assert!(budget.take(after(61.9)).is_err());
-        assert!(budget.take(after(62.0)).is_ok());
-        assert!(budget.take(after(62.1)).is_err());
+        assert!(budget.take(after(61.9), 0, false).is_err());
+        assert!(budget.take(after(62.0), 0, false).is_ok());
+        assert!(budget.take(after(62.1), 0, false).is_err());
     }
 
     #[test]
     fn the_hundred_and_first_in_an_hour_is_refused_with_the_time_to_come_back() {
         let mut budget = Budget::new(10, 100);
         for i in 0..100 {
-            budget.take(after(7.0 * f64::from(i))).unwrap();
+            budget.take(after(7.0 * f64::from(i)), 0, false).unwrap();
         }
-        let refusal = budget.take(after(2000.0)).unwrap_err();
+        let refusal = budget.take(after(2000.0), 0, false).unwrap_err();
         assert_eq!((refusal.limit, refusal.until), ("hour", after(3615.0)));
-        assert!(budget.take(after(3615.0)).is_ok());
+        assert!(budget.take(after(3615.0), 0, false).is_ok());
     }
 
     #[test]
@@ -299,7 +371,7 @@ mod tests {
         let mut taken: Vec<f64> = Vec::new();
         for tenth in 0..(3 * 36_000) {
             let t = f64::from(tenth) / 10.0;
-            if budget.take(after(t)).is_ok() {
+            if budget.take(after(t), 0, false).is_ok() {
                 taken.push(t);
             }
         }
@@ -323,17 +395,17 @@ mod tests {
     #[test]
     fn only_a_slot_that_was_given_back_is_free_again() {
         let mut budget = Budget::new(1, 100);
-        let slot = budget.take(START).unwrap();
-        assert!(budget.take(START).is_err());
+        let slot = budget.take(START, 0, false).unwrap();
+        assert!(budget.take(START, 0, false).is_err());
         budget.give_back(slot);
-        assert!(budget.take(START).is_ok());
+        assert!(budget.take(START, 0, false).is_ok());
         // Also of what the server said is left.
         let mut budget = Budget::new(10, 100);
         budget.told(START, Some(10), 1, Duration::from_secs(30));
-        let slot = budget.take(START).unwrap();
-        assert!(budget.take(START).is_err());
+        let slot = budget.take(START, 0, false).unwrap();
+        assert!(budget.take(START, 0, false).is_err());
         budget.give_back(slot);
-        assert!(budget.take(START).is_ok());
+        assert!(budget.take(START, 0, false).is_ok());
     }
 
     #[test]
@@ -345,12 +417,15 @@ mod tests {
         assert_eq!(budget.left(START), (10, 40));
         budget.told(START, Some(10), 1, Duration::from_secs(30));
         budget.told(START, Some(10), 9, Duration::from_secs(30));
-        assert!(budget.take(START).is_ok());
-        assert_eq!(budget.take(after(1.0)).unwrap_err().until, after(30.0));
-        assert!(budget.take(after(30.0)).is_ok());
+        assert!(budget.take(START, 0, false).is_ok());
+        assert_eq!(
+            budget.take(after(1.0), 0, false).unwrap_err().until,
+            after(30.0)
+        );
+        assert!(budget.take(after(30.0), 0, false).is_ok());
         budget.told(after(31.0), None, 0, Duration::from_secs(1 << 40));
         assert_eq!(
-            budget.take(after(32.0)).unwrap_err().until,
+            budget.take(after(32.0), 0, false).unwrap_err().until,
             after(31.0 + 62.0)
         );
     }
@@ -358,12 +433,62 @@ mod tests {
     #[test]
     fn forced_tokens_are_ten_seconds_apart_and_twenty_an_hour() {
         let mut budget = Budget::new(1000, 1000);
-        assert!(budget.force(START).is_ok());
-        assert_eq!(budget.force(after(9.0)).unwrap_err().until, after(10.0));
+        assert!(budget.force(START, 0).is_ok());
+        assert_eq!(budget.force(after(9.0), 0).unwrap_err().until, after(10.0));
         for i in 1..20 {
-            assert!(budget.force(after(10.0 * f64::from(i))).is_ok());
+            assert!(budget.force(after(10.0 * f64::from(i)), 0).is_ok());
         }
-        let refusal = budget.force(after(300.0)).unwrap_err();
+        let refusal = budget.force(after(300.0), 0).unwrap_err();
         assert_eq!((refusal.limit, refusal.until), ("forced", after(3615.0)));
+    }
+
+    fn slot(at: f64, id: u32, apart: bool) -> Slot {
+        let at = after(at);
+        Slot { at, id, apart }
+    }
+
+    #[test]
+    fn hosts_that_cannot_tell_each_other_split_what_was_left() {
+        for (hosts, each) in [(1, 100 - 20), (2, 40), (8, 10)] {
+            let mut budget = Budget::new(100, 100);
+            budget.counts.taken = (0..20).map(|i| slot(0.0, i + 1, false)).collect();
+            budget.split(hosts);
+            for i in 0..each {
+                budget.take(after(100.0), 100 + i, true).unwrap();
+            }
+            let refusal = budget.take(after(100.0), 1, true).unwrap_err();
+            // What all have taken leaves the window, and each has its part of that.
+            assert_eq!(refusal.until, after(3615.0), "{hosts}");
+        }
+        let mut budget = Budget::new(10, 100);
+        budget.split(11);
+        assert_eq!(budget.take(START, 1, true).unwrap_err().limit, "part");
+    }
+
+    #[test]
+    fn a_slot_that_two_have_counted_is_one_and_what_either_has_is_kept() {
+        let mut mine = Counts {
+            taken: VecDeque::from([slot(1.0, 0, false), slot(1.0, 7, true), slot(3.0, 8, false)]),
+            ..Counts::default()
+        };
+        let theirs = Counts {
+            taken: VecDeque::from([
+                slot(0.9, 7, false),
+                slot(1.0, 0, false),
+                slot(2.0, 9, false),
+            ]),
+            ..Counts::default()
+        };
+        mine.merge(&theirs);
+        let expected = [
+            slot(1.0, 0, false),
+            slot(1.0, 7, true),
+            slot(2.0, 9, false),
+            slot(3.0, 8, false),
+        ];
+        assert_eq!(mine.taken, expected);
+        let again = mine.clone();
+        mine.merge(&theirs);
+        assert_eq!(mine, again, "once is enough");
     }
 }

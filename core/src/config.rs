@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::option::{OPTIONS, Opt, OptionKind};
 use crate::reach::open_link;
 use crate::store::Share;
+use crate::store::fleet::MOST_TOKENS_PER_HOUR;
 use crate::transport::Proxy;
 
 /// What a manager is built from: options by name, each with the text that its environment variable would have.
@@ -203,6 +204,15 @@ impl Config {
             Some(text) => Share::parse(&text)?,
             None => Share::parse(Opt::Share.spec().default)?,
         };
+        let tokens_per_hour = self.whole(Opt::TokensPerHour, 1..=1_000_000)? as u32;
+        if share.name() == "fleet" && tokens_per_hour > MOST_TOKENS_PER_HOUR {
+            return Err(Error::invalid(
+                format!(
+                    "The option tokens_per_hour is above {MOST_TOKENS_PER_HOUR}, and hosts share the tokens."
+                ),
+                "88Pay grants 100 an hour. Set what it grants your account, or share with the processes of the host only.",
+            ));
+        }
         let runtime_dir = (self.environment)
             .then(|| environment("XDG_RUNTIME_DIR"))
             .flatten()
@@ -220,7 +230,7 @@ impl Config {
             idle_timeout: self.seconds(Opt::IdleTimeout, 0.0..=3600.0)?,
             safety_margin: self.seconds(Opt::SafetyMargin, 2.0..=3600.0)?,
             tokens_per_minute: self.whole(Opt::TokensPerMinute, 1..=1_000_000)? as u32,
-            tokens_per_hour: self.whole(Opt::TokensPerHour, 1..=1_000_000)? as u32,
+            tokens_per_hour,
             max_response_bytes: self.whole(Opt::MaxResponseBytes, 1024..=1 << 30)?,
             ca_bundle: self.ca_bundle(),
             share,
@@ -384,7 +394,7 @@ mod tests {
         assert_eq!(settings.max_response_bytes, 16 << 20);
         assert_eq!(settings.base_url.as_str(), "https://api-sandbox.88pay.io");
         assert_eq!(settings.tokens_per_hour, 100);
-        assert_eq!(settings.share, Share::Host(None));
+        assert_eq!(settings.share, Share::parse("host").unwrap());
     }
 
     #[test]

@@ -31,8 +31,13 @@ impl Lifetime {
         }
         Lifetime {
             stretched: margin > LEAST_MARGIN,
-            ..Self::until(expires_in.saturating_sub(LEAST_MARGIN))
+            ..Self::longest(expires_in)
         }
+    }
+
+    /// Of a token that has to last as long as it can: the hosts of a fleet cannot tell each other of newer ones.
+    pub(crate) fn longest(expires_in: Duration) -> Lifetime {
+        Self::until(expires_in.saturating_sub(LEAST_MARGIN))
     }
 
     fn until(usable: Duration) -> Lifetime {
@@ -61,6 +66,13 @@ mod tests {
     fn sixty_seconds_give_fifty_of_use_and_renewal_from_forty_seven() {
         assert_eq!(derive(60, 10, 100), (50.0, 47.0, false));
         assert_eq!(derive(3600, 10, 100), (3590.0, 3587.0, false));
+    }
+
+    #[test]
+    fn where_it_has_to_last_two_seconds_are_left() {
+        let longest = Lifetime::longest(Duration::from_secs(60));
+        assert_eq!(longest.usable, Duration::from_secs(58));
+        assert_eq!(longest.renew, Duration::from_secs(55));
     }
 
     #[test]

@@ -22,7 +22,6 @@ use crate::endpoint::BaseUrl;
 use crate::error::{Error, ErrorCode, Result};
 use crate::event::{EventName, emit};
 use crate::flight::{Flight, GaveUp, Landing};
-use crate::grant::Grant;
 use crate::hold::{Class, Holds};
 use crate::keys::Keys;
 use crate::lifetime::Lifetime;
@@ -30,7 +29,7 @@ use crate::path_hold::PathHolds;
 use crate::random;
 use crate::reach::open_link;
 use crate::record::Issue;
-use crate::refresh::{Key, Ledger, Refresh, Terms, over_budget};
+use crate::refresh::{COME_BACK, Kept, Key, Ledger, Refresh, Terms, over_budget};
 use crate::refresh_thread::Job;
 use crate::sharing::Look;
 use crate::stats::{Counters, Stats};
@@ -306,7 +305,7 @@ impl Manager {
         let shared = match self.look() {
             Look::Token(token) => return Ok(Boarding::Token(token)),
             Look::Refused(error) => return Err(error),
-            Look::Open => true,
+            Look::Open | Look::Kept(_) => true,
             Look::Alone => false,
         };
         let job = {
@@ -334,16 +333,18 @@ impl Manager {
         let look = self.look();
         let job = {
             let mut state = self.state();
-            let refused = match look {
+            let pause = |error: Error| error.retry_after().unwrap_or_default();
+            let later = match look {
                 Look::Token(_) => return,
-                Look::Refused(error) => Some(error),
+                Look::Refused(error) => Some(pause(error)),
+                Look::Kept(again) => Some(again),
                 Look::Open => None,
-                Look::Alone => state.ledger.refusal(self.clock.boot()),
+                Look::Alone => state.ledger.refusal(self.clock.boot()).map(pause),
             };
             if state.flight.is_some() {
                 return;
             }
-            if let Some(pause) = refused.map(|error| error.retry_after().unwrap_or_default()) {
+            if let Some(pause) = later {
                 self.cache.renew_later(pause.max(RENEWAL_PAUSE));
                 return;
             }
@@ -380,10 +381,24 @@ impl Manager {
             Terms {
                 id: random::number().unwrap_or_default(),
                 newest: self.newest(state),
+                kept: self.kept(now),
                 safety_margin: self.shared.safety_margin,
                 tokens_per_hour: self.shared.tokens_per_hour,
+                fleet: self.store.fleet().is_some(),
             },
         )
+    }
+
+    /// The token that is kept, if it may still be used.
+    fn kept(&self, now: BootTime) -> Option<Kept> {
+        let token = self.cache.peek()?;
+        let snapshot = &token.0.snapshot;
+        let asked_at = snapshot.stamp.asked_at;
+        Some(Kept {
+            id: snapshot.stamp.id,
+            due: asked_at.plus(snapshot.lifetime.renew),
+            end: now.plus(token.valid_for()),
+        })
     }
 
     /// Keeps a token that `key` was granted, asked for at that reading.
@@ -394,23 +409,24 @@ impl Manager {
         key: Key,
         asked_at: Reading,
     ) -> Result<Token> {
-        let lifetime = self.lifetime(&issue.grant);
+        let lifetime = self.lifetime(issue);
         if let Some(keys) = self.keys().accepted(key, self.clock.boot()) {
             self.set_keys(keys);
         }
         state.generations += 1;
         let clock = self.clock.clone();
-        Snapshot::new(state.generations, &issue.grant, lifetime, asked_at, clock)
+        let token = Snapshot::new(state.generations, &issue.grant, lifetime, asked_at, clock)
             .map(|snapshot| self.cache.publish(snapshot.stamped(issue.stamp)))
-            .ok_or_else(|| Error::internal("A checked token does not fit into a header."))
+            .ok_or_else(|| Error::internal("A checked token does not fit into a header."));
+        if issue.apart > 0 {
+            // In use, it is what brings this host back to the store.
+            self.cache.renew_later(COME_BACK);
+        }
+        token
     }
 
-    pub(crate) fn lifetime(&self, grant: &Grant) -> Lifetime {
-        Lifetime::derive(
-            Duration::from_secs(grant.expires_in),
-            self.shared.safety_margin,
-            self.shared.tokens_per_hour,
-        )
+    pub(crate) fn lifetime(&self, issue: &Issue) -> Lifetime {
+        issue.lifetime(self.shared.safety_margin, self.shared.tokens_per_hour)
     }
 
     /// Ends a flight without a refresh's own result.
@@ -458,8 +474,9 @@ impl Manager {
                 && state.flight.is_none()
                 && (record.is_none() || shared.is_some_and(|issue| issue.stamp == stamp));
             let now = self.clock.boot();
+            let id = random::number().unwrap_or_default() as u32;
             let budget = &mut state.ledger.budget;
-            if costs && let Err(refusal) = budget.force(now) {
+            if costs && let Err(refusal) = budget.force(now, id) {
                 return Err(over_budget(budget, now, refusal));
             }
             if let Some(record) = record.filter(|_| costs) {
@@ -547,11 +564,15 @@ impl Manager {
         let now = self.clock.boot();
         let token = self.cache.peek();
         let (share, share_path, share_degraded) = self.store.status();
+        let (store, store_degraded, hosts) = self.store.fleet_status(self.keys().get(Key::Current));
         let state = self.state();
         Stats {
             share,
             share_path,
             share_degraded,
+            store,
+            store_degraded,
+            hosts,
             tokens_shared: self.counters.shared.get(),
             manager_id: self.id,
             hits: self.cache.hits(),

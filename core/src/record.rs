@@ -12,11 +12,12 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::budget::{Counts, Told};
+use crate::budget::{Counts, Slot, Told};
 use crate::clock::BootTime;
 use crate::error::{Error, ErrorCode};
 use crate::grant::Grant;
 use crate::hold::{Class, Hold};
+use crate::lifetime::Lifetime;
 use crate::secret::{Secret, wipe};
 
 /// More slots than that are written in coarser steps.
@@ -40,6 +41,19 @@ pub(crate) struct Stamp {
 pub(crate) struct Issue {
     pub(crate) stamp: Stamp,
     pub(crate) grant: Grant,
+    /// Asked for while the other hosts could not be told: by one of so many; else 0.
+    pub(crate) apart: u32,
+}
+
+impl Issue {
+    pub(crate) fn lifetime(&self, safety_margin: Duration, tokens_per_hour: u32) -> Lifetime {
+        let life = Duration::from_secs(self.grant.expires_in);
+        match self.apart {
+            // One host alone has the whole budget.
+            0 | 1 => Lifetime::derive(life, safety_margin, tokens_per_hour),
+            _ => Lifetime::longest(life),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +71,12 @@ pub(crate) struct Record {
     pub(crate) hold: Option<Hold>,
     /// Until then this key is not asked for, but the one that it replaces.
     pub(crate) previous_until: Option<BootTime>,
+    /// How many hosts share the token, as far as is known; 0 where nothing is.
+    pub(crate) hosts: u32,
+    /// When the fleet's store was last out of reach.
+    pub(crate) away: Option<BootTime>,
+    /// The fleet's store need not be asked before.
+    pub(crate) ask_at: Option<BootTime>,
     /// Fields of a later release.
     pub(crate) others: Map<String, Value>,
 }
@@ -93,6 +113,47 @@ impl Record {
             self.hold = mine.hold.clone();
         }
         self.previous_until = self.previous_until.max(mine.previous_until);
+        self.hosts = self.hosts.max(mine.hosts);
+        self.away = self.away.max(mine.away);
+        self.ask_at = self.ask_at.max(mine.ask_at);
+    }
+
+    /// What the hosts of a fleet tell each other of this.
+    pub(crate) fn for_fleet(&self) -> Record {
+        let mut record = Record {
+            issue: self.issue.clone(),
+            rejected: self.rejected,
+            counts: self.counts.clone(),
+            hold: self.hold.clone().filter(|hold| hold.class.of_key()),
+            hosts: self.hosts,
+            ..Record::default()
+        };
+        // Slots without an id stand for what was lost here; the store knows better.
+        record.counts.taken.retain(|slot| slot.id != 0);
+        record.counts.told_to_all();
+        if let Some(issue) = &mut record.issue {
+            issue.apart = 0;
+        }
+        record
+    }
+
+    /// The same on a clock that is so many milliseconds ahead.
+    pub(crate) fn shifted(mut self, by: i64) -> Record {
+        let shift = |time: &mut BootTime| time.0 = time.0.saturating_add_signed(by);
+        for slots in [&mut self.counts.taken, &mut self.counts.forced] {
+            slots.iter_mut().for_each(|slot| shift(&mut slot.at));
+        }
+        if let Some(told) = &mut self.counts.told {
+            shift(&mut told.until);
+        }
+        if let Some(issue) = &mut self.issue {
+            shift(&mut issue.stamp.asked_at);
+        }
+        if let Some(hold) = &mut self.hold {
+            shift(&mut hold.at);
+            shift(&mut hold.until);
+        }
+        self
     }
 
     pub(crate) fn to_bytes(&self, now: BootTime) -> Zeroizing<Vec<u8>> {
@@ -113,6 +174,9 @@ impl Record {
             ("told", json!(self.counts.told.map(told_to_json))),
             ("hold", json!(self.hold.as_ref().map(hold_to_json))),
             ("previous_until", at(self.previous_until)),
+            ("hosts", json!((self.hosts > 0).then_some(self.hosts))),
+            ("away", at(self.away)),
+            ("ask_at", at(self.ask_at)),
         ] {
             // What is not set is left out, so that a reader of any release knows what that means.
             match value {
@@ -145,12 +209,13 @@ impl Record {
             issue.grant.access_token.expose().len() + issue.grant.session_id.expose().len()
         });
         // Of a token's characters some may have to be escaped.
-        2 * secrets + 32 * (self.counts.taken.len() + self.counts.forced.len()) + 16 * 1024
+        2 * secrets + 48 * (self.counts.taken.len() + self.counts.forced.len()) + 16 * 1024
     }
 }
 
 fn issue_to_json(issue: &Issue) -> Value {
     json!({
+        "apart": issue.apart,
         "id": issue.stamp.id,
         "asked_at": issue.stamp.asked_at.0,
         "access_token": issue.grant.access_token.expose(),
@@ -171,19 +236,21 @@ fn hold_to_json(hold: &Hold) -> Value {
     })
 }
 
-/// Instants with the number of slots at each.
-fn runs(times: &VecDeque<BootTime>, now: BootTime) -> Value {
-    let coarse = times.len() > EXACT_SLOTS;
-    let mut runs: Vec<(u64, u64)> = Vec::new();
-    for time in times {
-        let at = match coarse && time.plus(COARSE_AFTER) <= now {
+/// Instants with the number of slots at each; a slot that is known by an id has an entry of its own.
+fn runs(slots: &VecDeque<Slot>, now: BootTime) -> Value {
+    let coarse = slots.len() > EXACT_SLOTS;
+    let mut runs: Vec<Vec<u64>> = Vec::new();
+    for slot in slots {
+        let (at, id) = match coarse && slot.at.plus(COARSE_AFTER) <= now {
             // Later rather than earlier: nothing is forgotten too soon. It stays the same when it is done again.
-            true => time.0.next_multiple_of(COARSE_STEP),
-            false => time.0,
+            true => (slot.at.0.next_multiple_of(COARSE_STEP), 0),
+            false => (slot.at.0, slot.id),
         };
-        match runs.last_mut() {
-            Some((last, count)) if *last == at => *count += 1,
-            _ => runs.push((at, 1)),
+        match runs.last_mut().map(Vec::as_mut_slice) {
+            Some([last, count]) if *last == at && id == 0 => *count += 1,
+            _ if id == 0 => runs.push(vec![at, 1]),
+            _ if slot.apart => runs.push(vec![at, 1, id.into(), 1]),
+            _ => runs.push(vec![at, 1, id.into()]),
         }
     }
     json!(runs)
@@ -204,6 +271,9 @@ fn read(fields: &mut Map<String, Value>) -> Option<Record> {
         },
         hold: optional(fields, "hold", read_hold)?.flatten(),
         previous_until: optional(fields, "previous_until", as_time)?,
+        hosts: optional(fields, "hosts", as_count)?.unwrap_or_default(),
+        away: optional(fields, "away", as_time)?,
+        ask_at: optional(fields, "ask_at", as_time)?,
         others: std::mem::take(fields),
     };
     Some(record)
@@ -229,6 +299,10 @@ fn as_time(value: &mut Value) -> Option<BootTime> {
     value.as_u64().map(BootTime)
 }
 
+fn as_count(value: &mut Value) -> Option<u32> {
+    u32::try_from(value.as_u64()?).ok()
+}
+
 fn read_issue(value: &mut Value) -> Option<Issue> {
     let mut secret = |name: &str| match value.get_mut(name)? {
         Value::String(text) => Some(Secret::new(std::mem::take(text))),
@@ -240,6 +314,8 @@ fn read_issue(value: &mut Value) -> Option<Issue> {
             id: value.get("id")?.as_u64()?,
             asked_at: BootTime(value.get("asked_at")?.as_u64()?),
         },
+        // A release without fleets does not say.
+        apart: value.get_mut("apart").map_or(Some(0), as_count)?,
         grant: Grant {
             access_token: grant.0,
             session_id: grant.1,
@@ -277,20 +353,33 @@ fn read_hold(value: &mut Value) -> Option<Option<Hold>> {
     }))
 }
 
-fn read_runs(value: &mut Value) -> Option<VecDeque<BootTime>> {
-    let mut times = VecDeque::new();
+fn read_runs(value: &mut Value) -> Option<VecDeque<Slot>> {
+    let mut slots = VecDeque::new();
     for run in value.as_array()? {
-        let at = BootTime(run.get(0)?.as_u64()?);
+        let number = |index| run.get(index).map_or(Some(0), Value::as_u64);
+        let slot = Slot {
+            at: BootTime(run.get(0)?.as_u64()?),
+            id: u32::try_from(number(2)?).ok()?,
+            apart: number(3)? != 0,
+        };
         // Sealed by whoever has the key, so a large number is a fault and not an attack; it is bounded all the same.
         let count = run.get(1)?.as_u64().filter(|count| *count <= 1_000_000)?;
-        times.extend((0..count).map(|_| at));
+        slots.extend((0..count).map(|_| slot));
     }
-    Some(times)
+    Some(slots)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn slot(at: u64) -> Slot {
+        Slot {
+            at: BootTime(at),
+            id: 0,
+            apart: false,
+        }
+    }
 
     fn issue(id: u64, asked_at: u64) -> Issue {
         Issue {
@@ -303,6 +392,7 @@ mod tests {
                 session_id: Secret::new(format!("sess_{id}")),
                 expires_in: 60,
             },
+            apart: 2,
         }
     }
 
@@ -314,8 +404,17 @@ mod tests {
             issue: Some(issue(u64::MAX, 5_000)),
             rejected: Some(7),
             counts: Counts {
-                taken: VecDeque::from([BootTime(1), BootTime(1), BootTime(70)]),
-                forced: VecDeque::from([BootTime(70)]),
+                taken: VecDeque::from([
+                    slot(1),
+                    slot(1),
+                    Slot { id: 9, ..slot(1) },
+                    Slot {
+                        id: 8,
+                        apart: true,
+                        ..slot(70)
+                    },
+                ]),
+                forced: VecDeque::from([slot(70)]),
                 told: Some(Told {
                     left: 3,
                     hourly: true,
@@ -330,6 +429,9 @@ mod tests {
                 streak: 2,
             }),
             previous_until: Some(BootTime(11)),
+            hosts: 8,
+            away: Some(BootTime(12)),
+            ask_at: Some(BootTime(13)),
             others: Map::new(),
         }
     }
@@ -372,7 +474,7 @@ mod tests {
     fn ten_thousand_slots_of_an_hour_take_little_room_and_none_is_forgotten_too_soon() {
         let now = BootTime(3_600_000);
         let mut record = Record::default();
-        record.counts.taken = (0..10_000).map(|i| BootTime(i * 360)).collect();
+        record.counts.taken = (0..10_000).map(|i| slot(i * 360)).collect();
         let mut before = record.clone();
         for _ in 0..3 {
             let bytes = before.to_bytes(now);
@@ -381,8 +483,8 @@ mod tests {
         }
         assert_eq!(before.counts.taken.len(), 10_000);
         for (was, is) in record.counts.taken.iter().zip(&before.counts.taken) {
-            assert!(was <= is && is.0 - was.0 < COARSE_STEP);
-            assert!(was.plus(Duration::from_secs(62)) <= now || was == is);
+            assert!(was.at <= is.at && is.at.0 - was.at.0 < COARSE_STEP);
+            assert!(was.at.plus(Duration::from_secs(62)) <= now || was == is);
         }
     }
 
@@ -394,11 +496,11 @@ mod tests {
             issue: Some(issue(1, 6_000)),
             ..Record::default()
         };
-        found.counts.taken.extend([BootTime(1), BootTime(90)]);
+        found.counts.taken.extend([slot(1), slot(90)]);
         assert!(mine.newer_than(&found));
         found.recall(&mine);
-        let taken = [1, 1, 70, 90].map(BootTime);
-        assert_eq!(found.counts.taken, taken);
+        let taken: Vec<u64> = found.counts.taken.iter().map(|slot| slot.at.0).collect();
+        assert_eq!(taken, [1, 1, 1, 70, 90]);
         assert_eq!(found.issue, Some(issue(1, 6_000)), "the newer token stays");
         assert_eq!(found.rejected, None, "it was another that was rejected");
         assert_eq!((found.turn, found.sequence), (2, 40));

@@ -3,19 +3,22 @@
 //! It is told what happened and says what to do next. Two drivers carry it out: a short-lived thread in production
 //! (`refresh_thread`), a loop under a virtual clock in tests. Promises: every sending takes a slot of the budget first,
 //! where others can see it; a request is sent a second time only where a gateway or the connection failed; the whole has
-//! an end. Where the token is shared, one of those who share it leads and the others wait for its result; a leader that
-//! died is followed at once, one that does not get on when its time is over, and what it brings later is discarded.
-//! Never sleeps, never sends, never reads a clock or a file.
+//! an end. Where the token is shared, one of those who share it leads and the others wait for its result: first among the
+//! processes of the host (`host`), then, as that host's leader, among the hosts of the fleet (`fleet`). Never sleeps, never
+//! sends, never reads a clock, a file or a store.
+
+mod fleet;
+mod host;
 
 use std::time::Duration;
 
+use self::fleet::Visit;
+pub(crate) use self::fleet::{Ask, COME_BACK, Found};
 use crate::budget::{Budget, Refusal, Slot};
 use crate::clock::BootTime;
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Grant, RateLimit, Rejection};
 use crate::hold::{Class, Holds};
-use crate::keys::NEW_KEY_TRIED_EVERY;
-use crate::lifetime::Lifetime;
 use crate::record::{Issue, Record, Stamp};
 
 /// One token request may take this long, and the whole refresh that long: always less than a caller's 30 s.
@@ -24,15 +27,6 @@ const REFRESH_TIME: Duration = Duration::from_secs(20);
 
 /// The pause before the second sending is jittered between the half of it and the whole.
 const RESEND_PAUSE: Duration = Duration::from_secs(1);
-
-/// How often one who waits for another's refresh looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// Past the instant by which a leader said to be done, this is left to it for clearing up.
-const OVERTIME: Duration = Duration::from_millis(100);
-
-/// Who holds the lock says at once what for; one that does not is passed over after this time.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// What is counted and remembered of the token endpoint.
 #[derive(Debug)]
@@ -62,6 +56,14 @@ pub(crate) enum Input {
     Late,
     /// Nothing is shared any more.
     Alone,
+    /// What is in the fleet's store.
+    Found(Box<Found>),
+    /// It was written there, or somebody else has the lease by now.
+    Stored(bool),
+    /// So many hosts have the token by now.
+    Counted(u32),
+    /// No store can be reached.
+    Away,
     Answer(Result<Grant, Rejection>, Option<RateLimit>),
     PauseOver,
     /// Who carries it out gives up; whether nothing of the last request was written.
@@ -82,6 +84,11 @@ pub(crate) enum Action {
         turn: u64,
     },
     Write(Box<Record>),
+    /// Ask the fleet's store, in that time.
+    Ask {
+        what: Ask,
+        within: Duration,
+    },
     /// Send a token request; its answer must come within that time.
     Send {
         key: Key,
@@ -110,6 +117,10 @@ pub(crate) enum Finish {
         held: Option<(Class, Duration)>,
         capped: bool,
     },
+    /// The token that is kept is as good as any; look again after that time.
+    Kept {
+        again: Duration,
+    },
     Abandoned,
 }
 
@@ -123,6 +134,8 @@ pub(crate) struct Refresh {
     other_key: bool,
     resent: bool,
     slot: Option<Slot>,
+    /// How often a slot was taken.
+    taken: u32,
     /// The token that is asked for.
     stamp: Stamp,
     shared: Option<Box<Shared>>,
@@ -135,8 +148,21 @@ pub(crate) struct Terms {
     pub(crate) id: u64,
     /// No token is taken over that was not asked for later.
     pub(crate) newest: BootTime,
+    pub(crate) kept: Option<Kept>,
     pub(crate) safety_margin: Duration,
     pub(crate) tokens_per_hour: u32,
+    /// There is a store that other hosts use.
+    pub(crate) fleet: bool,
+}
+
+/// The token that this process has and may still use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub(crate) id: u64,
+    /// It need not be renewed before.
+    pub(crate) due: BootTime,
+    /// Nobody waits for another one before.
+    pub(crate) end: BootTime,
 }
 
 /// What a refresh knows of those who share the token.
@@ -157,11 +183,16 @@ struct Shared {
     turn: u64,
     /// It waits no longer than that.
     patience: BootTime,
+    /// With the fleet's store.
+    visit: Option<Visit>,
+    /// There is a store, and it cannot be reached: the other hosts cannot be told what is taken.
+    apart: bool,
 }
 
 #[derive(Debug)]
 enum Then {
     Send,
+    Visit,
     Look,
     Finish(Box<Finish>),
 }
@@ -177,8 +208,9 @@ impl Ledger {
     }
 
     /// Goes on from what is shared. `waiting` says since when its leader was waited for.
-    pub(crate) fn learn(&mut self, record: &Record, waiting: Option<BootTime>) {
+    pub(crate) fn learn(&mut self, record: &Record, now: BootTime, waiting: Option<BootTime>) {
         self.budget.set_counts(record.counts.clone());
+        self.budget.split(record.split(now));
         self.holds.learn(record.hold.as_ref(), waiting);
     }
 }
@@ -193,6 +225,7 @@ impl Refresh {
             other_key,
             resent: false,
             slot: None,
+            taken: 0,
             stamp: Stamp::default(),
             shared: None,
         }
@@ -210,6 +243,8 @@ impl Refresh {
             seen: (0, 0, false),
             turn: 0,
             patience: now.plus(refresh_time() + request_time()),
+            visit: None,
+            apart: false,
         }));
         self
     }
@@ -229,11 +264,12 @@ impl Refresh {
         match input {
             Input::Start if self.shared.is_some() => self.look(),
             Input::PauseOver if self.shared.is_some() && self.led().is_none() => self.look(),
+            Input::PauseOver if self.waits_for_host() => self.ask_again(ledger, now),
             Input::Start | Input::PauseOver => self.send(ledger, now),
             Input::Seen(record) => self.seen(ledger, now, record),
             Input::Led(None) => self.wait(now),
             Input::Led(Some(record)) => self.lead(ledger, now, record),
-            Input::Written(record) => self.written(now, record),
+            Input::Written(record) => self.written(ledger, now, record),
             Input::Late => {
                 // What was brought is discarded, what was spent stays in the record.
                 self.slot = None;
@@ -241,16 +277,20 @@ impl Refresh {
                 if let Some(shared) = &mut self.shared {
                     shared.then = None;
                 }
-                self.look()
+                self.leave(ledger, now, Then::Look)
             }
             Input::Alone => match self.shared.take().and_then(|shared| shared.then) {
                 Some(Then::Send) => self.request(now),
                 Some(Then::Finish(finish)) => Action::Finish(*finish),
-                Some(Then::Look) | None => match ledger.refusal(now) {
+                Some(Then::Look | Then::Visit) | None => match ledger.refusal(now) {
                     Some(error) => refused(error),
                     None => self.send(ledger, now),
                 },
             },
+            Input::Found(found) => self.found(ledger, now, jitter, *found),
+            Input::Stored(written) => self.stored(ledger, now, written),
+            Input::Counted(hosts) => self.counted(ledger, now, Some(hosts)),
+            Input::Away => self.away(ledger, now),
             Input::Answer(result, told) => {
                 if let Some(told) = told {
                     ledger
@@ -258,158 +298,14 @@ impl Refresh {
                         .told(now, told.limit, told.remaining, told.reset_in);
                 }
                 match result {
-                    Ok(grant) => self.granted(ledger, grant),
+                    Ok(grant) => self.granted(ledger, now, grant),
                     Err(rejection) => self.rejected(ledger, now, jitter, rejection),
                 }
             }
             Input::Abandoned { unsent } => {
                 self.settle(ledger, unsent);
-                self.conclude(ledger, Then::Finish(Box::new(Finish::Abandoned)), |_| ())
+                self.leave(ledger, now, Then::Finish(Box::new(Finish::Abandoned)))
             }
-        }
-    }
-
-    // --- Together with others --------------------------------------------------------------------------------------
-
-    fn led(&mut self) -> Option<&mut Record> {
-        self.shared.as_mut()?.led.as_deref_mut()
-    }
-
-    fn look(&mut self) -> Action {
-        if let Some(shared) = &mut self.shared {
-            shared.led = None;
-        }
-        Action::Look { key: self.key }
-    }
-
-    fn seen(&mut self, ledger: &mut Ledger, now: BootTime, record: Record) -> Action {
-        let at_work = record.done_by.is_some_and(|done_by| now < done_by);
-        if let Some(shared) = &mut self.shared {
-            shared.seen = (record.turn, record.sequence, at_work);
-        }
-        if let Some(action) = self.consider(ledger, now, &record) {
-            return action;
-        }
-        // While somebody is at work there may be a token soon, whatever the budget says.
-        if !at_work && let Some(error) = ledger.refusal(now) {
-            return refused(error);
-        }
-        let turn = self.turn(&record, now);
-        if let Some(shared) = &mut self.shared {
-            shared.turn = turn;
-        }
-        Action::Lead { turn }
-    }
-
-    /// Takes the token that is there, or the other key, if the record says so.
-    fn consider(&mut self, ledger: &mut Ledger, now: BootTime, record: &Record) -> Option<Action> {
-        let shared = self.shared.as_ref()?;
-        if let Some(issue) = record.good().filter(|issue| shared.terms.takes(issue, now)) {
-            return Some(Action::Finish(Finish::Shared {
-                issue: issue.clone(),
-                key: self.key,
-            }));
-        }
-        ledger.learn(record, shared.waiting);
-        let unknown = record.previous_until.is_some_and(|until| now < until);
-        if unknown && self.key == Key::Current && self.other_key {
-            self.key = Key::Previous;
-            return Some(self.look());
-        }
-        None
-    }
-
-    /// Which lock is to be had: the next one if who has this one is not waited for any longer.
-    fn turn(&self, record: &Record, now: BootTime) -> u64 {
-        let overdue = record
-            .done_by
-            .is_some_and(|done_by| now >= done_by.plus(OVERTIME));
-        let silent = self.shared.as_ref().and_then(|shared| shared.silent);
-        let passed_over = silent.is_some_and(|(turn, sequence, since)| {
-            (turn, sequence) == (record.turn, record.sequence) && now >= since.plus(SILENCE)
-        });
-        record
-            .turn
-            .saturating_add(u64::from(overdue || passed_over))
-    }
-
-    fn wait(&mut self, now: BootTime) -> Action {
-        let Some(shared) = &mut self.shared else {
-            return Action::Pause(LOOK_AGAIN);
-        };
-        if now >= shared.patience {
-            return refused(Error::new(
-                ErrorCode::Timeout,
-                "Another process of this host is at the token, and no token came in time.",
-                "Nothing was sent. Try again; look for a process that hangs or is stopped.",
-            ));
-        }
-        shared.waiting.get_or_insert(now);
-        let (turn, sequence, at_work) = shared.seen;
-        shared.silent = match shared.silent {
-            _ if at_work => None,
-            Some(silent) if (silent.0, silent.1) == (turn, sequence) => Some(silent),
-            _ => Some((turn, sequence, now)),
-        };
-        Action::Pause(LOOK_AGAIN)
-    }
-
-    /// Under the lock everything is looked at once more.
-    fn lead(&mut self, ledger: &mut Ledger, now: BootTime, mut record: Record) -> Action {
-        if let Some(action) = self.consider(ledger, now, &record) {
-            return action;
-        }
-        if let Some(error) = ledger.holds.check(now) {
-            return refused(error);
-        }
-        record.turn = self.turn(&record, now);
-        if self
-            .shared
-            .as_ref()
-            .is_some_and(|shared| shared.turn != record.turn)
-        {
-            // Others have gone on between the look and the lock.
-            return self.look();
-        }
-        // Whoever is passed over, this refresh has a time of its own.
-        self.until = self.until.max(now.plus(request_time()));
-        if let Some(shared) = &mut self.shared {
-            shared.led = Some(Box::new(record));
-        }
-        self.send(ledger, now)
-    }
-
-    fn written(&mut self, now: BootTime, record: Box<Record>) -> Action {
-        let Some(shared) = &mut self.shared else {
-            return self.request(now);
-        };
-        shared.led = Some(record);
-        match shared.then.take() {
-            Some(Then::Look) => self.look(),
-            Some(Then::Finish(finish)) => Action::Finish(*finish),
-            Some(Then::Send) | None => self.request(now),
-        }
-    }
-
-    /// Ends the work on this key: tells the others first, if this refresh leads.
-    fn conclude(
-        &mut self,
-        ledger: &mut Ledger,
-        then: Then,
-        tell: impl FnOnce(&mut Record),
-    ) -> Action {
-        if let Some(shared) = &mut self.shared
-            && let Some(mut record) = shared.led.take()
-        {
-            record.done_by = None;
-            record.counts = ledger.budget.counts().clone();
-            tell(&mut record);
-            shared.then = Some(then);
-            return Action::Write(record);
-        }
-        match then {
-            Then::Finish(finish) => Action::Finish(*finish),
-            Then::Look | Then::Send => self.look(),
         }
     }
 
@@ -417,7 +313,15 @@ impl Refresh {
 
     /// Takes a slot, where others see it first, and sends.
     fn send(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        match ledger.budget.take(now) {
+        let shared = self.shared.as_ref();
+        let apart = shared.is_some_and(|shared| shared.apart);
+        // Low bits of the token's random number, and a number of its own for each sending.
+        let id = shared.map_or(0, |shared| shared.terms.id as u32);
+        let id = match id {
+            0 => 0,
+            id => id.wrapping_add(self.taken).max(1),
+        };
+        match ledger.budget.take(now, id, apart) {
             Ok(slot) => self.slot = Some(slot),
             Err(refusal) => {
                 let error = over_budget(&ledger.budget, now, refusal);
@@ -426,15 +330,26 @@ impl Refresh {
                     held: None,
                     capped: false,
                 };
-                return Action::Finish(failed);
+                return self.leave(ledger, now, Then::Finish(Box::new(failed)));
             }
         }
+        self.taken += 1;
+        if let Some(led) = self.led() {
+            led.counts = ledger.budget.counts().clone();
+        }
+        if self.has_lease() {
+            return self.tell_store_of_slot(ledger, now);
+        }
+        self.announce(now)
+    }
+
+    /// Says on this host by when it will be done, and sends.
+    fn announce(&mut self, now: BootTime) -> Action {
         let until = self.until;
         if let Some(shared) = &mut self.shared
             && let Some(mut record) = shared.led.take()
         {
             record.done_by = Some(until);
-            record.counts = ledger.budget.counts().clone();
             shared.then = Some(Then::Send);
             return Action::Write(record);
         }
@@ -459,19 +374,19 @@ impl Refresh {
         }
     }
 
-    fn granted(&mut self, ledger: &mut Ledger, grant: Grant) -> Action {
+    fn granted(&mut self, ledger: &mut Ledger, now: BootTime, grant: Grant) -> Action {
         ledger.holds.clear();
-        let (key, stamp) = (self.key, self.stamp);
-        let issue = Issue { stamp, grant };
-        let shared = issue.clone();
+        let shared = self.shared.as_ref();
+        let apart = shared.filter(|shared| shared.apart);
+        let hosts = apart.and_then(|shared| shared.led.as_ref());
+        let issue = Issue {
+            stamp: self.stamp,
+            grant,
+            apart: hosts.map_or(0, |record| record.hosts.max(1)),
+        };
+        let key = self.key;
         let finish = Box::new(Finish::Granted { issue, key });
-        self.conclude(ledger, Then::Finish(finish), |record| {
-            record.issue = Some(shared);
-            record.hold = None;
-            if key == Key::Current {
-                record.previous_until = None;
-            }
-        })
+        self.leave(ledger, now, Then::Finish(finish))
     }
 
     fn rejected(
@@ -484,19 +399,14 @@ impl Refresh {
         rejection.error = rejection.error.with_attempt(self.attempt);
         self.settle(ledger, rejection.unsent);
         if rejection.class == Class::Unauthorized && std::mem::take(&mut self.other_key) {
-            let refused = self.key;
-            self.key = match refused {
+            self.key = match self.key {
                 Key::Current => Key::Previous,
                 Key::Previous => Key::Current,
             };
-            if self.shared.is_none() {
-                return self.send(ledger, now);
-            }
-            return self.conclude(ledger, Then::Look, |record| {
-                if refused == Key::Current {
-                    record.previous_until = Some(now.plus(NEW_KEY_TRIED_EVERY));
-                }
-            });
+            return match self.shared {
+                None => self.send(ledger, now),
+                Some(_) => self.leave(ledger, now, Then::Look),
+            };
         }
         let pause = RESEND_PAUSE.mul_f64(0.5 + jitter / 2.0);
         if rejection.resend && !self.resent && pause < now.until(self.until) {
@@ -514,10 +424,7 @@ impl Refresh {
             held: Some((rejection.class, pause)),
             capped,
         };
-        let hold = ledger.holds.last().cloned();
-        self.conclude(ledger, Then::Finish(Box::new(failed)), |record| {
-            record.hold = hold;
-        })
+        self.leave(ledger, now, Then::Finish(Box::new(failed)))
     }
 }
 
@@ -525,9 +432,13 @@ impl Terms {
     /// Whether the token is newer than any that is known here and may still be used.
     fn takes(&self, issue: &Issue, now: BootTime) -> bool {
         let asked_at = issue.stamp.asked_at;
-        let life = Duration::from_secs(issue.grant.expires_in);
-        let lifetime = Lifetime::derive(life, self.safety_margin, self.tokens_per_hour);
-        asked_at > self.newest && asked_at <= now && now < asked_at.plus(lifetime.usable)
+        let usable = issue
+            .lifetime(self.safety_margin, self.tokens_per_hour)
+            .usable;
+        self.kept.is_none_or(|kept| kept.id != issue.stamp.id)
+            && asked_at > self.newest
+            && asked_at <= now
+            && now < asked_at.plus(usable)
     }
 }
 
@@ -558,6 +469,9 @@ pub(crate) fn over_budget(budget: &Budget, now: BootTime, refusal: Refusal) -> E
     let message = match refusal.limit {
         "minute" => format!("The {per_minute} tokens that 88Pay grants in a minute are used up."),
         "hour" => format!("The {per_hour} tokens that 88Pay grants in an hour are used up."),
+        "part" => "The hosts cannot tell each other of tokens, since the store is out of reach, and this host's part of \
+                   those that 88Pay grants is used up."
+            .to_owned(),
         "forced" => {
             "Too many tokens were invalidated or rejected lately to ask for another one now."
                 .to_owned()

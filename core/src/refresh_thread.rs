@@ -20,9 +20,10 @@ use crate::flight::{Flight, Landing, SLICE};
 use crate::grant::{Grant, MAX_TOKEN_ANSWER, RateLimit, Rejection};
 use crate::keys::Keys;
 use crate::manager::{Manager, RENEWAL_PAUSE};
-use crate::record::Record;
-use crate::refresh::{Action, Finish, Input, Key, Refresh};
+use crate::record::{Issue, Record};
+use crate::refresh::{Action, Ask, Finish, Input, Key, Refresh};
 use crate::store::Use;
+use crate::store::fleet::{Answer, FleetRecord};
 use crate::store::host::{HostRecord, Lead, Unwritten};
 use crate::transport::{self, Limits};
 use crate::{random, thread};
@@ -49,6 +50,7 @@ type Patience<'a> = (Instant, &'a dyn Fn() -> bool);
 struct Tier {
     record: Option<Arc<HostRecord>>,
     lead: Option<Lead>,
+    fleet: Option<FleetRecord>,
 }
 
 /// Tells a test that a refresh got to that step.
@@ -62,7 +64,9 @@ macro_rules! reached {
 impl Tier {
     fn look(&mut self, manager: &Manager, keys: &Keys, key: Key) -> Result<Input, String> {
         self.lead = None;
-        let record = manager.store.record(keys.get(key));
+        let key = keys.get(key);
+        self.fleet = manager.store.fleet().and_then(|fleet| fleet.record(key));
+        let record = manager.store.record(key);
         let record = self.record.insert(record.ok_or("nothing is shared")?);
         record.read().map(Input::Seen)
     }
@@ -77,22 +81,40 @@ impl Tier {
         Ok(Input::Led(Some(found)))
     }
 
-    fn write(&mut self, mut contents: Box<Record>) -> Result<Input, String> {
+    fn write(&mut self, contents: &mut Record) -> Result<bool, String> {
         let (Some(record), Some(lead)) = (&self.record, &mut self.lead) else {
             return Err("no lock was taken".to_owned());
         };
         let announces = contents.done_by.is_some();
-        match record.write(lead, &mut contents) {
+        match record.write(lead, contents) {
             Ok(()) => {
                 if announces {
                     reached!(Announced);
                 } else {
                     reached!(Published);
                 }
-                Ok(Input::Written(contents))
+                Ok(true)
             }
-            Err(Unwritten::Late) => Ok(Input::Late),
+            Err(Unwritten::Late) => Ok(false),
             Err(Unwritten::Lost(reason)) => Err(reason),
+        }
+    }
+
+    /// The host's record cannot be had: this process goes on with what it remembers, as a host by itself, or alone where
+    /// there is no fleet.
+    fn without(&mut self, action: Action) -> Input {
+        self.lead = None;
+        let (Some(record), Some(_)) = (&self.record, &self.fleet) else {
+            *self = Tier::default();
+            return Input::Alone;
+        };
+        match action {
+            Action::Look { .. } => Input::Seen(record.remembered()),
+            Action::Write(contents) => {
+                record.remember(&contents);
+                Input::Written(contents)
+            }
+            _ => Input::Led(Some(record.remembered())),
         }
     }
 }
@@ -156,11 +178,10 @@ impl Manager {
                 )
             };
             input = match action {
-                Action::Look { key } => {
-                    self.at(&mut tier, Use::Read, |tier| tier.look(self, &job.keys, key))
+                action @ (Action::Look { .. } | Action::Lead { .. } | Action::Write(_)) => {
+                    self.at(&mut tier, &job.keys, action)
                 }
-                Action::Lead { turn } => self.at(&mut tier, Use::Read, |tier| tier.lead(turn)),
-                Action::Write(record) => self.at(&mut tier, Use::Write, |tier| tier.write(record)),
+                Action::Ask { what, within } => self.ask_store(&mut tier, what, within),
                 Action::Send { key, within } => {
                     asked_at = self.clock.reading();
                     let (result, told) = self.ask(job.keys.get(key), within, patience);
@@ -197,19 +218,43 @@ impl Manager {
         }
     }
 
-    /// One use of the shared tier; where it fails this process goes on alone, and says so once.
-    fn at(
-        &self,
-        tier: &mut Tier,
-        how: Use,
-        use_it: impl FnOnce(&mut Tier) -> Result<Input, String>,
-    ) -> Input {
-        let used = use_it(tier);
+    /// One use of the host's record; where it cannot be had this process goes on without, and says so once.
+    fn at(&self, tier: &mut Tier, keys: &Keys, mut action: Action) -> Input {
+        let (how, used) = match &mut action {
+            Action::Look { key } => (Use::Read, tier.look(self, keys, *key)),
+            Action::Lead { turn } => (Use::Read, tier.lead(*turn)),
+            Action::Write(record) => {
+                let written = tier.write(record);
+                self.tier_went(
+                    Use::Write,
+                    written.as_ref().map(drop).map_err(String::as_str),
+                );
+                return match (written, action) {
+                    (Ok(true), Action::Write(record)) => Input::Written(record),
+                    (Ok(_), _) => Input::Late,
+                    (Err(_), action) => tier.without(action),
+                };
+            }
+            _ => return Input::Alone,
+        };
         self.tier_went(how, used.as_ref().map(drop).map_err(String::as_str));
-        used.unwrap_or_else(|_| {
-            *tier = Tier::default();
-            Input::Alone
-        })
+        used.unwrap_or_else(|_| tier.without(action))
+    }
+
+    /// One question to the fleet's store.
+    fn ask_store(&self, tier: &mut Tier, what: Ask, within: Duration) -> Input {
+        let asked = match &mut tier.fleet {
+            Some(fleet) => fleet.ask(what, within),
+            None => Err("no store is set".to_owned()),
+        };
+        let store = tier.fleet.as_ref().and_then(FleetRecord::shown);
+        self.store_went(asked.as_ref().map(|_| store).map_err(String::as_str));
+        match asked {
+            Ok(Answer::Found(found)) => Input::Found(found),
+            Ok(Answer::Stored(written)) => Input::Stored(written),
+            Ok(Answer::Counted(hosts)) => Input::Counted(hosts),
+            Err(_) => Input::Away,
+        }
     }
 
     /// One token request.
@@ -270,7 +315,7 @@ impl Manager {
                 if token.is_ok() {
                     self.counters.issued.add();
                     let generation = state.generations;
-                    self.tell_issued(&issue.grant, key, generation, attempt, begun);
+                    self.tell_issued(&issue, key, generation, attempt, begun);
                 }
                 token.map_or_else(Landing::Failed, Landing::Token)
             }
@@ -279,6 +324,10 @@ impl Manager {
                 None => Landing::Superseded,
             },
             Finish::Abandoned => Landing::Superseded,
+            Finish::Kept { again } => {
+                self.cache.renew_later(again.max(RENEWAL_PAUSE));
+                Landing::Superseded
+            }
             Finish::Failed {
                 error,
                 held,
@@ -312,9 +361,9 @@ impl Manager {
         job.flight.land(landing);
     }
 
-    fn tell_issued(&self, grant: &Grant, key: Key, generation: u64, attempt: u64, begun: Instant) {
-        let lifetime = self.lifetime(grant);
-        let (expires_in, usable) = (grant.expires_in, lifetime.usable.as_secs_f64());
+    fn tell_issued(&self, issue: &Issue, key: Key, generation: u64, attempt: u64, begun: Instant) {
+        let lifetime = self.lifetime(issue);
+        let (expires_in, usable) = (issue.grant.expires_in, lifetime.usable.as_secs_f64());
         emit(EventName::TokenIssued, self.id, || {
             json!({
                 "generation": generation, "attempt": attempt, "expires_in": expires_in, "usable": usable,

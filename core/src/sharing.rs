@@ -13,10 +13,14 @@ use crate::error::{Error, Result};
 use crate::event::{EventName, emit};
 use crate::manager::{Manager, State};
 use crate::record::{Issue, Record};
-use crate::refresh::{Action, Finish, Input, Key};
+use crate::refresh::{Action, Ask, Finish, Input, Key};
 use crate::store::Use;
+use crate::store::fleet::Answer;
 use crate::store::host::Unwritten;
 use crate::token::Token;
+
+/// What the fleet's store may take where no refresh waits for it.
+const STORE_TIME: Duration = Duration::from_secs(1);
 
 /// What others have.
 pub(crate) enum Look {
@@ -26,6 +30,8 @@ pub(crate) enum Look {
     Refused(Error),
     /// Nothing, and one may be asked for, or somebody is at it.
     Open,
+    /// The token that is kept will do for so long.
+    Kept(Duration),
     /// Nothing is shared.
     Alone,
 }
@@ -63,7 +69,11 @@ impl Manager {
                     }
                     Err(reason) => {
                         self.tier_went(Use::Read, Err(&reason));
-                        return Look::Alone;
+                        let record = self.store.record(keys.get(key));
+                        match record.filter(|_| self.store.fleet().is_some()) {
+                            Some(record) => Input::Seen(record.remembered()),
+                            None => return Look::Alone,
+                        }
                     }
                 },
                 Action::Finish(Finish::Shared { issue, key }) => {
@@ -77,6 +87,7 @@ impl Manager {
                     };
                 }
                 Action::Finish(Finish::Failed { error, .. }) => return Look::Refused(error),
+                Action::Finish(Finish::Kept { again }) => return Look::Kept(again),
                 _ => return Look::Open,
             };
         }
@@ -125,6 +136,18 @@ impl Manager {
         }
     }
 
+    /// How a visit to the fleet's stores went, and why if none can be had.
+    pub(crate) fn store_went(&self, result: Result<Option<&str>, &str>) {
+        if self.store.visited(result) {
+            let reason = result.err();
+            emit(
+                EventName::ShareDegraded,
+                self.id,
+                || json!({"share": "fleet", "reason": reason}),
+            );
+        }
+    }
+
     /// Changes what is remembered, and the record of the key in use if it can be had. `None` while another process is at a
     /// refresh: what comes of that is newer.
     pub(crate) fn change<T>(
@@ -147,7 +170,7 @@ impl Manager {
         };
         let changed = {
             let mut state = self.state();
-            state.ledger.learn(&record, None);
+            state.ledger.learn(&record, self.clock.boot(), None);
             let changed = change(Some(&mut record), &mut state)?;
             record.counts = state.ledger.budget.counts().clone();
             changed
@@ -164,10 +187,41 @@ impl Manager {
         let changed = self.change(|record, state| {
             if let Some(record) = record {
                 record.hold = None;
+                record.ask_at = None;
             }
             state.ledger.holds.clear();
             Ok(())
         });
-        changed.map(Option::unwrap_or_default)
+        let changed = changed.map(Option::unwrap_or_default);
+        let forgotten = self.forget_fleets_hold();
+        self.store_went(forgotten.as_ref().map(|()| None).map_err(String::as_str));
+        changed
+    }
+
+    /// The same in the fleet's store, unless another host is at a refresh: what comes of that is newer.
+    fn forget_fleets_hold(&self) -> Result<(), String> {
+        let keys = self.keys();
+        let key = keys.get(keys.begin_with(self.clock.boot()).0);
+        let fleet = self.store.fleet().and_then(|fleet| fleet.record(key));
+        let Some(mut fleet) = fleet else {
+            return Ok(());
+        };
+        let lead = Ask::Lead { lease: STORE_TIME };
+        let Answer::Found(found) = fleet.ask(lead, STORE_TIME)? else {
+            return Ok(());
+        };
+        if !found.leads {
+            return Ok(());
+        }
+        let record = Record {
+            hold: None,
+            ..found.record.unwrap_or_default()
+        };
+        let write = Ask::Write {
+            record: Box::new(record),
+            lease: None,
+            fresh: false,
+        };
+        fleet.ask(write, STORE_TIME).map(drop)
     }
 }

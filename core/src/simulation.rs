@@ -319,7 +319,7 @@ fn greedy(windows: Windows, start: f64, listen: bool) -> u64 {
     let mut on_the_way: Vec<u32> = Vec::new();
     for _ in 0..3 * 10 * HOUR {
         let now = world.clock().boot();
-        while world.ledger.budget.take(now).is_ok() {
+        while world.ledger.budget.take(now, 0, false).is_ok() {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             on_the_way.push((random >> 16) % 20);
         }

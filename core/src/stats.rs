@@ -38,12 +38,18 @@ pub struct Stats {
     pub budget_left: (usize, usize),
     /// The remembered failure: its class, and how long it holds still.
     pub hold: Option<(&'static str, Duration)>,
-    /// Who shares the token and the budget: `process` or `host`.
+    /// Who shares the token and the budget: `process`, `host` or `fleet`.
     pub share: &'static str,
     /// The file in which they are shared, once it was opened.
     pub share_path: Option<PathBuf>,
-    /// Why nothing can be shared and this process goes on alone, if that is so.
+    /// Why nothing can be shared on this host and this process goes on alone, if that is so.
     pub share_degraded: Option<String>,
+    /// The store of the fleet that this process used last, without user and password.
+    pub store: Option<String>,
+    /// Why no store can be used and this host goes on with its part of the budget, if that is so.
+    pub store_degraded: Option<String>,
+    /// How many hosts share the token, as far as this host knows; 0 without a store.
+    pub hosts: u32,
 }
 
 impl Stats {
@@ -68,6 +74,9 @@ impl Stats {
             "share": self.share,
             "share_path": self.share_path.as_ref().map(|path| path.display().to_string()),
             "share_degraded": self.share_degraded,
+            "store": self.store,
+            "store_degraded": self.store_degraded,
+            "hosts": self.hosts,
         })
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct Snapshot {
     expires_in: u64,
     /// Which token it is for those who share it.
     pub(crate) stamp: Stamp,
+    pub(crate) lifetime: Lifetime,
     /// Not handed out from then on.
     pub(crate) end: Reading,
     /// On the monotonic clock: whoever is handed the token from then on starts its renewal. Moved on when a renewal
@@ -59,6 +60,7 @@ impl Snapshot {
             session_id: grant.session_id.clone(),
             expires_in: grant.expires_in,
             stamp: Stamp::default(),
+            lifetime,
             end: asked_at.plus(lifetime.usable),
             renew_from: AtomicU64::new(asked_at.plus(lifetime.renew).mono),
             clock,

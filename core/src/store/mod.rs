@@ -3,11 +3,6 @@
 //! Promises: a tier that cannot be had never stops this process, which then goes on alone; the reason is told once, until
 //! it changes. A forked child opens everything anew. Never decides when a token is asked for.
 
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the refresh begins to use it next"
-)]
 pub(crate) mod fleet;
 pub(crate) mod host;
 
@@ -21,6 +16,7 @@ use crate::credentials::{ApiKey, MerchantId};
 use crate::endpoint::BaseUrl;
 use crate::error::Error;
 use crate::record::Record;
+use crate::store::fleet::{Fleet, StoreUrl};
 use crate::store::host::HostRecord;
 use crate::store::host::place::Place;
 use crate::transport::PerProcess;
@@ -29,8 +25,11 @@ use crate::transport::PerProcess;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
     Process,
-    /// The processes of this host: of one user, or of the group of that directory.
-    Host(Option<PathBuf>),
+    /// The processes of this host, of one user or of the group of that directory; and with stores the hosts that use them.
+    Host {
+        dir: Option<PathBuf>,
+        stores: Vec<StoreUrl>,
+    },
 }
 
 impl Share {
@@ -38,31 +37,43 @@ impl Share {
         let invalid = |why: &str| {
             Error::invalid(
                 format!("The option share {why}."),
-                "Use `host`, `host:` and the absolute path of a directory on a tmpfs, or `process`.",
+                "Use `process`, or `host` or `host:` and the absolute path of a directory on a tmpfs, and after it the \
+                 URLs of stores, separated by commas.",
             )
         };
-        let text = text.trim();
-        if text.contains("://") {
-            return Err(invalid(
-                "names a store, and stores are not in this release; the next one has them",
-            ));
-        }
-        match text.split_once(':') {
-            None if text == "host" => Ok(Share::Host(None)),
-            None if text == "process" => Ok(Share::Process),
-            Some(("host", dir)) if dir.starts_with('/') && !dir.contains(['\0', ',']) => {
-                Ok(Share::Host(Some(PathBuf::from(dir))))
+        let mut tiers = text.split(',').map(str::trim).peekable();
+        let dir = match tiers.peek().copied().unwrap_or_default() {
+            "process" => {
+                tiers.next();
+                return match tiers.next() {
+                    None => Ok(Share::Process),
+                    Some(_) => Err(invalid("has more after `process`, which shares nothing")),
+                };
             }
-            Some(("host", _)) => Err(invalid("has `host:` without an absolute path")),
-            _ => Err(invalid("is neither `process` nor `host`")),
-        }
+            "host" => {
+                tiers.next();
+                None
+            }
+            tier if tier.contains("://") => None,
+            tier => match tier.strip_prefix("host:") {
+                Some(dir) if dir.starts_with('/') && !dir.contains('\0') => {
+                    tiers.next();
+                    Some(PathBuf::from(dir))
+                }
+                Some(_) => return Err(invalid("has `host:` without an absolute path")),
+                None => return Err(invalid("begins with neither `process`, `host` nor a store")),
+            },
+        };
+        let stores = tiers.map(StoreUrl::parse).collect::<Result<_, _>>()?;
+        Ok(Share::Host { dir, stores })
     }
 
-    /// `process` or `host`.
+    /// `process`, `host` or `fleet`.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Share::Process => "process",
-            Share::Host(_) => "host",
+            Share::Host { stores, .. } if stores.is_empty() => "host",
+            Share::Host { .. } => "fleet",
         }
     }
 }
@@ -82,6 +93,7 @@ pub(crate) struct Store {
     merchant_id: MerchantId,
     per_minute: u32,
     clock: Clock,
+    fleet: Option<Arc<Fleet>>,
     state: PerProcess<Mutex<State>>,
 }
 
@@ -90,20 +102,26 @@ struct State {
     records: Vec<(ApiKey, Arc<HostRecord>)>,
     /// Why this process goes on alone.
     degraded: Option<(Use, String)>,
+    /// The store that was used last, and why none can be.
+    store: Option<String>,
+    store_degraded: Option<String>,
 }
 
 impl Store {
     pub(crate) fn new(settings: &Settings, clock: Clock) -> Store {
-        let given = match &settings.share {
-            Share::Host(dir) => dir.clone(),
-            Share::Process => None,
+        let (given, stores) = match &settings.share {
+            Share::Host { dir, stores } => (dir.clone(), stores.as_slice()),
+            Share::Process => (None, [].as_slice()),
         };
+        let (base_url, merchant_id) = (settings.base_url.as_str(), settings.merchant_id.as_str());
+        let fleet = || Arc::new(Fleet::new(stores, base_url, merchant_id, clock.clone()));
         Store {
             share: settings.share.clone(),
             place: Place::new(given, settings.runtime_dir.clone()),
             base_url: settings.base_url.clone(),
             merchant_id: settings.merchant_id.clone(),
             per_minute: settings.tokens_per_minute,
+            fleet: (!stores.is_empty()).then(fleet),
             clock,
             state: PerProcess::new(),
         }
@@ -112,6 +130,11 @@ impl Store {
     /// Whether there is more than this process. A virtual clock is nobody else's.
     pub(crate) fn is_shared(&self) -> bool {
         self.share != Share::Process && !self.clock.is_virtual()
+    }
+
+    /// The stores that other hosts use, too.
+    pub(crate) fn fleet(&self) -> Option<&Arc<Fleet>> {
+        self.fleet.as_ref().filter(|_| self.is_shared())
     }
 
     /// The record of those who use that key, as it is now.
@@ -173,6 +196,31 @@ impl Store {
         }
     }
 
+    /// How a visit to the fleet's stores went: which one was used, or why none can be. Says whether that is news to be told.
+    pub(crate) fn visited(&self, result: Result<Option<&str>, &str>) -> bool {
+        let mut state = self.state();
+        match result {
+            Ok(store) => {
+                state.store_degraded = None;
+                state.store = store.map(str::to_owned).or(state.store.take());
+                false
+            }
+            Err(reason) => {
+                let news = state.store_degraded.as_deref() != Some(reason);
+                state.store_degraded = Some(reason.to_owned());
+                news
+            }
+        }
+    }
+
+    /// The store that was used last by this process, why none can be, and how many hosts share the token.
+    pub(crate) fn fleet_status(&self, key: &ApiKey) -> (Option<String>, Option<String>, u32) {
+        let record = self.fleet().and_then(|_| self.record(key));
+        let hosts = record.map_or(0, |record| record.remembered().hosts);
+        let state = self.state();
+        (state.store.clone(), state.store_degraded.clone(), hosts)
+    }
+
     /// The tier that is set, the file where its record is, and why this process goes on alone.
     pub(crate) fn status(&self) -> (&'static str, Option<PathBuf>, Option<String>) {
         let state = self.state();
@@ -186,12 +234,22 @@ impl Store {
 mod tests {
     use super::*;
 
+    fn dir_and_stores(text: &str) -> (Option<PathBuf>, Vec<String>) {
+        match Share::parse(text).unwrap() {
+            Share::Host { dir, stores } => {
+                let shown = stores.iter().map(|store| store.shown().to_owned());
+                (dir, shown.collect())
+            }
+            Share::Process => panic!("{text}"),
+        }
+    }
+
     #[test]
-    fn share_is_process_host_or_host_with_an_absolute_path() {
+    fn share_is_process_or_host_or_host_with_an_absolute_path() {
         assert_eq!(Share::parse(" process ").unwrap(), Share::Process);
-        assert_eq!(Share::parse("host").unwrap(), Share::Host(None));
-        let dir = Share::Host(Some(PathBuf::from("/run/pay")));
-        assert_eq!(Share::parse("host:/run/pay").unwrap(), dir);
+        assert_eq!(dir_and_stores("host"), (None, vec![]));
+        let dir = Some(PathBuf::from("/run/pay"));
+        assert_eq!(dir_and_stores("host:/run/pay"), (dir, vec![]));
         for text in [
             "",
             "hosts",
@@ -199,15 +257,28 @@ mod tests {
             "host:run/pay",
             "host:/a,/b",
             "process:/x",
+            "process,host",
+            "host,process",
+            "redis://a,host",
+            "redis://a,",
         ] {
             assert!(Share::parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_store_is_refused_with_its_time_and_without_its_password() {
-        let error = Share::parse("host,redis://:pass@cache").unwrap_err();
-        assert!(error.message().contains("next"), "{error}");
-        assert!(!format!("{error}").contains("pass@"), "{error}");
+    fn stores_come_after_the_host_in_the_order_of_their_use() {
+        let (dir, stores) = dir_and_stores("host:/run/pay, redis://a:1, memcached://b:2");
+        assert_eq!(dir, Some(PathBuf::from("/run/pay")));
+        assert_eq!(stores, ["redis://a:1", "memcached://b:2"]);
+        assert_eq!(dir_and_stores("redis://a:1").0, None);
+    }
+
+    #[test]
+    fn no_password_of_a_store_is_shown() {
+        let share = Share::parse("redis://:hunter2@cache").unwrap();
+        assert!(!format!("{share:?}").contains("hunter2"), "{share:?}");
+        let error = Share::parse("host,redis://:hunter2@cache:port").unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
     }
 }

@@ -185,17 +185,26 @@ fn call(manager: &TokenManager) -> Value {
     }
 }
 
-/// Calls every so many milliseconds: how many calls, how many were not answered 200, how many waited for a token.
+/// Calls every so many milliseconds: how many calls, which were not answered 200, how many waited for a token, and how
+/// long the slowest took.
 fn steady(manager: &TokenManager, time: Duration, millis: u64) -> Value {
     let end = Instant::now() + time;
     let before = manager.stats().waits;
-    let (mut calls, mut failed) = (0, 0);
+    let (mut calls, mut failed, mut slowest) = (0, Vec::new(), Duration::ZERO);
     while Instant::now() < end {
+        let begun = Instant::now();
+        let answer = call(manager);
+        slowest = slowest.max(begun.elapsed());
         calls += 1;
-        failed += u32::from(call(manager) != 200);
+        if answer != 200 {
+            failed.push(answer);
+        }
         thread::sleep(Duration::from_millis(millis));
     }
-    json!({"calls": calls, "failed": failed, "waits": manager.stats().waits - before})
+    json!({
+        "calls": calls, "failed": failed, "waits": manager.stats().waits - before,
+        "slowest": slowest.as_secs_f64(),
+    })
 }
 
 /// So many random operations; says each time when ten are done, so that little is lost with the process.

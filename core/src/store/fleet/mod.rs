@@ -1,4 +1,9 @@
-//! The tier that hosts share: stores that hold the newest token's record, one lease and one count for each credential.
+//! One token for the hosts of a fleet: a sealed record in a store that all of them can reach.
+//!
+//! Promises: the first store of the list that answers is used, and one that failed is left alone for a while; a refresh
+//! is held up no longer than it allows. Instants are kept on the store's clock, as bounds: no host compares its own with
+//! another's, and a token never seems younger than it is. What does not open, or was moved here from another place, is
+//! nothing. Never decides when a token is asked for.
 
 mod connection;
 mod memcached;
@@ -7,8 +12,328 @@ mod server;
 mod tick;
 mod url;
 
-pub(crate) use server::{Found, Server, Session, StoreTime};
-pub(crate) use url::StoreUrl;
-
 #[cfg(test)]
 mod tests;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use self::server::{Server, Session};
+pub(crate) use self::url::StoreUrl;
+use crate::budget::Slot;
+use crate::clock::{BootTime, Clock};
+use crate::credentials::ApiKey;
+use crate::record::{Record, Stamp};
+use crate::refresh::{Ask, Found};
+use crate::seal::Sealer;
+use crate::transport::PerProcess;
+
+/// What one store may take to be connected to and to answer.
+const ATTEMPT_TIME: Duration = Duration::from_millis(250);
+
+/// A store that failed is left alone for so long, doubling to the second, while another one answers.
+const LEFT_ALONE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
+/// The record is kept as long as the counts of an hour matter.
+const KEPT: Duration = Duration::from_secs(3700);
+
+/// The release of the format; the first byte of every value. The instant at which the token was asked for follows.
+const FORMAT: u8 = 1;
+const HEADER: usize = 9;
+
+/// More tokens an hour than that are not counted by name, as hosts have to.
+pub(crate) const MOST_TOKENS_PER_HOUR: u32 = 400;
+
+/// The stores of one set of credentials, in the order of their use.
+pub(crate) struct Fleet {
+    servers: Vec<Server>,
+    base_url: String,
+    merchant_id: String,
+    clock: Clock,
+    /// The stores that have failed, each in its place.
+    failed: PerProcess<Mutex<Vec<Option<Failed>>>>,
+}
+
+/// A store that is left alone.
+#[derive(Clone, Copy)]
+struct Failed {
+    until: BootTime,
+    pause: Duration,
+}
+
+/// The record of one key, as one refresh uses it.
+pub(crate) struct FleetRecord {
+    fleet: Arc<Fleet>,
+    sealer: Sealer,
+    name: String,
+    /// The store that answered.
+    session: Option<(usize, Box<dyn Session>)>,
+    /// As it was found or written there last, on the store's clock.
+    stored: Record,
+    /// By how many milliseconds that clock is ahead of boot time at least.
+    ahead: i64,
+}
+
+/// What the store answered.
+pub(crate) enum Answer {
+    Found(Box<Found>),
+    Stored(bool),
+    Counted(u32),
+}
+
+impl Fleet {
+    pub(crate) fn new(
+        stores: &[StoreUrl],
+        base_url: &str,
+        merchant_id: &str,
+        clock: Clock,
+    ) -> Fleet {
+        Fleet {
+            servers: stores.iter().cloned().map(Server::new).collect(),
+            base_url: base_url.to_owned(),
+            merchant_id: merchant_id.to_owned(),
+            clock,
+            failed: PerProcess::new(),
+        }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Vec<Option<Failed>>> {
+        let Ok(failed) = self
+            .failed
+            .get_or_try_make(|| Ok::<_, Infallible>(Mutex::new(vec![None; self.servers.len()])));
+        failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The record of those who use that key; `None` only if the machine's cryptography fails.
+    pub(crate) fn record(self: &Arc<Self>, key: &ApiKey) -> Option<FleetRecord> {
+        let sealer = Sealer::of(key)?;
+        let (base_url, merchant_id) = (self.base_url.as_bytes(), self.merchant_id.as_bytes());
+        let name = sealer.name(&[b"fleet", base_url, merchant_id]);
+        Some(FleetRecord {
+            fleet: self.clone(),
+            sealer,
+            name,
+            session: None,
+            stored: Record::default(),
+            ahead: 0,
+        })
+    }
+
+    /// The stores that are tried now, best first: all of them if each has failed.
+    fn candidates(&self) -> Vec<usize> {
+        let (failed, now) = (self.failed(), self.clock.boot());
+        let rested = |index: &usize| {
+            let failed = failed.get(*index).copied().flatten();
+            failed.is_none_or(|failed| now >= failed.until)
+        };
+        let rested: Vec<usize> = (0..self.servers.len()).filter(rested).collect();
+        match rested.is_empty() {
+            true => (0..self.servers.len()).collect(),
+            false => rested,
+        }
+    }
+
+    fn went(&self, index: usize, well: bool) {
+        let now = self.clock.boot();
+        if let Some(failed) = self.failed().get_mut(index) {
+            let (first, longest) = LEFT_ALONE;
+            let pause = failed.map_or(first, |before| (2 * before.pause).min(longest));
+            let until = now.plus(pause);
+            *failed = (!well).then_some(Failed { until, pause });
+        }
+    }
+}
+
+impl FleetRecord {
+    /// Asks the store.
+    ///
+    /// # Errors
+    /// Why no store can be had, without a secret.
+    pub(crate) fn ask(&mut self, what: Ask, within: Duration) -> Result<Answer, String> {
+        if let Some((index, session)) = self.session.take() {
+            return self.ask_one(index, session, &what, within);
+        }
+        let deadline = Instant::now() + within;
+        let mut failed = Vec::new();
+        for index in self.fleet.candidates() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let within = left.min(ATTEMPT_TIME);
+            let until = Instant::now() + within;
+            let fleet = self.fleet.clone();
+            let Some(server) = fleet.servers.get(index) else {
+                continue;
+            };
+            let result = match server.open(&self.name, within) {
+                Ok(session) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    self.ask_one(index, session, &what, left)
+                }
+                Err(reason) => Err(self.failed(index, &reason)),
+            };
+            match result {
+                Ok(answer) => return Ok(answer),
+                Err(reason) => failed.push(reason),
+            }
+        }
+        Err(failed.join("; "))
+    }
+
+    /// The store that is in use.
+    pub(crate) fn shown(&self) -> Option<&str> {
+        let (index, _) = self.session.as_ref()?;
+        self.fleet.servers.get(*index).map(Server::shown)
+    }
+
+    fn failed(&self, index: usize, reason: &str) -> String {
+        self.fleet.went(index, false);
+        let shown = self.fleet.servers.get(index).map(Server::shown);
+        format!("{}: {reason}", shown.unwrap_or_default())
+    }
+
+    /// A store that fails is not spoken to again in this refresh.
+    fn ask_one(
+        &mut self,
+        index: usize,
+        mut session: Box<dyn Session>,
+        what: &Ask,
+        within: Duration,
+    ) -> Result<Answer, String> {
+        let answer = self.exchange(&mut *session, what, within);
+        match answer {
+            Ok(answer) => {
+                self.fleet.went(index, true);
+                self.session = Some((index, session));
+                Ok(answer)
+            }
+            Err(reason) => Err(self.failed(index, &reason)),
+        }
+    }
+
+    fn exchange(
+        &mut self,
+        session: &mut dyn Session,
+        what: &Ask,
+        within: Duration,
+    ) -> Result<Answer, String> {
+        let (leads, found) = match what {
+            Ask::Look => (false, session.look(within)?),
+            Ask::Lead { lease } => session.lead(*lease, within)?,
+            Ask::Release => return session.release(within).map(|()| Answer::Stored(true)),
+            Ask::Count => return session.seen(within).map(Answer::Counted),
+            Ask::Write {
+                record,
+                lease,
+                fresh,
+            } => {
+                let stored = on_the_stores_clock(record, &self.stored, self.ahead);
+                let value = self.seal(&stored, self.fleet.clock.boot())?;
+                let written = session.write(&value, KEPT, *lease, *fresh, within)?;
+                if written {
+                    self.stored = stored;
+                }
+                return Ok(Answer::Stored(written));
+            }
+        };
+        let now = self.fleet.clock.boot().0;
+        self.ahead = difference(found.now.earliest, now);
+        let opened = found.value.as_ref().and_then(|value| self.open(value));
+        let record = opened.map(|mut stored| {
+            not_from_the_future(&mut stored, found.now.latest);
+            self.stored = stored.clone();
+            // Nothing is younger here than it is there.
+            stored.shifted(difference(now, found.now.latest))
+        });
+        if record.is_none() {
+            self.stored = Record::default();
+        }
+        Ok(Answer::Found(Box::new(Found {
+            record,
+            leads,
+            leased: found.leased.is_some(),
+            hosts: found.seen,
+        })))
+    }
+
+    fn place<'a>(&'a self, asked_at: &'a [u8]) -> [&'a [u8]; 6] {
+        let fleet = &self.fleet;
+        let (base_url, merchant_id) = (fleet.base_url.as_bytes(), fleet.merchant_id.as_bytes());
+        [
+            b"fleet",
+            self.name.as_bytes(),
+            &[FORMAT],
+            base_url,
+            merchant_id,
+            asked_at,
+        ]
+    }
+
+    /// The format, the instant at which its token was asked for, and the record, bound to both.
+    fn seal(&self, stored: &Record, now: BootTime) -> Result<Vec<u8>, String> {
+        let asked_at = asked_at(stored).to_le_bytes();
+        let sealed = self
+            .sealer
+            .seal(&self.place(&asked_at), &stored.to_bytes(now))
+            .ok_or("the system gives no randomness")?;
+        let mut value = vec![FORMAT];
+        value.extend_from_slice(&asked_at);
+        value.extend_from_slice(&sealed);
+        Ok(value)
+    }
+
+    fn open(&self, value: &[u8]) -> Option<Record> {
+        let (header, sealed) = value.split_at_checked(HEADER)?;
+        let (format, at) = header.split_first()?;
+        if *format != FORMAT {
+            return None;
+        }
+        let plain = self.sealer.open(&self.place(at), sealed)?;
+        let stored = Record::from_bytes(&plain)?;
+        (asked_at(&stored).to_le_bytes() == *at).then_some(stored)
+    }
+}
+
+fn asked_at(record: &Record) -> u64 {
+    let issue = record.issue.as_ref();
+    issue.map_or(0, |issue| issue.stamp.asked_at.0)
+}
+
+/// What the store knows already stays as it is there: instants that go to and fro must not creep.
+fn on_the_stores_clock(record: &Record, stored: &Record, ahead: i64) -> Record {
+    let mut shifted = record.for_fleet().shifted(ahead);
+    let same = |slots: &mut VecDeque<Slot>, known: &VecDeque<Slot>| {
+        for slot in slots.iter_mut() {
+            if let Some(known) = known.iter().find(|known| known.id == slot.id) {
+                slot.at = known.at;
+            }
+        }
+        slots.make_contiguous().sort_by_key(|slot| slot.at);
+    };
+    same(&mut shifted.counts.taken, &stored.counts.taken);
+    same(&mut shifted.counts.forced, &stored.counts.forced);
+    let stamp = |record: &Record| record.issue.as_ref().map(|issue| issue.stamp);
+    if let (Some(issue), Some(Stamp { id, asked_at })) = (&mut shifted.issue, stamp(stored))
+        && issue.stamp.id == id
+    {
+        issue.stamp.asked_at = asked_at;
+    }
+    shifted
+}
+
+/// The store's clock was set back, or is another one's: what is counted is counted from now.
+fn not_from_the_future(stored: &mut Record, latest: u64) {
+    for slots in [&mut stored.counts.taken, &mut stored.counts.forced] {
+        for slot in slots.iter_mut() {
+            slot.at = slot.at.min(BootTime(latest));
+        }
+    }
+}
+
+fn difference(one: u64, other: u64) -> i64 {
+    let difference = i128::from(one) - i128::from(other);
+    i64::try_from(difference).unwrap_or(if difference > 0 { i64::MAX } else { i64::MIN })
+}

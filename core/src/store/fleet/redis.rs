@@ -254,7 +254,6 @@ impl Redis {
             leased,
             seen: u32::try_from(seen).map_err(|_| strange())?,
             now: StoreTime {
-                clock: 0,
                 earliest,
                 // The server reads its clock somewhere in between, and cuts it to milliseconds.
                 latest: earliest + took + 2,

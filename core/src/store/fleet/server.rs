@@ -157,12 +157,9 @@ pub(crate) struct Found {
 }
 
 /// What the store's clock said when the operation ended: no less than `earliest`, no more than `latest`, in milliseconds
-/// since an instant that is the same for all who ask that store.
+/// since an instant that is the same for all who ask that store, as long as it keeps its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoreTime {
-    /// Which clock it is, of those that this store has had: the instants of two have nothing to do with each other. A
-    /// Memcached that lost its items begins another one; a Redis has one, 0.
-    pub(crate) clock: u64,
     pub(crate) earliest: u64,
     pub(crate) latest: u64,
 }

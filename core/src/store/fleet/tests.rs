@@ -3,6 +3,7 @@
 mod daemon;
 mod hostile;
 mod memcached;
+mod record;
 mod redis;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -89,7 +89,6 @@ impl TickClock {
         }
         *known = Some(now);
         StoreTime {
-            clock: u64::from_be_bytes(epoch),
             earliest: ((at + now.least) / MILLI).max(0) as u64,
             latest: ((at + now.most) / MILLI + 2).max(0) as u64,
         }

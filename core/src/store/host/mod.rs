@@ -140,6 +140,16 @@ impl HostRecord {
         }
     }
 
+    /// What this process remembers of it, where the tier cannot be had.
+    pub(crate) fn remembered(&self) -> Record {
+        self.state().known.clone().unwrap_or_default()
+    }
+
+    /// Keeps it in this process alone.
+    pub(crate) fn remember(&self, record: &Record) {
+        self.state().known = Some(record.clone());
+    }
+
     /// Takes the lock of that turn and gives the record as it is then; `None` if somebody else has it.
     ///
     /// # Errors

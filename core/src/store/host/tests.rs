@@ -72,6 +72,7 @@ fn issue(id: u64) -> Issue {
             session_id: Secret::new(format!("sess_{id}")),
             expires_in: 60,
         },
+        apart: 0,
     }
 }
 
@@ -79,7 +80,7 @@ fn issue(id: u64) -> Issue {
 fn publish(user: &HostRecord, id: u64) {
     let turn = user.read().unwrap().turn;
     let (mut lead, mut record) = user.try_lead(turn).unwrap().unwrap();
-    record.counts.taken.push_back(BootTime(now().0));
+    record.counts.spend_minute(now(), 1);
     record.issue = Some(issue(id));
     user.write(&mut lead, &mut record).unwrap();
 }

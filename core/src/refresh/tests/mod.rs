@@ -1,6 +1,10 @@
 //! The machine by itself: told what happens, it says what to do.
 
+mod fleet;
+
+use super::host::LOOK_AGAIN;
 use super::*;
+use crate::keys::NEW_KEY_TRIED_EVERY;
 use crate::secret::Secret;
 
 fn ledger() -> Ledger {
@@ -131,7 +135,7 @@ fn a_new_key_that_is_not_known_yet_falls_back_to_the_previous_one() {
 fn over_the_budget_nothing_is_sent_and_the_time_is_told() {
     let (mut ledger, now) = (ledger(), BootTime(0));
     for _ in 0..10 {
-        ledger.budget.take(now).unwrap();
+        ledger.budget.take(now, 0, false).unwrap();
     }
     let action =
         Refresh::new(1, now, Key::Current, false).step(&mut ledger, now, 0.0, Input::Start);
@@ -153,6 +157,8 @@ fn sharing(now: BootTime, other_key: bool) -> Refresh {
     let terms = Terms {
         id: 7,
         newest: BootTime(0),
+        kept: None,
+        fleet: false,
         safety_margin: Duration::from_secs(10),
         tokens_per_hour: 100,
     };
@@ -163,6 +169,7 @@ fn issue(asked_at: BootTime) -> Issue {
     Issue {
         stamp: Stamp { id: 1, asked_at },
         grant: grant(),
+        apart: 0,
     }
 }
 
@@ -241,7 +248,7 @@ fn a_leader_says_by_when_it_will_be_done_and_takes_its_slot_before_it_sends() {
 fn the_budget_that_counts_is_the_shared_one() {
     let now = after(0);
     let mut record = Record::default();
-    record.counts.taken.extend([now; 10]);
+    record.counts.spend_minute(now, 10);
     let mut refresh = sharing(now, false);
     refresh.step(&mut ledger(), now, 0.5, Input::Start);
     let mut ledger = ledger();

@@ -1,0 +1,461 @@
+//! Among the hosts of a fleet: the leader of a host asks the store that all of them use.
+//!
+//! Promises: who asks 88Pay for a token has the store's lease and has told the store of its slot before; what is taken
+//! over is newer than what is known here and was not rejected here; failures that are this host's own leave the lease to
+//! the others. A store that is away costs a refresh half a second at most; the host then goes on with its part of the
+//! budget and comes back as soon as the store does, with what it has taken and its token.
+
+use std::time::Duration;
+
+use super::{Action, Finish, Kept, Ledger, Refresh, Then, request_time};
+use crate::clock::BootTime;
+use crate::error::{Error, ErrorCode};
+use crate::record::Record;
+
+/// What the store may take: for one answer, and in one refresh.
+const ANSWER_TIME: Duration = Duration::from_millis(250);
+const VISIT_TIME: Duration = Duration::from_millis(500);
+
+/// A store that was away is asked again after this time.
+pub(crate) const COME_BACK: Duration = Duration::from_secs(5);
+
+/// The hosts are told of each other's slots by then, once the store is back: all that are in use have come back.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// A host that was refused asks the store for others' tokens as often as that.
+const REFUSED: Duration = Duration::from_secs(1);
+
+/// How often a host looks whether another one's token has come: with callers who wait, and without.
+const LOOK_OFTEN: Duration = Duration::from_millis(25);
+const LOOK_SELDOM: Duration = Duration::from_millis(500);
+
+/// All hosts together look no more often than 4,000 times a second.
+const FOR_EACH_HOST: Duration = Duration::from_micros(250);
+
+/// The lease outlasts the request that is sent under it.
+const LEASE_MARGIN: Duration = Duration::from_secs(2);
+
+/// What is asked of the store.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Look,
+    /// Take the lease for that long, if nobody has it.
+    Lead {
+        lease: Duration,
+    },
+    /// Under the lease, which is kept for that much longer or given back. `fresh`: the token is a new one.
+    Write {
+        record: Box<Record>,
+        lease: Option<Duration>,
+        fresh: bool,
+    },
+    /// Give the lease back: it is not needed.
+    Release,
+    /// This host has the token now; how many have it?
+    Count,
+}
+
+/// What is in the store.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) record: Option<Record>,
+    /// Whether the lease was had, and if not whether somebody else has it.
+    pub(crate) leads: bool,
+    pub(crate) leased: bool,
+    /// How many hosts have taken its token over.
+    pub(crate) hosts: u32,
+}
+
+/// What this refresh does at the store.
+#[derive(Debug)]
+pub(super) struct Visit {
+    stage: Stage,
+    /// It has the lease.
+    leads: bool,
+    /// What may still be spent on answers, and since when one is awaited.
+    left: Duration,
+    asked_at: BootTime,
+    /// What was found there.
+    record: Record,
+    hosts: u32,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Nothing is awaited of the store.
+    Idle,
+    Look,
+    /// For another host.
+    Wait,
+    Lead,
+    /// The slot is told before the request is sent.
+    Slot,
+    Count(Box<Finish>),
+    /// The end is told.
+    End(Then),
+}
+
+impl Record {
+    /// Among how many what is left of the budget is split now.
+    pub(super) fn split(&self, now: BootTime) -> u32 {
+        match self.away {
+            Some(away) if now < away.plus(GRACE) => self.hosts.max(1),
+            _ => 1,
+        }
+    }
+}
+
+impl Refresh {
+    fn has_fleet(&self) -> bool {
+        let shared = self.shared.as_ref();
+        shared.is_some_and(|shared| shared.terms.fleet)
+    }
+
+    /// Whether the store should be asked for a token, whatever is known here.
+    pub(super) fn asks_store(&self, record: &Record, now: BootTime) -> bool {
+        self.has_fleet() && record.ask_at.is_none_or(|at| now >= at)
+    }
+
+    /// Whether nothing is done without the store.
+    pub(super) fn visits_store(&self, record: &Record, now: BootTime) -> bool {
+        let away = record.away.map(|away| away.plus(COME_BACK));
+        self.has_fleet() && away.is_none_or(|until| now >= until)
+    }
+
+    fn kept(&self, now: BootTime) -> Option<Kept> {
+        let kept = self.shared.as_ref()?.terms.kept?;
+        Some(kept).filter(|kept| now < kept.due)
+    }
+
+    /// The token of this process needs neither renewal nor to be told to the other hosts; for how long.
+    pub(super) fn is_kept(&self, record: &Record, now: BootTime) -> Option<Duration> {
+        let kept = self.kept(now)?;
+        let apart = record
+            .good()
+            .is_some_and(|issue| issue.apart > 0 && issue.stamp.id == kept.id);
+        match record.ask_at.filter(|at| now < *at) {
+            _ if !apart => Some(now.until(kept.due)),
+            Some(at) => Some(now.until(at)),
+            None => None,
+        }
+    }
+
+    pub(super) fn has_lease(&self) -> bool {
+        let visit = self
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.visit.as_ref());
+        visit.is_some_and(|visit| visit.leads)
+    }
+
+    pub(super) fn waits_for_host(&self) -> bool {
+        let visit = self
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.visit.as_ref());
+        visit.is_some_and(|visit| matches!(visit.stage, Stage::Wait))
+    }
+
+    /// Says on this host by when it will be done, and goes to the store.
+    pub(super) fn announce_visit(&mut self, mut record: Record) -> Action {
+        let until = self.until;
+        record.done_by = Some(until);
+        if let Some(shared) = &mut self.shared {
+            shared.then = Some(Then::Visit);
+        }
+        Action::Write(Box::new(record))
+    }
+
+    pub(super) fn visit(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
+        if let Some(shared) = &mut self.shared {
+            shared.visit = Some(Visit {
+                stage: Stage::Look,
+                leads: false,
+                left: VISIT_TIME,
+                asked_at: now,
+                record: Record::default(),
+                hosts: 0,
+            });
+        }
+        self.ask(ledger, now, Stage::Look, Ask::Look)
+    }
+
+    fn ask(&mut self, ledger: &mut Ledger, now: BootTime, stage: Stage, what: Ask) -> Action {
+        let Some(visit) = self.visiting() else {
+            return self.look();
+        };
+        // The first answer may come from the second store.
+        let most = match stage {
+            Stage::Look => VISIT_TIME,
+            _ => ANSWER_TIME,
+        };
+        visit.stage = stage;
+        visit.asked_at = now;
+        let within = visit.left.min(most);
+        match within.is_zero() {
+            true => self.away(ledger, now),
+            false => Action::Ask { what, within },
+        }
+    }
+
+    fn visiting(&mut self) -> Option<&mut Visit> {
+        self.shared.as_mut()?.visit.as_mut()
+    }
+
+    /// An answer has come: what it took is off the time for the store. Says what was awaited.
+    fn answered(&mut self, now: BootTime) -> Option<Stage> {
+        let visit = self.visiting()?;
+        visit.left = visit.left.saturating_sub(visit.asked_at.until(now));
+        Some(std::mem::replace(&mut visit.stage, Stage::Idle))
+    }
+
+    /// Another look at the store, after a pause that is not on the store's account.
+    pub(super) fn ask_again(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
+        if let Some(visit) = self.visiting() {
+            visit.left = visit.left.max(ANSWER_TIME);
+        }
+        self.ask(ledger, now, Stage::Look, Ask::Look)
+    }
+
+    pub(super) fn found(
+        &mut self,
+        ledger: &mut Ledger,
+        now: BootTime,
+        jitter: f64,
+        found: Found,
+    ) -> Action {
+        self.answered(now);
+        let (key, until) = (self.key, self.until);
+        let kept = self.kept(now);
+        let lease = request_time() + LEASE_MARGIN;
+        let Some(shared) = &mut self.shared else {
+            return self.send(ledger, now);
+        };
+        let (Some(visit), Some(led)) = (&mut shared.visit, &mut shared.led) else {
+            return self.look();
+        };
+        visit.leads = found.leads;
+        visit.hosts = found.hosts;
+        led.ask_at = None;
+        visit.record = found.record.clone().unwrap_or_default();
+        if let Some(record) = &found.record {
+            led.counts.merge(&record.counts);
+            led.hosts = record.hosts.max(found.hosts);
+            ledger.holds.learn(record.hold.as_ref(), None);
+        } else {
+            visit.record.hosts = led.hosts;
+        }
+        ledger.budget.set_counts(led.counts.clone());
+        ledger.budget.split(led.split(now));
+        let newer = visit
+            .record
+            .good()
+            .filter(|issue| Some(issue.stamp.id) != led.rejected && shared.terms.takes(issue, now));
+        if let Some(issue) = newer.cloned() {
+            let finish = Box::new(Finish::Shared { issue, key });
+            return match found.leads {
+                true => self.leave(ledger, now, Then::Finish(finish)),
+                false => self.ask(ledger, now, Stage::Count(finish), Ask::Count),
+            };
+        }
+        if found.leased && !found.leads {
+            if kept.is_some() {
+                return self.keep(ledger, now, REFUSED);
+            }
+            if now >= until {
+                return self.refuse(ledger, now, no_token_of_others());
+            }
+            visit.stage = Stage::Wait;
+            let waits = shared.terms.kept.is_none_or(|kept| now >= kept.end);
+            let pause = if waits { LOOK_OFTEN } else { LOOK_SELDOM };
+            let pause = pause.max(FOR_EACH_HOST * led.hosts);
+            return Action::Pause(pause.mul_f64(0.5 + jitter / 2.0));
+        }
+        if let Some(kept) = kept {
+            if !found.leads {
+                return self.ask(ledger, now, Stage::Lead, Ask::Lead { lease });
+            }
+            // The others may have this host's token.
+            if let Some(issue) = &mut led.issue {
+                issue.apart = 0;
+            }
+            visit.record.issue = led.issue.clone();
+            visit.record.hosts = visit.record.hosts.max(led.hosts);
+            return self.keep(ledger, now, now.until(kept.due));
+        }
+        if let Some(error) = ledger.holds.check(now) {
+            return self.refuse(ledger, now, error);
+        }
+        if found.leads {
+            // Others have taken the time for a request of its own.
+            self.until = until.max(now.plus(request_time()));
+            return self.send(ledger, now);
+        }
+        match ledger.refusal(now) {
+            Some(error) => self.refuse(ledger, now, error),
+            None => self.ask(ledger, now, Stage::Lead, Ask::Lead { lease }),
+        }
+    }
+
+    fn refuse(&mut self, ledger: &mut Ledger, now: BootTime, error: Error) -> Action {
+        if let Some(led) = self.led() {
+            led.ask_at = Some(now.plus(REFUSED));
+        }
+        self.leave(ledger, now, refusal(error))
+    }
+
+    fn keep(&mut self, ledger: &mut Ledger, now: BootTime, again: Duration) -> Action {
+        let kept = Finish::Kept { again };
+        self.leave(ledger, now, Then::Finish(Box::new(kept)))
+    }
+
+    /// The slot was taken: the other hosts see it before anything is sent.
+    pub(super) fn tell_store_of_slot(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
+        let rejected = self.led().and_then(|led| led.rejected);
+        let counts = ledger.budget.counts().clone();
+        let Some(visit) = self.visiting() else {
+            return self.announce(now);
+        };
+        visit.record.counts = counts;
+        visit.record.rejected = rejected.or(visit.record.rejected);
+        let write = Ask::Write {
+            record: Box::new(visit.record.clone()),
+            lease: Some(request_time() + LEASE_MARGIN),
+            fresh: false,
+        };
+        self.ask(ledger, now, Stage::Slot, write)
+    }
+
+    pub(super) fn stored(&mut self, ledger: &mut Ledger, now: BootTime, written: bool) -> Action {
+        let stage = self.answered(now);
+        if written && let Some(led) = self.led() {
+            if led.split(now) == 1 {
+                led.counts.told_to_all();
+            }
+            ledger.budget.set_counts(led.counts.clone());
+        }
+        match stage {
+            Some(Stage::Slot) if written => self.announce(now),
+            Some(Stage::Slot) => {
+                // Another host has the lease by now; nothing was sent.
+                self.settle(ledger, true);
+                if let Some(visit) = self.visiting() {
+                    visit.leads = false;
+                    visit.stage = Stage::Wait;
+                }
+                Action::Pause(LOOK_OFTEN)
+            }
+            Some(Stage::End(Then::Finish(finish)))
+                if !written && matches!(*finish, Finish::Granted { .. }) =>
+            {
+                // Others have gone on. What comes late is paid for, and of no use to them.
+                self.slot = None;
+                self.until = now.plus(request_time());
+                self.leave_host(ledger, now, Then::Look)
+            }
+            Some(Stage::End(then)) => self.leave_host(ledger, now, then),
+            _ => self.look(),
+        }
+    }
+
+    /// The token of another host is taken over; so many have it by now, if that could be asked.
+    pub(super) fn counted(
+        &mut self,
+        ledger: &mut Ledger,
+        now: BootTime,
+        hosts: Option<u32>,
+    ) -> Action {
+        let stage = self.answered(now);
+        if let (Some(led), Some(hosts)) = (self.led(), hosts) {
+            led.hosts = led.hosts.max(hosts);
+        }
+        match stage {
+            Some(Stage::Count(finish)) => self.leave_host(ledger, now, Then::Finish(finish)),
+            _ => self.look(),
+        }
+    }
+
+    /// Ends the work on this key: tells the other hosts first, if this one has the lease.
+    pub(super) fn leave(&mut self, ledger: &mut Ledger, now: BootTime, then: Then) -> Action {
+        if !self.has_lease() {
+            return self.leave_host(ledger, now, then);
+        }
+        let counts = ledger.budget.counts().clone();
+        let Some(visit) = self.visiting() else {
+            return self.leave_host(ledger, now, then);
+        };
+        let mut record = Box::new(visit.record.clone());
+        record.counts = counts;
+        visit.leads = false;
+        let mut fresh = false;
+        if let Then::Finish(finish) = &then {
+            record.end(finish, ledger);
+            fresh = matches!(**finish, Finish::Granted { .. } | Finish::Kept { .. });
+            if matches!(**finish, Finish::Granted { .. }) {
+                // Not every host may have needed the last token, so the number goes down by halves.
+                let last = record.hosts.saturating_add(visit.hosts).div_ceil(2);
+                record.hosts = visit.hosts.max(last);
+            }
+        }
+        let what = match &then {
+            Then::Finish(finish) if matches!(**finish, Finish::Shared { .. }) => Ask::Release,
+            _ => Ask::Write {
+                record,
+                lease: None,
+                fresh,
+            },
+        };
+        self.ask(ledger, now, Stage::End(then), what)
+    }
+
+    /// No store can be reached: this host goes on by itself.
+    pub(super) fn away(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
+        let stage = self.answered(now);
+        let hosts = self.led().map_or(1, |led| led.hosts.max(1));
+        if let Some(led) = self.led() {
+            led.away = Some(now);
+            led.ask_at = Some(now.plus(COME_BACK));
+        }
+        if let Some(shared) = &mut self.shared {
+            shared.visit = None;
+            shared.apart = true;
+        }
+        ledger.budget.split(hosts);
+        match stage {
+            Some(Stage::Count(finish)) => self.leave_host(ledger, now, Then::Finish(finish)),
+            Some(Stage::End(mut then)) => {
+                if let Then::Finish(finish) = &mut then
+                    && let Finish::Granted { issue, .. } = &mut **finish
+                {
+                    issue.apart = hosts;
+                }
+                self.leave_host(ledger, now, then)
+            }
+            Some(Stage::Slot) => {
+                self.settle(ledger, true);
+                self.send(ledger, now)
+            }
+            _ if self.kept(now).is_some() => self.keep(ledger, now, COME_BACK),
+            _ => match ledger.holds.check(now) {
+                Some(error) => self.leave_host(ledger, now, refusal(error)),
+                None => self.send(ledger, now),
+            },
+        }
+    }
+}
+
+fn refusal(error: Error) -> Then {
+    Then::Finish(Box::new(Finish::Failed {
+        error,
+        held: None,
+        capped: false,
+    }))
+}
+
+fn no_token_of_others() -> Error {
+    Error::new(
+        ErrorCode::Timeout,
+        "Another host is at the token, and no token came in time.",
+        "Nothing was sent. Try again; look for a host that hangs.",
+    )
+}

@@ -1,0 +1,223 @@
+//! Among the processes of a host: one leads, the others wait for what it writes into their record.
+//!
+//! Promises: a leader that died is followed at once, one that does not get on when its time is over, and what it brings
+//! later is discarded. What a leader has done is in the record before its lock is free.
+
+use std::time::Duration;
+
+use super::{Action, Finish, Key, Ledger, Refresh, Then, refused, request_time};
+use crate::clock::BootTime;
+use crate::error::{Error, ErrorCode};
+use crate::keys::NEW_KEY_TRIED_EVERY;
+use crate::record::Record;
+
+/// How often one who waits for another's refresh looks again.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Past the instant by which a leader said to be done, this is left to it for clearing up.
+const OVERTIME: Duration = Duration::from_millis(100);
+
+/// Who holds the lock says at once what for; one that does not is passed over after this time.
+const SILENCE: Duration = Duration::from_secs(1);
+
+impl Refresh {
+    pub(super) fn led(&mut self) -> Option<&mut Record> {
+        self.shared.as_mut()?.led.as_deref_mut()
+    }
+
+    pub(super) fn look(&mut self) -> Action {
+        if let Some(shared) = &mut self.shared {
+            shared.led = None;
+            shared.visit = None;
+        }
+        Action::Look { key: self.key }
+    }
+
+    pub(super) fn seen(&mut self, ledger: &mut Ledger, now: BootTime, record: Record) -> Action {
+        let at_work = record.done_by.is_some_and(|done_by| now < done_by);
+        if let Some(shared) = &mut self.shared {
+            shared.seen = (record.turn, record.sequence, at_work);
+        }
+        if let Some(action) = self.consider(ledger, now, &record) {
+            return action;
+        }
+        if let Some(again) = self.is_kept(&record, now) {
+            return Action::Finish(Finish::Kept { again });
+        }
+        // While somebody is at work there may be a token soon, whatever the budget says; and other hosts may have one.
+        if !at_work
+            && !self.asks_store(&record, now)
+            && let Some(error) = ledger.refusal(now)
+        {
+            return refused(error);
+        }
+        let turn = self.turn(&record, now);
+        if let Some(shared) = &mut self.shared {
+            shared.turn = turn;
+        }
+        Action::Lead { turn }
+    }
+
+    /// Takes the token that is there, or the other key, if the record says so.
+    fn consider(&mut self, ledger: &mut Ledger, now: BootTime, record: &Record) -> Option<Action> {
+        let shared = self.shared.as_ref()?;
+        if let Some(issue) = record.good().filter(|issue| shared.terms.takes(issue, now)) {
+            return Some(Action::Finish(Finish::Shared {
+                issue: issue.clone(),
+                key: self.key,
+            }));
+        }
+        ledger.learn(record, now, shared.waiting);
+        let unknown = record.previous_until.is_some_and(|until| now < until);
+        if unknown && self.key == Key::Current && self.other_key {
+            self.key = Key::Previous;
+            return Some(self.look());
+        }
+        None
+    }
+
+    /// Which lock is to be had: the next one if who has this one is not waited for any longer.
+    fn turn(&self, record: &Record, now: BootTime) -> u64 {
+        let overdue = record
+            .done_by
+            .is_some_and(|done_by| now >= done_by.plus(OVERTIME));
+        let silent = self.shared.as_ref().and_then(|shared| shared.silent);
+        let passed_over = silent.is_some_and(|(turn, sequence, since)| {
+            (turn, sequence) == (record.turn, record.sequence) && now >= since.plus(SILENCE)
+        });
+        record
+            .turn
+            .saturating_add(u64::from(overdue || passed_over))
+    }
+
+    pub(super) fn wait(&mut self, now: BootTime) -> Action {
+        let Some(shared) = &mut self.shared else {
+            return Action::Pause(LOOK_AGAIN);
+        };
+        if shared.terms.kept.is_some_and(|kept| now < kept.due) {
+            // Whoever leads does what this one came for.
+            return Action::Finish(Finish::Kept { again: SILENCE });
+        }
+        if now >= shared.patience {
+            return refused(Error::new(
+                ErrorCode::Timeout,
+                "Another process of this host is at the token, and no token came in time.",
+                "Nothing was sent. Try again; look for a process that hangs or is stopped.",
+            ));
+        }
+        shared.waiting.get_or_insert(now);
+        let (turn, sequence, at_work) = shared.seen;
+        shared.silent = match shared.silent {
+            _ if at_work => None,
+            Some(silent) if (silent.0, silent.1) == (turn, sequence) => Some(silent),
+            _ => Some((turn, sequence, now)),
+        };
+        Action::Pause(LOOK_AGAIN)
+    }
+
+    /// Under the lock everything is looked at once more.
+    pub(super) fn lead(
+        &mut self,
+        ledger: &mut Ledger,
+        now: BootTime,
+        mut record: Record,
+    ) -> Action {
+        if let Some(action) = self.consider(ledger, now, &record) {
+            return action;
+        }
+        if let Some(again) = self.is_kept(&record, now) {
+            return Action::Finish(Finish::Kept { again });
+        }
+        if !self.asks_store(&record, now)
+            && let Some(error) = ledger.holds.check(now)
+        {
+            return refused(error);
+        }
+        record.turn = self.turn(&record, now);
+        if self
+            .shared
+            .as_ref()
+            .is_some_and(|shared| shared.turn != record.turn)
+        {
+            // Others have gone on between the look and the lock.
+            return self.look();
+        }
+        // Whoever is passed over, this refresh has a time of its own.
+        self.until = self.until.max(now.plus(request_time()));
+        if self.visits_store(&record, now) {
+            return self.announce_visit(record);
+        }
+        if let Some(shared) = &mut self.shared {
+            shared.apart = shared.terms.fleet;
+            shared.led = Some(Box::new(record));
+        }
+        self.send(ledger, now)
+    }
+
+    pub(super) fn written(
+        &mut self,
+        ledger: &mut Ledger,
+        now: BootTime,
+        record: Box<Record>,
+    ) -> Action {
+        let Some(shared) = &mut self.shared else {
+            return self.request(now);
+        };
+        shared.led = Some(record);
+        match shared.then.take() {
+            Some(Then::Visit) => self.visit(ledger, now),
+            Some(Then::Look) => self.look(),
+            Some(Then::Finish(finish)) => Action::Finish(*finish),
+            Some(Then::Send) | None => self.request(now),
+        }
+    }
+
+    /// Ends the work on this key: tells the others of this host first, if this refresh leads.
+    pub(super) fn leave_host(&mut self, ledger: &Ledger, now: BootTime, then: Then) -> Action {
+        let key = self.key;
+        if let Some(shared) = &mut self.shared
+            && let Some(mut record) = shared.led.take()
+        {
+            record.done_by = None;
+            record.counts = ledger.budget.counts().clone();
+            match &then {
+                Then::Look if key == Key::Previous => {
+                    record.previous_until = Some(now.plus(NEW_KEY_TRIED_EVERY));
+                }
+                Then::Finish(finish) => record.end(finish, ledger),
+                Then::Look | Then::Send | Then::Visit => {}
+            }
+            shared.then = Some(then);
+            return Action::Write(record);
+        }
+        match then {
+            Then::Finish(finish) => Action::Finish(*finish),
+            Then::Look | Then::Send | Then::Visit => self.look(),
+        }
+    }
+}
+
+impl Record {
+    /// How a refresh ended.
+    pub(super) fn end(&mut self, finish: &Finish, ledger: &Ledger) {
+        match finish {
+            Finish::Granted { issue, key } => {
+                self.issue = Some(issue.clone());
+                self.hold = None;
+                if *key == Key::Current {
+                    self.previous_until = None;
+                }
+            }
+            Finish::Shared { issue, .. } => {
+                self.issue = Some(issue.clone());
+                self.hold = None;
+            }
+            Finish::Failed { held, .. } => {
+                let last = ledger.holds.last();
+                let last = last.filter(|hold| held.is_some() || hold.class.of_key());
+                self.hold = last.cloned();
+            }
+            Finish::Kept { .. } | Finish::Abandoned => {}
+        }
+    }
+}

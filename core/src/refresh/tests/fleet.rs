@@ -1,0 +1,427 @@
+//! Among the hosts of a fleet.
+
+use super::*;
+use crate::budget::Slot;
+use crate::hold::Hold;
+use crate::refresh::fleet::COME_BACK;
+
+/// A store that answers at once, and what its hosts have there.
+#[derive(Default)]
+struct Store {
+    record: Option<Record>,
+    /// The host that has the lease.
+    leased_by: Option<u32>,
+    counted: u32,
+    away: bool,
+    asked: u32,
+}
+
+/// A host with one process, or one process after the other.
+struct Host {
+    number: u32,
+    record: Record,
+    ledger: Ledger,
+    kept: Option<Kept>,
+    newest: BootTime,
+}
+
+impl Host {
+    fn new(number: u32) -> Host {
+        Host {
+            number,
+            record: Record::default(),
+            ledger: ledger(),
+            kept: None,
+            newest: BootTime(0),
+        }
+    }
+
+    fn begin(&self, now: BootTime) -> Refresh {
+        let terms = Terms {
+            id: u64::from(self.number) * 100_000_000 + now.0,
+            newest: self.newest,
+            kept: self.kept,
+            safety_margin: Duration::from_secs(10),
+            tokens_per_hour: 100,
+            fleet: true,
+        };
+        Refresh::new(1, now, Key::Current, false).sharing(now, terms)
+    }
+
+    /// Goes on until the store and this host's record have nothing more to say.
+    fn run(
+        &mut self,
+        refresh: &mut Refresh,
+        store: &mut Store,
+        now: BootTime,
+        mut input: Input,
+    ) -> Action {
+        for _ in 0..30 {
+            let action = refresh.step(&mut self.ledger, now, 1.0, input);
+            input = match action {
+                Action::Look { .. } => Input::Seen(self.record.clone()),
+                Action::Lead { .. } => Input::Led(Some(self.record.clone())),
+                Action::Write(record) => {
+                    self.record = *record.clone();
+                    Input::Written(record)
+                }
+                Action::Ask { what, .. } => self.ask(store, what),
+                other => return other,
+            };
+        }
+        panic!("it comes to no end");
+    }
+
+    fn ask(&self, store: &mut Store, what: Ask) -> Input {
+        store.asked += 1;
+        if store.away {
+            return Input::Away;
+        }
+        let mine = store.leased_by == Some(self.number);
+        match what {
+            Ask::Count => {
+                store.counted += 1;
+                return Input::Counted(store.counted);
+            }
+            Ask::Release => {
+                store.leased_by = store.leased_by.filter(|_| !mine);
+                return Input::Stored(true);
+            }
+            Ask::Write { .. } if !mine => return Input::Stored(false),
+            Ask::Write {
+                record,
+                lease,
+                fresh,
+            } => {
+                store.record = Some(record.for_fleet());
+                if lease.is_none() {
+                    store.leased_by = None;
+                }
+                if fresh {
+                    store.counted = 1;
+                }
+                return Input::Stored(true);
+            }
+            Ask::Lead { .. } if store.leased_by.is_none() => store.leased_by = Some(self.number),
+            Ask::Lead { .. } | Ask::Look => {}
+        }
+        Input::Found(Box::new(Found {
+            record: store.record.clone(),
+            leads: matches!(what, Ask::Lead { .. }) && store.leased_by == Some(self.number),
+            leased: store.leased_by.is_some_and(|by| by != self.number),
+            hosts: store.counted,
+        }))
+    }
+
+    /// A whole refresh, with a token endpoint that grants.
+    fn refresh(&mut self, store: &mut Store, now: BootTime) -> Finish {
+        let mut refresh = self.begin(now);
+        let mut action = self.run(&mut refresh, store, now, Input::Start);
+        if matches!(action, Action::Send { .. }) {
+            action = self.run(&mut refresh, store, now, Input::Answer(Ok(grant()), None));
+        }
+        let Action::Finish(finish) = action else {
+            panic!("{action:?}")
+        };
+        if let Finish::Granted { issue, .. } | Finish::Shared { issue, .. } = &finish {
+            self.newest = issue.stamp.asked_at;
+            let lifetime = issue.lifetime(Duration::from_secs(10), 100);
+            self.kept = Some(Kept {
+                id: issue.stamp.id,
+                due: issue.stamp.asked_at.plus(lifetime.renew),
+                end: issue.stamp.asked_at.plus(lifetime.usable),
+            });
+        }
+        finish
+    }
+}
+
+fn retry_after(finish: Finish) -> Duration {
+    let Finish::Failed { error, .. } = finish else {
+        panic!("{finish:?}")
+    };
+    assert_eq!(error.code(), ErrorCode::RateLimited, "{error}");
+    error.retry_after().unwrap()
+}
+
+#[test]
+fn one_host_asks_and_the_others_take_its_token_over() {
+    let mut store = Store::default();
+    let mut first = Host::new(1);
+    assert!(matches!(
+        first.refresh(&mut store, after(0)),
+        Finish::Granted { .. }
+    ));
+    assert_eq!(store.asked, 4, "look, lead, slot, token");
+    for number in 2..=8 {
+        let mut host = Host::new(number);
+        let asked = store.asked;
+        let Finish::Shared { issue, .. } = host.refresh(&mut store, after(100)) else {
+            panic!("asked again")
+        };
+        assert_eq!(issue.stamp.asked_at, after(0));
+        assert_eq!(store.asked - asked, 2, "look, count");
+        assert_eq!(host.record.counts, first.record.counts);
+        assert_eq!(host.record.hosts, number);
+    }
+    assert_eq!(store.leased_by, None);
+    // The next token says how many had the last one.
+    assert!(matches!(
+        first.refresh(&mut store, after(48_000)),
+        Finish::Granted { .. }
+    ));
+    assert_eq!(store.record.unwrap().hosts, 8);
+}
+
+#[test]
+fn the_slot_is_in_the_store_before_the_request_is_sent_and_nobody_else_may_send_meanwhile() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    let mut refresh = one.begin(after(0));
+    let action = one.run(&mut refresh, &mut store, after(0), Input::Start);
+    assert!(matches!(action, Action::Send { .. }));
+    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 1);
+    let mut other = two.begin(after(10));
+    let mut action = two.run(&mut other, &mut store, after(10), Input::Start);
+    for millis in [35, 60, 85] {
+        assert!(
+            matches!(action, Action::Pause(pause) if pause <= Duration::from_millis(50)),
+            "{action:?}"
+        );
+        action = two.run(&mut other, &mut store, after(millis), Input::PauseOver);
+    }
+    one.run(
+        &mut refresh,
+        &mut store,
+        after(90),
+        Input::Answer(Ok(grant()), None),
+    );
+    let action = two.run(&mut other, &mut store, after(110), Input::PauseOver);
+    assert!(matches!(action, Action::Finish(Finish::Shared { .. })));
+}
+
+#[test]
+fn a_lease_that_was_lost_publishes_nothing_and_its_request_stays_counted() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    let mut refresh = one.begin(after(0));
+    one.run(&mut refresh, &mut store, after(0), Input::Start);
+    // It was frozen; its lease has ended, and another host has got a token.
+    store.leased_by = None;
+    two.refresh(&mut store, after(13_000));
+    let answer = Input::Answer(Ok(grant()), None);
+    let action = one.run(&mut refresh, &mut store, after(14_000), answer);
+    let Action::Finish(Finish::Shared { issue, .. }) = action else {
+        panic!("{action:?}")
+    };
+    assert_eq!(issue.stamp.asked_at, after(13_000));
+    assert_eq!(store.record.unwrap().counts.taken.len(), 2);
+}
+
+#[test]
+fn a_token_that_was_rejected_here_or_is_known_here_is_not_taken_over() {
+    let mut store = Store::default();
+    let (mut one, mut two) = (Host::new(1), Host::new(2));
+    one.refresh(&mut store, after(0));
+    two.refresh(&mut store, after(10));
+    // A 401: the process has dropped it, and its host's record says so.
+    let rejected = two.kept.take().unwrap().id;
+    two.record.rejected = Some(rejected);
+    assert!(matches!(
+        two.refresh(&mut store, after(20_000)),
+        Finish::Granted { .. }
+    ));
+    assert_eq!(store.record.as_ref().unwrap().rejected, Some(rejected));
+}
+
+#[test]
+fn a_429_holds_all_hosts_and_a_403_the_one_that_saw_it() {
+    for (class, others_ask) in [
+        (Class::RateLimited, false),
+        (Class::Unauthorized, false),
+        (Class::Forbidden, true),
+        (Class::Temporary, true),
+    ] {
+        let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+        let mut refresh = one.begin(after(0));
+        one.run(&mut refresh, &mut store, after(0), Input::Start);
+        let answer = rejected(class, false, false);
+        let action = one.run(&mut refresh, &mut store, after(10), answer);
+        assert!(matches!(action, Action::Finish(Finish::Failed { .. })));
+        assert_eq!(store.leased_by, None, "{class:?}");
+        let finish = two.refresh(&mut store, after(20));
+        let granted = matches!(finish, Finish::Granted { .. });
+        assert_eq!(granted, others_ask, "{class:?}: {finish:?}");
+        if others_ask {
+            // Whoever is held takes what the others get.
+            let finish = one.refresh(&mut store, after(5_000));
+            assert!(matches!(finish, Finish::Shared { .. }), "{finish:?}");
+        } else {
+            let hold: &Hold = two.record.hold.as_ref().unwrap();
+            assert_eq!(hold.class, class);
+        }
+    }
+}
+
+#[test]
+fn without_the_store_each_host_keeps_to_its_part_of_the_budget() {
+    let mut store = Store::default();
+    let mut hosts: Vec<Host> = (1..=4).map(Host::new).collect();
+    for host in &mut hosts {
+        host.refresh(&mut store, after(0));
+    }
+    hosts[0].refresh(&mut store, after(48_000));
+    for host in &mut hosts[1..] {
+        host.refresh(&mut store, after(48_100));
+    }
+    store.away = true;
+    // Two slots of a hundred are taken, so each of four hosts has 24.
+    for host in &mut hosts {
+        let mut granted = 0;
+        let mut now = after(100_000);
+        let until = loop {
+            host.kept = None;
+            match host.refresh(&mut store, now) {
+                Finish::Granted { issue, .. } => {
+                    assert_eq!(issue.apart, 4);
+                    let lifetime = issue.lifetime(Duration::from_secs(10), 100);
+                    assert_eq!(lifetime.usable, Duration::from_secs(58));
+                    granted += 1;
+                }
+                failed => break retry_after(failed),
+            }
+            now = now.plus(Duration::from_secs(58));
+        };
+        assert_eq!(granted, 24);
+        // Its own first slot leaves the hour first, but for what the fleet had taken before.
+        assert!(now.plus(until) <= after(3_615_000 + 100_000));
+    }
+}
+
+#[test]
+fn a_host_that_was_alone_has_the_whole_budget() {
+    let mut store = Store::default();
+    let mut host = Host::new(1);
+    host.refresh(&mut store, after(0));
+    store.away = true;
+    host.kept = None;
+    let Finish::Granted { issue, .. } = host.refresh(&mut store, after(48_000)) else {
+        panic!("refused")
+    };
+    let lifetime = issue.lifetime(Duration::from_secs(10), 100);
+    assert_eq!((issue.apart, lifetime.usable.as_secs()), (1, 50));
+    assert_eq!(host.ledger.budget.left(after(48_000)), (8, 98));
+}
+
+#[test]
+fn a_store_that_is_away_is_asked_once_in_five_seconds() {
+    let mut store = Store {
+        away: true,
+        ..Store::default()
+    };
+    let mut host = Host::new(1);
+    host.refresh(&mut store, after(0));
+    let asked = store.asked;
+    for millis in [500, 1_000, 4_900] {
+        host.kept = None;
+        host.newest = after(millis);
+        host.refresh(&mut store, after(millis));
+    }
+    assert_eq!(store.asked, asked);
+    host.kept = None;
+    host.newest = after(5_000);
+    host.refresh(&mut store, after(5_000));
+    assert_eq!(store.asked, asked + 1);
+}
+
+#[test]
+fn back_from_an_outage_a_host_tells_its_slots_and_its_token_without_a_new_one() {
+    let mut store = Store::default();
+    let (mut one, mut two) = (Host::new(1), Host::new(2));
+    one.refresh(&mut store, after(0));
+    two.refresh(&mut store, after(10));
+    store.away = true;
+    one.refresh(&mut store, after(48_000));
+    two.refresh(&mut store, after(48_100));
+    let both = (one.newest, two.newest);
+    assert_eq!(both, (after(48_000), after(48_100)));
+    // Still away: the token is kept, and that is all.
+    let finish = one.refresh(&mut store, after(53_500));
+    assert!(matches!(finish, Finish::Kept { again } if again == COME_BACK));
+    store.away = false;
+    let finish = one.refresh(&mut store, after(59_000));
+    assert!(
+        matches!(finish, Finish::Kept { again } if again > COME_BACK),
+        "{finish:?}"
+    );
+    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 2);
+    // The other one's token is newer: it stays there, and is now the fleet's.
+    let finish = two.refresh(&mut store, after(59_100));
+    assert!(matches!(finish, Finish::Kept { .. }), "{finish:?}");
+    let stored = store.record.as_ref().unwrap();
+    let issue = stored.issue.as_ref().unwrap();
+    assert_eq!((issue.stamp.asked_at, issue.apart), (after(48_100), 0));
+    assert_eq!(stored.counts.taken.len(), 3);
+    assert!(stored.counts.taken.iter().all(|slot: &Slot| !slot.apart));
+    // For a while each keeps to its part: not all may have told their slots yet.
+    assert_eq!(one.ledger.budget.left(after(59_100)).1, (100 - 1) / 2 - 1);
+}
+
+#[test]
+fn a_host_that_was_refused_asks_the_store_for_others_tokens_once_a_second() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    let mut taken = ledger();
+    for id in 1..=10 {
+        taken.budget.take(after(0), id, false).unwrap();
+    }
+    store.record = Some(Record {
+        counts: taken.budget.counts().clone(),
+        ..Record::default()
+    });
+    assert_eq!(
+        retry_after(one.refresh(&mut store, after(100))).as_secs(),
+        61
+    );
+    assert_eq!(store.asked, 1);
+    assert!(!retry_after(one.refresh(&mut store, after(1_000))).is_zero());
+    assert_eq!(store.asked, 1, "it was refused on its own host");
+    two.refresh(&mut store, after(62_000));
+    let finish = one.refresh(&mut store, after(62_100));
+    assert!(matches!(finish, Finish::Shared { .. }), "{finish:?}");
+}
+
+#[test]
+fn a_store_that_lost_all_is_told_what_the_host_knows() {
+    let mut store = Store::default();
+    let mut host = Host::new(1);
+    host.refresh(&mut store, after(0));
+    store = Store::default();
+    let finish = host.refresh(&mut store, after(48_000));
+    assert!(matches!(finish, Finish::Granted { .. }));
+    assert_eq!(store.record.unwrap().counts.taken.len(), 2);
+}
+
+#[test]
+fn a_slow_store_takes_half_a_second_of_a_refresh_at_most() {
+    let (mut store, mut host) = (Store::default(), Host::new(1));
+    let (mut now, mut input, mut spent) = (after(0), Input::Start, Duration::ZERO);
+    let mut refresh = host.begin(now);
+    loop {
+        let action = refresh.step(&mut host.ledger, now, 1.0, input);
+        input = match action {
+            Action::Look { .. } => Input::Seen(host.record.clone()),
+            Action::Lead { .. } => Input::Led(Some(host.record.clone())),
+            Action::Write(record) => Input::Written(record),
+            Action::Ask { what, within } => {
+                let takes = Duration::from_millis(200);
+                spent += takes.min(within);
+                now = now.plus(takes.min(within));
+                match takes <= within {
+                    true => host.ask(&mut store, what),
+                    false => Input::Away,
+                }
+            }
+            Action::Send { .. } => break,
+            other => panic!("{other:?}"),
+        };
+    }
+    assert_eq!(spent, Duration::from_millis(500));
+}

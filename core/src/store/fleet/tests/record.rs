@@ -1,0 +1,288 @@
+//! The record in a store that is played: what is believed of it, and how instants keep.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use zeroize::Zeroizing;
+
+use super::super::server::{Found as There, Session, StoreTime};
+use super::super::*;
+use crate::clock::VirtualClock;
+use crate::endpoint::BaseUrl;
+use crate::grant::Grant;
+use crate::option::Opt;
+use crate::record::Issue;
+use crate::refresh::Ask;
+use crate::secret::Secret;
+
+/// What is in the store, and its clock: so many milliseconds ahead of boot time, told in steps of that many.
+#[derive(Default)]
+struct Shelf {
+    values: HashMap<String, Vec<u8>>,
+    ahead: i64,
+    step: u64,
+}
+
+struct Reader(Arc<Mutex<Shelf>>, String);
+
+impl Reader {
+    fn there(&self) -> There {
+        let shelf = self.0.lock().unwrap();
+        let now = Clock::System.boot().0.saturating_add_signed(shelf.ahead);
+        let step = shelf.step.max(1);
+        let earliest = now / step * step;
+        There {
+            value: shelf.values.get(&self.1).cloned().map(Zeroizing::new),
+            leased: None,
+            seen: 1,
+            now: StoreTime {
+                earliest,
+                latest: earliest + step - 1,
+            },
+        }
+    }
+}
+
+impl Session for Reader {
+    fn look(&mut self, _: Duration) -> Result<There, String> {
+        Ok(self.there())
+    }
+
+    fn lead(&mut self, _: Duration, _: Duration) -> Result<(bool, There), String> {
+        Ok((true, self.there()))
+    }
+
+    fn write(
+        &mut self,
+        value: &[u8],
+        _: Duration,
+        _: Option<Duration>,
+        _: bool,
+        _: Duration,
+    ) -> Result<bool, String> {
+        let mut shelf = self.0.lock().unwrap();
+        shelf.values.insert(self.1.clone(), value.to_vec());
+        Ok(true)
+    }
+
+    fn release(&mut self, _: Duration) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn seen(&mut self, _: Duration) -> Result<u32, String> {
+        Ok(1)
+    }
+}
+
+fn api_key(text: &str) -> ApiKey {
+    let base_url = BaseUrl::parse("https://pay.example").unwrap();
+    ApiKey::parse(
+        Opt::ApiKey,
+        Some(Zeroizing::new(text.to_owned())),
+        &base_url,
+    )
+    .unwrap()
+}
+
+/// What a host has of the store.
+fn host(shelf: &Arc<Mutex<Shelf>>, key: &str, merchant_id: &str) -> FleetRecord {
+    let stores = [StoreUrl::parse("redis+unix:///nowhere").unwrap()];
+    let fleet = Fleet::new(&stores, "https://pay.example", merchant_id, Clock::System);
+    let mut record = Arc::new(fleet).record(&api_key(key)).unwrap();
+    let reader = Reader(shelf.clone(), record.name.clone());
+    record.session = Some((0, Box::new(reader)));
+    record
+}
+
+fn look(host: &mut FleetRecord) -> Option<Record> {
+    match host.ask(Ask::Look, ATTEMPT_TIME).unwrap() {
+        Answer::Found(found) => found.record,
+        _ => panic!("not found"),
+    }
+}
+
+fn write(host: &mut FleetRecord, record: &Record) {
+    let write = Ask::Write {
+        record: Box::new(record.clone()),
+        lease: None,
+        fresh: true,
+    };
+    assert!(matches!(
+        host.ask(write, ATTEMPT_TIME),
+        Ok(Answer::Stored(true))
+    ));
+}
+
+fn record(now: BootTime) -> Record {
+    let slot = |id| Slot {
+        at: now,
+        id,
+        apart: true,
+    };
+    let mut record = Record {
+        issue: Some(Issue {
+            stamp: Stamp {
+                id: 1,
+                asked_at: now,
+            },
+            grant: Grant {
+                access_token: Secret::new("token-1".into()),
+                session_id: Secret::new("sess_1".into()),
+                expires_in: 60,
+            },
+            apart: 3,
+        }),
+        ..Record::default()
+    };
+    record.counts.taken.extend([slot(0), slot(5)]);
+    record
+}
+
+fn shelf(ahead: i64, step: u64) -> Arc<Mutex<Shelf>> {
+    Arc::new(Mutex::new(Shelf {
+        values: HashMap::new(),
+        ahead,
+        step,
+    }))
+}
+
+#[test]
+fn a_token_never_seems_younger_than_it_is_whatever_the_stores_clock_says() {
+    for (ahead, step) in [
+        (0, 1),
+        (3_600_000, 1),
+        (-60_000, 1),
+        (1_790_000_000_000, 1000),
+    ] {
+        let shelf = shelf(ahead, step);
+        let (mut one, mut two) = (
+            host(&shelf, KEY, "MCH-COL-1"),
+            host(&shelf, KEY, "MCH-COL-1"),
+        );
+        let now = Clock::System.boot();
+        look(&mut one);
+        write(&mut one, &record(now));
+        let issue = look(&mut two).unwrap().issue.unwrap();
+        let age = issue.stamp.asked_at.until(now).as_millis() as u64;
+        assert!(
+            issue.stamp.asked_at <= now && age <= 2 * step + 50,
+            "{age} {step}"
+        );
+        assert_eq!(issue.apart, 0, "that was said of another host");
+    }
+}
+
+#[test]
+fn what_is_counted_does_not_creep_when_hosts_write_it_in_turn() {
+    let shelf = shelf(1_790_000_000_000, 1000);
+    let now = Clock::System.boot();
+    let mut first = host(&shelf, KEY, "MCH-COL-1");
+    look(&mut first);
+    write(&mut first, &record(now));
+    let there = first.stored.counts.clone();
+    for _ in 0..50 {
+        let mut next = host(&shelf, KEY, "MCH-COL-1");
+        let found = look(&mut next).unwrap();
+        assert_eq!(
+            found.counts.taken.len(),
+            1,
+            "a slot without an id is this host's guess"
+        );
+        write(&mut next, &found);
+        assert_eq!(next.stored.counts, there);
+    }
+}
+
+#[test]
+fn a_store_whose_clock_was_set_back_counts_from_now() {
+    let shelf = shelf(7_200_000, 1);
+    let now = Clock::System.boot();
+    let mut one = host(&shelf, KEY, "MCH-COL-1");
+    look(&mut one);
+    write(&mut one, &record(now));
+    shelf.lock().unwrap().ahead = 0;
+    let mut other = host(&shelf, KEY, "MCH-COL-1");
+    let found = look(&mut other).unwrap();
+    let later = found.counts.taken[0].at.0 - now.0;
+    assert!(later < 1_000, "{later} ms");
+    // The token is of a time that has not come: nobody takes it (`Terms::takes`).
+    assert!(found.issue.unwrap().stamp.asked_at > Clock::System.boot());
+}
+
+#[test]
+fn what_was_cut_changed_moved_or_sealed_by_others_is_nothing() {
+    let shelf = shelf(0, 1);
+    let mut mine = host(&shelf, KEY, "MCH-COL-1");
+    look(&mut mine);
+    write(&mut mine, &record(Clock::System.boot()));
+    let value = shelf.lock().unwrap().values[&mine.name].clone();
+    let put = |host: &mut FleetRecord, value: Vec<u8>| {
+        shelf
+            .lock()
+            .unwrap()
+            .values
+            .insert(host.name.clone(), value);
+        look(host)
+    };
+    assert!(put(&mut mine, value.clone()).is_some());
+    for length in [0, 1, HEADER, HEADER + 30, value.len() - 1] {
+        assert!(
+            put(&mut mine, value[..length].to_vec()).is_none(),
+            "{length}"
+        );
+    }
+    for at in (0..value.len()).step_by(7).chain(0..HEADER) {
+        let mut other = value.clone();
+        other[at] ^= 1;
+        assert!(put(&mut mine, other).is_none(), "{at}");
+    }
+    let mut others = host(&shelf, "sk_test_sandbox_2", "MCH-COL-1");
+    assert!(put(&mut others, value.clone()).is_none());
+    let mut moved = host(&shelf, KEY, "MCH-COL-2");
+    assert_ne!(moved.name, mine.name);
+    assert!(put(&mut moved, value).is_none());
+}
+
+#[test]
+fn neither_token_nor_session_nor_key_is_readable_in_the_store() {
+    let shelf = shelf(0, 1);
+    let mut mine = host(&shelf, KEY, "MCH-COL-1");
+    look(&mut mine);
+    write(&mut mine, &record(Clock::System.boot()));
+    for (name, value) in &shelf.lock().unwrap().values {
+        for secret in ["token-1", "sess_1", KEY, "MCH-COL-1"] {
+            let shown = value
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes());
+            assert!(!shown && !name.contains(secret), "{secret}");
+        }
+    }
+}
+
+#[test]
+fn a_store_that_failed_is_left_alone_for_five_seconds_doubling_to_a_minute() {
+    let clock = Arc::new(VirtualClock::default());
+    let stores = ["redis+unix:///nowhere", "redis+unix:///elsewhere"];
+    let stores = stores.map(|url| StoreUrl::parse(url).unwrap());
+    let fleet = Fleet::new(
+        &stores,
+        "https://pay.example",
+        "MCH-COL-1",
+        Clock::Virtual(clock.clone()),
+    );
+    assert_eq!(fleet.candidates(), [0, 1]);
+    for seconds in [5, 10, 20, 40, 60, 60] {
+        fleet.went(0, false);
+        clock.advance(Duration::from_secs(seconds) - Duration::from_millis(1));
+        assert_eq!(fleet.candidates(), [1], "{seconds} s");
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(fleet.candidates(), [0, 1]);
+    }
+    fleet.went(0, false);
+    fleet.went(1, false);
+    assert_eq!(fleet.candidates(), [0, 1], "one of them has to be tried");
+    fleet.went(0, true);
+    assert_eq!(fleet.candidates(), [0]);
+}
+
+const KEY: &str = "sk_test_sandbox_1";

@@ -1,0 +1,15 @@
+//! One token for the hosts of a fleet, shown with real stores: a host is played by processes with a directory of their own.
+
+#![cfg(feature = "test-hooks")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
+
+#[path = "../../src/store/fleet/tests/daemon.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod daemon;
+mod outages;
+#[path = "../host/player.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod player;
+mod sealed;
+mod stage;
+mod together;
