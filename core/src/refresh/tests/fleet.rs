@@ -425,3 +425,21 @@ fn a_slow_store_takes_half_a_second_of_a_refresh_at_most() {
     }
     assert_eq!(spent, Duration::from_millis(500));
 }
+
+#[test]
+fn an_older_value_that_is_put_back_is_not_taken_and_nothing_that_was_spent_is_forgotten() {
+    let mut store = Store::default();
+    let (mut one, mut two) = (Host::new(1), Host::new(2));
+    one.refresh(&mut store, after(0));
+    let older = store.record.clone();
+    one.refresh(&mut store, after(47_500));
+    store.record = older;
+    // Its token would do for two seconds more.
+    let finish = one.refresh(&mut store, after(95_000));
+    assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
+    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 3);
+    two.newest = one.newest;
+    store.record.as_mut().unwrap().issue = Some(issue(after(47_500)));
+    let finish = two.refresh(&mut store, after(95_100));
+    assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
+}
