@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pay88_sandbox::{Action, Fault, Match};
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Dir, free_port};
 use crate::player::Player;
 use crate::stage::Stage;
 
@@ -47,6 +47,27 @@ fn eight_hosts_of_four_processes_ask_for_one_token_at_redis() {
 fn eight_hosts_of_four_processes_ask_for_one_token_at_memcached() {
     let memcached = Daemon::memcached(&[]);
     one_token_for_all(&format!("memcached://127.0.0.1:{}", memcached.port));
+}
+
+#[test]
+fn eight_hosts_of_four_processes_ask_for_one_token_at_redis_with_tls_and_a_password() {
+    let dir = Dir::new();
+    let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = dir.write("certificate.pem", &certified.cert.pem());
+    let key = dir.write("key.pem", &certified.signing_key.serialize_pem());
+    let plain = free_port().to_string();
+    let settings = [
+        ["--tls-port", "PORT"],
+        ["--port", &plain],
+        ["--tls-cert-file", &certificate],
+        ["--tls-key-file", &key],
+        ["--tls-ca-cert-file", &certificate],
+        ["--tls-auth-clients", "no"],
+        ["--requirepass", "storepass"],
+    ];
+    let redis = Daemon::redis(&settings.concat());
+    let at = format!("rediss://:storepass@127.0.0.1:{}", redis.port);
+    one_token_for_all(&format!("{at}?ca={certificate}"));
 }
 
 #[test]
