@@ -186,12 +186,11 @@ class Run:
         self._programs = {}
         # Distinct pairs, in the order in which they were seen.
         self._pairs = []
-        number = secrets.token_hex(8)
         self._directory = tempfile.mkdtemp(prefix="pay88-scenario-", dir="/dev/shm")
         self._places = {
-            words.KEY: f"sk_test_sandbox_{number}",
+            words.KEY: f"sk_test_sandbox_{secrets.token_hex(8)}",
             words.OTHER_KEY: f"sk_test_sandbox_{secrets.token_hex(8)}",
-            words.MERCHANT: f"MCH-COL-{number.upper()}",
+            words.MERCHANT: f"MCH-COL-{secrets.token_hex(6).upper()}",
             words.BASE_URL: sandbox.base_url,
             words.AUTHORITY: str(sandbox.authority),
             words.OTHER_AUTHORITY: str(other_authority),
@@ -199,9 +198,9 @@ class Run:
         }
 
     def __call__(self):
-        self._sandbox.begin()
-        self._tell(words.accept(words.KEY))
         try:
+            self._sandbox.begin()
+            self._tell(words.accept(words.KEY))
             for number, step in enumerate(self._scenario.steps, 1):
                 try:
                     self._do(step)
