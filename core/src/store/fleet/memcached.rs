@@ -6,8 +6,8 @@
 //! its epoch stands before each value, and a value of another epoch counts as none: its instants mean nothing any more.
 //! Ends are whole seconds here, rounded so that nothing ends early.
 //!
-//! The protocol is written here: of the crates with meta commands, `async-memcached` takes no stream of ours, has no
-//! end for an operation, no life left, and brings 8 dependencies. Passwords (`-Y`, SASL) are not supported.
+//! The protocol is written here: `async-memcached`, which has the meta commands, needs a runtime, takes no stream of
+//! ours, and connects by IPv4 alone. Passwords (`-Y`, SASL) are not supported.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
