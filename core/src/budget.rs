@@ -173,7 +173,8 @@ impl Budget {
         }
     }
 
-    /// Books a token that is forced; the slot itself is taken when the request is sent.
+    /// Books a token that is forced; the slot itself is taken when the request is sent. `id` is that of the token which it
+    /// replaces: hosts that share both have forced one.
     pub(crate) fn force(&mut self, now: BootTime, id: u32) -> Result<(), Refusal> {
         self.counts.forget(now);
         let forced = &self.counts.forced;
@@ -428,6 +429,17 @@ mod tests {
             budget.take(after(32.0), 0, false).unwrap_err().until,
             after(31.0 + 62.0)
         );
+    }
+
+    #[test]
+    fn hosts_that_replace_the_same_token_have_forced_one() {
+        let mut fleet = Counts::default();
+        for host in 0..30 {
+            let mut budget = Budget::new(10, 100);
+            budget.force(after(f64::from(host)), 7).unwrap();
+            fleet.merge(budget.counts());
+        }
+        assert_eq!(fleet.forced.len(), 1);
     }
 
     #[test]

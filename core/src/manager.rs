@@ -474,7 +474,8 @@ impl Manager {
                 && state.flight.is_none()
                 && (record.is_none() || shared.is_some_and(|issue| issue.stamp == stamp));
             let now = self.clock.boot();
-            let id = random::number().unwrap_or_default() as u32;
+            // All hosts that drop this token force one new one together.
+            let id = stamp.id as u32;
             let budget = &mut state.ledger.budget;
             if costs && let Err(refusal) = budget.force(now, id) {
                 return Err(over_budget(budget, now, refusal));

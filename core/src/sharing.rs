@@ -112,6 +112,10 @@ impl Manager {
         // Boot time is what both have in common; it is rounded down to milliseconds.
         let age = issue.stamp.asked_at.until(self.clock.boot()) + Duration::from_millis(1);
         let token = self.publish(state, issue, key, self.clock.reading().minus(age));
+        if issue.apart == 0 && self.store.fleet().is_some() {
+            // Whoever brought it has been at the store.
+            self.store_went(Ok(None));
+        }
         if token.is_ok() {
             self.counters.shared.add();
             let generation = state.generations;

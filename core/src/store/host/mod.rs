@@ -145,9 +145,11 @@ impl HostRecord {
         self.state().known.clone().unwrap_or_default()
     }
 
-    /// Keeps it in this process alone.
+    /// Keeps it in this process alone; it is newer than what is written anywhere.
     pub(crate) fn remember(&self, record: &Record) {
-        self.state().known = Some(record.clone());
+        let mut record = record.clone();
+        record.sequence = record.sequence.saturating_add(1);
+        self.state().known = Some(record);
     }
 
     /// Takes the lock of that turn and gives the record as it is then; `None` if somebody else has it.
