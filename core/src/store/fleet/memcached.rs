@@ -234,10 +234,9 @@ impl Session for Memcached {
             return Ok(false);
         };
         let flags = match (there, self.value) {
-            (Reply::Done(item), Some(known)) if item.version()? == known => format!("C{known}"),
-            // It has ended since, or was dropped.
-            (Reply::Missing, _) => "ME".to_owned(),
-            _ => return Ok(false),
+            (Reply::Done(_), Some(known)) => format!("C{known}"),
+            // There was none, or it has ended since.
+            _ => "ME".to_owned(),
         };
 
         let stored = Zeroizing::new([&self.epoch[..], &generation, value].concat());

@@ -194,30 +194,28 @@ fn a_lease_ends_by_itself_and_no_sooner_than_was_asked(stage: Stage) {
 }
 
 fn a_late_leader_writes_nothing_and_gives_back_nobody_elses_lease(stage: Stage) {
-    let (mut late, mut next) = (stage.session(), stage.session());
-    assert!(late.lead(SECOND / 10, SECOND).unwrap().0);
-    while !next.lead(10 * SECOND, SECOND).unwrap().0 {
-        std::thread::sleep(Duration::from_millis(20));
+    for releases_first in [false, true] {
+        let (mut late, mut next) = (stage.session(), stage.session());
+        assert!(late.lead(SECOND / 10, SECOND).unwrap().0);
+        while !next.lead(10 * SECOND, SECOND).unwrap().0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if releases_first {
+            late.release(SECOND).unwrap();
+            assert!(late.look(SECOND).unwrap().leased.is_some());
+        }
+        for lease in [None, Some(10 * SECOND)] {
+            let written = late.write(b"late", 60 * SECOND, lease, true, SECOND);
+            assert!(!written.unwrap());
+        }
+        late.release(SECOND).unwrap();
+        assert!(late.look(SECOND).unwrap().leased.is_some());
+        let written = next.write(b"next", 60 * SECOND, None, true, SECOND);
+        assert!(written.unwrap());
+        let written = late.write(b"late", 60 * SECOND, None, true, SECOND);
+        assert!(!written.unwrap());
+        assert_eq!(value(&mut *late).unwrap(), b"next");
     }
-    for lease in [None, Some(10 * SECOND)] {
-        assert!(
-            !late
-                .write(b"late", 60 * SECOND, lease, true, SECOND)
-                .unwrap()
-        );
-    }
-    late.release(SECOND).unwrap();
-    assert!(late.look(SECOND).unwrap().leased.is_some());
-    assert!(
-        next.write(b"next", 60 * SECOND, None, true, SECOND)
-            .unwrap()
-    );
-    assert!(
-        !late
-            .write(b"late", 60 * SECOND, None, true, SECOND)
-            .unwrap()
-    );
-    assert_eq!(value(&mut *late).unwrap(), b"next");
 }
 
 fn who_does_not_lead_writes_nothing(stage: Stage) {
