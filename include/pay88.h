@@ -22,8 +22,11 @@
  *                 nobody else uses a pay88_config or pay88_request while it is changed, or any handle while it is released.
  *   Signals       The library installs no handler, raises no SIGPIPE and goes on after EINTR; its threads block all
  *                 signals.
- *   fork          A child builds handles of its own and leaves those it inherited alone. Asynchronous calls begun before
- *                 the fork end in the parent; their callbacks and destroy functions run there alone.
+ *   fork          Parent and child both go on, whatever other threads are at. The child may use the handles that it
+ *                 inherited, on connections and threads of its own, but for pay88_call and pay88_events, which are the
+ *                 parent's: asynchronous calls begun before the fork end there, and their callbacks and destroy
+ *                 functions run there alone. What the child builds belongs to another manager than what it inherited;
+ *                 with the option share at its default both have the same token.
  *   Exit          The program may exit at any moment with calls pending. The library cannot be unloaded.
  *   Output        Nothing is ever printed. Errors, events and statistics hold no secret.
  *

@@ -1,0 +1,45 @@
+"""gunicorn with an application of a test."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@contextlib.contextmanager
+def serving(application, directory, environment, *flags):
+    """Gives a function that asks the application, which answers, for what it says. It is ended whatever happens."""
+    (directory / "shop.py").write_text(application)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "{}:{}".format(*free.getsockname())
+    command = [sys.executable, "-m", "gunicorn", *flags, "-b", address, "--no-control-socket", "shop:application"]
+    process = subprocess.Popen(command, cwd=directory, env=environment, stderr=subprocess.PIPE, text=True)
+
+    def ask(_=None):
+        with _OPENER.open(f"http://{address}/", timeout=30) as answer:
+            return answer.read().decode()
+
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                ask()
+                break
+            except OSError:
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        yield ask
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        finally:
+            process.kill()
+            process.communicate()

@@ -1,0 +1,165 @@
+/* A forked child and its parent both go on, whatever was under way at the moment of the fork. */
+#define _DEFAULT_SOURCE
+#include "support.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CALLERS 3
+
+static pay88_manager *manager;
+static pay88_config *config;
+static atomic_int over;
+
+static int descriptors(void) {
+    DIR *directory = opendir("/proc/self/fd");
+    int count = 0;
+    CHECK(directory != NULL);
+    while (readdir(directory) != NULL)
+        count++;
+    closedir(directory);
+    return count;
+}
+
+static void call_through(pay88_manager *through) {
+    pay88_request *request = charge_request();
+    pay88_response *response = NULL;
+    OK(pay88_manager_send(through, request, NULL, NULL, &response, &error));
+    CHECK(pay88_response_status(response) == 200);
+    pay88_response_release(response);
+    pay88_request_release(request);
+}
+
+static void call_asynchronously(struct tally *tally, unsigned so_far) {
+    pay88_request *request = charge_request();
+    OK(pay88_manager_send_async(manager, request, tally_response, tally, tally_destroy, NULL, &error));
+    pay88_request_release(request);
+    tally_wait(tally, so_far + 1, 30000);
+    CHECK(tally->ok == so_far + 1);
+}
+
+static pid_t fork_or_end(void) {
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0)
+        /* Whatever takes longer hangs. */
+        alarm(30 * slow());
+    return child;
+}
+
+static void await(pid_t child) {
+    int status = -1;
+    while (waitpid(child, &status, 0) != child)
+        CHECK(errno == EINTR);
+    if (status != 0)
+        fprintf(stderr, "wait status of the child: %#x\n", (unsigned)status);
+    CHECK(status == 0);
+}
+
+static void connections_are_not_shared_and_the_token_is(void) {
+    reset();
+    call_through(manager);
+    call_through(manager);
+    long accepted = counter("connections_accepted");
+    pid_t child = fork_or_end();
+    if (child == 0) {
+        call_through(manager);
+        call_through(manager);
+        pay88_manager_release(manager);
+        _exit(0);
+    }
+    await(child);
+    CHECK(counter("connections_accepted") == accepted + 1);
+    /* The parent's is as it was, although the child has ended with it. */
+    call_through(manager);
+    CHECK(counter("connections_accepted") == accepted + 1);
+    CHECK(counter("tokens_requested") == 1);
+}
+
+static void *calls(void *data) {
+    while (!over)
+        call_through(manager);
+    return data;
+}
+
+static void *calls_asynchronously(void *tally) {
+    for (unsigned number = 0; !over; number++)
+        call_asynchronously(tally, number);
+    return tally;
+}
+
+/* Uses what it inherited, and builds a handle of its own. */
+static void goes_on(const struct tally *inherited) {
+    struct tally own;
+    unsigned called = inherited->called, destroyed = inherited->destroyed;
+    call_through(manager);
+    tally_init(&own);
+    call_asynchronously(&own, 0);
+    pay88_manager *another = NULL;
+    OK(pay88_manager_new(config, &another, &error));
+    call_through(another);
+    pay88_manager_release(another);
+    pay88_manager_release(manager);
+    /* Calls that the parent has begun end there. */
+    CHECK(inherited->called == called && inherited->destroyed == destroyed);
+}
+
+static void both_go_on_with_calls_and_refreshes_in_flight(void) {
+    unsigned forks = slow() > 1 ? 10 : 200;
+    pthread_t callers[CALLERS], asynchronous;
+    static struct tally tally;
+    reset();
+    /* A token is used for a second, and a third of that second a refresh is under way. */
+    switches("{\"expires_in\":11,\"tokens_per_minute\":0,\"tokens_per_hour\":0,\"token_delay\":0.3}");
+    tally_init(&tally);
+    unsigned long begun = millis();
+    for (int i = 0; i < CALLERS; i++)
+        CHECK(pthread_create(&callers[i], NULL, calls, NULL) == 0);
+    CHECK(pthread_create(&asynchronous, NULL, calls_asynchronously, &tally) == 0);
+    sleep_ms(1500);
+    int before = descriptors();
+    for (unsigned number = 0; number < forks; number++) {
+        /* Falls into every phase of a token's second. */
+        sleep_ms(number * 37 % 60);
+        pid_t child = fork_or_end();
+        if (child == 0) {
+            goes_on(&tally);
+            _exit(0);
+        }
+        await(child);
+    }
+    over = 1;
+    for (int i = 0; i < CALLERS; i++)
+        pthread_join(callers[i], NULL);
+    pthread_join(asynchronous, NULL);
+    int after = descriptors();
+    unsigned long took = millis() - begun;
+    long tokens = counter("tokens_issued");
+    printf("  %u forks in %lu ms, %ld tokens, %d descriptors before and %d after\n", forks, took, tokens, before, after);
+    /* Of the connections that are kept there may be some more now. */
+    CHECK(after <= before + CALLERS);
+    /* A token is renewed after 0.9 s; the request of a child that ends in the middle of it is made once more. */
+    CHECK(tokens <= (long)(took / 500) + 5);
+    CHECK(counter("unauthorized") == 0);
+    switches("{\"expires_in\":60,\"tokens_per_minute\":10,\"tokens_per_hour\":100,\"token_delay\":0}");
+}
+
+int main(void) {
+    config = fresh_config();
+    OK(pay88_manager_new(config, &manager, &error));
+    connections_are_not_shared_and_the_token_is();
+    pay88_manager_release(manager);
+    pay88_config_release(config);
+
+    config = fresh_config();
+    set(config, "tokens_per_minute", "1000");
+    set(config, "tokens_per_hour", "10000");
+    OK(pay88_manager_new(config, &manager, &error));
+    both_go_on_with_calls_and_refreshes_in_flight();
+    pay88_manager_release(manager);
+    pay88_config_release(config);
+    return 0;
+}
