@@ -1,7 +1,8 @@
 //! Remembered failures of the token endpoint: while one holds, callers get it again and 88Pay is not asked.
 //!
 //! Promises: a 429 is kept as long as the server said; rejected credentials are asked about again after 5 s, doubling
-//! to 5 minutes; everything else backs off shortly, with jitter. A pure data structure on boot time.
+//! to 5 minutes; everything else backs off shortly, with jitter, and longer where each attempt costs a slot of the
+//! budget: an outage of 88Pay must not use the hour up. A pure data structure on boot time.
 
 use std::time::Duration;
 
@@ -45,12 +46,14 @@ impl Class {
         matches!(self, Class::RateLimited | Class::Unauthorized)
     }
 
-    /// The first pause and the longest.
-    fn pauses(self) -> (Duration, Duration) {
-        match self {
-            Class::Temporary => (Duration::from_secs(1), Duration::from_secs(16)),
-            _ => (Duration::from_secs(5), Duration::from_secs(300)),
-        }
+    /// The first pause and the longest. An attempt of which nothing was written costs no slot.
+    fn pauses(self, unsent: bool) -> (Duration, Duration) {
+        let (first, longest) = match self {
+            Class::Temporary if unsent => (1, 16),
+            Class::Temporary => (1, 60),
+            _ => (5, 300),
+        };
+        (Duration::from_secs(first), Duration::from_secs(longest))
     }
 }
 
@@ -80,7 +83,7 @@ impl Holds {
             .filter(|hold| hold.class == class)
             .map_or(0, |hold| hold.streak)
             + 1;
-        let (first, longest) = class.pauses();
+        let (first, longest) = class.pauses(rejection.unsent);
         let doubled = first.saturating_mul(1 << (streak - 1).min(16)).min(longest);
         let pause = match (class, rejection.error.retry_after()) {
             (Class::RateLimited, Some(told)) => told,
@@ -101,6 +104,12 @@ impl Holds {
     pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
         let hold = self.0.as_ref().filter(|hold| now < hold.until)?;
         Some(hold.error.clone().with_retry_after(now.until(hold.until)))
+    }
+
+    /// Whether the last attempt failed for now, too.
+    pub(crate) fn is_temporary(&self) -> bool {
+        let last = self.0.as_ref();
+        last.is_some_and(|hold| hold.class == Class::Temporary)
     }
 
     /// The failure that was remembered last, over or not.
@@ -218,8 +227,11 @@ mod tests {
         };
         assert_eq!(pause(&mut holds, 0.0), 500);
         assert_eq!(pause(&mut holds, 1.0), 2000);
-        for _ in 0..40 {
-            assert!(pause(&mut holds, 1.0) <= 16_000);
+        for unsent in [true, false] {
+            let mut rejection = rejection(Class::Temporary, None);
+            rejection.unsent = unsent;
+            let longest = (0..40).map(|_| holds.note(BootTime(0), &rejection, 1.0).as_secs());
+            assert_eq!(longest.max(), Some(if unsent { 16 } else { 60 }));
         }
     }
 }

@@ -409,7 +409,9 @@ impl Refresh {
             };
         }
         let pause = RESEND_PAUSE.mul_f64(0.5 + jitter / 2.0);
-        if rejection.resend && !self.resent && pause < now.until(self.until) {
+        // In a row of failures one slot each is enough.
+        let resend = rejection.resend && !self.resent && !ledger.holds.is_temporary();
+        if resend && pause < now.until(self.until) {
             self.resent = true;
             return Action::Pause(pause);
         }
