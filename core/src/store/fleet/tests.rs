@@ -424,10 +424,7 @@ fn a_stopped_store_costs_no_more_than_the_time_given(stage: Stage) {
     let reason = session.look(time).err().unwrap();
     assert!(reason.contains("time"), "{reason}");
     let took = asked.elapsed();
-    assert!(
-        took >= time && took < time + Duration::from_millis(300),
-        "{took:?}"
-    );
+    assert!(took >= time && took < time + SECOND, "{took:?}");
     // The kernel still accepts for it, so that only a question finds out.
     let asked = Instant::now();
     let opened = stage.server.open(NAME, time);
@@ -436,7 +433,7 @@ fn a_stopped_store_costs_no_more_than_the_time_given(stage: Stage) {
             .and_then(|mut session| session.lead(SECOND, time))
             .is_err()
     );
-    assert!(asked.elapsed() < 2 * time + Duration::from_millis(300));
+    assert!(asked.elapsed() < 2 * time + SECOND);
     stage.daemon.signal(libc::SIGCONT);
     // An answer that comes late is never taken for that to the next question.
     session.look(SECOND).err().unwrap();
@@ -466,6 +463,8 @@ fn a_lease_that_a_stopped_store_gives_to_somebody_gone_ends_soon(stage: Stage) {
 }
 
 fn the_clock_is_the_same_for_all_and_goes_as_time_does(stage: Stage) {
+    /// How much later than a second the server of a busy machine may tick, in milliseconds.
+    const BUSY: u64 = 200;
     let other = server(stage.server.shown());
     let (mut one, mut other) = (stage.session(), session_of(&other, NAME));
     let (began, first) = (Instant::now(), one.look(SECOND).unwrap().now);
@@ -479,11 +478,11 @@ fn the_clock_is_the_same_for_all_and_goes_as_time_does(stage: Stage) {
             assert!(now.earliest <= now.latest);
             // Both count from the same instant, within their bounds.
             assert!(
-                now.latest + 5 >= first.earliest + asked,
+                now.latest + BUSY >= first.earliest + asked,
                 "{first:?} {now:?} {asked}"
             );
             assert!(
-                now.earliest <= first.latest + answered + 5,
+                now.earliest <= first.latest + answered + BUSY,
                 "{first:?} {now:?} {answered}"
             );
             width = width.min(now.latest - now.earliest);

@@ -8,7 +8,7 @@ use super::*;
 
 const TIME: Duration = Duration::from_millis(300);
 /// What the machine may be late.
-const LATE: Duration = Duration::from_millis(500);
+const LATE: Duration = Duration::from_millis(1500);
 
 const SCHEMES: [&str; 2] = ["redis", "memcached"];
 
