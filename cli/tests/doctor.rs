@@ -75,7 +75,7 @@ fn the_text_for_people_is_aligned_and_says_what_to_do() {
         ended.out
     );
     assert!(
-        ended.out.ends_with("\n9 passed, 1 failed, 5 skipped\n"),
+        ended.out.ends_with("\n10 passed, 1 failed, 5 skipped\n"),
         "{}",
         ended.out
     );

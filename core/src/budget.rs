@@ -140,6 +140,11 @@ impl Budget {
         self.split = hosts.max(1) as usize;
     }
 
+    /// Among how many hosts what is left is split.
+    pub(crate) fn hosts(&self) -> usize {
+        self.split
+    }
+
     pub(crate) fn counts(&self) -> &Counts {
         &self.counts
     }

@@ -136,12 +136,12 @@ impl Holds {
         }
     }
 
-    /// What holds now, for statistics: the class and how long still.
-    pub(crate) fn current(&self, now: BootTime) -> Option<(Class, Duration)> {
+    /// What holds now, for statistics: the name of the class and how long still.
+    pub(crate) fn current(&self, now: BootTime) -> Option<(&'static str, Duration)> {
         self.0
             .as_ref()
             .filter(|hold| now < hold.until)
-            .map(|hold| (hold.class, now.until(hold.until)))
+            .map(|hold| (hold.class.name(), now.until(hold.until)))
     }
 
     /// A token was granted, or the credentials changed.

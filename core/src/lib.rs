@@ -11,7 +11,7 @@
 //!   `keys`, `flight` (those who wait), `manager`
 //! - calls: `call`, `retry`, `path_hold`, `reach`, `transport` (blocking and asynchronous), `task`, `runtime`
 //! - among processes: `sharing`, `store` (who shares, and where), `record` (what is shared), `seal`
-//! - one per process: `registry`; what is told: `error`, `event`, `stats`
+//! - one per process: `registry`; what is told: `error`, `event`, `stats`, `survey`
 
 #![deny(missing_docs)]
 
@@ -51,6 +51,7 @@ mod signal;
 mod simulation;
 mod stats;
 mod store;
+mod survey;
 mod task;
 mod thread;
 mod token;
@@ -64,6 +65,7 @@ pub use option::{ENVIRONMENT_PREFIX, OPTIONS, OptionKind, OptionSpec};
 pub use request::{Request, Response};
 pub use secret::mask;
 pub use stats::Stats;
+pub use survey::{Tier, TierState};
 pub use task::{Canceler, Task};
 pub use token::Token;
 pub use token_manager::{Control, TokenManager};

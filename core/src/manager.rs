@@ -70,7 +70,7 @@ pub(crate) struct SharedSettings {
     proxy: Option<Proxy>,
     pub(crate) share: Share,
     pub(crate) safety_margin: Duration,
-    tokens_per_minute: u32,
+    pub(crate) tokens_per_minute: u32,
     pub(crate) tokens_per_hour: u32,
 }
 
@@ -585,13 +585,13 @@ impl Manager {
             calls_repeated: self.counters.calls_repeated.get(),
             calls_failed: self.counters.calls_failed.get(),
             generation: token.as_ref().map_or(0, Token::generation),
+            token_age: token
+                .as_ref()
+                .map(|token| token.0.snapshot.stamp.asked_at.until(now)),
             token_valid_for: token.as_ref().map_or(Duration::ZERO, Token::valid_for),
             budget_left: state.ledger.budget.left(now),
-            hold: state
-                .ledger
-                .holds
-                .current(now)
-                .map(|(class, left)| (class.name(), left)),
+            budget_split: state.ledger.budget.hosts(),
+            hold: state.ledger.holds.current(now),
         }
     }
 }

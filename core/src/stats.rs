@@ -32,10 +32,14 @@ pub struct Stats {
     pub calls_failed: u64,
     /// The number of the token that is kept; 0 if none is.
     pub generation: u64,
+    /// How long ago the kept token was asked for, by whichever process; `None` if none is.
+    pub token_age: Option<Duration>,
     /// How much longer the kept token is handed out; zero if none is.
     pub token_valid_for: Duration,
     /// Tokens that may still be asked for in this minute and in this hour.
     pub budget_left: (usize, usize),
+    /// Among how many hosts what was left is split, while the store is out of reach; else 1.
+    pub budget_split: usize,
     /// The remembered failure: its class, and how long it holds still.
     pub hold: Option<(&'static str, Duration)>,
     /// Who shares the token and the budget: `process`, `host` or `fleet`.
@@ -67,10 +71,12 @@ impl Stats {
             "calls_repeated": self.calls_repeated,
             "calls_failed": self.calls_failed,
             "generation": self.generation,
+            "token_age": self.token_age.map(|age| age.as_secs_f64()),
             "token_valid_for": self.token_valid_for.as_secs_f64(),
             "budget_left_minute": self.budget_left.0,
             "budget_left_hour": self.budget_left.1,
-            "hold": self.hold.map(|(class, left)| json!({"class": class, "left": left.as_secs_f64()})),
+            "budget_split": self.budget_split,
+            "hold": hold_to_json(self.hold),
             "share": self.share,
             "share_path": self.share_path.as_ref().map(|path| path.display().to_string()),
             "share_degraded": self.share_degraded,
@@ -79,6 +85,11 @@ impl Stats {
             "hosts": self.hosts,
         })
     }
+}
+
+/// A class, and how long it still holds, in seconds.
+pub(crate) fn hold_to_json(hold: Option<(&'static str, Duration)>) -> Option<Value> {
+    hold.map(|(class, left)| json!({"class": class, "left": left.as_secs_f64()}))
 }
 
 /// The counters behind it that no lock protects.

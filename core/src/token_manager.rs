@@ -19,6 +19,7 @@ use crate::registry;
 use crate::request::{Request, Response};
 use crate::signal::{Signal, either};
 use crate::stats::Stats;
+use crate::survey::Tier;
 use crate::task::Task;
 use crate::token::Token;
 
@@ -259,6 +260,12 @@ impl TokenManager {
     /// Counts and limits of the manager, without secrets.
     pub fn stats(&self) -> Stats {
         self.0.manager.stats()
+    }
+
+    /// The tiers of the option `share` as they are now, the nearest first: the host and each store, or this process where
+    /// nothing is shared. For a diagnosis: it makes and changes nothing, and waits up to 250 ms for each store.
+    pub fn tiers(&self) -> Vec<Tier> {
+        self.0.manager.tiers()
     }
 
     /// Forgets the failures that are remembered, here and where they are shared, so that the next caller asks again. What

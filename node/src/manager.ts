@@ -35,16 +35,33 @@ export interface Stats {
   waits: number;
   refreshes: number;
   tokens_issued: number;
+  /** Tokens that another process had asked for and that were taken over. */
+  tokens_shared: number;
   refreshes_failed: number;
   calls: number;
   calls_repeated: number;
   calls_failed: number;
   generation: number;
+  /** Since the kept token was asked for, by whichever process. */
+  token_age: number | null;
   token_valid_for: number;
+  /** Tokens that may still be asked for. */
   budget_left_minute: number;
   budget_left_hour: number;
+  /** Among how many hosts what was left of them is split, while no store can be used; else 1. */
+  budget_split: number;
   /** The remembered failure of the token endpoint. */
   hold: { class: string; left: number } | null;
+  /** Who shares the token. */
+  share: 'process' | 'host' | 'fleet';
+  /** The file in which the processes of the host share it, and why they cannot. */
+  share_path: string | null;
+  share_degraded: string | null;
+  /** The store of the fleet that was used last, without user and password, and why none can be used. */
+  store: string | null;
+  store_degraded: string | null;
+  /** Hosts that share the token, as far as this one knows; 0 without a store. */
+  hosts: number;
 }
 
 /**

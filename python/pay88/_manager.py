@@ -53,7 +53,11 @@ class TokenManager(_native.BlockingManager):
         )
 
     def stats(self) -> dict[str, Any]:
-        """What the manager has done so far, such as "tokens_issued" and "calls"; times in seconds."""
+        """What the manager has done so far, such as "tokens_issued" and "calls"; times in seconds.
+
+        Of what is shared it has "token_age", "budget_left_minute", "budget_left_hour", "budget_split", "hold", "share",
+        "share_path", "share_degraded", "store", "store_degraded" and "hosts". Holds no secret.
+        """
         from json import loads
 
         stats: dict[str, Any] = loads(self._stats_json())

@@ -26,9 +26,12 @@ impl From<Stats> for pay88_stats {
 }
 
 /// One number by its name: "manager_id", "hits" (cached tokens handed out), "waits" (callers that had to wait for one),
-/// "refreshes", "tokens_issued", "refreshes_failed", "calls", "calls_repeated", "calls_failed", "generation" (of the token
-/// that is kept; 0 if none is), "token_valid_for" (seconds), "budget_left_minute", "budget_left_hour" (tokens that may
-/// still be asked for). Later releases may add some. NaN for a name that is none.
+/// "refreshes", "tokens_issued", "tokens_shared" (taken over from other processes), "refreshes_failed", "calls",
+/// "calls_repeated", "calls_failed", "generation" (of the token that is kept; 0 if none is), "token_age" (seconds since it
+/// was asked for, by whichever process; NaN if none is), "token_valid_for" (seconds), "budget_left_minute",
+/// "budget_left_hour" (tokens that may still be asked for), "budget_split" (hosts among which what was left of them is
+/// split, while no store can be used; else 1), "hosts" (that share the token, as far as this one knows; 0 without a
+/// store). Later releases may add some. NaN for a name that is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_stats_value(
     stats: Option<&pay88_stats>,
@@ -42,8 +45,10 @@ pub unsafe extern "C" fn pay88_stats_value(
     })
 }
 
-/// All of them as a JSON object, and "hold", the remembered failure of the token endpoint: null, or an object with its
-/// "class" and the seconds "left". Followed by a NUL. Holds no secret.
+/// All of them as a JSON object, and: "hold", the remembered failure of the token endpoint: null, or an object with its
+/// "class" and the seconds "left"; "share": who shares the token, "process", "host" or "fleet"; "share_path", the file in
+/// which the host does, and "share_degraded", why it cannot; "store", the fleet's store that was used last, and
+/// "store_degraded", why none can be used; each of these four is a text or null. Followed by a NUL. Holds no secret.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_stats_json(stats: Option<&pay88_stats>) -> pay88_str {
     value(|| Some(stats?.json.view()))

@@ -4,8 +4,8 @@ use std::env;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use pay88::{Error, Result};
-use serde_json::json;
+use pay88::{Error, Result, Tier};
+use serde_json::{Value, json};
 
 use crate::output;
 
@@ -45,7 +45,7 @@ impl Status {
 pub(super) struct Check {
     name: &'static str,
     status: Status,
-    /// What was found.
+    /// What was found, in one or more lines.
     detail: String,
     /// What to do about it.
     advice: Option<String>,
@@ -108,6 +108,7 @@ impl Check {
 /// All checks so far.
 pub(super) struct Report {
     checks: Vec<Check>,
+    tiers: Vec<Value>,
     as_json: bool,
     colour: bool,
 }
@@ -118,6 +119,7 @@ impl Report {
             || env::var_os("TERM").is_some_and(|value| value == "dumb");
         Report {
             checks: Vec::new(),
+            tiers: Vec::new(),
             as_json,
             colour: io::stdout().is_terminal() && !forbidden,
         }
@@ -133,6 +135,11 @@ impl Report {
         }
         self.checks.push(check);
         Ok(())
+    }
+
+    /// What was found in each tier, for programs.
+    pub(super) fn tell_tiers(&mut self, tiers: &[Tier]) {
+        self.tiers = tiers.iter().map(Tier::to_json).collect();
     }
 
     /// Whether the check of that name was made, and did not fail.
@@ -156,9 +163,11 @@ impl Report {
             false => ("", ""),
         };
         let gap = " ".repeat(9 - status.len());
-        let mut line = format!("{on}{status}{off}{gap}{name:<11}  {}\n", check.detail);
+        let margin = " ".repeat(22);
+        let detail = check.detail.replace('\n', &format!("\n{margin}"));
+        let mut line = format!("{on}{status}{off}{gap}{name:<11}  {detail}\n");
         if let Some(advice) = &check.advice {
-            line += &format!("{:22}-> {advice}\n", "");
+            line += &format!("{margin}-> {advice}\n");
         }
         line
     }
@@ -180,7 +189,10 @@ impl Report {
                     })
                 })
                 .collect();
-            format!("{:#}\n", json!({"passed": passed, "checks": checks}))
+            format!(
+                "{:#}\n",
+                json!({"passed": passed, "checks": checks, "tiers": self.tiers})
+            )
         } else {
             let counts: Vec<String> = [
                 Status::Passed,

@@ -25,10 +25,15 @@ pub(crate) const CHECKS: [&str; 15] = [
     "call",
 ];
 
+/// What is said of sharing after them; which of it depends on the option share and the machine.
+pub(crate) const SHARING: [&str; 6] = ["share", "process", "host", "store", "others", "container"];
+
 /// The checks by name; the text for people has to say the same, and both have to end alike.
 pub(crate) struct Diagnosis {
     pub(crate) status: i32,
     pub(crate) checks: Vec<Value>,
+    /// What is in each tier of the option share.
+    pub(crate) tiers: Vec<Value>,
 }
 
 impl Diagnosis {
@@ -39,7 +44,9 @@ impl Diagnosis {
             .iter()
             .map(|check| check["name"].as_str().unwrap())
             .collect();
-        assert_eq!(names, CHECKS);
+        let (before, sharing) = names.split_at(CHECKS.len());
+        assert_eq!(before, CHECKS);
+        assert!(!sharing.is_empty() && sharing.iter().all(|name| SHARING.contains(name)));
         let all_well = checks
             .iter()
             .all(|c| c["status"] == "passed" || c["status"] == "warning");
@@ -48,6 +55,7 @@ impl Diagnosis {
         Diagnosis {
             status: ended.status,
             checks,
+            tiers: report["tiers"].as_array().unwrap().clone(),
         }
     }
 

@@ -17,7 +17,7 @@ mod tests;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -138,6 +138,32 @@ impl HostRecord {
             Some(slots) => Ok(self.learn(&mut state, slots.best)),
             None => self.repair(&mut state, &open),
         }
+    }
+
+    /// The file of the record, or where it would be, and the record as it is. Makes, repairs and remembers nothing.
+    ///
+    /// # Errors
+    /// Why there can be none.
+    pub(crate) fn peek(&self) -> Result<(PathBuf, Record), String> {
+        let directory = self.place.seek(euid())?;
+        let name = self.name(&directory)?;
+        for number in 0..NAMES {
+            let path = directory.path.join(numbered(&name, number));
+            let Found::Fit(file) = file::open(&path, directory.owner)? else {
+                continue;
+            };
+            if !of_another_format(&file) {
+                let slots = self.slots(&file, &path)?;
+                let found = slots.map_or_else(|| Some(self.unknown()), |slots| slots.best);
+                return Ok((path, found.unwrap_or_default()));
+            }
+        }
+        Ok((directory.path.join(name), Record::default()))
+    }
+
+    /// The other users of this machine who have records of their own where this user's is.
+    pub(crate) fn other_users(&self) -> Vec<u32> {
+        self.place.other_users(euid())
     }
 
     /// What this process remembers of it, where the tier cannot be had.
@@ -278,22 +304,25 @@ impl HostRecord {
         [b"host", b"record", &FORMAT, base_url, merchant_id]
     }
 
-    /// Both slots; `None` if there is a file and neither of them can be read.
     fn look(&self, open: &Open) -> Result<Option<Slots>, String> {
-        let nothing = Slots {
-            best: None,
-            free: 0,
-        };
-        let Some(file) = &open.record else {
-            return Ok(Some(nothing));
-        };
+        match &open.record {
+            Some(file) => self.slots(file, &open.record_path),
+            None => Ok(Some(Slots {
+                best: None,
+                free: 0,
+            })),
+        }
+    }
+
+    /// Both slots; `None` if neither of them can be read.
+    fn slots(&self, file: &File, path: &Path) -> Result<Option<Slots>, String> {
         // A reader may meet a writer at both slots, one after the other; that is over at once.
         for _ in 0..3 {
             let mut best: Option<(Record, u64)> = None;
             for number in 0..2 {
                 let record = self
                     .read_slot(file, number)
-                    .map_err(|error| failed(&open.record_path, &error))?;
+                    .map_err(|error| failed(path, &error))?;
                 if let Some(record) = record
                     && best
                         .as_ref()
@@ -358,19 +387,23 @@ impl HostRecord {
         }
     }
 
-    /// The file holds no record any more: what was spent in the last minute is not known, so all of it counts.
+    /// The file holds no record any more.
     fn lost(&self, state: &mut State) -> Record {
+        self.learn(state, Some(self.unknown()))
+    }
+
+    /// What was spent in the last minute is not known, so all of it counts.
+    fn unknown(&self) -> Record {
         let mut found = Record::default();
         found
             .counts
             .spend_minute(self.clock.boot(), self.per_minute);
-        self.learn(state, Some(found))
+        found
     }
 
     /// The open files, as they are at their paths now.
     fn ready(&self, state: &mut State) -> Result<Open, String> {
-        // SAFETY: geteuid has no preconditions and cannot fail.
-        let euid = unsafe { libc::geteuid() };
+        let euid = euid();
         let current = state
             .open
             .as_ref()
@@ -446,6 +479,11 @@ impl Open {
         };
         record && self.lock.still(&self.lock_path, owner)
     }
+}
+
+fn euid() -> u32 {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    unsafe { libc::geteuid() }
 }
 
 fn header() -> [u8; HEADER as usize] {

@@ -2,6 +2,7 @@
 //!
 //! Promises: nothing is kept on a disk; a directory of another user is neither used nor touched.
 
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
@@ -11,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// How many names are tried where somebody else has taken one.
 pub(crate) const NAMES: u32 = 4;
+
+/// How the name of a user's own directory begins; the user's number follows.
+const OWN: &str = "pay88-";
 
 const TMPFS: u32 = 0x0102_1994;
 const RAMFS: u32 = 0x8584_58f6;
@@ -58,8 +62,34 @@ impl Place {
         Place { given, runtime_dir }
     }
 
-    /// The directory to use, and whether it has the name that is tried first; or why there is none.
+    /// The directory to use, made if need be, and whether it has the name that is tried first; or why there is none.
     pub(crate) fn find(&self, euid: u32) -> Result<(Directory, bool), String> {
+        self.directory(euid, true)
+    }
+
+    /// The directory that is used, or would be made.
+    pub(crate) fn seek(&self, euid: u32) -> Result<Directory, String> {
+        self.directory(euid, false).map(|(directory, _)| directory)
+    }
+
+    /// The other users who have directories of their own beside this user's.
+    pub(crate) fn other_users(&self, euid: u32) -> Vec<u32> {
+        let own = self.seek(euid).ok().filter(|_| self.given.is_none());
+        let base = own.as_ref().and_then(|own| own.path.parent());
+        let entries = base.and_then(|base| fs::read_dir(base).ok());
+        let user = |entry: fs::DirEntry| {
+            let (name, found) = (entry.file_name(), entry.metadata().ok()?);
+            let uid = name.to_str()?.strip_prefix(OWN)?.split('.').next()?;
+            let uid = uid.parse().ok()?;
+            // A name that somebody else has taken is nobody's directory.
+            (found.is_dir() && found.uid() == uid && uid != euid).then_some(uid)
+        };
+        let users = entries.into_iter().flatten().flatten().filter_map(user);
+        let users: BTreeSet<u32> = users.collect();
+        users.into_iter().collect()
+    }
+
+    fn directory(&self, euid: u32, make: bool) -> Result<(Directory, bool), String> {
         if let Some(given) = &self.given {
             return shared(given).map(|directory| (directory, true));
         }
@@ -68,7 +98,7 @@ impl Place {
             .into_iter()
             .flatten()
         {
-            match own(base, euid) {
+            match own(base, euid, make) {
                 Ok(directory) => return Ok(directory),
                 Err(reason) => reasons.push(reason),
             }
@@ -106,26 +136,34 @@ fn shared(path: &Path) -> Result<Directory, String> {
     })
 }
 
-/// A directory of this user alone, made if need be.
-fn own(base: &Path, euid: u32) -> Result<(Directory, bool), String> {
+/// A directory of this user alone; where there is none it is made, or told where it would be.
+fn own(base: &Path, euid: u32, make: bool) -> Result<(Directory, bool), String> {
     in_memory(base)?;
+    let owner = Owner::User(euid);
     for number in 0..NAMES {
-        let path = base.join(numbered(&format!("pay88-{euid}"), number));
-        match DirBuilder::new().mode(0o700).create(&path) {
-            // A umask may have taken from it.
-            Ok(()) => fs::set_permissions(&path, fs::Permissions::from_mode(0o700))
-                .map_err(|error| failed(&path, &error))?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed(&path, &error)),
+        let path = base.join(numbered(&format!("{OWN}{euid}"), number));
+        if make {
+            match DirBuilder::new().mode(0o700).create(&path) {
+                // A umask may have taken from it.
+                Ok(()) => fs::set_permissions(&path, fs::Permissions::from_mode(0o700))
+                    .map_err(|error| failed(&path, &error))?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(&path, &error)),
+            }
         }
-        let found = fs::symlink_metadata(&path).map_err(|error| failed(&path, &error))?;
+        let found = match fs::symlink_metadata(&path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !make => {
+                return Ok((Directory { path, owner }, number == 0));
+            }
+            Err(error) => return Err(failed(&path, &error)),
+        };
         if found.is_dir() && found.uid() == euid && found.mode() & 0o7777 == 0o700 {
-            let owner = Owner::User(euid);
             return Ok((Directory { path, owner }, number == 0));
         }
     }
     Err(format!(
-        "pay88-{euid} and its further names in {} are taken by others",
+        "{OWN}{euid} and its further names in {} are taken by others",
         base.display()
     ))
 }
