@@ -62,7 +62,7 @@ fn every_option_of_the_library_is_there_and_no_secret_is_taken_from_the_command_
         let help = run(pay88(&[command, "--help"])).out;
         for option in OPTIONS {
             let name = option.name.replace('_', "-");
-            let secret = ["api_key", "previous_api_key", "proxy"].contains(&option.name);
+            let secret = ["api_key", "previous_api_key", "proxy", "share"].contains(&option.name);
             assert_eq!(
                 help.contains(&format!("--{name}-file <FILE>")),
                 secret,
