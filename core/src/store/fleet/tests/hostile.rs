@@ -92,6 +92,25 @@ fn a_server_that_drips_costs_the_time_given() {
 }
 
 #[test]
+fn a_late_answer_is_not_taken_for_that_to_the_next_question() {
+    within(30 * SECOND, || {
+        let port = play(|mut stream| {
+            let _ = stream.read(&mut [0; 4096]);
+            std::thread::sleep(2 * TIME);
+            let _ = stream.write_all(b"*5\r\n:0\r\n:1700000000000\r\n:-2\r\n:0\r\n$-1\r\n");
+            std::thread::sleep(20 * SECOND);
+        });
+        let server = server(&format!("redis://127.0.0.1:{port}"));
+        let mut session = session_of(&server, NAME);
+        assert!(session.look(TIME).is_err());
+        assert!(session.look(5 * SECOND).is_err());
+        // It is an answer, if one waits for it.
+        let mut patient = session_of(&server, NAME);
+        assert!(patient.look(10 * SECOND).is_ok());
+    });
+}
+
+#[test]
 fn a_server_that_reads_nothing_costs_the_time_given() {
     within(30 * SECOND, || {
         let port = play(|stream| {
