@@ -5,6 +5,9 @@
 //! hours pass at once, [`Counters`] and the log tell what arrived. [`Service`] is the same without any network. The control
 //! port gives all that to tests that are not written in Rust.
 //!
+//! The processes of a host share a token unless they are told not to: a client of a sandbox takes `share=process`, or a key
+//! that no sandbox had before, so that it does not come with what an earlier one with this port has granted or counted.
+//!
 //! It prints nothing, reads no environment variable, and writes no file but the one it is told to by [`Sandbox::write_ca`].
 //!
 //! ```
