@@ -509,6 +509,22 @@ fn a_machine_without_memory_file_system_is_told_which_setting_helps() {
 }
 
 #[test]
+fn no_directory_is_made_for_the_report_alone() {
+    if !is_root() {
+        return;
+    }
+    let script = format!(
+        "mount -t tmpfs none /dev/shm
+         EIGHTY_EIGHT_PAY_BASE_URL=http://127.0.0.1:{} \"$0\" doctor >&2 || [ $? = 1 ]
+         [ -z \"$(ls -A /dev/shm)\" ]",
+        daemon::free_port()
+    );
+    let ended = on_machine(&Stand::start(), "host", &script);
+    assert!(ended.err.contains("/dev/shm/pay88-0/pay88-"), "{ended:?}");
+    Diagnosis::of(ended).expect("host", "passed", &["a token"]);
+}
+
+#[test]
 fn other_users_who_share_among_themselves_are_named() {
     if !is_root() {
         return;

@@ -1,7 +1,8 @@
 //! The tiers of the option `share`, as they are now, for a diagnosis.
 //!
-//! Promises: makes, changes and remembers nothing and asks 88Pay for nothing; a store is given no more time than a refresh
-//! would give it. Never holds a token, a key or a password.
+//! Promises: makes, changes and remembers nothing and asks 88Pay for nothing (a Memcached gets the item that is its clock,
+//! as from anybody who looks there first); a store is given no more time than a refresh would give it. Never holds a token,
+//! a key or a password.
 
 use std::path::Path;
 use std::slice;
@@ -193,8 +194,8 @@ fn no_host(reason: &str, dir: Option<&Path>) -> Error {
              for that group and nobody else (mode 2770)."
         }
         None => {
-            "Mount a tmpfs at /dev/shm, or set `share` to `host:` and a directory on one. Until then each process has a \
-             token of its own."
+            "Mount a tmpfs at /dev/shm, or set `share` to `host:` and a directory on one. Until then each process goes \
+             on by itself."
         }
     };
     Error::invalid(

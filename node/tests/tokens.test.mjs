@@ -1,5 +1,6 @@
 // Managers and their tokens.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 
 import { LIMIT, sandbox } from './sandbox.mjs';
@@ -105,4 +106,11 @@ test('statistics count', LIMIT, async () => {
   const { tokens_issued, calls, manager_id, hits, hold } = tm.stats();
   assert.deepEqual([tokens_issued, calls, manager_id, hold], [1, 1, tm.managerId, null]);
   assert.ok(hits >= 1);
+});
+
+test('the statistics are those that the types have', LIMIT, async () => {
+  const source = await readFile(new URL('../src/manager.ts', import.meta.url), 'utf8');
+  const [, fields] = source.match(/^export interface Stats {\n(.*?)^}/ms);
+  const names = [...fields.matchAll(/^  (\w+):/gm)].map(([, name]) => name);
+  assert.deepEqual(Object.keys(sandbox.manager().stats()).sort(), names.sort());
 });

@@ -83,6 +83,7 @@ def test_statistics_count(tm):
     tm.make_request("/api/echo")
     stats = tm.stats()
     assert (stats["tokens_issued"], stats["calls"], stats["manager_id"]) == (1, 1, tm.manager_id)
+    assert stats["token_age"] >= 0 and stats["budget_split"] == 1
 
 
 def test_what_is_not_given_comes_from_the_environment(sandbox):
