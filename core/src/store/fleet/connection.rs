@@ -15,9 +15,6 @@ use crate::transport::{Dialer, Wire};
 /// The longest value as it lies in a store, with what stands before it.
 const LONGEST_STORED: usize = LONGEST_VALUE + 64;
 
-/// The longest line of an answer, in bytes. Longer ones are no protocol's.
-const LONGEST_LINE: u64 = 1024;
-
 /// More than this many bytes are no answer to any of our questions.
 const LONGEST_ANSWER: u64 = 2 * LONGEST_STORED as u64;
 
@@ -78,8 +75,7 @@ impl Answers<'_> {
     /// The next line, without its end.
     pub(super) fn line(&mut self) -> Result<String, String> {
         let mut line = Vec::new();
-        let mut limited = self.0.by_ref().take(LONGEST_LINE);
-        limited.read_until(b'\n', &mut line).map_err(lost)?;
+        self.0.read_until(b'\n', &mut line).map_err(lost)?;
         if line.is_empty() {
             return Err("it closed the connection".to_owned());
         }

@@ -418,7 +418,7 @@ fn a_killed_store_is_told_at_once_and_found_again_when_it_is_back(mut stage: Sta
 fn a_stopped_store_costs_no_more_than_the_time_given(stage: Stage) {
     let mut session = stage.session();
     publish(&mut *session, b"kept");
-    stage.daemon.signal(libc::SIGSTOP);
+    stage.daemon.stop();
     let time = Duration::from_millis(300);
     let asked = Instant::now();
     let reason = session.look(time).err().unwrap();
@@ -434,7 +434,7 @@ fn a_stopped_store_costs_no_more_than_the_time_given(stage: Stage) {
             .is_err()
     );
     assert!(asked.elapsed() < 2 * time + SECOND);
-    stage.daemon.signal(libc::SIGCONT);
+    stage.daemon.go_on();
     // An answer that comes late is never taken for that to the next question.
     session.look(SECOND).err().unwrap();
     assert_eq!(value(&mut *stage.session()).unwrap(), b"kept");
@@ -443,10 +443,10 @@ fn a_stopped_store_costs_no_more_than_the_time_given(stage: Stage) {
 fn a_lease_that_a_stopped_store_gives_to_somebody_gone_ends_soon(stage: Stage) {
     let mut gone = stage.session();
     gone.look(SECOND).unwrap();
-    stage.daemon.signal(libc::SIGSTOP);
+    stage.daemon.stop();
     gone.lead(40 * SECOND, SECOND / 5).err().unwrap();
     drop(gone);
-    stage.daemon.signal(libc::SIGCONT);
+    stage.daemon.go_on();
     let back = Instant::now();
     let mut session = stage.session();
     // The question that waited is answered, though nobody is there any more.

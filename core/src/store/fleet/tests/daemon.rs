@@ -106,7 +106,32 @@ impl Daemon {
         panic!("{program} does not start: see tests/setup.sh");
     }
 
-    pub(super) fn signal(&self, signal: i32) {
+    /// Stops it. A thread goes on for a moment after the signal was sent: none does when this returns.
+    pub(super) fn stop(&self) {
+        self.signal(libc::SIGSTOP);
+        let end = Instant::now() + Duration::from_secs(10);
+        let is_stopped = |stat: String| {
+            stat.rsplit(") ")
+                .next()
+                .is_some_and(|rest| rest.starts_with('T'))
+        };
+        loop {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+            let mut stats =
+                tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")));
+            if stats.all(|stat| stat.is_ok_and(is_stopped)) {
+                return;
+            }
+            assert!(Instant::now() < end, "it does not stop");
+        }
+    }
+
+    /// Lets it go on.
+    pub(super) fn go_on(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    fn signal(&self, signal: i32) {
         // SAFETY: the process is our child and has not been waited for.
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
     }

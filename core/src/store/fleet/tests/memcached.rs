@@ -52,9 +52,9 @@ fn a_server_that_was_stopped_and_goes_on_has_the_same_clock_for_all() {
             session.look(SECOND).unwrap();
             std::thread::sleep(Duration::from_millis(50));
         }
-        daemon.signal(libc::SIGSTOP);
+        daemon.stop();
         std::thread::sleep(2 * SECOND);
-        daemon.signal(libc::SIGCONT);
+        daemon.go_on();
         // The server's timer has seen the time that passed.
         std::thread::sleep(SECOND + SECOND / 5);
         let known = session.look(SECOND).unwrap().now;
