@@ -134,7 +134,7 @@ typedef struct pay88_token pay88_token;
 //
 // It is called exactly once, on a thread of the library with all signals blocked, after *call was written, also when the
 // call was canceled, the manager closed, or the library failed. It may call any function of this library, also cancel and
-// release its own call. It should be quick, since a few threads serve all calls. It must return: no longjmp, no C++
+// release its own call. It should be quick, since one thread serves all calls. It must return: no longjmp, no C++
 // exception.
 typedef void (*pay88_token_callback)(void *user_data,
                                      enum pay88_status status,

@@ -1,21 +1,26 @@
 //! The runtime of asynchronous calls: started by the first of them, never stopped.
 //!
-//! Its threads are named `pay88-io` and block all signals. It is never dropped, so nothing is joined
-//! at exit; a forked child gets one of its own. No panic and no output when the system has no thread
-//! to give: that is an error of the call that asked.
+//! Its thread is named `pay88-io` and blocks all signals, as do those that look names up. It is never
+//! stopped, so nothing is joined at exit; a forked child gets one of its own. No panic and no output
+//! when the system has no thread to give: that is an error of the call that asked.
+//!
+//! One thread, since what a call costs is mostly waking threads: with several a call is handed from the
+//! one that was woken to the one that waits for the network.
 
 use std::sync::mpsc;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
 use crate::thread::spawn_quiet;
 use crate::transport::PerProcess;
 
-const WORKERS: usize = 2;
+/// Threads that look names up.
+const BLOCKING: usize = 2;
 const STACK: usize = 512 * 1024;
 const NAME: &str = "pay88-io";
 
-static RUNTIME: PerProcess<NeverStopped> = PerProcess::new();
+static RUNTIME: PerProcess<Started> = PerProcess::new();
 
 /// The handle of this process's runtime, which the first call starts.
 ///
@@ -27,51 +32,41 @@ pub(crate) fn handle() -> Result<Handle, String> {
         .map(|started| started.handle.clone())
 }
 
-/// Dropping a runtime joins its workers; one that lost the race to be the first must not.
-struct NeverStopped {
+struct Started {
     handle: Handle,
-    runtime: Option<Runtime>,
+    /// The thread goes on until this is dropped: never, but for a runtime that lost the race to be the first.
+    _go_on: oneshot::Sender<()>,
 }
 
-impl Drop for NeverStopped {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-fn start() -> Result<NeverStopped, String> {
+fn start() -> Result<Started, String> {
     let none = |e: &dyn std::fmt::Display| format!("no thread for asynchronous calls: {e}");
-    // Tokio panics when the system refuses it a worker, so ask for as many threads first.
-    let mut held = Vec::new();
-    for _ in 0..WORKERS {
-        let (release, wait) = mpsc::channel::<()>();
-        spawn_quiet(NAME, STACK, move || {
-            let _ = wait.recv();
-        })
-        .map_err(|e| none(&e))?;
-        held.push(release);
-    }
-    // Built by a quiet thread: workers inherit its blocked signals, and a panic stays in it.
-    let (tx, rx) = mpsc::channel();
+    let (started, wait) = mpsc::channel();
+    let (go_on, ended) = oneshot::channel::<()>();
+    // Built by the quiet thread that it runs on: those for names inherit its blocked signals.
     spawn_quiet(NAME, STACK, move || {
-        drop(held);
-        let built = Builder::new_multi_thread()
-            .worker_threads(WORKERS)
-            .max_blocking_threads(WORKERS)
+        let built = Builder::new_current_thread()
+            .max_blocking_threads(BLOCKING)
             .thread_name(NAME)
             .thread_stack_size(STACK)
             .enable_all()
             .build();
-        let _ = tx.send(built.map(|runtime| NeverStopped {
-            handle: runtime.handle().clone(),
-            runtime: Some(runtime),
-        }));
+        match built {
+            Ok(runtime) => {
+                let _ = started.send(Ok(runtime.handle().clone()));
+                let _ = runtime.block_on(ended);
+                runtime.shutdown_background();
+            }
+            Err(e) => {
+                let _ = started.send(Err(e));
+            }
+        }
     })
     .map_err(|e| none(&e))?;
-    match rx.recv() {
-        Ok(Ok(started)) => Ok(started),
+    match wait.recv() {
+        Ok(Ok(handle)) => Ok(Started {
+            handle,
+            _go_on: go_on,
+        }),
         Ok(Err(e)) => Err(none(&e)),
         Err(_) => Err(none(&"the system refused one")),
     }

@@ -4,11 +4,12 @@
 //! [`Task::start`]. Never blocks.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -36,31 +37,39 @@ impl Canceler {
     }
 }
 
-/// The result of `work`, or the error that a panic in it becomes.
-async fn caught<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut work = pin!(work);
-    // Not polled again after a panic, so nothing half done is ever looked at.
-    poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))
-            .unwrap_or_else(|panic| Poll::Ready(Err(Error::panicked(&*panic))))
-    })
-    .await
+/// The work and whom its result is for, in one place that is never moved again.
+struct Running<T, W, F: FnOnce(Result<T>)> {
+    work: Pin<Box<W>>,
+    /// Until it is called.
+    done: Option<F>,
+    _gives: PhantomData<fn(T)>,
 }
 
-/// Delivers once, also when the runtime drops the task without a result.
-struct Delivery<T, F: FnOnce(Result<T>)>(Option<F>, std::marker::PhantomData<fn(T)>);
+impl<T, W, F: FnOnce(Result<T>)> Unpin for Running<T, W, F> {}
 
-impl<T, F: FnOnce(Result<T>)> Delivery<T, F> {
-    fn deliver(mut self, result: Result<T>) {
-        if let Some(done) = self.0.take() {
+impl<T, W, F> Future for Running<T, W, F>
+where
+    W: Future<Output = Result<T>>,
+    F: FnOnce(Result<T>),
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // Not polled again after a panic, so nothing half done is ever looked at.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context)));
+        let result =
+            ready!(polled.unwrap_or_else(|panic| Poll::Ready(Err(Error::panicked(&*panic)))));
+        if let Some(done) = self.done.take() {
             done(result);
         }
+        Poll::Ready(())
     }
 }
 
-impl<T, F: FnOnce(Result<T>)> Drop for Delivery<T, F> {
+impl<T, W, F: FnOnce(Result<T>)> Drop for Running<T, W, F> {
     fn drop(&mut self) {
-        if let Some(done) = self.0.take() {
+        // The runtime dropped it without a result.
+        if let Some(done) = self.done.take() {
             done(Err(Error::internal("A task of the library was dropped.")));
         }
     }
@@ -78,15 +87,14 @@ impl Task {
         let runtime = runtime::handle()
             .map_err(|why| Error::internal(format!("Asynchronous calls cannot start: {why}.")))?;
         let cancel = Arc::new(Signal::default());
-        let work = work(cancel.clone());
-        let delivery = Delivery(Some(done), std::marker::PhantomData);
-        let future = Box::pin(async move {
-            let result = caught(work).await;
-            delivery.deliver(result);
-        });
+        let running = Running {
+            work: Box::pin(work(cancel.clone())),
+            done: Some(done),
+            _gives: PhantomData,
+        };
         Ok(Task {
             runtime,
-            future,
+            future: Box::pin(running),
             cancel,
         })
     }

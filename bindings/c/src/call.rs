@@ -24,7 +24,7 @@ pub struct pay88_call(Canceler);
 ///
 /// It is called exactly once, on a thread of the library with all signals blocked, after *call was written, also when the
 /// call was canceled, the manager closed, or the library failed. It may call any function of this library, also cancel and
-/// release its own call. It should be quick, since a few threads serve all calls. It must return: no longjmp, no C++
+/// release its own call. It should be quick, since one thread serves all calls. It must return: no longjmp, no C++
 /// exception.
 pub type pay88_token_callback = Option<
     extern "C" fn(

@@ -32,7 +32,7 @@ impl Call {
 
 impl Manager {
     /// As [`Manager::get_token`], without waiting: `done` gets the result, on a thread of the library whose signals are
-    /// blocked, perhaps before this function has returned. It should be quick, since a few threads serve all calls.
+    /// blocked, perhaps before this function has returned. It should be quick, since one thread serves all calls.
     ///
     /// # Errors
     /// `config_invalid` for a closed handle or a time out of range, `internal` if no thread can be had. `done` is dropped

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
-use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Url};
 use rustls::RootCertStore;
 
 use super::body::BodyBuffer;
@@ -68,17 +68,19 @@ async fn send_and_receive(
         authority(&settings.host, settings.port),
         request.target
     );
-    let mut headers = headers_to_send(&request.headers, &request.method, &request.body);
+    let url = Url::parse(&url).map_err(|e| internal(e.to_string()))?;
+    let mut headers = headers_to_send(request.headers, &request.method, &request.body);
     authorize(&mut headers);
     let body = reqwest::Body::wrap(Watched {
         rest: (!request.body.is_empty()).then_some(request.body),
         sent: request.sent,
     });
+    // Not by its builder, which would take the headers over one by one.
+    let mut sending = reqwest::Request::new(request.method, url);
+    *sending.headers_mut() = headers;
+    *sending.body_mut() = Some(body);
     let response = client
-        .request(request.method, url)
-        .headers(headers)
-        .body(body)
-        .send()
+        .execute(sending)
         .await
         .map_err(|e| explain(&e, link, &limits))?;
     let (head, mut body) = http::Response::from(response).into_parts();
@@ -119,9 +121,7 @@ fn build(
     connect: Duration,
     idle: Duration,
 ) -> Result<Client, Failure> {
-    let internal = |e: reqwest::Error| {
-        Failure::before_sending(FailureKind::Internal, e.without_url().to_string())
-    };
+    let internal = |e: reqwest::Error| internal(e.without_url().to_string());
     let mut builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -147,6 +147,10 @@ fn build(
         builder = builder.proxy(through);
     }
     builder.build().map_err(internal)
+}
+
+fn internal(why: String) -> Failure {
+    Failure::before_sending(FailureKind::Internal, why)
 }
 
 fn explain(error: &reqwest::Error, link: &Link, limits: &AsyncLimits) -> Failure {

@@ -203,7 +203,7 @@ impl Connection {
         let mut outgoing = http::Request::new(Full::new(request.body.clone()));
         *outgoing.method_mut() = request.method.clone();
         *outgoing.uri_mut() = request.target.parse().map_err(|e| internal(&e))?;
-        let mut headers = headers_to_send(request.headers, request.method, &request.body);
+        let mut headers = headers_to_send(request.headers.clone(), request.method, &request.body);
         headers.insert(HOST, link.host_header.clone());
         authorize(&mut headers);
         *outgoing.headers_mut() = headers;

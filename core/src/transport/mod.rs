@@ -256,9 +256,8 @@ fn authority(host: &str, port: u16) -> String {
     }
 }
 
-/// The caller's headers and those that both paths add, so that they send the same.
-fn headers_to_send(given: &HeaderMap, method: &Method, body: &Bytes) -> HeaderMap {
-    let mut headers = given.clone();
+/// Adds to the caller's headers those that both paths add, so that they send the same.
+fn headers_to_send(mut headers: HeaderMap, method: &Method, body: &Bytes) -> HeaderMap {
     headers
         .entry(ACCEPT)
         .or_insert(HeaderValue::from_static("*/*"));
