@@ -16,18 +16,23 @@ let latest = 0;
 /** Does nothing but keep the process alive while it is referenced: the compiled part's wake-ups never do. */
 const alive = setInterval(() => {}, 2 ** 31 - 1).unref();
 
-export const inbox: Inbox = new native.Inbox(() => {
-  for (const delivery of inbox.take()) {
-    if (delivery.event !== undefined) {
-      publish(delivery.event);
-      continue;
-    }
-    const settle = pending.get(delivery.number!)!;
-    pending.delete(delivery.number!);
-    if (pending.size === 0) alive.unref();
-    settle(delivery);
-  }
-});
+export const inbox: Inbox = new native.Inbox(() => inbox.take(answered, delivered));
+
+function answered(number: number, status: number, headers: string, body: Buffer): void {
+  settle(number, { answer: { status, headers, body } });
+}
+
+function delivered(delivery: Delivery): void {
+  if (delivery.event === undefined) settle(delivery.number!, delivery);
+  else publish(delivery.event);
+}
+
+function settle(number: number, delivery: Delivery): void {
+  const finish = pending.get(number)!;
+  pending.delete(number);
+  if (pending.size === 0) alive.unref();
+  finish(delivery);
+}
 
 /** Throws `canceled` if the signal is aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {

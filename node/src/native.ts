@@ -24,11 +24,12 @@ export interface TokenParts {
 
 export interface AnswerParts {
   status: number;
-  /** Names and values in turn, each byte a character. */
-  headers: string[];
+  /** Names and values in turn, a line each, each byte a character. */
+  headers: string;
   body: Buffer;
 }
 
+/** The result of a call, or an event. */
 export interface Delivery {
   number?: number;
   failure?: Failure;
@@ -40,15 +41,15 @@ export interface Delivery {
 export interface RequestParts {
   method: string;
   endpoint: string;
-  /** Names and values in turn. */
-  headers: string[];
-  /** Names and values in turn. */
-  params: string[];
-  text?: string;
-  bytes?: Uint8Array;
-  /** Seconds. */
-  timeout?: number;
+  /** Text is sent as UTF-8. */
+  body: string | Uint8Array | undefined;
   safeToRepeat: boolean;
+  /** Seconds. */
+  timeout: number | undefined;
+  /** Names and values in turn. */
+  headers: string[] | undefined;
+  /** Names and values in turn. */
+  params: string[] | undefined;
 }
 
 export interface PendingCall {
@@ -56,7 +57,11 @@ export interface PendingCall {
 }
 
 export interface Inbox {
-  take(): Delivery[];
+  /** Answers go to the first, all else to the second. */
+  take(
+    answered: (number: number, status: number, headers: string, body: Buffer) => void,
+    delivered: (delivery: Delivery) => void,
+  ): void;
 }
 
 /** What it throws is a `Failure`. */
@@ -69,7 +74,18 @@ export interface ManagerHandle {
   current(known: number): boolean | TokenParts;
   peek(): TokenParts | null;
   getToken(inbox: Inbox, number: number, cancelable: boolean, timeout?: number): PendingCall | null;
-  send(inbox: Inbox, number: number, cancelable: boolean, request: RequestParts): PendingCall | null;
+  send(
+    inbox: Inbox,
+    number: number,
+    cancelable: boolean,
+    method: string,
+    endpoint: string,
+    body: string | Uint8Array | undefined,
+    safeToRepeat: boolean,
+    timeout: number | undefined,
+    headers: string[] | undefined,
+    params: string[] | undefined,
+  ): PendingCall | null;
   invalidate(generation?: number): boolean;
   rotate(apiKey: string, keepOld: boolean): void;
   statsJson(): string;

@@ -49,12 +49,12 @@ const REFUSED: Record<string, string> = {
   window: 'There is none.',
 };
 
-/** Checks all that needs no waiting, at once; waits for a body that has to be read. */
-export async function requestParts(
+/** Checks all that needs no waiting, at once; only what has to be read is waited for. */
+export function requestParts(
   endpoint: string,
   options: RequestOptions,
   defaultTimeout: number,
-): Promise<RequestParts> {
+): RequestParts | Promise<RequestParts> {
   if (typeof endpoint !== 'string') {
     throw notSent('config_invalid', 'The endpoint is no string.', 'Pass a path such as "/api/balance".');
   }
@@ -81,23 +81,21 @@ export async function requestParts(
   const parts: RequestParts = {
     method: /^(delete|get|head|options|post|put)$/i.test(method) ? method.toUpperCase() : method,
     endpoint,
+    body: undefined,
+    safeToRepeat,
+    timeout,
     headers: flatHeaders(options.headers),
     params: flatParams(options.params),
-    safeToRepeat,
   };
-  if (timeout !== undefined) parts.timeout = timeout;
-  if (options.body !== undefined && options.body !== null) {
-    const simple = simpleBody(options.body);
-    if (simple) {
-      setBody(parts, simple);
-    } else {
-      const end = performance.now() + (timeout ?? defaultTimeout) * 1000;
-      setBody(parts, await readBody(options.body, end, signal ?? undefined));
-      // The library refuses 0, which is where the time is over.
-      parts.timeout = Math.max(0.001, (end - performance.now()) / 1000);
-    }
-  }
-  return parts;
+  if (options.body === undefined || options.body === null) return parts;
+  const simple = simpleBody(options.body);
+  if (simple) return withBody(parts, simple);
+  const end = performance.now() + (timeout ?? defaultTimeout) * 1000;
+  return readBody(options.body, end, signal ?? undefined).then((read) => {
+    // The library refuses 0, which is where the time is over.
+    parts.timeout = Math.max(0.001, (end - performance.now()) / 1000);
+    return withBody(parts, read);
+  });
 }
 
 /** Seconds above 0, or none. */
@@ -108,15 +106,16 @@ export function checkTimeout(timeout: unknown): void {
   }
 }
 
-function setBody(parts: RequestParts, { content, type }: ReadBody): void {
-  if (typeof content === 'string') parts.text = content;
-  else parts.bytes = content;
-  const given = parts.headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
-  if (type !== null && !given) parts.headers.push('content-type', type);
+function withBody(parts: RequestParts, { content, type }: ReadBody): RequestParts {
+  parts.body = content;
+  const headers = parts.headers ?? [];
+  const given = headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
+  if (type !== null && !given) parts.headers = [...headers, 'content-type', type];
+  return parts;
 }
 
-function flatHeaders(headers: RequestOptions['headers']): string[] {
-  if (headers === undefined || headers === null) return [];
+function flatHeaders(headers: RequestOptions['headers']): string[] | undefined {
+  if (headers === undefined || headers === null) return undefined;
   if (typeof headers !== 'object') throw wrong('headers', 'an object, an array of pairs or Headers');
   const flat: string[] = [];
   for (const pair of Symbol.iterator in headers ? headers : Object.entries(headers)) {
@@ -128,8 +127,8 @@ function flatHeaders(headers: RequestOptions['headers']): string[] {
   return flat;
 }
 
-function flatParams(params: RequestOptions['params']): string[] {
-  if (params === undefined || params === null) return [];
+function flatParams(params: RequestOptions['params']): string[] | undefined {
+  if (params === undefined || params === null) return undefined;
   if (typeof params !== 'object') throw wrong('params', 'an object, an array of pairs or URLSearchParams');
   const flat: string[] = [];
   for (const pair of Symbol.iterator in params ? params : Object.entries(params)) {

@@ -12,13 +12,15 @@ const WITHOUT_BODY = new Set([204, 205, 304]);
 
 /** A real `Response`. Throws `bad_response` for a status that it refuses. */
 export function response({ status, headers, body }: AnswerParts, method: string): Response {
-  const pairs: [string, string][] = [];
-  for (let index = 0; index < headers.length; index += 2) {
-    pairs.push([headers[index]!, headers[index + 1]!]);
-  }
   try {
     const none = method === 'HEAD' || WITHOUT_BODY.has(status);
-    return new Response(none ? null : body, { status, statusText: STATUS_CODES[status] ?? '', headers: pairs });
+    const response = new Response(none ? null : body, { status, statusText: STATUS_CODES[status] ?? '' });
+    // One by one: this takes fetch a third of the time of a list.
+    const lines = headers === '' ? [] : headers.split('\n');
+    for (let index = 0; index < lines.length; index += 2) {
+      response.headers.append(lines[index]!, lines[index + 1]!);
+    }
+    return response;
   } catch (cause) {
     const message = `88Pay answered with what fetch's Response cannot hold (status ${status}).`;
     const hint = 'The request arrived: look the transaction up before it is repeated.';

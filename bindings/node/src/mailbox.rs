@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use napi::bindgen_prelude::{BufferSlice, Function};
+use napi::bindgen_prelude::{BufferSlice, FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Result, Status};
+use napi::{Env, JsString, Result, Status};
 use napi_derive::napi;
 use pay88_sys::{Response, Token};
 
@@ -83,28 +83,22 @@ impl From<&Token> for TokenParts {
     }
 }
 
-/// An answer as JavaScript takes it.
-#[napi(object, object_from_js = false)]
-pub struct AnswerParts<'env> {
-    /// The HTTP status.
-    pub status: u16,
-    /// Names and values in turn, each byte a character.
-    pub headers: Vec<String>,
-    /// As it came.
-    pub body: BufferSlice<'env>,
-}
+/// The number of a call, and its answer: the HTTP status; names and values of headers in turn, a line each, each byte a
+/// character; the body.
+///
+/// Arguments and no object: an engine takes longer over each property.
+type Answer<'env> = FnArgs<(f64, u16, JsString<'env>, BufferSlice<'env>)>;
 
-/// What an inbox gives: the result of a call, or an event.
+/// What an inbox gives but for answers: another result of a call, or an event.
+#[derive(Default)]
 #[napi(object, object_from_js = false)]
-pub struct Delivery<'env> {
+pub struct Delivery {
     /// Of the call.
     pub number: Option<f64>,
     /// The call failed.
     pub failure: Option<Failure>,
     /// It was for a token.
     pub token: Option<TokenParts>,
-    /// It was for an answer.
-    pub answer: Option<AnswerParts<'env>>,
     /// No call at all: an event, as JSON.
     pub event: Option<String>,
 }
@@ -125,56 +119,61 @@ impl Inbox {
         })))
     }
 
-    /// What came since the last time, in order.
+    /// Hands over what came since the last time, in order.
     #[napi]
-    pub fn take<'env>(&self, env: &'env Env) -> Result<Vec<Delivery<'env>>> {
+    pub fn take(
+        &self,
+        env: &Env,
+        answered: Function<'_, Answer<'_>, ()>,
+        delivered: Function<'_, Delivery, ()>,
+    ) -> Result<()> {
         // Before the letters are taken: one that comes now is either among them or wakes again.
         self.0.woken.store(false, Ordering::Release);
         let letters = std::mem::take(&mut *self.0.letters());
-        letters
-            .into_iter()
-            .map(|letter| open(env, letter))
-            .collect()
+        for letter in letters {
+            match letter {
+                Letter::Answer(number, Ok(answer)) => {
+                    answered.call(answer_of(env, number, &answer)?)?
+                }
+                Letter::Answer(number, Err(error)) => delivered.call(failed(number, error))?,
+                Letter::Token(number, Err(error)) => delivered.call(failed(number, error))?,
+                Letter::Token(number, Ok(token)) => delivered.call(Delivery {
+                    number: Some(number),
+                    token: Some((&token).into()),
+                    ..Delivery::default()
+                })?,
+                Letter::Event(json) => delivered.call(Delivery {
+                    event: Some(json.as_ref().to_owned()),
+                    ..Delivery::default()
+                })?,
+            }
+        }
+        Ok(())
     }
 }
 
-fn open(env: &Env, letter: Letter) -> Result<Delivery<'_>> {
-    let mut delivery = Delivery {
-        number: None,
-        failure: None,
-        token: None,
-        answer: None,
-        event: None,
-    };
-    match letter {
-        Letter::Token(number, result) => {
-            delivery.number = Some(number);
-            match result {
-                Ok(token) => delivery.token = Some((&token).into()),
-                Err(error) => delivery.failure = Some(error.into()),
-            }
-        }
-        Letter::Answer(number, result) => {
-            delivery.number = Some(number);
-            match result {
-                Ok(answer) => delivery.answer = Some(answer_parts(env, &answer)?),
-                Err(error) => delivery.failure = Some(error.into()),
-            }
-        }
-        Letter::Event(json) => delivery.event = Some(json.as_ref().to_owned()),
+fn failed(number: f64, error: pay88_sys::Error) -> Delivery {
+    Delivery {
+        number: Some(number),
+        failure: Some(error.into()),
+        ..Delivery::default()
     }
-    Ok(delivery)
 }
 
-fn answer_parts<'env>(env: &'env Env, answer: &Response) -> Result<AnswerParts<'env>> {
-    let mut headers = Vec::new();
+fn answer_of<'env>(env: &'env Env, number: f64, answer: &Response) -> Result<Answer<'env>> {
+    // No name and no value has a line break in it.
+    let mut headers = Vec::with_capacity(512);
     for (name, value) in answer.headers() {
-        headers.push(name.to_owned());
-        headers.push(value.iter().map(|byte| char::from(*byte)).collect());
+        headers.extend_from_slice(name.as_bytes());
+        headers.push(b'\n');
+        headers.extend_from_slice(value);
+        headers.push(b'\n');
     }
-    Ok(AnswerParts {
-        status: answer.status(),
-        headers,
-        body: BufferSlice::copy_from(env, answer.body())?,
-    })
+    headers.pop();
+    Ok(FnArgs::from((
+        number,
+        answer.status(),
+        env.create_string_latin1(&headers)?,
+        BufferSlice::copy_from(env, answer.body())?,
+    )))
 }

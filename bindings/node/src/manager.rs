@@ -10,7 +10,7 @@ use pay88_sys::Manager;
 use crate::failure::throw;
 use crate::library::library;
 use crate::mailbox::{Inbox, Letter, TokenParts};
-use crate::request::{RequestParts, seconds};
+use crate::request::{Body, Extras, build, seconds};
 use crate::word;
 
 /// A handle of the process's manager for one set of credentials.
@@ -104,17 +104,32 @@ impl ManagerHandle {
             .map_err(throw(env))
     }
 
-    /// Makes a call and has the answer delivered, under that number; all else as in `get_token`.
+    /// Makes a call and has the answer delivered, under that number; all else as in `get_token`. Arguments and no object:
+    /// an engine takes longer over each property.
     #[napi]
+    #[allow(clippy::too_many_arguments, reason = "of JavaScript, see above")]
     pub fn send(
         &self,
         env: Env,
         inbox: ClassInstance<'_, Inbox>,
         number: f64,
         cancelable: bool,
-        request: RequestParts,
+        method: String,
+        endpoint: String,
+        body: Option<Body>,
+        safe_to_repeat: bool,
+        timeout: Option<f64>,
+        headers: Option<Vec<String>>,
+        params: Option<Vec<String>>,
     ) -> Result<Option<PendingCall>> {
-        let request = request.build(library()?).map_err(throw(env))?;
+        let extras = Extras {
+            headers,
+            params,
+            timeout,
+            safe_to_repeat,
+        };
+        let request =
+            build(library()?, &method, &endpoint, body.as_ref(), &extras).map_err(throw(env))?;
         let (manager, mailbox) = (self.0.clone(), inbox.0.clone());
         self.0
             .send_async(&request, move |result| {

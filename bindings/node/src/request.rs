@@ -2,56 +2,55 @@
 
 use std::time::Duration;
 
-use napi::bindgen_prelude::Uint8Array;
-use napi_derive::napi;
+use napi::bindgen_prelude::{Either, Uint8Array};
 use pay88_sys::{Library, Request};
 
-/// A call of 88Pay's API.
-#[napi(object, object_to_js = false)]
-pub struct RequestParts {
-    /// Such as "POST".
-    pub method: String,
-    /// A path below the base URL.
-    pub endpoint: String,
+/// Text, which is sent as UTF-8, or any bytes.
+pub(crate) type Body = Either<String, Uint8Array>;
+
+/// What most calls do without.
+pub(crate) struct Extras {
     /// Names and values in turn.
-    pub headers: Vec<String>,
+    pub(crate) headers: Option<Vec<String>>,
     /// Names and values in turn.
-    pub params: Vec<String>,
-    /// Text, sent as UTF-8.
-    pub text: Option<String>,
-    /// Any bytes, instead of text.
-    pub bytes: Option<Uint8Array>,
+    pub(crate) params: Option<Vec<String>>,
     /// Seconds.
-    pub timeout: Option<f64>,
+    pub(crate) timeout: Option<f64>,
     /// Sending it twice does no harm.
-    pub safe_to_repeat: bool,
+    pub(crate) safe_to_repeat: bool,
 }
 
-impl RequestParts {
-    pub(crate) fn build(&self, library: Library) -> pay88_sys::Result<Request> {
-        let mut request = library.request(&self.method, &self.endpoint)?;
-        for (name, value) in pairs(&self.headers) {
-            request.add_header(name, value)?;
-        }
-        for (name, value) in pairs(&self.params) {
-            request.add_param(name, value)?;
-        }
-        if let Some(text) = &self.text {
-            request.set_body(text.as_bytes())?;
-        }
-        if let Some(bytes) = &self.bytes {
-            request.set_body(bytes)?;
-        }
-        if let Some(timeout) = seconds(self.timeout) {
-            request.set_timeout(timeout)?;
-        }
-        request.set_safe_to_repeat(self.safe_to_repeat)?;
-        Ok(request)
+pub(crate) fn build(
+    library: Library,
+    method: &str,
+    endpoint: &str,
+    body: Option<&Body>,
+    extras: &Extras,
+) -> pay88_sys::Result<Request> {
+    let mut request = library.request(method, endpoint)?;
+    for (name, value) in pairs(extras.headers.as_deref()) {
+        request.add_header(name, value)?;
     }
+    for (name, value) in pairs(extras.params.as_deref()) {
+        request.add_param(name, value)?;
+    }
+    match body {
+        Some(Either::A(text)) => request.set_body(text.as_bytes())?,
+        Some(Either::B(bytes)) => request.set_body(bytes)?,
+        None => {}
+    }
+    if let Some(timeout) = seconds(extras.timeout) {
+        request.set_timeout(timeout)?;
+    }
+    if extras.safe_to_repeat {
+        request.set_safe_to_repeat(true)?;
+    }
+    Ok(request)
 }
 
-fn pairs(flat: &[String]) -> impl Iterator<Item = (&str, &str)> {
-    flat.chunks_exact(2)
+fn pairs(flat: Option<&[String]>) -> impl Iterator<Item = (&str, &str)> {
+    flat.unwrap_or_default()
+        .chunks_exact(2)
         .map(|pair| (pair[0].as_str(), pair[1].as_str()))
 }
 
