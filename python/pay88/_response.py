@@ -39,13 +39,21 @@ class Headers(Mapping[str, str]):
 class Response:
     """An answer of any HTTP status: status_code, headers and content (bytes) as they came."""
 
-    __slots__ = ("_native", "content", "headers", "status_code")
+    __slots__ = ("_headers", "_native", "content", "status_code")
 
     def __init__(self, native: _native.Response) -> None:
         self._native = native
+        self._headers: Headers | None = None
         self.status_code: int = native.status_code
-        self.headers = Headers(native.headers)
         self.content: bytes = native.content
+
+    @property
+    def headers(self) -> Headers:
+        """The headers, by name in any case of letters."""
+        # Made when they are first looked at, which most programs never do.
+        if self._headers is None:
+            self._headers = Headers(self._native.headers)
+        return self._headers
 
     @property
     def ok(self) -> bool:

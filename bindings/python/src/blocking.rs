@@ -50,7 +50,7 @@ impl BlockingManager {
         shared.hand_out(py, token)
     }
 
-    fn _send(slf: &Bound<'_, Self>, arguments: Arguments) -> PyResult<Response> {
+    fn _send(slf: &Bound<'_, Self>, arguments: Arguments<'_>) -> PyResult<Response> {
         let py = slf.py();
         let Manager {
             library, manager, ..

@@ -4,6 +4,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::completion::{Arrivals, Call};
 use crate::error::exception;
@@ -11,7 +12,11 @@ use crate::error::exception;
 /// The function that waits for a descriptor while other green threads run; `None` where a thread is a thread, which is
 /// found out without running Python code (see [`crate::error`]).
 pub(crate) fn waiter(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    let modules = py.import("sys")?.getattr("modules")?;
+    // SAFETY: the GIL is held; the dictionary is the interpreter's and is only borrowed.
+    let modules = unsafe {
+        Bound::from_borrowed_ptr_or_err(py, pyo3::ffi::PyImport_GetModuleDict())?
+            .cast_into_unchecked::<PyDict>()
+    };
     if !modules.contains(intern!(py, "gevent.monkey"))?
         && !modules.contains(intern!(py, "eventlet.patcher"))?
     {

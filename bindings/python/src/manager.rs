@@ -34,26 +34,28 @@ impl Manager {
 
     /// The same object as long as the token is the same.
     pub(crate) fn hand_out(&self, py: Python<'_>, token: pay88_sys::Token) -> PyResult<Py<Token>> {
-        self.hand_out_as(py, token.generation(), || Py::new(py, Token(token)))
+        self.one_object(py, token, |token| token, |token| Py::new(py, Token(token)))
     }
 
-    fn hand_out_as(
+    /// The object that was handed out last if it is of that token, else one that is made of it.
+    fn one_object<T>(
         &self,
         py: Python<'_>,
-        generation: u64,
-        make: impl FnOnce() -> PyResult<Py<Token>>,
+        given: T,
+        token: impl FnOnce(&T) -> &pay88_sys::Token,
+        make: impl FnOnce(T) -> PyResult<Py<Token>>,
     ) -> PyResult<Py<Token>> {
         let Ok(mut latest) = self.latest.try_lock() else {
-            return make();
+            return make(given);
         };
-        match &*latest {
-            Some(known) if known.get().0.generation() == generation => Ok(known.clone_ref(py)),
-            _ => {
-                let new = make()?;
-                *latest = Some(new.clone_ref(py));
-                Ok(new)
-            }
+        if let Some(known) = &*latest
+            && known.get().0.is(token(&given))
+        {
+            return Ok(known.clone_ref(py));
         }
+        let new = make(given)?;
+        *latest = Some(new.clone_ref(py));
+        Ok(new)
     }
 }
 
@@ -176,8 +178,12 @@ impl Manager {
 
     /// The object that stands for this token.
     fn _same(&self, token: &Bound<'_, Token>) -> PyResult<Py<Token>> {
-        let generation = token.get().0.generation();
-        self.hand_out_as(token.py(), generation, || Ok(token.clone().unbind()))
+        self.one_object(
+            token.py(),
+            token,
+            |token| &token.get().0,
+            |token| Ok(token.clone().unbind()),
+        )
     }
 
     fn _start_token(
@@ -199,7 +205,7 @@ impl Manager {
         py: Python<'_>,
         completions: &Bound<'_, Completions>,
         number: u64,
-        arguments: Arguments,
+        arguments: Arguments<'_>,
     ) -> PyResult<Call> {
         let listener = completions.get().0.listener(number);
         let request = arguments.request(py, self.library)?;

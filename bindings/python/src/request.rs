@@ -2,23 +2,24 @@
 
 use pay88_sys::{Library, Request};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::error::exception;
 use crate::option::seconds;
 
 /// The arguments of one call, as the package's `_request.py` puts them together.
 #[derive(FromPyObject)]
-pub(crate) struct Arguments(
+pub(crate) struct Arguments<'py>(
     String,
     String,
-    Option<Vec<u8>>,
+    Option<Bound<'py, PyBytes>>,
     Vec<(String, String)>,
     Vec<(String, String)>,
     Option<f64>,
     bool,
 );
 
-impl Arguments {
+impl Arguments<'_> {
     pub(crate) fn request(&self, py: Python<'_>, library: Library) -> PyResult<Request> {
         let Arguments(method, endpoint, body, headers, params, timeout, safe_to_repeat) = self;
         let timeout = seconds(*timeout)?;
@@ -31,12 +32,14 @@ impl Arguments {
                 request.add_param(name, value)?;
             }
             if let Some(body) = body {
-                request.set_body(body)?;
+                request.set_body(body.as_bytes())?;
             }
             if let Some(timeout) = timeout {
                 request.set_timeout(timeout)?;
             }
-            request.set_safe_to_repeat(*safe_to_repeat)?;
+            if *safe_to_repeat {
+                request.set_safe_to_repeat(true)?;
+            }
             Ok(request)
         };
         prepare().map_err(|error| exception(py, &error))
