@@ -1,10 +1,12 @@
 #!/bin/sh
-# Builds the library and its contenders as they are shipped, then measures: bench/run.sh [--rounds N] [--only TEXT]
-# [--json FILE]. Writes below the target directory only. As root, missing Debian packages are installed.
+# Builds the library and its contenders as they are shipped, then measures: bench/run.sh [--rounds N] [--minutes N]
+# [--only TEXT] [--json FILE]. Writes below the target directory only, but for the packages that are built in place. As root, missing Debian packages are installed.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
+mkdir -p "$target"
+target=$(cd "$target" && pwd)
 built=$target/bench
 
 missing=
@@ -23,7 +25,8 @@ if [ -n "$missing" ]; then
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing >&2
 fi
 
-cargo build --quiet --release --target-dir "$target" --manifest-path "$root/Cargo.toml" -p pay88-c
+CARGO_TARGET_DIR=$target "$root/python/build.sh"
+CARGO_TARGET_DIR=$target "$root/node/build.sh"
 cargo build --quiet --release --locked --target-dir "$target" --manifest-path "$root/bench/Cargo.toml"
 
 mkdir -p "$built"
@@ -34,5 +37,19 @@ cc $flags -I"$root/include" -o "$built/pay88" "$root/bench/c/pay88.c" \
     "$built/libpay88.so.0" -Wl,-rpath,"$built" -pthread
 # shellcheck disable=SC2086
 cc $flags -o "$built/curl" "$root/bench/c/curl.c" -lcurl
+
+# The peers for Python and Node.
+if ! cmp -s "$root/bench/python/requirements.txt" "$built/python/requirements.txt"; then
+    python3 -m venv --clear "$built/python"
+    "$built/python/bin/pip" install --quiet --disable-pip-version-check --requirement "$root/bench/python/requirements.txt"
+    cp "$root/bench/python/requirements.txt" "$built/python/"
+fi
+if ! cmp -s "$root/bench/node/package-lock.json" "$built/node/node_modules/.installed"; then
+    mkdir -p "$built/node"
+    cp "$root/bench/node/package.json" "$root/bench/node/package-lock.json" "$built/node/"
+    (cd "$built/node" && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error)
+    cp "$root/bench/node/package-lock.json" "$built/node/node_modules/.installed"
+fi
+export BENCH_PYTHON="$built/python/bin/python" PYTHONPATH="$root/python" BENCH_NODE=node BENCH_NODE_PEERS="$built/node/"
 
 BENCH_C=$built/pay88 BENCH_CURL=$built/curl exec "$target/release/pay88-bench" "$@"

@@ -4,6 +4,7 @@
 #include <pay88.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { THREADS = 8, AT_A_TIME = 32 };
 
@@ -140,12 +141,32 @@ static void charge_asynchronously(unsigned long times) {
     pthread_mutex_unlock(&lock);
 }
 
+/* Tells the bytes that are resident after a charge and were not before the library was used. */
+static size_t resident(void) {
+    unsigned long total = 0, pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (statm == NULL || fscanf(statm, "%lu %lu", &total, &pages) != 2)
+        fail("/proc/self/statm cannot be read");
+    fclose(statm);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static int tell_memory(void) {
+    size_t before = resident();
+    build_manager();
+    charge_blocking(1);
+    printf("%zu\n", resident() - before);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     const char *name = argc == 2 ? argv[1] : "";
     if (strcmp(name, "clock") == 0)
         return serve(read_clock);
     if (strcmp(name, "clock-threads") == 0)
         return serve(read_clock_on_threads);
+    if (strcmp(name, "memory") == 0)
+        return tell_memory();
     build_manager();
     if (strcmp(name, "token") == 0)
         return serve(read_token);

@@ -1,15 +1,17 @@
 //! A contender: a process of its own that does as many operations as a line of its input says, and answers with what
 //! they cost.
 //!
-//! The programs in C speak the same two lines: `<operations>` in, `<nanoseconds wall> <nanoseconds CPU>` out.
+//! The programs in other languages speak the same two lines: `<operations>` in, `<nanoseconds wall> <nanoseconds CPU>`
+//! out.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
 use crate::job::{Failure, Job};
+use crate::program::Program;
 
 /// Longer than any round; a contender that hangs fails the benchmark.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,11 +24,17 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    fn now() -> Cost {
+    pub(crate) fn now() -> Cost {
         Cost {
             wall: read(libc::CLOCK_MONOTONIC),
             cpu: read(libc::CLOCK_PROCESS_CPUTIME_ID),
         }
+    }
+
+    /// Answers an order with what was spent since this reading.
+    pub(crate) fn tell_since(self) {
+        let now = Cost::now();
+        println!("{} {}", now.wall - self.wall, now.cpu - self.cpu);
     }
 }
 
@@ -48,8 +56,7 @@ pub(crate) fn serve(mut work: impl FnMut(u64) -> Result<(), Failure>) -> Result<
         work(operations / 10)?;
         let before = Cost::now();
         work(operations)?;
-        let after = Cost::now();
-        println!("{} {}", after.wall - before.wall, after.cpu - before.cpu);
+        before.tell_since();
     }
     Ok(())
 }
@@ -63,9 +70,9 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    /// Starts `program name`.
-    pub(crate) fn start(program: &str, name: &str, job: &Job) -> Result<Contender, Failure> {
-        let mut command = Command::new(program);
+    /// Starts a program of this language, to be that one of its contenders.
+    pub(crate) fn start(program: Program, name: &str, job: &Job) -> Result<Contender, Failure> {
+        let mut command = program.command()?;
         command
             .arg(name)
             .stdin(Stdio::piped())
@@ -73,7 +80,7 @@ impl Contender {
         job.tell(&mut command);
         let mut process = command
             .spawn()
-            .map_err(|e| format!("{program} cannot be started: {e}"))?;
+            .map_err(|e| format!("{program:?} cannot be started: {e}"))?;
         let orders = process.stdin.take();
         let output = process.stdout.take().ok_or("a contender has no output")?;
         let (sender, costs) = mpsc::channel();
@@ -92,14 +99,17 @@ impl Contender {
         })
     }
 
+    /// The next line of its output.
+    pub(crate) fn answer(&self) -> Result<String, Failure> {
+        let line = self.costs.recv_timeout(PATIENCE);
+        Ok(line.map_err(|_| format!("{} gave no answer", self.name))??)
+    }
+
     /// Has it do so many operations; gives the cost of one.
     pub(crate) fn run(&mut self, operations: u64) -> Result<Cost, Failure> {
         let orders = self.orders.as_mut().ok_or("a contender has no input")?;
         writeln!(orders, "{operations}")?;
-        let line = self
-            .costs
-            .recv_timeout(PATIENCE)
-            .map_err(|_| format!("{} gave no answer", self.name))??;
+        let line = self.answer()?;
         let mut numbers = line.split(' ').map(|number| number.parse::<f64>());
         match (numbers.next(), numbers.next()) {
             (Some(Ok(wall)), Some(Ok(cpu))) => Ok(Cost {

@@ -13,17 +13,23 @@ pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 pub(crate) struct Job {
     /// Scheme, host and port.
     pub(crate) base_url: String,
+    pub(crate) api_key: String,
     /// PEM file of the CA that the server's certificate is verified against.
     pub(crate) ca: String,
     pub(crate) access_token: String,
     pub(crate) session_id: String,
     pub(crate) body: String,
+    /// The answer's body, for those that parse it.
+    pub(crate) answer: String,
     /// Bytes of the answer's body: each contender checks that it got as many.
     pub(crate) answer_bytes: usize,
 }
 
 /// The path of a charge.
 pub(crate) const CHARGE: &str = "/api/transactions/charges";
+
+/// The path of a token.
+pub(crate) const TOKEN: &str = "/api/auth/token";
 
 /// What pay88 calls itself; its peers say the same.
 pub(crate) fn user_agent() -> String {
@@ -43,20 +49,31 @@ impl Job {
             .env("BENCH_ACCESS_TOKEN", &self.access_token)
             .env("BENCH_SESSION_ID", &self.session_id)
             .env("BENCH_BODY", &self.body)
+            .env("BENCH_ANSWER", &self.answer)
             .env("BENCH_ANSWER_BYTES", self.answer_bytes.to_string())
             .env("BENCH_USER_AGENT", user_agent())
-            .env("BENCH_API_KEY", API_KEY)
-            .env("BENCH_MERCHANT_ID", MERCHANT_ID);
+            .env("BENCH_API_KEY", &self.api_key)
+            .env("BENCH_MERCHANT_ID", MERCHANT_ID)
+            // The documented classes have no other way to trust the bench's CA.
+            .env("REQUESTS_CA_BUNDLE", &self.ca)
+            .env("NODE_EXTRA_CA_CERTS", &self.ca);
+        for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            command
+                .env_remove(proxy)
+                .env_remove(proxy.to_ascii_lowercase());
+        }
     }
 
     /// What this contender was told.
     pub(crate) fn told() -> Result<Job, Failure> {
         Ok(Job {
             base_url: std::env::var("BENCH_BASE_URL")?,
+            api_key: std::env::var("BENCH_API_KEY")?,
             ca: std::env::var("BENCH_CA")?,
             access_token: std::env::var("BENCH_ACCESS_TOKEN")?,
             session_id: std::env::var("BENCH_SESSION_ID")?,
             body: std::env::var("BENCH_BODY")?,
+            answer: std::env::var("BENCH_ANSWER")?,
             answer_bytes: std::env::var("BENCH_ANSWER_BYTES")?.parse()?,
         })
     }

@@ -1,14 +1,18 @@
 //! pay88 measured against its peers, in rounds in which all take turns.
 //!
-//! `pay88-bench [--rounds N] [--json FILE] [--only TEXT]` prints one table. The programs in C are found by the
-//! environment: `run.sh` builds and names them.
+//! `pay88-bench [--rounds N] [--minutes N] [--json FILE] [--only TEXT]` prints one table. The programs in other languages
+//! are found by the environment: `run.sh` builds and names them.
 
 #![deny(missing_docs)]
 
 mod asynchronous;
 mod blocking;
 mod contender;
+mod footprint;
+mod hourly;
 mod job;
+mod learn;
+mod program;
 mod server;
 mod suite;
 mod table;
@@ -20,11 +24,14 @@ use std::sync::Arc;
 use contender::{Contender, serve};
 use job::{Failure, Job};
 use server::Server;
-use suite::{Entry, GROUPS, Group, Program, Protocol, THREADS};
+use suite::{GROUPS, Group, Port, THREADS};
 use table::Measured;
 
 const ROUNDS: usize = 15;
 const FEWEST_ROUNDS: usize = 9;
+
+/// How long processes are watched that ask for tokens.
+const MINUTES: u64 = 5;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -48,22 +55,28 @@ fn contend(name: &str) -> Result<(), Failure> {
         "clock" => serve(|times| token::read_clock(1, times)),
         "clock-threads" => serve(|times| token::read_clock(THREADS, times / THREADS)),
         "token" => {
-            let manager = token::manager(&job)?;
+            let manager = token::manager(&job, "process")?;
             serve(|times| token::read_token(&manager, 1, times))
         }
+        "token-shared" => {
+            let manager = token::manager(&job, "host")?;
+            serve(|times| token::read_token(&manager, 1, times))
+        }
+        "learn" => learn::learn(&job),
+        learn::LEADER => learn::lead(&job),
         "token-threads" => {
-            let manager = token::manager(&job)?;
+            let manager = token::manager(&job, "process")?;
             serve(|times| token::read_token(&manager, THREADS, times / THREADS))
         }
         "charge" => {
-            let manager = token::manager(&job)?;
+            let manager = token::manager(&job, "process")?;
             serve(|times| blocking::pay88(&job, &manager, times))
         }
         "charge-ureq" => serve(blocking::ureq(&job)?),
         "charge-reqwest" => serve(blocking::reqwest_blocking(&job)?),
         "charge-reqwest-inline" => serve(blocking::reqwest_inline(&job)?),
         "async" => {
-            let manager = token::manager(&job)?;
+            let manager = token::manager(&job, "process")?;
             let runtime = asynchronous::runtime()?;
             let job = Arc::new(job);
             serve(|times| asynchronous::pay88(&runtime, &job, &manager, times))
@@ -79,6 +92,7 @@ fn contend(name: &str) -> Result<(), Failure> {
 
 struct Options {
     rounds: usize,
+    minutes: u64,
     json: Option<String>,
     only: String,
 }
@@ -87,6 +101,7 @@ impl Options {
     fn parse(arguments: &[String]) -> Result<Options, Failure> {
         let mut options = Options {
             rounds: ROUNDS,
+            minutes: MINUTES,
             json: None,
             only: String::new(),
         };
@@ -96,6 +111,7 @@ impl Options {
             };
             match name.as_str() {
                 "--rounds" => options.rounds = value.parse()?,
+                "--minutes" => options.minutes = value.parse()?,
                 "--json" => options.json = Some(value.clone()),
                 "--only" => options.only = value.clone(),
                 _ => return Err(format!("there is no option {name}").into()),
@@ -118,10 +134,17 @@ fn measure(options: &Options) -> Result<(), Failure> {
         load()?
     );
     let mut all = Vec::new();
-    for group in GROUPS.iter().filter(|g| g.title.contains(&options.only)) {
+    let wanted = |title: &str| title.contains(&options.only);
+    for group in GROUPS.iter().filter(|group| wanted(group.title)) {
         let measured = run(group, &server, options.rounds)?;
         measured.print();
         all.push(measured.json());
+    }
+    if wanted(footprint::TITLE) {
+        all.push(footprint::measure(&server.http1, options.rounds)?);
+    }
+    if wanted(hourly::TITLE) && options.minutes > 0 {
+        all.push(hourly::measure(&server, options.minutes)?);
     }
     println!("\nload {} at the end", load()?);
     if let Some(path) = &options.json {
@@ -133,12 +156,13 @@ fn measure(options: &Options) -> Result<(), Failure> {
 /// Has the contenders of a group take turns. The first round is not counted: it connects and fills caches.
 fn run(group: &'static Group, server: &Server, rounds: usize) -> Result<Measured, Failure> {
     let job = match group.server {
-        Protocol::Http1 => &server.http1,
-        Protocol::Http2 => &server.http2,
+        Port::Http1 => &server.http1,
+        Port::Http2 => &server.http2,
+        Port::Brief => &server.brief,
     };
     let mut contenders = Vec::new();
     for entry in group.contenders {
-        contenders.push(Contender::start(&program(entry)?, entry.name, job)?);
+        contenders.push(Contender::start(entry.program, entry.name, job)?);
     }
     let mut costs = Vec::new();
     for _ in 0..=rounds {
@@ -153,15 +177,6 @@ fn run(group: &'static Group, server: &Server, rounds: usize) -> Result<Measured
         group,
         rounds: costs,
     })
-}
-
-fn program(entry: &Entry) -> Result<String, Failure> {
-    let variable = match entry.program {
-        Program::Rust => return Ok(std::env::current_exe()?.display().to_string()),
-        Program::C => "BENCH_C",
-        Program::Curl => "BENCH_CURL",
-    };
-    std::env::var(variable).map_err(|_| format!("{variable} is not set: use run.sh").into())
 }
 
 /// How busy the machine was in the last minute.

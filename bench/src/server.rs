@@ -1,18 +1,19 @@
 //! The server that all calls go to: Debian's nginx with one worker, TLS 1.3 and connections that stay open.
 //!
-//! Answers are static, so that it costs every contender the same. It ends with this process and leaves nothing behind.
+//! Answers are static, so that it costs every contender the same; its ports differ in protocol and in how long a token
+//! lives. It ends with this process and leaves nothing behind.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
-use crate::job::{Failure, Job};
+use crate::job::{API_KEY, CHARGE, Failure, Job, TOKEN};
 
 /// How long nginx may take to listen, and to end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,37 +22,56 @@ const BODY: &str = r#"{"flow":"PAYIN","method_code":"CARDS","method_category":"C
 
 const ANSWER: &str = r#"{"status":"Success","code":200,"message":"Transaction created successfully","data":{"reference":"TRX-0193f5f2-a46b-7c1e-9d0f-6f5b2c1a8e47","amount":50000,"currency":"COP","status":"PENDING","method_code":"CARDS","created_at":"2026-01-15T12:00:00Z","urlCheckout":"https://checkout.example/pay/0193f5f2a46b"}}"#;
 
+/// What the ports are for.
+#[derive(Clone, Copy)]
+enum Port {
+    Http1,
+    Http2,
+    Brief,
+    Minute,
+}
+
+const PORTS: usize = 4;
+
 /// nginx, running.
 pub(crate) struct Server {
     nginx: Child,
-    /// Charges over HTTP/1.1.
+    /// Charges over HTTP/1.1 with a token that lives an hour.
     pub(crate) http1: Job,
     /// The same where the server offers HTTP/2.
     pub(crate) http2: Job,
+    /// Tokens live 11 s, the least that pay88 takes.
+    pub(crate) brief: Job,
+    /// Tokens live 60 s, as 88Pay's do.
+    pub(crate) minute: Job,
+    /// One line for each token of `minute`: Unix time in seconds, and the API key.
+    pub(crate) token_log: PathBuf,
     /// What nginx calls itself.
     pub(crate) version: String,
     _directory: TempDir,
 }
 
 impl Server {
-    /// Starts it on two free ports of the loopback address.
+    /// Starts it on free ports of the loopback address.
     pub(crate) fn start() -> Result<Server, Failure> {
         let directory = tempfile::Builder::new().prefix("pay88-bench-").tempdir()?;
         let root = directory.path();
         let ca = write_certificates(root)?;
-        let [port1, port2] = free_ports()?;
-        let job = |port| Job {
-            base_url: format!("https://127.0.0.1:{port}"),
+        let ports = free_ports()?;
+        let job = |port: Port| Job {
+            base_url: format!("https://127.0.0.1:{}", ports[port as usize]),
+            api_key: API_KEY.to_owned(),
             ca: ca.clone(),
             // As long as an ES256 JWT with a few claims.
             access_token: format!("{}.{}.{}", "e".repeat(48), "y".repeat(260), "J".repeat(86)),
             session_id: "sess_0193f5f2-a46b-7c1e-9d0f-6f5b2c1a8e47".to_owned(),
             body: BODY.to_owned(),
+            answer: ANSWER.to_owned(),
             answer_bytes: ANSWER.len(),
         };
-        let http1 = job(port1);
+        let http1 = job(Port::Http1);
         let configuration = root.join("nginx.conf");
-        fs::write(&configuration, configure(root, [port1, port2], &http1))?;
+        fs::write(&configuration, configure(root, ports, &http1))?;
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx"]
             .into_iter()
             .find(|path| Path::new(path).exists())
@@ -79,11 +99,14 @@ impl Server {
         let mut server = Server {
             nginx,
             http1,
-            http2: job(port2),
+            http2: job(Port::Http2),
+            brief: job(Port::Brief),
+            minute: job(Port::Minute),
+            token_log: root.join("tokens.log"),
             version: version(program)?,
             _directory: directory,
         };
-        server.wait_until_listening(port2)?;
+        server.wait_until_listening(ports[Port::Minute as usize])?;
         Ok(server)
     }
 
@@ -114,10 +137,17 @@ impl Drop for Server {
     }
 }
 
-fn configure(root: &Path, ports: [u16; 2], job: &Job) -> String {
+fn configure(root: &Path, ports: [u16; PORTS], job: &Job) -> String {
     let root = root.display();
-    let [port1, port2] = ports;
+    let [http1, http2, brief, minute] = ports;
     let (token, session) = (&job.access_token, &job.session_id);
+    let charges = format!("location = {CHARGE} {{ return 200 '{ANSWER}'; }}");
+    let tokens = |expires_in: u32| {
+        format!(
+            r#"return 200 '{{"status":"Success","code":200,"message":"Token generated successfully","data":{{"access_token":"{token}","expires_in":{expires_in},"session_id":"{session}"}}}}';"#
+        )
+    };
+    let (hour, seconds, sixty) = (tokens(3600), tokens(11), tokens(60));
     format!(
         r#"daemon off;
 worker_processes 1;
@@ -137,15 +167,20 @@ http {{
     ssl_certificate_key {root}/server.key;
     ssl_protocols TLSv1.3;
     ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;
+    log_format tokens '$msec $http_x_api_key';
     server {{
-        listen 127.0.0.1:{port1} ssl;
-        listen 127.0.0.1:{port2} ssl http2;
-        location = /api/auth/token {{
-            return 200 '{{"status":"Success","code":200,"message":"Token generated successfully","data":{{"access_token":"{token}","expires_in":3600,"session_id":"{session}"}}}}';
-        }}
-        location = /api/transactions/charges {{
-            return 200 '{ANSWER}';
-        }}
+        listen 127.0.0.1:{http1} ssl;
+        listen 127.0.0.1:{http2} ssl http2;
+        {charges}
+        location = {TOKEN} {{ {hour} }}
+    }}
+    server {{
+        listen 127.0.0.1:{brief} ssl;
+        location = {TOKEN} {{ {seconds} }}
+    }}
+    server {{
+        listen 127.0.0.1:{minute} ssl;
+        location = {TOKEN} {{ access_log {root}/tokens.log tokens; {sixty} }}
     }}
 }}
 "#
@@ -171,10 +206,15 @@ fn write_certificates(root: &Path) -> Result<String, Failure> {
     Ok(path.display().to_string())
 }
 
-fn free_ports() -> Result<[u16; 2], Failure> {
-    let first = TcpListener::bind("127.0.0.1:0")?;
-    let second = TcpListener::bind("127.0.0.1:0")?;
-    Ok([first.local_addr()?.port(), second.local_addr()?.port()])
+fn free_ports() -> Result<[u16; PORTS], Failure> {
+    let mut held = Vec::new();
+    let mut ports = [0; PORTS];
+    for port in &mut ports {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
 }
 
 fn version(program: &str) -> Result<String, Failure> {

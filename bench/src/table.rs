@@ -13,14 +13,14 @@ pub(crate) struct Measured {
 
 /// First quartile, median and third quartile.
 #[derive(Clone, Copy)]
-struct Spread {
+pub(crate) struct Spread {
     low: f64,
-    median: f64,
+    pub(crate) median: f64,
     high: f64,
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Spread {
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Spread {
         let mut sorted: Vec<f64> = values.collect();
         sorted.sort_by(f64::total_cmp);
         let at = |share: f64| {
@@ -38,7 +38,7 @@ impl Spread {
         }
     }
 
-    fn json(self) -> Value {
+    pub(crate) fn json(self) -> Value {
         json!({"q1": self.low, "median": self.median, "q3": self.high})
     }
 }
@@ -90,6 +90,13 @@ impl Measured {
                 cell(self.cost(index, cpu))
             );
         }
+        for &(contender, limit) in self.group.limits {
+            println!(
+                "  {:<82}  {}",
+                self.name(contender),
+                self.within(contender, limit)
+            );
+        }
         for comparison in self.group.comparisons {
             let cell = |of| {
                 let ratio = self.ratio(comparison, of);
@@ -104,6 +111,12 @@ impl Measured {
             );
             println!("    x {}", self.name(comparison.against));
         }
+    }
+
+    fn within(&self, contender: usize, limit: f64) -> String {
+        let met = [wall, cpu].map(|of| self.cost(contender, of).median <= limit);
+        let word = if met == [true; 2] { "met" } else { "MISSED" };
+        format!("aim <= {} us: {word}", limit / 1000.0)
     }
 
     fn verdict(&self, comparison: &Comparison) -> String {
@@ -142,11 +155,18 @@ impl Measured {
                 })
             })
             .collect();
+        let limits: Vec<_> = self
+            .group
+            .limits
+            .iter()
+            .map(|&(contender, limit)| json!({"of": self.name(contender), "verdict": self.within(contender, limit)}))
+            .collect();
         json!({
             "title": self.group.title,
             "rounds": self.rounds.len(),
             "contenders": contenders,
             "comparisons": comparisons,
+            "limits": limits,
         })
     }
 }

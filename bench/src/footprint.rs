@@ -1,0 +1,70 @@
+//! How much memory a process has more of for pay88: what is resident after a manager was built and a charge made, less what
+//! was before.
+
+use serde_json::{Value, json};
+
+use crate::contender::Contender;
+use crate::job::{Failure, Job};
+use crate::program::Program;
+use crate::table::Spread;
+
+pub(crate) const TITLE: &str = "Memory of a process";
+
+/// For pay88, in MB.
+const AIM: f64 = 6.0;
+
+struct Row {
+    program: Program,
+    name: &'static str,
+    shown: &'static str,
+    aim: Option<f64>,
+}
+
+const fn row(program: Program, name: &'static str, shown: &'static str, aim: Option<f64>) -> Row {
+    Row {
+        program,
+        name,
+        shown,
+        aim,
+    }
+}
+
+const ROWS: &[Row] = &[
+    row(Program::C, "memory", "C: pay88", Some(AIM)),
+    row(Program::Python, "memory", "Python: pay88", Some(AIM)),
+    row(
+        Program::Python,
+        "memory-documented",
+        "Python: documented class",
+        None,
+    ),
+    row(Program::Node, "memory", "Node: pay88", Some(AIM)),
+    row(
+        Program::Node,
+        "memory-documented",
+        "Node: documented class",
+        None,
+    ),
+];
+
+/// Each round is a process of its own, which answers with the bytes.
+pub(crate) fn measure(job: &Job, rounds: usize) -> Result<Value, Failure> {
+    println!("\n{TITLE}\n  MB added: median");
+    let mut all = Vec::new();
+    for row in ROWS {
+        let mut added = Vec::new();
+        for _ in 0..rounds {
+            let process = Contender::start(row.program, row.name, job)?;
+            added.push(process.answer()?.trim().parse::<f64>()? / 1e6);
+        }
+        let added = Spread::of(added.into_iter());
+        let verdict = match row.aim {
+            Some(aim) if added.median <= aim => format!("aim <= {aim:.1}: met"),
+            Some(aim) => format!("aim <= {aim:.1}: MISSED"),
+            None => String::new(),
+        };
+        println!("  {:<34}{:>24.1}  {verdict}", row.shown, added.median);
+        all.push(json!({"name": row.shown, "megabytes": added.json(), "verdict": verdict}));
+    }
+    Ok(json!({"title": TITLE, "rows": all}))
+}
