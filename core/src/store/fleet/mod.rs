@@ -232,9 +232,13 @@ impl FleetRecord {
             } => {
                 let stored = on_the_stores_clock(record, &self.stored, self.ahead);
                 let value = self.seal(&stored, self.fleet.clock.boot())?;
+                let until = Instant::now() + within;
                 let written = session.write(&value, KEPT, *lease, *fresh, within)?;
                 if written {
                     self.stored = stored;
+                } else {
+                    // Somebody wrote past it: the lease may be this session's all the same.
+                    session.release(until.saturating_duration_since(Instant::now()))?;
                 }
                 return Ok(Answer::Stored(written));
             }
