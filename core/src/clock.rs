@@ -48,7 +48,10 @@ impl Reading {
     }
 }
 
-/// Boot time: milliseconds on CLOCK_BOOTTIME, the common clock of all processes of a host.
+/// Boot time begins that long before the boot: what other hosts did in the hour before it has an instant here, too.
+const BEFORE_BOOT: Duration = Duration::from_secs(24 * 3600);
+
+/// Boot time: milliseconds on CLOCK_BOOTTIME and [`BEFORE_BOOT`], the common clock of all processes of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub(crate) struct BootTime(pub(crate) u64);
 
@@ -95,7 +98,7 @@ impl Clock {
 
     pub(crate) fn boot(&self) -> BootTime {
         match self {
-            Clock::System => BootTime(read(libc::CLOCK_BOOTTIME) / 1_000_000),
+            Clock::System => since_boot(read(libc::CLOCK_BOOTTIME)),
             #[cfg(any(test, feature = "test-hooks"))]
             Clock::Virtual(clock) => clock.boot(),
         }
@@ -105,6 +108,10 @@ impl Clock {
 /// Milliseconds since 1970, for people: events and statistics.
 pub(crate) fn unix_millis() -> u64 {
     read(libc::CLOCK_REALTIME) / 1_000_000
+}
+
+fn since_boot(nanos: u64) -> BootTime {
+    BootTime(nanos / 1_000_000).plus(BEFORE_BOOT)
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -182,5 +189,21 @@ impl VirtualClock {
     /// Somebody sets the wall clock, by so many seconds forward or back.
     pub fn step_wall(&self, seconds: i64) {
         self.with(|c| c.0.wall = c.0.wall.saturating_add_signed(seconds * 1_000_000_000));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_has_just_booted_has_instants_for_what_others_did_in_the_hour_before() {
+        let (booted, hour) = (since_boot(0), Duration::from_secs(3600));
+        let before = BootTime(booted.0 - hour.as_millis() as u64);
+        assert_eq!(
+            before.until(since_boot(1_000_000)),
+            hour + Duration::from_millis(1)
+        );
+        assert!(before > BootTime::default(), "no token is as old as that");
     }
 }
