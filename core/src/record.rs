@@ -126,6 +126,7 @@ impl Record {
             counts: self.counts.clone(),
             hold: self.hold.clone().filter(|hold| hold.class.of_key()),
             hosts: self.hosts,
+            others: self.others.clone(),
             ..Record::default()
         };
         // Slots without an id stand for what was lost here; the store knows better.

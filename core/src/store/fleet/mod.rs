@@ -43,6 +43,12 @@ const KEPT: Duration = Duration::from_secs(3700);
 const FORMAT: u8 = 1;
 const HEADER: usize = 9;
 
+/// Nothing that 88Pay says keeps anybody longer.
+const LONGEST_HOLD: Duration = Duration::from_secs(3615);
+
+/// Nobody takes a lease for longer: one that has more left is not told apart from one that never ends.
+const LONGEST_LEASE: Duration = Duration::from_secs(20);
+
 /// More tokens an hour than that are not counted by name, as hosts have to.
 pub(crate) const MOST_TOKENS_PER_HOUR: u32 = 400;
 
@@ -110,7 +116,8 @@ impl Fleet {
     pub(crate) fn record(self: &Arc<Self>, key: &ApiKey) -> Option<FleetRecord> {
         let sealer = Sealer::of(key)?;
         let (base_url, merchant_id) = (self.base_url.as_bytes(), self.merchant_id.as_bytes());
-        let name = sealer.name(&[b"fleet", base_url, merchant_id]);
+        // What another release writes in a way that this one does not know is left alone.
+        let name = sealer.name(&[b"fleet", &[FORMAT], base_url, merchant_id]);
         Some(FleetRecord {
             fleet: self.clone(),
             sealer,
@@ -152,12 +159,18 @@ impl FleetRecord {
     /// # Errors
     /// Why no store can be had, without a secret.
     pub(crate) fn ask(&mut self, what: Ask, within: Duration) -> Result<Answer, String> {
-        if let Some((index, session)) = self.session.take() {
-            return self.ask_one(index, session, &what, within);
-        }
         let deadline = Instant::now() + within;
-        let mut failed = Vec::new();
-        for index in self.fleet.candidates() {
+        let (mut failed, mut tried) = (Vec::new(), None);
+        if let Some((index, session)) = self.session.take() {
+            tried = Some(index);
+            match (self.ask_one(index, session, &what, within), &what) {
+                // It may be one that can only be read: nothing was begun there, and the next one may give its lease.
+                (Err(reason), Ask::Lead { .. }) => failed.push(reason),
+                (answer, _) => return answer,
+            }
+        }
+        let candidates = self.fleet.candidates();
+        for index in candidates.into_iter().filter(|index| Some(*index) != tried) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -206,7 +219,10 @@ impl FleetRecord {
         let answer = self.exchange(&mut *session, what, within);
         match answer {
             Ok(answer) => {
-                self.fleet.went(index, true);
+                // That it can be read does not mean that it can be written.
+                if !matches!(what, Ask::Look) {
+                    self.fleet.went(index, true);
+                }
                 self.session = Some((index, session));
                 Ok(answer)
             }
@@ -243,6 +259,9 @@ impl FleetRecord {
                 return Ok(Answer::Stored(written));
             }
         };
+        if found.leased.is_some_and(|left| left > LONGEST_LEASE) {
+            return Err("a lease there does not end: was its clock set back?".to_owned());
+        }
         let now = self.fleet.clock.boot().0;
         self.ahead = difference(found.now.earliest, now);
         let opened = found.value.as_ref().and_then(|value| self.open(value));
@@ -328,12 +347,20 @@ fn on_the_stores_clock(record: &Record, stored: &Record, ahead: i64) -> Record {
     shifted
 }
 
-/// The store's clock was set back, or is another one's: what is counted is counted from now.
+/// The store's clock was set back, or is another one's: what is counted, and what holds, is so from now.
 fn not_from_the_future(stored: &mut Record, latest: u64) {
     for slots in [&mut stored.counts.taken, &mut stored.counts.forced] {
         for slot in slots.iter_mut() {
             slot.at = slot.at.min(BootTime(latest));
         }
+    }
+    if let Some(told) = &mut stored.counts.told {
+        told.until = told.until.min(BootTime(latest).plus(LONGEST_HOLD));
+    }
+    if let Some(hold) = &mut stored.hold {
+        let pause = hold.at.until(hold.until).min(LONGEST_HOLD);
+        hold.at = hold.at.min(BootTime(latest));
+        hold.until = hold.until.min(hold.at.plus(pause));
     }
 }
 

@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::super::server::{Found as There, Session, StoreTime};
 use super::super::*;
+use crate::budget::Told;
 use crate::clock::VirtualClock;
 use crate::endpoint::BaseUrl;
+use crate::error::{Error, ErrorCode};
 use crate::grant::Grant;
+use crate::hold::{Class, Hold};
 use crate::option::Opt;
 use crate::record::Issue;
 use crate::refresh::Ask;
@@ -21,6 +25,7 @@ struct Shelf {
     values: HashMap<String, Vec<u8>>,
     ahead: i64,
     step: u64,
+    leased: Option<Duration>,
 }
 
 struct Reader(Arc<Mutex<Shelf>>, String);
@@ -33,7 +38,7 @@ impl Reader {
         let earliest = now / step * step;
         There {
             value: shelf.values.get(&self.1).cloned().map(Zeroizing::new),
-            leased: None,
+            leased: shelf.leased,
             seen: 1,
             now: StoreTime {
                 earliest,
@@ -74,7 +79,7 @@ impl Session for Reader {
     }
 }
 
-fn api_key(text: &str) -> ApiKey {
+pub(super) fn api_key(text: &str) -> ApiKey {
     let base_url = BaseUrl::parse("https://pay.example").unwrap();
     ApiKey::parse(
         Opt::ApiKey,
@@ -143,6 +148,7 @@ fn shelf(ahead: i64, step: u64) -> Arc<Mutex<Shelf>> {
         values: HashMap::new(),
         ahead,
         step,
+        leased: None,
     }))
 }
 
@@ -199,14 +205,57 @@ fn a_store_whose_clock_was_set_back_counts_from_now() {
     let now = Clock::System.boot();
     let mut one = host(&shelf, KEY, "MCH-COL-1");
     look(&mut one);
-    write(&mut one, &record(now));
+    let mut told = record(now);
+    told.counts.told = Some(Told {
+        left: 0,
+        hourly: false,
+        until: now.plus(Duration::from_secs(30)),
+    });
+    told.hold = Some(Hold {
+        class: Class::RateLimited,
+        at: now,
+        until: now.plus(Duration::from_secs(60)),
+        error: Error::new(ErrorCode::RateLimited, "m", "h"),
+        streak: 1,
+    });
+    write(&mut one, &told);
     shelf.lock().unwrap().ahead = 0;
     let mut other = host(&shelf, KEY, "MCH-COL-1");
     let found = look(&mut other).unwrap();
+    let hold = now.until(found.hold.as_ref().unwrap().until).as_secs();
+    assert!((55..=61).contains(&hold), "{hold} s");
+    let told = now.until(found.counts.told.unwrap().until).as_secs();
+    assert!(told <= 3616, "{told} s");
     let later = found.counts.taken[0].at.0 - now.0;
     assert!(later < 1_000, "{later} ms");
     // The token is of a time that has not come: nobody takes it (`Terms::takes`).
     assert!(found.issue.unwrap().stamp.asked_at > Clock::System.boot());
+}
+
+#[test]
+fn a_lease_that_does_not_end_keeps_nobody_from_going_on_without_the_store() {
+    let shelf = shelf(0, 1);
+    let mut one = host(&shelf, KEY, "MCH-COL-1");
+    shelf.lock().unwrap().leased = Some(Duration::from_secs(14));
+    assert!(one.ask(Ask::Look, ATTEMPT_TIME).is_ok());
+    shelf.lock().unwrap().leased = Some(Duration::from_secs(3600));
+    assert!(one.ask(Ask::Look, ATTEMPT_TIME).is_err());
+}
+
+#[test]
+fn what_a_later_release_adds_to_the_record_is_kept_when_this_one_writes() {
+    let shelf = shelf(0, 1);
+    let (mut one, mut two) = (
+        host(&shelf, KEY, "MCH-COL-1"),
+        host(&shelf, KEY, "MCH-COL-1"),
+    );
+    look(&mut one);
+    let mut later = record(Clock::System.boot());
+    later.others.insert("colour".to_owned(), json!("blue"));
+    write(&mut one, &later);
+    let found = look(&mut two).unwrap();
+    write(&mut two, &found);
+    assert_eq!(look(&mut one).unwrap().others["colour"], "blue");
 }
 
 #[test]

@@ -99,6 +99,38 @@ fn a_unix_socket_is_a_way_too() {
     });
 }
 
+#[test]
+fn a_store_that_can_only_be_read_gives_way_to_the_next_of_the_list() {
+    within(30 * SECOND, || {
+        let nobody = daemon::free_port().to_string();
+        let replica = Daemon::redis(&["--replicaof", "127.0.0.1", &nobody]);
+        let primary = Daemon::redis(&[]);
+        let urls = [&replica, &primary].map(|store| format!("redis://127.0.0.1:{}", store.port));
+        let stores = urls.each_ref().map(|url| StoreUrl::parse(url).unwrap());
+        let clock = Arc::new(crate::clock::VirtualClock::default());
+        let virtual_clock = Clock::Virtual(clock.clone());
+        let fleet = Fleet::new(&stores, "https://pay.example", "MCH-COL-1", virtual_clock);
+        let fleet = Arc::new(fleet);
+        let key = record::api_key("sk_test_sandbox_1");
+        for (first, seconds) in [(0, 4), (1, 1), (0, 9), (1, 1), (0, 0)] {
+            let mut record = fleet.record(&key).unwrap();
+            record.ask(Ask::Look, SECOND).unwrap();
+            assert_eq!(record.shown().unwrap(), urls[first]);
+            let lead = Ask::Lead { lease: SECOND };
+            let Answer::Found(found) = record.ask(lead, SECOND).unwrap() else {
+                panic!("not found")
+            };
+            assert!(found.leads);
+            assert_eq!(record.shown().unwrap(), urls[1]);
+            assert!(matches!(
+                record.ask(Ask::Release, SECOND),
+                Ok(Answer::Stored(true))
+            ));
+            clock.advance(seconds * SECOND);
+        }
+    });
+}
+
 /// A certificate authority and a certificate of it for `127.0.0.1` and `localhost`, as PEM.
 pub(super) struct Certificates {
     pub(super) authority: String,
