@@ -99,6 +99,14 @@ impl Counts {
             .min_by_key(|told| told.left);
     }
 
+    /// Drops what others had taken since then when they were looked at before, and have given back by the later look.
+    pub(crate) fn drop_given_back(&mut self, since: BootTime, before: &Counts, later: &Counts) {
+        let has = |counts: &Counts, id| counts.taken.iter().any(|slot| slot.id == id);
+        self.taken.retain(|slot| {
+            slot.at < since || slot.id == 0 || !has(before, slot.id) || has(later, slot.id)
+        });
+    }
+
     /// As many slots as a minute has are spent: nobody knows any more what was.
     pub(crate) fn spend_minute(&mut self, now: BootTime, per_minute: u32) {
         self.taken.extend((0..per_minute).map(|_| Slot {

@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::{Action, Finish, Kept, Ledger, Refresh, Then, request_time};
 use crate::clock::BootTime;
 use crate::error::{Error, ErrorCode};
-use crate::record::Record;
+use crate::hold::Hold;
+use crate::record::{Issue, Record};
 
 /// What the store may take: for one answer, and in one refresh.
 const ANSWER_TIME: Duration = Duration::from_millis(250);
@@ -29,7 +30,8 @@ const REFUSED: Duration = Duration::from_secs(1);
 const LOOK_OFTEN: Duration = Duration::from_millis(25);
 const LOOK_SELDOM: Duration = Duration::from_millis(500);
 
-/// All hosts together look no more often than 4,000 times a second.
+/// All hosts together, up to 2,000, look no more often than 4,000 times a second. The number of hosts comes from the
+/// store in clear, and nobody waits long for what it says.
 const FOR_EACH_HOST: Duration = Duration::from_micros(250);
 
 /// The lease outlasts the request that is sent under it.
@@ -237,11 +239,15 @@ impl Refresh {
         visit.leads = found.leads;
         visit.hosts = found.hosts;
         led.ask_at = None;
-        visit.record = found.record.clone().unwrap_or_default();
+        let before = std::mem::replace(&mut visit.record, found.record.clone().unwrap_or_default());
         if let Some(record) = &found.record {
+            // Whoever has the lease may give its slot back; an older one that is gone was lost with the store.
+            let since = BootTime(now.0.saturating_sub(lease.as_millis() as u64));
+            led.counts
+                .drop_given_back(since, &before.counts, &record.counts);
             led.counts.merge(&record.counts);
             led.hosts = record.hosts.max(found.hosts);
-            ledger.holds.learn(record.hold.as_ref(), None);
+            ledger.holds.learn(hold(led, record), None);
         } else {
             visit.record.hosts = led.hosts;
         }
@@ -268,7 +274,8 @@ impl Refresh {
             visit.stage = Stage::Wait;
             let waits = shared.terms.kept.is_none_or(|kept| now >= kept.end);
             let pause = if waits { LOOK_OFTEN } else { LOOK_SELDOM };
-            let pause = pause.max(FOR_EACH_HOST * led.hosts);
+            let many = FOR_EACH_HOST.saturating_mul(led.hosts).min(LOOK_SELDOM);
+            let pause = pause.max(many);
             return Action::Pause(pause.mul_f64(0.5 + jitter / 2.0));
         }
         if let Some(kept) = kept {
@@ -312,12 +319,15 @@ impl Refresh {
     /// The slot was taken: the other hosts see it before anything is sent.
     pub(super) fn tell_store_of_slot(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
         let rejected = self.led().and_then(|led| led.rejected);
+        let of_stored = |issue: &Issue| Some(issue.stamp.id) == rejected;
         let counts = ledger.budget.counts().clone();
         let Some(visit) = self.visiting() else {
             return self.announce(now);
         };
         visit.record.counts = counts;
-        visit.record.rejected = rejected.or(visit.record.rejected);
+        if visit.record.issue.as_ref().is_some_and(of_stored) {
+            visit.record.rejected = rejected;
+        }
         let write = Ask::Write {
             record: Box::new(visit.record.clone()),
             lease: Some(request_time() + LEASE_MARGIN),
@@ -341,6 +351,8 @@ impl Refresh {
                 self.settle(ledger, true);
                 if let Some(visit) = self.visiting() {
                     visit.leads = false;
+                    // That was never there.
+                    visit.record = Record::default();
                     visit.stage = Stage::Wait;
                 }
                 Action::Pause(LOOK_OFTEN)
@@ -381,6 +393,10 @@ impl Refresh {
             return self.leave_host(ledger, now, then);
         }
         let counts = ledger.budget.counts().clone();
+        if let Some(led) = self.led() {
+            // With what the answer said is left.
+            led.counts = counts.clone();
+        }
         let Some(visit) = self.visiting() else {
             return self.leave_host(ledger, now, then);
         };
@@ -442,6 +458,15 @@ impl Refresh {
             },
         }
     }
+}
+
+/// What holds: as the store says, or as this host has met it while the store could not be told. Another host's token that
+/// was asked for later says that it is over.
+fn hold<'a>(led: &'a Record, stored: &'a Record) -> Option<&'a Hold> {
+    let newest = stored.issue.as_ref().map(|issue| issue.stamp.asked_at);
+    let own = led.hold.as_ref().filter(|own| newest < Some(own.at));
+    let holds = [stored.hold.as_ref(), own].into_iter().flatten();
+    holds.max_by_key(|hold| hold.until)
 }
 
 fn refusal(error: Error) -> Then {

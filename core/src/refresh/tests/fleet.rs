@@ -443,3 +443,125 @@ fn an_older_value_that_is_put_back_is_not_taken_and_nothing_that_was_spent_is_fo
     let finish = two.refresh(&mut store, after(95_100));
     assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
 }
+
+#[test]
+fn a_slot_that_one_host_gives_back_is_no_longer_counted_by_those_who_saw_it() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    let mut refresh = one.begin(after(0));
+    one.run(&mut refresh, &mut store, after(0), Input::Start);
+    let mut other = two.begin(after(10));
+    let action = two.run(&mut other, &mut store, after(10), Input::Start);
+    assert!(matches!(action, Action::Pause(_)), "{action:?}");
+    // Nothing could be sent.
+    let answer = rejected(Class::Temporary, false, true);
+    one.run(&mut refresh, &mut store, after(5_000), answer);
+    let action = two.run(&mut other, &mut store, after(5_020), Input::PauseOver);
+    assert!(matches!(action, Action::Send { .. }), "{action:?}");
+    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 1);
+    assert_eq!(two.ledger.budget.left(after(5_020)), (9, 99));
+}
+
+#[test]
+fn a_store_that_lost_all_while_a_host_waited_takes_no_slot_from_it() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    for at in [0, 48_000] {
+        one.refresh(&mut store, after(at));
+    }
+    let mut refresh = one.begin(after(100_000));
+    one.newest = after(48_000);
+    one.run(&mut refresh, &mut store, after(100_000), Input::Start);
+    let mut other = two.begin(after(100_010));
+    two.run(&mut other, &mut store, after(100_010), Input::Start);
+    let mut fresh = Host::new(3);
+    store = Store::default();
+    let mut third = fresh.begin(after(100_020));
+    fresh.run(&mut third, &mut store, after(100_020), Input::Start);
+    two.run(&mut other, &mut store, after(100_030), Input::PauseOver);
+    // Those that were sent for sure, and that of the new host.
+    assert_eq!(two.ledger.budget.counts().taken.len(), 3);
+}
+
+#[test]
+fn a_429_that_the_store_could_not_be_told_holds_this_host_when_the_store_is_back() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    let mut refresh = one.begin(after(0));
+    one.run(&mut refresh, &mut store, after(0), Input::Start);
+    store.away = true;
+    let error = Error::new(ErrorCode::RateLimited, "m", "h");
+    let rejection = Rejection {
+        error: error.with_retry_after(Duration::from_secs(60)),
+        class: Class::RateLimited,
+        resend: false,
+        unsent: false,
+        capped: false,
+    };
+    let answer = Input::Answer(Err(rejection), None);
+    one.run(&mut refresh, &mut store, after(100), answer);
+    store.away = false;
+    store.leased_by = None;
+    let left = retry_after(one.refresh(&mut store, after(10_100)));
+    assert_eq!(left, Duration::from_secs(50));
+    // A token that another host has got since says that it is over.
+    let finish = two.refresh(&mut store, after(20_000));
+    assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
+    let finish = one.refresh(&mut store, after(21_500));
+    assert!(matches!(finish, Finish::Shared { .. }), "{finish:?}");
+    one.kept = None;
+    one.record.rejected = store
+        .record
+        .as_ref()
+        .unwrap()
+        .issue
+        .as_ref()
+        .map(|i| i.stamp.id);
+    let finish = one.refresh(&mut store, after(30_000));
+    assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
+}
+
+#[test]
+fn whatever_number_of_hosts_the_store_tells_nobody_waits_long_for_the_next_look() {
+    let mut store = Store {
+        record: Some(Record::default()),
+        leased_by: Some(9),
+        counted: u32::MAX,
+        ..Store::default()
+    };
+    let mut host = Host::new(1);
+    let mut refresh = host.begin(after(0));
+    let action = host.run(&mut refresh, &mut store, after(0), Input::Start);
+    assert!(
+        matches!(action, Action::Pause(pause) if pause <= Duration::from_millis(500)),
+        "{action:?}"
+    );
+}
+
+#[test]
+fn what_a_host_rejected_long_ago_does_not_take_the_place_of_what_another_rejects_now() {
+    let (mut store, mut one) = (Store::default(), Host::new(1));
+    store.record = Some(Record {
+        issue: Some(issue(after(0))),
+        rejected: Some(1),
+        ..Record::default()
+    });
+    one.record.rejected = Some(5);
+    let mut refresh = one.begin(after(10));
+    one.run(&mut refresh, &mut store, after(10), Input::Start);
+    assert_eq!(store.record.unwrap().rejected, Some(1));
+}
+
+#[test]
+fn what_88pay_says_is_left_is_told_to_the_host_as_well_as_to_the_fleet() {
+    let (mut store, mut one) = (Store::default(), Host::new(1));
+    let mut refresh = one.begin(after(0));
+    one.run(&mut refresh, &mut store, after(0), Input::Start);
+    let told = RateLimit {
+        limit: None,
+        remaining: 3,
+        reset_in: Duration::from_secs(30),
+    };
+    let answer = Input::Answer(Ok(grant()), Some(told));
+    one.run(&mut refresh, &mut store, after(100), answer);
+    for counts in [&one.record.counts, &store.record.unwrap().counts] {
+        assert_eq!(counts.told.map(|told| told.left), Some(3));
+    }
+}
