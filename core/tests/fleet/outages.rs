@@ -84,11 +84,7 @@ fn a_store_that_is_stopped_and_goes_on() {
     let (redis, memcached) = (Daemon::redis(&[]), Daemon::memcached(&[]));
     for (kind, daemon) in [("redis", redis), ("memcached", memcached)] {
         let stage = Stage::hurried(&format!("{kind}://127.0.0.1:{}", daemon.port));
-        go_through(
-            &stage,
-            || daemon.signal(libc::SIGSTOP),
-            || daemon.signal(libc::SIGCONT),
-        );
+        go_through(&stage, || daemon.stop(), || daemon.go_on());
     }
 }
 
