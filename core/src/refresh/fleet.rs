@@ -34,6 +34,9 @@ const LOOK_SELDOM: Duration = Duration::from_millis(500);
 /// store in clear, and nobody waits long for what it says.
 const FOR_EACH_HOST: Duration = Duration::from_micros(250);
 
+/// Until the slot is told nobody has to wait longer than that for a host that died.
+const SLOT_LEASE: Duration = Duration::from_secs(2);
+
 /// The lease outlasts the request that is sent under it.
 const LEASE_MARGIN: Duration = Duration::from_secs(2);
 
@@ -229,7 +232,6 @@ impl Refresh {
         self.answered(now);
         let (key, until) = (self.key, self.until);
         let kept = self.kept(now);
-        let lease = request_time() + LEASE_MARGIN;
         let Some(shared) = &mut self.shared else {
             return self.send(ledger, now);
         };
@@ -242,7 +244,8 @@ impl Refresh {
         let before = std::mem::replace(&mut visit.record, found.record.clone().unwrap_or_default());
         if let Some(record) = &found.record {
             // Whoever has the lease may give its slot back; an older one that is gone was lost with the store.
-            let since = BootTime(now.0.saturating_sub(lease.as_millis() as u64));
+            let lease = (request_time() + LEASE_MARGIN).as_millis() as u64;
+            let since = BootTime(now.0.saturating_sub(lease));
             led.counts
                 .drop_given_back(since, &before.counts, &record.counts);
             led.counts.merge(&record.counts);
@@ -280,7 +283,7 @@ impl Refresh {
         }
         if let Some(kept) = kept {
             if !found.leads {
-                return self.ask(ledger, now, Stage::Lead, Ask::Lead { lease });
+                return self.ask(ledger, now, Stage::Lead, Ask::Lead { lease: SLOT_LEASE });
             }
             // The others may have this host's token.
             if let Some(issue) = &mut led.issue {
@@ -300,7 +303,7 @@ impl Refresh {
         }
         match ledger.refusal(now) {
             Some(error) => self.refuse(ledger, now, error),
-            None => self.ask(ledger, now, Stage::Lead, Ask::Lead { lease }),
+            None => self.ask(ledger, now, Stage::Lead, Ask::Lead { lease: SLOT_LEASE }),
         }
     }
 
@@ -464,7 +467,8 @@ impl Refresh {
 /// was asked for later says that it is over.
 fn hold<'a>(led: &'a Record, stored: &'a Record) -> Option<&'a Hold> {
     let newest = stored.issue.as_ref().map(|issue| issue.stamp.asked_at);
-    let own = led.hold.as_ref().filter(|own| newest < Some(own.at));
+    let own = led.hold.as_ref();
+    let own = own.filter(|own| own.class.of_key() && newest < Some(own.at));
     let holds = [stored.hold.as_ref(), own].into_iter().flatten();
     holds.max_by_key(|hold| hold.until)
 }

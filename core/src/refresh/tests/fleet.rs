@@ -565,3 +565,48 @@ fn what_88pay_says_is_left_is_told_to_the_host_as_well_as_to_the_fleet() {
         assert_eq!(counts.told.map(|told| told.left), Some(3));
     }
 }
+
+#[test]
+fn what_a_host_alone_has_met_does_not_hide_what_holds_all() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    for (host, at, class) in [
+        (&mut one, 0, Class::Forbidden),
+        (&mut two, 100, Class::RateLimited),
+    ] {
+        let mut refresh = host.begin(after(at));
+        host.run(&mut refresh, &mut store, after(at), Input::Start);
+        let answer = rejected(class, false, false);
+        host.run(&mut refresh, &mut store, after(at), answer);
+    }
+    one.record.hold.as_mut().unwrap().until = after(300_000);
+    one.refresh(&mut store, after(2_000));
+    assert_eq!(one.ledger.holds.last().unwrap().class, Class::RateLimited);
+}
+
+#[test]
+fn a_lease_is_short_until_the_slot_is_told_and_then_outlasts_the_request() {
+    let (mut store, mut one) = (Store::default(), Host::new(1));
+    let mut refresh = one.begin(after(0));
+    let (mut input, mut leases) = (Input::Start, Vec::new());
+    loop {
+        input = match refresh.step(&mut one.ledger, after(0), 1.0, input) {
+            Action::Look { .. } => Input::Seen(one.record.clone()),
+            Action::Lead { .. } => Input::Led(Some(one.record.clone())),
+            Action::Write(record) => Input::Written(record),
+            Action::Ask { what, .. } => {
+                match &what {
+                    Ask::Lead { lease } => leases.push(*lease),
+                    Ask::Write { lease, .. } => leases.extend(*lease),
+                    _ => {}
+                }
+                one.ask(&mut store, what)
+            }
+            Action::Send { within, .. } => {
+                assert!(leases[1] > within);
+                break;
+            }
+            other => panic!("{other:?}"),
+        };
+    }
+    assert!(leases[0] <= Duration::from_secs(2), "{leases:?}");
+}
