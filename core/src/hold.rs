@@ -10,6 +10,9 @@ use crate::clock::BootTime;
 use crate::error::Error;
 use crate::grant::Rejection;
 
+/// However many hosts there are, each of them tries again after this time.
+const LONGEST_TEMPORARY: Duration = Duration::from_secs(900);
+
 /// How a failure is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -74,8 +77,15 @@ pub(crate) struct Hold {
 pub(crate) struct Holds(Option<Hold>);
 
 impl Holds {
-    /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1.
-    pub(crate) fn note(&mut self, now: BootTime, rejection: &Rejection, jitter: f64) -> Duration {
+    /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1. `hosts` share the budget, and each
+    /// of them finds out for itself about a failure that may be its own.
+    pub(crate) fn note(
+        &mut self,
+        now: BootTime,
+        rejection: &Rejection,
+        jitter: f64,
+        hosts: u32,
+    ) -> Duration {
         let class = rejection.class;
         let streak = self
             .0
@@ -83,7 +93,12 @@ impl Holds {
             .filter(|hold| hold.class == class)
             .map_or(0, |hold| hold.streak)
             + 1;
-        let (first, longest) = class.pauses(rejection.unsent);
+        let (mut first, mut longest) = class.pauses(rejection.unsent);
+        if class == Class::Temporary && !rejection.unsent {
+            // All together spend no more than one would.
+            first = first.saturating_mul(hosts);
+            longest = longest.saturating_mul(hosts).min(LONGEST_TEMPORARY);
+        }
         let doubled = first.saturating_mul(1 << (streak - 1).min(16)).min(longest);
         let pause = match (class, rejection.error.retry_after()) {
             (Class::RateLimited, Some(told)) => told,
@@ -174,7 +189,7 @@ mod tests {
         let mut holds = Holds::default();
         let mut now = BootTime(0);
         for expected in [5, 10, 20, 40, 80, 160, 300, 300] {
-            let pause = holds.note(now, &rejection(Class::Unauthorized, None), 0.3);
+            let pause = holds.note(now, &rejection(Class::Unauthorized, None), 0.3, 1);
             assert_eq!(pause.as_secs(), expected);
             assert_eq!(holds.check(now).unwrap().retry_after(), Some(pause));
             now = now.plus(pause);
@@ -182,7 +197,7 @@ mod tests {
         }
         assert_eq!(
             holds
-                .note(now, &rejection(Class::Forbidden, None), 0.0)
+                .note(now, &rejection(Class::Forbidden, None), 0.0, 1)
                 .as_secs(),
             5
         );
@@ -193,7 +208,12 @@ mod tests {
     #[test]
     fn a_429_holds_as_long_as_it_says() {
         let mut holds = Holds::default();
-        holds.note(BootTime(0), &rejection(Class::RateLimited, Some(60)), 0.0);
+        holds.note(
+            BootTime(0),
+            &rejection(Class::RateLimited, Some(60)),
+            0.0,
+            1,
+        );
         assert!(holds.check(BootTime(59_999)).is_some());
         assert!(holds.check(BootTime(60_000)).is_none());
     }
@@ -203,7 +223,7 @@ mod tests {
         let mut own = Holds::default();
         let mut met = rejection(Class::Unauthorized, None);
         met.error = met.error.with_attempt(7);
-        own.note(BootTime(9), &met, 0.0);
+        own.note(BootTime(9), &met, 0.0, 1);
         // The record does not say whose attempt it was.
         let mut written = own.last().cloned();
         written.as_mut().unwrap().error = rejection(Class::Unauthorized, None).error;
@@ -222,7 +242,7 @@ mod tests {
         let mut holds = Holds::default();
         let pause = |holds: &mut Holds, jitter| {
             holds
-                .note(BootTime(0), &rejection(Class::Temporary, None), jitter)
+                .note(BootTime(0), &rejection(Class::Temporary, None), jitter, 1)
                 .as_millis()
         };
         assert_eq!(pause(&mut holds, 0.0), 500);
@@ -230,7 +250,7 @@ mod tests {
         for unsent in [true, false] {
             let mut rejection = rejection(Class::Temporary, None);
             rejection.unsent = unsent;
-            let longest = (0..40).map(|_| holds.note(BootTime(0), &rejection, 1.0).as_secs());
+            let longest = (0..40).map(|_| holds.note(BootTime(0), &rejection, 1.0, 1).as_secs());
             assert_eq!(longest.max(), Some(if unsent { 16 } else { 60 }));
         }
     }

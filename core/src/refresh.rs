@@ -416,7 +416,8 @@ impl Refresh {
             return Action::Pause(pause);
         }
         let capped = rejection.capped;
-        let pause = ledger.holds.note(now, &rejection, jitter);
+        let hosts = self.led().map_or(1, |led| led.hosts.max(1));
+        let pause = ledger.holds.note(now, &rejection, jitter, hosts);
         let error = match rejection.error.retry_after() {
             None => rejection.error.with_retry_after(pause),
             Some(_) => rejection.error,

@@ -610,3 +610,31 @@ fn a_lease_is_short_until_the_slot_is_told_and_then_outlasts_the_request() {
     }
     assert!(leases[0] <= Duration::from_secs(2), "{leases:?}");
 }
+
+#[test]
+fn an_outage_of_the_token_endpoint_leaves_a_fleet_some_of_the_hour() {
+    for number in [2, 8] {
+        let mut store = Store::default();
+        let mut hosts: Vec<Host> = (1..=number).map(Host::new).collect();
+        for at in [0, 48_000] {
+            for host in &mut hosts {
+                host.refresh(&mut store, after(at + u64::from(host.number)));
+            }
+        }
+        // Half an hour of 5xx, while callers of all hosts ask every other second.
+        for second in (100..1900).step_by(2) {
+            for host in &mut hosts {
+                let now = after(second * 1000 + u64::from(host.number));
+                host.kept = None;
+                let mut refresh = host.begin(now);
+                let action = host.run(&mut refresh, &mut store, now, Input::Start);
+                if matches!(action, Action::Send { .. }) {
+                    let answer = rejected(Class::Temporary, false, false);
+                    host.run(&mut refresh, &mut store, now, answer);
+                }
+            }
+        }
+        let left = hosts[0].ledger.budget.left(after(1_900_000)).1;
+        assert!(left >= 20, "{number} hosts: {left}");
+    }
+}
