@@ -360,6 +360,11 @@ enum pay88_status pay88_manager_get_token(const struct pay88_manager *manager,
                                           struct pay88_token **token,
                                           struct pay88_error **error);
 
+// The number of the token that pay88_manager_get_token() would give at once, as pay88_token_generation() tells it; 0 if it
+// would have to wait or fail. Counts as use, for which the token is renewed ahead of its end. For programs that keep the
+// token: as long as the number is the same, so is the token.
+uint64_t pay88_manager_current(const struct pay88_manager *manager);
+
 // The cached token; *token is NULL if there is none that is valid. Never waits and never asks for one. Release the token
 // with pay88_token_release().
 //

@@ -62,6 +62,21 @@ impl Cache {
         })
     }
 
+    /// The number of the token that [`Cache::get`] would give, counted alike; `None` also if its renewal is due, which is
+    /// for whoever gets it to start. For those who keep the token themselves: it costs no reference.
+    pub(crate) fn current(&self) -> Option<u64> {
+        let guard = self.current.load();
+        let current = guard.as_ref()?;
+        let now = self.clock.reading();
+        let renew_from = &current.snapshot.renew_from;
+        if now.reached(current.end) || now.mono >= renew_from.load(Ordering::Relaxed) {
+            return None;
+        }
+        let stripe = &current.stripes[stripe_of_this_thread()];
+        stripe.hits.fetch_add(1, Ordering::Relaxed);
+        Some(current.snapshot.generation)
+    }
+
     /// The token, if one is valid, without counting or starting anything.
     pub(crate) fn peek(&self) -> Option<Token> {
         let guard = self.current.load();

@@ -159,6 +159,21 @@ impl TokenManager {
         self.0.closed.is_raised() || control.interrupt.is_some_and(|interrupt| interrupt())
     }
 
+    /// The number of the token that [`TokenManager::get_token`] would give at once, as [`Token::generation`] tells it;
+    /// `None` if it would have to wait, or fail. Counts as use. For bindings that keep the token as an object of their
+    /// language.
+    #[inline]
+    pub fn current(&self) -> Option<u64> {
+        if self.0.closed.is_raised() {
+            return None;
+        }
+        let manager = &self.0.manager;
+        manager
+            .cache
+            .current()
+            .or_else(|| manager.cached().map(|token| token.generation()))
+    }
+
     /// The cached token, or `None`; never waits and never asks for one.
     ///
     /// # Errors

@@ -81,6 +81,7 @@ class _Arrivals:
     """Brings results to the tasks of one loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._completions = _native.Completions()
         self._numbers = count()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -88,7 +89,7 @@ class _Arrivals:
 
     async def result_of(self, start: Callable[..., _native.Call], argument: Any) -> Any:
         number = next(self._numbers)
-        future = self._waiting[number] = _running_loop().create_future()
+        future = self._waiting[number] = self._loop.create_future()
         try:
             call = start(self._completions, number, argument)
             try:
@@ -126,7 +127,14 @@ def _here() -> _Arrivals:
     return arrivals
 
 
-def _running_loop() -> asyncio.AbstractEventLoop:
-    from asyncio import get_running_loop
+_get_running_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
 
-    return get_running_loop()
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    # Imported by the first call that needs it, and not by each: an import statement takes long, also of what is there.
+    global _get_running_loop
+    if _get_running_loop is None:
+        from asyncio import get_running_loop
+
+        _get_running_loop = get_running_loop
+    return _get_running_loop()

@@ -45,7 +45,9 @@ static void a_token_is_cached_and_seen(void) {
     pay88_token *token = (pay88_token *)1, *again = NULL;
     OK(pay88_manager_peek_token(manager, &token, &error));
     CHECK(token == NULL);
+    CHECK(pay88_manager_current(manager) == 0);
     OK(pay88_manager_get_token(manager, 0, NULL, NULL, &token, &error));
+    CHECK(pay88_manager_current(manager) == 1);
     OK(pay88_manager_get_token(manager, 0, NULL, NULL, &again, &error));
     CHECK(pay88_token_generation(token) == 1 && pay88_token_generation(again) == 1);
     CHECK(pay88_token_expires_in(token) == 60);
@@ -61,6 +63,7 @@ static void a_token_is_cached_and_seen(void) {
     bool dropped = false;
     OK(pay88_manager_invalidate(manager, NULL, &dropped, &error));
     CHECK(dropped);
+    CHECK(pay88_manager_current(manager) == 0);
     OK(pay88_manager_invalidate(manager, token, &dropped, &error));
     CHECK(!dropped);
     pay88_token_release(again);

@@ -132,6 +132,14 @@ pub extern "C" fn pay88_manager_get_token(
     })
 }
 
+/// The number of the token that pay88_manager_get_token() would give at once, as pay88_token_generation() tells it; 0 if it
+/// would have to wait or fail. Counts as use, for which the token is renewed ahead of its end. For programs that keep the
+/// token: as long as the number is the same, so is the token.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_manager_current(manager: Option<&pay88_manager>) -> u64 {
+    value(|| manager?.0.current())
+}
+
 /// The cached token; *token is NULL if there is none that is valid. Never waits and never asks for one. Release the token
 /// with pay88_token_release().
 ///

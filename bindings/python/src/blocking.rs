@@ -37,8 +37,8 @@ impl BlockingManager {
         let py = slf.py();
         let timeout = seconds(timeout)?;
         let shared = slf.as_super().get();
-        if let Some(token) = shared.cached() {
-            return shared.hand_out(py, token);
+        if let Some(token) = shared.cached(py)? {
+            return Ok(token);
         }
         let manager = &shared.manager;
         let token = match green::waiter(py)? {

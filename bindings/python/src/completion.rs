@@ -59,7 +59,15 @@ impl<T: Send + 'static> Arrivals<T> {
     ) -> impl FnOnce(Result<R>) + Send + use<T, R> {
         let queue = Arc::clone(&self.0);
         move |result| {
-            queue.arrived().push((number, result.map(R::into)));
+            let first = {
+                let mut arrived = queue.arrived();
+                arrived.push((number, result.map(R::into)));
+                arrived.len() == 1
+            };
+            // Who came before has written, or is about to; what is there is taken as a whole.
+            if !first {
+                return;
+            }
             let one = 1_u64.to_ne_bytes();
             // It fails only if the counter is full, and then the descriptor is readable.
             // SAFETY: the descriptor is open and the bytes are readable.

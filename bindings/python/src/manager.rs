@@ -19,43 +19,51 @@ use crate::token::Token;
 pub(crate) struct Manager {
     pub(crate) library: pay88_sys::Library,
     pub(crate) manager: pay88_sys::Manager,
-    /// What was handed out last, so that one token is one object. Only ever tried, never waited for: a thread that holds
+    /// What was handed out last, with its number, so that one token is one object. Only ever tried, never waited for: a thread that holds
     /// it may not exist in a forked child.
-    latest: Mutex<Option<Py<Token>>>,
+    latest: Mutex<Option<(u64, Py<Token>)>>,
 }
 
 impl Manager {
-    /// The token if it is there, without letting go of the GIL, which could take long to come back.
-    pub(crate) fn cached(&self) -> Option<pay88_sys::Token> {
-        // Unlike a peek this counts as use, for which the token is renewed ahead. If there is none, the library asks before
-        // it does anything, and gives up.
-        self.manager.get_token(None, &mut || true).ok()
+    /// The token if it is there, which is used hereby; without letting go of the GIL, which could take long to come back.
+    pub(crate) fn cached(&self, py: Python<'_>) -> PyResult<Option<Py<Token>>> {
+        let Some(current) = self.manager.current() else {
+            return Ok(None);
+        };
+        if let Ok(latest) = self.latest.try_lock()
+            && let Some((generation, known)) = &*latest
+            && *generation == current
+        {
+            return Ok(Some(known.clone_ref(py)));
+        }
+        match self.manager.peek_token() {
+            Ok(Some(token)) => self.hand_out(py, token).map(Some),
+            Ok(None) | Err(_) => Ok(None),
+        }
     }
 
     /// The same object as long as the token is the same.
     pub(crate) fn hand_out(&self, py: Python<'_>, token: pay88_sys::Token) -> PyResult<Py<Token>> {
-        self.one_object(py, token, |token| token, |token| Py::new(py, Token(token)))
+        self.hand_out_as(py, token.generation(), || Py::new(py, Token(token)))
     }
 
-    /// The object that was handed out last if it is of that token, else one that is made of it.
-    fn one_object<T>(
+    fn hand_out_as(
         &self,
         py: Python<'_>,
-        given: T,
-        token: impl FnOnce(&T) -> &pay88_sys::Token,
-        make: impl FnOnce(T) -> PyResult<Py<Token>>,
+        generation: u64,
+        make: impl FnOnce() -> PyResult<Py<Token>>,
     ) -> PyResult<Py<Token>> {
         let Ok(mut latest) = self.latest.try_lock() else {
-            return make(given);
+            return make();
         };
-        if let Some(known) = &*latest
-            && known.get().0.is(token(&given))
-        {
-            return Ok(known.clone_ref(py));
+        match &*latest {
+            Some((of, known)) if *of == generation => Ok(known.clone_ref(py)),
+            _ => {
+                let new = make()?;
+                *latest = Some((generation, new.clone_ref(py)));
+                Ok(new)
+            }
         }
-        let new = make(given)?;
-        *latest = Some(new.clone_ref(py));
-        Ok(new)
     }
 }
 
@@ -171,19 +179,13 @@ impl Manager {
     /// The cached token, which is used hereby, or None; for a call with this timeout.
     fn _cached(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Py<Token>>> {
         seconds(timeout)?;
-        self.cached()
-            .map(|token| self.hand_out(py, token))
-            .transpose()
+        self.cached(py)
     }
 
     /// The object that stands for this token.
     fn _same(&self, token: &Bound<'_, Token>) -> PyResult<Py<Token>> {
-        self.one_object(
-            token.py(),
-            token,
-            |token| &token.get().0,
-            |token| Ok(token.clone().unbind()),
-        )
+        let generation = token.get().0.generation();
+        self.hand_out_as(token.py(), generation, || Ok(token.clone().unbind()))
     }
 
     fn _start_token(

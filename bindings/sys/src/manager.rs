@@ -81,6 +81,14 @@ impl Manager {
         .ok_or_else(Error::none)
     }
 
+    /// The number of the token that [`Manager::get_token`] would give at once; `None` if it would have to wait or fail. It
+    /// counts as use.
+    pub fn current(&self) -> Option<u64> {
+        // SAFETY: the handle is valid.
+        let generation = unsafe { (self.0.functions.pay88_manager_current)(self.0.as_ptr()) };
+        (generation != 0).then_some(generation)
+    }
+
     /// The cached token, if there is one that is valid. Never waits.
     ///
     /// # Errors

@@ -35,12 +35,6 @@ impl Token {
         Duration::from_millis(left)
     }
 
-    /// Whether both are the same token of one manager.
-    pub fn is(&self, other: &Token) -> bool {
-        // Handles of one token are mostly equal; if not, its number tells.
-        self.0.as_ptr() == other.0.as_ptr() || self.generation() == other.generation()
-    }
-
     /// Its number: the tokens of a manager are counted from 1.
     pub fn generation(&self) -> u64 {
         // SAFETY: the handle is valid.

@@ -114,3 +114,27 @@ fn a_token_that_ended_while_its_answer_was_on_the_way_is_never_handed_out() {
     assert!(token.valid_for() > Duration::from_secs(49));
     assert_eq!(stage.tokens_requested(), 2);
 }
+
+#[test]
+fn whoever_keeps_the_token_is_told_of_another_and_has_it_renewed_ahead() {
+    let (stage, time) = Stage::timed();
+    let manager = stage.manager_in(&time, &[]);
+    assert_eq!(manager.current(), None);
+    let first = manager.get_token().unwrap();
+    let hits = manager.stats().hits;
+    for _ in 0..46 {
+        time.pass(1.0);
+        assert_eq!(manager.current(), Some(first.generation()));
+    }
+    assert_eq!(manager.stats().hits, hits + 46);
+    settle(&manager);
+    assert_eq!(stage.tokens_requested(), 1);
+    // From 47 s on its use starts the renewal, and it is still the one to use.
+    time.pass(1.5);
+    assert_eq!(manager.current(), Some(first.generation()));
+    settle(&manager);
+    assert_eq!(stage.tokens_requested(), 2);
+    assert_eq!(manager.current(), Some(first.generation() + 1));
+    manager.close();
+    assert_eq!(manager.current(), None);
+}
