@@ -71,6 +71,8 @@ pub(crate) struct Record {
     pub(crate) hold: Option<Hold>,
     /// Until then this key is not asked for, but the one that it replaces.
     pub(crate) previous_until: Option<BootTime>,
+    /// A random number by which the fleet's store knows this host; 0 before it was asked.
+    pub(crate) host: u64,
     /// How many hosts share the token, as far as is known; 0 where nothing is.
     pub(crate) hosts: u32,
     /// When the fleet's store was last out of reach.
@@ -113,6 +115,7 @@ impl Record {
             self.hold = mine.hold.clone();
         }
         self.previous_until = self.previous_until.max(mine.previous_until);
+        self.host = self.host.max(mine.host);
         self.hosts = self.hosts.max(mine.hosts);
         self.away = self.away.max(mine.away);
         self.ask_at = self.ask_at.max(mine.ask_at);
@@ -175,6 +178,7 @@ impl Record {
             ("told", json!(self.counts.told.map(told_to_json))),
             ("hold", json!(self.hold.as_ref().map(hold_to_json))),
             ("previous_until", at(self.previous_until)),
+            ("host", json!((self.host > 0).then_some(self.host))),
             ("hosts", json!((self.hosts > 0).then_some(self.hosts))),
             ("away", at(self.away)),
             ("ask_at", at(self.ask_at)),
@@ -272,6 +276,7 @@ fn read(fields: &mut Map<String, Value>) -> Option<Record> {
         },
         hold: optional(fields, "hold", read_hold)?.flatten(),
         previous_until: optional(fields, "previous_until", as_time)?,
+        host: optional(fields, "host", |value| value.as_u64())?.unwrap_or_default(),
         hosts: optional(fields, "hosts", as_count)?.unwrap_or_default(),
         away: optional(fields, "away", as_time)?,
         ask_at: optional(fields, "ask_at", as_time)?,
@@ -430,6 +435,7 @@ mod tests {
                 streak: 2,
             }),
             previous_until: Some(BootTime(11)),
+            host: u64::MAX,
             hosts: 8,
             away: Some(BootTime(12)),
             ask_at: Some(BootTime(13)),

@@ -88,6 +88,9 @@ impl Tier {
         let announces = contents.done_by.is_some();
         match record.write(lead, contents) {
             Ok(()) => {
+                if let Some(fleet) = &mut self.fleet {
+                    fleet.lead_for(contents);
+                }
                 if announces {
                     reached!(Announced);
                 } else {
@@ -104,13 +107,14 @@ impl Tier {
     /// there is no fleet.
     fn without(&mut self, action: Action) -> Input {
         self.lead = None;
-        let (Some(record), Some(_)) = (&self.record, &self.fleet) else {
+        let (Some(record), Some(fleet)) = (&self.record, &mut self.fleet) else {
             *self = Tier::default();
             return Input::Alone;
         };
         match action {
             Action::Look { .. } => Input::Seen(record.remembered()),
             Action::Write(contents) => {
+                fleet.lead_for(&contents);
                 record.remember(&contents);
                 Input::Written(contents)
             }

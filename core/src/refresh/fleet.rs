@@ -166,6 +166,9 @@ impl Refresh {
         let until = self.until;
         record.done_by = Some(until);
         if let Some(shared) = &mut self.shared {
+            if record.host == 0 {
+                record.host = shared.terms.id;
+            }
             shared.then = Some(Then::Visit);
         }
         Action::Write(Box::new(record))

@@ -110,6 +110,25 @@ fn a_token_of_another_host_is_there_fifty_milliseconds_after_it() {
 }
 
 #[test]
+fn a_leader_that_is_killed_is_followed_at_once_on_its_host() {
+    let (redis, memcached) = (Daemon::redis(&[]), Daemon::memcached(&[]));
+    for (kind, port) in [("redis", redis.port), ("memcached", memcached.port)] {
+        for step in ["announced", "answered", "published"] {
+            let stage = Stage::new(&format!("{kind}://127.0.0.1:{port}"));
+            let mut players = stage.crowd(1, 2);
+            players[0].ask(&format!("at {step} kill"));
+            players[0].tell("token");
+            assert_eq!(players[0].hear(), None, "killed");
+            let begun = Instant::now();
+            assert_eq!(players[1].ask("call"), 200);
+            let took = begun.elapsed();
+            println!("{kind}: killed when {step}, followed after {took:?}");
+            assert!(took < Duration::from_secs(1), "{step}: {took:?}");
+        }
+    }
+}
+
+#[test]
 fn a_token_that_was_revoked_is_replaced_once_for_all_hosts() {
     let redis = Daemon::redis(&[]);
     let stage = Stage::new(&format!("redis://127.0.0.1:{}", redis.port));

@@ -201,7 +201,17 @@ impl Session for Memcached {
         let first = seconds(first_lease(lease, within));
         let take = self.set("lease", &self.owner, &format!("ME T{first}"));
         let mut led = false;
-        if let [Reply::Done(item)] = self.ask([take], deadline)? {
+        let again = self.command("mg", "lease", "c v");
+        let [taken, there] = self.ask([take, again], deadline)?;
+        let mine = match (taken, there) {
+            (Reply::Done(item), _) => Some(item),
+            // Of a session before this one, whose process has ended.
+            (_, Reply::Done(item)) => {
+                Some(item).filter(|item| item.data().is_ok_and(|data| **data == self.owner))
+            }
+            _ => None,
+        };
+        if let Some(item) = mine {
             let [held] = self.ask([self.hold(item.version()?, lease)], deadline)?;
             led = self.held(held)?.is_some();
         }
@@ -226,7 +236,7 @@ impl Session for Memcached {
         let keep = seconds(keep);
 
         let commands = [
-            self.hold(mine, lease.unwrap_or(within)),
+            self.hold(mine, first_lease(lease.unwrap_or(within), within)),
             self.command("mg", "value", "c"),
         ];
         let [held, there] = self.ask(commands, deadline)?;
@@ -267,7 +277,11 @@ impl Session for Memcached {
         };
         self.value = Some(item.version()?);
         self.token = Some((generation, keep));
-        Ok(true)
+        let Some(lease) = lease else {
+            return Ok(true);
+        };
+        let [held] = self.ask([self.hold(held, lease)], deadline)?;
+        Ok(self.held(held)?.is_some())
     }
 
     fn release(&mut self, within: Duration) -> Result<(), String> {

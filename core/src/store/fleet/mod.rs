@@ -20,11 +20,13 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub(crate) use self::server::Owner;
 use self::server::{Server, Session};
 pub(crate) use self::url::StoreUrl;
 use crate::budget::Slot;
 use crate::clock::{BootTime, Clock};
 use crate::credentials::ApiKey;
+use crate::random;
 use crate::record::{Record, Stamp};
 use crate::refresh::{Ask, Found};
 use crate::seal::Sealer;
@@ -74,6 +76,8 @@ pub(crate) struct FleetRecord {
     fleet: Arc<Fleet>,
     sealer: Sealer,
     name: String,
+    /// Who asks, to the store.
+    owner: Owner,
     /// The store that answered.
     session: Option<(usize, Box<dyn Session>)>,
     /// As it was found or written there last, on the store's clock.
@@ -112,7 +116,7 @@ impl Fleet {
         failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The record of those who use that key; `None` only if the machine's cryptography fails.
+    /// The record of those who use that key; `None` only if the machine's cryptography or randomness fails.
     pub(crate) fn record(self: &Arc<Self>, key: &ApiKey) -> Option<FleetRecord> {
         let sealer = Sealer::of(key)?;
         let (base_url, merchant_id) = (self.base_url.as_bytes(), self.merchant_id.as_bytes());
@@ -122,6 +126,7 @@ impl Fleet {
             fleet: self.clone(),
             sealer,
             name,
+            owner: random::bytes()?,
             session: None,
             stored: Record::default(),
             ahead: 0,
@@ -154,6 +159,14 @@ impl Fleet {
 }
 
 impl FleetRecord {
+    /// From now on the store is asked for the leader of that host's turn: whoever follows one that died has its lease.
+    pub(crate) fn lead_for(&mut self, host: &Record) {
+        if host.host != 0 {
+            let (host, turn) = (host.host.to_le_bytes(), host.turn.to_le_bytes());
+            self.owner = std::array::from_fn(|at| *host.iter().chain(&turn).nth(at).unwrap_or(&0));
+        }
+    }
+
     /// Asks the store.
     ///
     /// # Errors
@@ -181,7 +194,7 @@ impl FleetRecord {
             let Some(server) = fleet.servers.get(index) else {
                 continue;
             };
-            let result = match server.open(&self.name, within) {
+            let result = match server.open(&self.name, self.owner, within) {
                 Ok(session) => {
                     let left = until.saturating_duration_since(Instant::now());
                     self.ask_one(index, session, &what, left)

@@ -19,17 +19,21 @@ use super::server::{
 };
 use super::url::Login;
 
-/// Ends each script that says what there is. KEYS of all scripts are the value, the lease, and the count.
+/// Ends each script that says what there is. KEYS of all scripts are the value, the lease, and the count. ARGV: owner.
 const FOUND: &str = "
 local time = redis.call('TIME')
-return {led, time[1] * 1000 + math.floor(time[2] / 1000), redis.call('PTTL', KEYS[2]),
+local lease = redis.call('GET', KEYS[2]) == ARGV[1] and -2 or redis.call('PTTL', KEYS[2])
+return {led, time[1] * 1000 + math.floor(time[2] / 1000), lease,
         tonumber(redis.call('GET', KEYS[3]) or 0), redis.call('GET', KEYS[1])}";
 
 const LOOK: &str = "local led = 0";
 
 /// ARGV: owner, milliseconds of the lease.
-const LEAD: &str =
-    "local led = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0";
+const LEAD: &str = "
+local led = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0
+if led == 0 and redis.call('GET', KEYS[2]) == ARGV[1] then
+    led = redis.call('PEXPIRE', KEYS[2], ARGV[2])
+end";
 
 /// ARGV: owner, milliseconds of the lease.
 const HOLD: &str = "
@@ -207,6 +211,15 @@ impl Redis {
         )
     }
 
+    /// Makes the lease last that long from now; says whether it was still this session's.
+    fn hold(&mut self, lease: Duration, end: Instant) -> Result<bool, String> {
+        let owner = self.owner;
+        match self.run(HOLD, &[&owner, millis(lease).as_bytes()], end)? {
+            Reply::Number(held) => Ok(held == 1),
+            _ => Err(strange()),
+        }
+    }
+
     /// Runs a script that sets `led`, and says that and what there is.
     fn survey(
         &mut self,
@@ -265,19 +278,15 @@ impl Redis {
 
 impl Session for Redis {
     fn look(&mut self, within: Duration) -> Result<Found, String> {
-        Ok(self.survey(LOOK, &[], deadline(within))?.1)
+        let owner = self.owner;
+        Ok(self.survey(LOOK, &[&owner], deadline(within))?.1)
     }
 
     fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String> {
         let (owner, end) = (self.owner, deadline(within));
         let first = millis(first_lease(lease, within));
         let (led, found) = self.survey(LEAD, &[&owner, first.as_bytes()], end)?;
-        let held = led
-            && match self.run(HOLD, &[&owner, millis(lease).as_bytes()], end)? {
-                Reply::Number(held) => held == 1,
-                _ => return Err(strange()),
-            };
-        Ok((held, found))
+        Ok((led && self.hold(lease, end)?, found))
     }
 
     fn write(
@@ -291,20 +300,20 @@ impl Session for Redis {
         check_length(value)?;
         let generation = next_generation(self.generation.filter(|_| !fresh))?;
         let stored = [&generation, value].concat();
-        let (keep, lease) = (millis(keep), lease.map_or("0".to_owned(), millis));
-        let fresh = if fresh { "1" } else { "0" };
-        let owner = self.owner;
+        let first = lease.map_or("0".to_owned(), |lease| millis(first_lease(lease, within)));
+        let (keep, fresh) = (millis(keep), if fresh { "1" } else { "0" });
+        let (owner, end) = (self.owner, deadline(within));
         let argv: [&[u8]; 5] = [
             &owner,
             &stored,
             keep.as_bytes(),
-            lease.as_bytes(),
+            first.as_bytes(),
             fresh.as_bytes(),
         ];
-        match self.run(WRITE, &argv, deadline(within))? {
+        match self.run(WRITE, &argv, end)? {
             Reply::Number(1) => {
                 self.generation = Some(generation);
-                Ok(true)
+                lease.map_or(Ok(true), |lease| self.hold(lease, end))
             }
             Reply::Number(0) => Ok(false),
             _ => Err(strange()),

@@ -18,8 +18,8 @@ use super::url::{Kind, StoreUrl};
 use crate::random;
 use crate::transport::Dialer;
 
-/// Who has a lease: drawn anew for each session, so that no two are the same.
-pub(super) type Owner = [u8; 16];
+/// Who has a lease: no two who may lead at once are the same.
+pub(crate) type Owner = [u8; 16];
 
 /// What tells one token's value from the next, for the count of those who have it.
 pub(super) type Generation = [u8; 8];
@@ -76,13 +76,17 @@ impl Server {
         self.url.shown()
     }
 
-    /// Connects and logs in. `name` is the credential's hidden name.
+    /// Connects and logs in. `name` is the credential's hidden name; a lease that `owner` has already is had again.
     ///
     /// # Errors
     /// Why that was not done within the time.
-    pub(crate) fn open(&self, name: &str, within: Duration) -> Result<Box<dyn Session>, String> {
+    pub(crate) fn open(
+        &self,
+        name: &str,
+        owner: Owner,
+        within: Duration,
+    ) -> Result<Box<dyn Session>, String> {
         let deadline = deadline(within);
-        let owner: Owner = random::bytes().ok_or("the system gives no random numbers")?;
         let connection = Connection::dial(&self.dialer, deadline)?;
         Ok(match &self.url.kind {
             Kind::Redis { login, database } => {
@@ -109,7 +113,7 @@ pub(crate) trait Session: Send {
     /// Why it is not known.
     fn look(&mut self, within: Duration) -> Result<Found, String>;
 
-    /// Takes the lease if nobody has it, and says whether it did and what is there. The lease is this session's for at
+    /// Takes the lease if nobody else has it, and says whether it did and what is there. The lease is this session's for at
     /// least `lease` from now, and some seconds more at the most.
     ///
     /// # Errors

@@ -29,12 +29,16 @@ fn within(limit: Duration, test: impl FnOnce() + Send + 'static) {
     }
 }
 
+fn owner() -> Owner {
+    crate::random::bytes().unwrap()
+}
+
 fn server(url: &str) -> Server {
     Server::new(StoreUrl::parse(url).unwrap())
 }
 
 fn session_of(server: &Server, name: &str) -> Box<dyn Session> {
-    server.open(name, 5 * SECOND).unwrap()
+    server.open(name, owner(), 5 * SECOND).unwrap()
 }
 
 /// Leads, writes `value` as a new token's, and gives the lease back.
@@ -101,6 +105,7 @@ promises! {
     what_a_leader_writes_the_others_read
     a_forked_child_asks_on_its_own
     one_at_a_time_leads
+    who_follows_one_that_died_has_its_lease
     a_lease_ends_by_itself_and_no_sooner_than_was_asked
     a_late_leader_writes_nothing_and_gives_back_nobody_elses_lease
     who_does_not_lead_writes_nothing
@@ -146,10 +151,13 @@ fn a_forked_child_asks_on_its_own(stage: Stage) {
     // SAFETY: the child asks, allocates, and leaves by _exit.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        let own = stage.server.open(NAME, 5 * SECOND).and_then(|mut own| {
-            own.lead(9 * SECOND, 5 * SECOND)?;
-            own.write(b"the child's", 60 * SECOND, None, true, 5 * SECOND)
-        });
+        let own = stage
+            .server
+            .open(NAME, owner(), 5 * SECOND)
+            .and_then(|mut own| {
+                own.lead(9 * SECOND, 5 * SECOND)?;
+                own.write(b"the child's", 60 * SECOND, None, true, 5 * SECOND)
+            });
         // SAFETY: leaves the child without running the parent's handlers.
         unsafe { libc::_exit(if own == Ok(true) { 0 } else { 1 }) };
     }
@@ -176,6 +184,31 @@ fn one_at_a_time_leads(stage: Stage) {
     one.release(SECOND).unwrap();
     assert!(other.look(SECOND).unwrap().leased.is_none());
     assert!(other.lead(8 * SECOND, SECOND).unwrap().0);
+}
+
+fn who_follows_one_that_died_has_its_lease(stage: Stage) {
+    let owner = owner();
+    let open = || stage.server.open(NAME, owner, 5 * SECOND).unwrap();
+    let mut died = open();
+    assert!(died.lead(9 * SECOND, SECOND).unwrap().0);
+    assert!(
+        died.write(b"a", 60 * SECOND, Some(9 * SECOND), false, SECOND)
+            .unwrap()
+    );
+    drop(died);
+    let mut other = stage.session();
+    assert!(other.look(SECOND).unwrap().leased.is_some());
+    assert!(!other.lead(9 * SECOND, SECOND).unwrap().0);
+    let mut next = open();
+    assert!(
+        next.look(SECOND).unwrap().leased.is_none(),
+        "nobody else has it"
+    );
+    let (leads, found) = next.lead(9 * SECOND, SECOND).unwrap();
+    assert!(leads);
+    assert_eq!(**found.value.unwrap(), *b"a");
+    assert!(next.write(b"b", 60 * SECOND, None, true, SECOND).unwrap());
+    assert!(other.lead(9 * SECOND, SECOND).unwrap().0);
 }
 
 fn a_lease_ends_by_itself_and_no_sooner_than_was_asked(stage: Stage) {
@@ -404,7 +437,7 @@ fn a_killed_store_is_told_at_once_and_found_again_when_it_is_back(mut stage: Sta
     let asked = Instant::now();
     session.look(5 * SECOND).err().unwrap();
     session.release(5 * SECOND).err().unwrap_or_default();
-    let refused = stage.server.open(NAME, 5 * SECOND).err().unwrap();
+    let refused = stage.server.open(NAME, owner(), 5 * SECOND).err().unwrap();
     assert!(refused.contains("refused"), "{refused}");
     assert!(asked.elapsed() < SECOND);
     stage.daemon.restart();
@@ -427,7 +460,7 @@ fn a_stopped_store_costs_no_more_than_the_time_given(stage: Stage) {
     assert!(took >= time && took < time + SECOND, "{took:?}");
     // The kernel still accepts for it, so that only a question finds out.
     let asked = Instant::now();
-    let opened = stage.server.open(NAME, time);
+    let opened = stage.server.open(NAME, owner(), time);
     assert!(
         opened
             .and_then(|mut session| session.lead(SECOND, time))

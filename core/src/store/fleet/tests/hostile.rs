@@ -38,7 +38,7 @@ fn answering(bytes: &'static [u8]) -> u16 {
 fn reason(url: &str) -> String {
     let server = server(url);
     let asked = Instant::now();
-    let reason = match server.open(NAME, TIME) {
+    let reason = match server.open(NAME, owner(), TIME) {
         Ok(mut session) => session.look(TIME).err(),
         Err(reason) => Some(reason),
     };
@@ -118,7 +118,7 @@ fn a_server_that_reads_nothing_costs_the_time_given() {
             drop(stream);
         });
         // Nothing larger is written than the kernel's buffers may take: it is the answer that does not come.
-        let opened = server(&format!("redis://127.0.0.1:{port}")).open(NAME, TIME);
+        let opened = server(&format!("redis://127.0.0.1:{port}")).open(NAME, owner(), TIME);
         let asked = Instant::now();
         let written = opened
             .unwrap()
@@ -220,7 +220,7 @@ fn writing_to_a_server_that_has_closed_raises_no_signal() {
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
             let mut told = 0;
             for _ in 0..5 {
-                let session = server.open(NAME, SECOND);
+                let session = server.open(NAME, owner(), SECOND);
                 // Until the other end is closed.
                 std::thread::sleep(Duration::from_millis(20));
                 told += i32::from(session.is_ok_and(|mut session| session.look(SECOND).is_err()));

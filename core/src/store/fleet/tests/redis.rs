@@ -6,7 +6,7 @@ use crate::store::fleet::tests::daemon::Dir;
 /// What the store at `url` has to say against a session that leads and writes; empty if nothing.
 fn reason(url: &str) -> String {
     let try_it = || {
-        let mut session = server(url).open(NAME, 2 * SECOND)?;
+        let mut session = server(url).open(NAME, owner(), 2 * SECOND)?;
         session.lead(9 * SECOND, 2 * SECOND)?;
         session.write(b"x", 60 * SECOND, None, true, 2 * SECOND)?;
         session.look(2 * SECOND)
@@ -74,7 +74,7 @@ fn databases_are_apart() {
         publish(&mut *session_of(&at("/3"), NAME), b"third");
         assert_eq!(value(&mut *session_of(&at(""), NAME)), None);
         assert_eq!(value(&mut *session_of(&at("/3"), NAME)).unwrap(), b"third");
-        let refused = at("/99").open(NAME, SECOND).err().unwrap();
+        let refused = at("/99").open(NAME, owner(), SECOND).err().unwrap();
         assert!(refused.contains("database"), "{refused}");
     });
 }
