@@ -11,18 +11,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
-use crate::runtime;
+use crate::runtime::{Runtime, Work, runtime};
 use crate::signal::Signal;
 
 /// Prepared work.
 #[must_use = "a task does nothing until it is started"]
 pub struct Task {
-    runtime: Handle,
-    future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    runtime: &'static Runtime,
+    work: Work,
     cancel: Arc<Signal>,
 }
 
@@ -84,7 +83,7 @@ impl Task {
         T: Send + 'static,
         W: Future<Output = Result<T>> + Send + 'static,
     {
-        let runtime = runtime::handle()
+        let runtime = runtime()
             .map_err(|why| Error::internal(format!("Asynchronous calls cannot start: {why}.")))?;
         let cancel = Arc::new(Signal::default());
         let running = Running {
@@ -94,7 +93,7 @@ impl Task {
         };
         Ok(Task {
             runtime,
-            future: Box::pin(running),
+            work: Box::pin(running),
             cancel,
         })
     }
@@ -106,7 +105,7 @@ impl Task {
 
     /// Lets it run.
     pub fn start(self) {
-        self.runtime.spawn(self.future);
+        self.runtime.run(self.work);
     }
 
     /// Starts a task and waits for it in any executor; a waiter that is dropped cancels it.
