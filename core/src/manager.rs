@@ -40,6 +40,9 @@ use crate::transport::{Link, PerProcess, Proxy};
 /// The first pause after a renewal ahead of the end that could not start.
 pub(crate) const RENEWAL_PAUSE: Duration = Duration::from_millis(500);
 
+/// Whoever may not ask looks that often for what others have asked for, while its own token lasts.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
 pub(crate) struct Manager {
     pub(crate) id: u64,
     pub(crate) base_url: BaseUrl,
@@ -337,7 +340,10 @@ impl Manager {
             let later = match look {
                 Look::Token(_) => return,
                 Look::Refused(error) => Some(pause(error)),
-                Look::Kept(again) => Some(again),
+                Look::Kept(again) => {
+                    self.cache.renew_later(again.max(RENEWAL_PAUSE));
+                    return;
+                }
                 Look::Open => None,
                 Look::Alone => state.ledger.refusal(self.clock.boot()).map(pause),
             };
@@ -345,7 +351,7 @@ impl Manager {
                 return;
             }
             if let Some(pause) = later {
-                self.cache.renew_later(pause.max(RENEWAL_PAUSE));
+                self.renew_later(pause);
                 return;
             }
             self.job(&mut state)
@@ -355,6 +361,15 @@ impl Manager {
             self.cache.renew_later(RENEWAL_PAUSE);
             self.ground(&job.flight, Landing::Superseded);
         }
+    }
+
+    /// This process may not ask before; others may have a token sooner.
+    pub(crate) fn renew_later(&self, pause: Duration) {
+        let longest = match self.store.is_shared() {
+            true => LOOK_PAUSE,
+            false => Duration::MAX,
+        };
+        self.cache.renew_later(pause.clamp(RENEWAL_PAUSE, longest));
     }
 
     fn job(&self, state: &mut State) -> Job {

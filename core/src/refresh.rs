@@ -28,6 +28,9 @@ const REFRESH_TIME: Duration = Duration::from_secs(20);
 /// The pause before the second sending is jittered between the half of it and the whole.
 const RESEND_PAUSE: Duration = Duration::from_secs(1);
 
+/// Who is too late to write so often gives up.
+const OFTEN_LATE: u32 = 10;
+
 /// What is counted and remembered of the token endpoint.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -183,6 +186,8 @@ struct Shared {
     turn: u64,
     /// It waits no longer than that.
     patience: BootTime,
+    /// How often it was too late to write.
+    late: u32,
     /// With the fleet's store.
     visit: Option<Visit>,
     /// There is a store, and it cannot be reached: the other hosts cannot be told what is taken.
@@ -243,6 +248,7 @@ impl Refresh {
             seen: (0, 0, false),
             turn: 0,
             patience: now.plus(refresh_time() + request_time()),
+            late: 0,
             visit: None,
             apart: false,
         }));
@@ -274,10 +280,16 @@ impl Refresh {
                 // What was brought is discarded, what was spent stays in the record.
                 self.slot = None;
                 self.until = now.plus(refresh_time());
+                let mut then = Then::Look;
                 if let Some(shared) = &mut self.shared {
                     shared.then = None;
+                    shared.late += 1;
+                    if shared.late >= OFTEN_LATE {
+                        // The machine is too slow to be in time even once.
+                        then = Then::Finish(Box::new(host::no_token_came()));
+                    }
                 }
-                self.leave(ledger, now, Then::Look)
+                self.leave(ledger, now, then)
             }
             Input::Alone => match self.shared.take().and_then(|shared| shared.then) {
                 Some(Then::Send) => self.request(now),

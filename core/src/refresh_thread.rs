@@ -343,7 +343,7 @@ impl Manager {
                     None => error.with_attempt(attempt),
                 };
                 let pause = error.retry_after().unwrap_or_default();
-                self.cache.renew_later(pause.max(RENEWAL_PAUSE));
+                self.renew_later(pause);
                 emit(EventName::TokenFailed, self.id, || {
                     json!({
                         "code": error.code().name(), "message": error.message(), "attempt": attempt,

@@ -99,11 +99,7 @@ impl Refresh {
             return Action::Finish(Finish::Kept { again: SILENCE });
         }
         if now >= shared.patience {
-            return refused(Error::new(
-                ErrorCode::Timeout,
-                "Another process of this host is at the token, and no token came in time.",
-                "Nothing was sent. Try again; look for a process that hangs or is stopped.",
-            ));
+            return Action::Finish(no_token_came());
         }
         shared.waiting.get_or_insert(now);
         let (turn, sequence, at_work) = shared.seen;
@@ -194,6 +190,19 @@ impl Refresh {
             Then::Finish(finish) => Action::Finish(*finish),
             Then::Look | Then::Send | Then::Visit => self.look(),
         }
+    }
+}
+
+/// Nothing was sent.
+pub(super) fn no_token_came() -> Finish {
+    Finish::Failed {
+        error: Error::new(
+            ErrorCode::Timeout,
+            "Another process of this host is at the token, and no token came in time.",
+            "Nothing was sent. Try again; look for a process that hangs or is stopped.",
+        ),
+        held: None,
+        capped: false,
     }
 }
 

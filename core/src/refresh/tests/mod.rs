@@ -437,3 +437,24 @@ fn follow_with(refresh: &mut Refresh, ledger: &mut Ledger, now: BootTime) -> Act
     refresh.step(ledger, now, 0.5, Input::Seen(Record::default()));
     refresh.step(ledger, now, 0.5, Input::Led(Some(Record::default())))
 }
+
+#[test]
+fn whoever_is_late_again_and_again_gives_up_in_the_end() {
+    let mut ledger = ledger();
+    let mut refresh = sharing(after(0), false);
+    let mut action = refresh.step(&mut ledger, after(0), 0.5, Input::Start);
+    for millis in (0..60_000).step_by(600) {
+        let input = match action {
+            Action::Look { .. } => Input::Seen(Record::default()),
+            Action::Lead { .. } => Input::Led(Some(Record::default())),
+            Action::Write(_) => Input::Late,
+            Action::Finish(Finish::Failed { error, .. }) => {
+                assert_eq!(error.code(), ErrorCode::Timeout);
+                return;
+            }
+            other => panic!("{other:?}"),
+        };
+        action = refresh.step(&mut ledger, after(millis), 0.5, input);
+    }
+    panic!("it comes to no end");
+}
