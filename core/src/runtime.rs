@@ -7,12 +7,10 @@
 //! One thread, since what a call costs is mostly waking threads: with several a call is handed from the
 //! one that was woken to the one that waits for the network.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::mpsc;
 
-use tokio::runtime::Builder;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
 use crate::thread::spawn_quiet;
 use crate::transport::PerProcess;
@@ -22,69 +20,55 @@ const BLOCKING: usize = 2;
 const STACK: usize = 512 * 1024;
 const NAME: &str = "pay88-io";
 
-static RUNTIME: PerProcess<Runtime> = PerProcess::new();
+static RUNTIME: PerProcess<Started> = PerProcess::new();
 
-/// What can be run.
-pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// The runtime of a process.
-pub(crate) struct Runtime {
-    /// The thread goes on until this is dropped: never, but for a runtime that lost the race to be the first.
-    work: UnboundedSender<Work>,
-}
-
-/// This process's runtime, which the first call starts.
+/// The handle of this process's runtime, which the first call starts.
 ///
 /// # Errors
 /// Why no runtime can be had: the system gave no thread, or no event queue.
-pub(crate) fn runtime() -> Result<&'static Runtime, String> {
-    RUNTIME.get_or_try_make(Runtime::start)
+pub(crate) fn handle() -> Result<Handle, String> {
+    RUNTIME
+        .get_or_try_make(start)
+        .map(|started| started.handle.clone())
 }
 
-impl Runtime {
-    /// Has the work done. Of many that come at once only the first wakes the thread.
-    pub(crate) fn run(&self, work: Work) {
-        // It fails only if the thread is gone, and drops the work then, which tells its caller.
-        let _ = self.work.send(work);
-    }
+struct Started {
+    handle: Handle,
+    /// The thread goes on until this is dropped: never, but for a runtime that lost the race to be the first.
+    _go_on: oneshot::Sender<()>,
+}
 
-    fn start() -> Result<Runtime, String> {
-        let none = |e: &dyn std::fmt::Display| format!("no thread for asynchronous calls: {e}");
-        let (started, wait) = mpsc::channel();
-        let (work, come) = unbounded_channel();
-        // Built by the quiet thread that it runs on: those for names inherit its blocked signals.
-        spawn_quiet(NAME, STACK, move || {
-            let built = Builder::new_current_thread()
-                .max_blocking_threads(BLOCKING)
-                .thread_name(NAME)
-                .thread_stack_size(STACK)
-                .enable_all()
-                .build();
-            match built {
-                Ok(runtime) => {
-                    let _ = started.send(Ok(()));
-                    // A task like those that it starts: what wakes it on this thread writes to no descriptor.
-                    let _ = runtime.block_on(runtime.spawn(take_on(come)));
-                    runtime.shutdown_background();
-                }
-                Err(e) => {
-                    let _ = started.send(Err(e));
-                }
+fn start() -> Result<Started, String> {
+    let none = |e: &dyn std::fmt::Display| format!("no thread for asynchronous calls: {e}");
+    let (started, wait) = mpsc::channel();
+    let (go_on, ended) = oneshot::channel::<()>();
+    // Built by the quiet thread that it runs on: those for names inherit its blocked signals.
+    spawn_quiet(NAME, STACK, move || {
+        let built = Builder::new_current_thread()
+            .max_blocking_threads(BLOCKING)
+            .thread_name(NAME)
+            .thread_stack_size(STACK)
+            .enable_all()
+            .build();
+        match built {
+            Ok(runtime) => {
+                let _ = started.send(Ok(runtime.handle().clone()));
+                let _ = runtime.block_on(ended);
+                runtime.shutdown_background();
             }
-        })
-        .map_err(|e| none(&e))?;
-        match wait.recv() {
-            Ok(Ok(())) => Ok(Runtime { work }),
-            Ok(Err(e)) => Err(none(&e)),
-            Err(_) => Err(none(&"the system refused one")),
+            Err(e) => {
+                let _ = started.send(Err(e));
+            }
         }
-    }
-}
-
-/// Starts what comes.
-async fn take_on(mut come: UnboundedReceiver<Work>) {
-    while let Some(work) = come.recv().await {
-        tokio::spawn(work);
+    })
+    .map_err(|e| none(&e))?;
+    match wait.recv() {
+        Ok(Ok(handle)) => Ok(Started {
+            handle,
+            _go_on: go_on,
+        }),
+        Ok(Err(e)) => Err(none(&e)),
+        Err(_) => Err(none(&"the system refused one")),
     }
 }
 
@@ -95,19 +79,16 @@ mod tests {
 
     #[test]
     fn every_call_gets_the_same_runtime_with_named_threads_that_block_all_signals() {
-        let first = runtime().unwrap();
-        assert!(std::ptr::eq(first, runtime().unwrap()));
+        let first = handle().unwrap();
+        assert_eq!(first.id(), handle().unwrap().id());
         let (tx, rx) = mpsc::channel();
         let on_pool = tx.clone();
         let look = || {
             let name = std::thread::current().name().map(str::to_owned);
             (name, std::fs::read_to_string("/proc/thread-self/status"))
         };
-        first.run(Box::pin(async move { tx.send(look()).unwrap() }));
-        first.run(Box::pin(async move {
-            let pool = tokio::task::spawn_blocking(move || on_pool.send(look()));
-            pool.await.unwrap().unwrap();
-        }));
+        first.spawn(async move { tx.send(look()) });
+        first.spawn(async move { tokio::task::spawn_blocking(move || on_pool.send(look())).await });
         for _ in 0..2 {
             let (name, status) = rx.recv_timeout(Duration::from_secs(5)).unwrap();
             assert_eq!(name.as_deref(), Some(NAME));

@@ -11,17 +11,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
-use crate::runtime::{Runtime, Work, runtime};
+use crate::runtime;
 use crate::signal::Signal;
 
 /// Prepared work.
 #[must_use = "a task does nothing until it is started"]
 pub struct Task {
-    runtime: &'static Runtime,
-    work: Work,
+    runtime: Handle,
+    future: Pin<Box<dyn Future<Output = ()> + Send>>,
     cancel: Arc<Signal>,
 }
 
@@ -83,7 +84,7 @@ impl Task {
         T: Send + 'static,
         W: Future<Output = Result<T>> + Send + 'static,
     {
-        let runtime = runtime()
+        let runtime = runtime::handle()
             .map_err(|why| Error::internal(format!("Asynchronous calls cannot start: {why}.")))?;
         let cancel = Arc::new(Signal::default());
         let running = Running {
@@ -93,7 +94,7 @@ impl Task {
         };
         Ok(Task {
             runtime,
-            work: Box::pin(running),
+            future: Box::pin(running),
             cancel,
         })
     }
@@ -105,7 +106,7 @@ impl Task {
 
     /// Lets it run.
     pub fn start(self) {
-        self.runtime.run(self.work);
+        self.runtime.spawn(self.future);
     }
 
     /// Starts a task and waits for it in any executor; a waiter that is dropped cancels it.

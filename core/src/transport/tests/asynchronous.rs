@@ -34,10 +34,6 @@ pub(super) fn run(
     run_within(link, request, limits(time))
 }
 
-fn on_runtime(work: impl Future<Output = ()> + Send + 'static) {
-    crate::runtime::runtime().unwrap().run(Box::pin(work));
-}
-
 fn run_within(
     link: &Arc<Link>,
     request: AsyncRequest,
@@ -45,7 +41,7 @@ fn run_within(
 ) -> Result<Answer, Failure> {
     let link = link.clone();
     let (tx, rx) = mpsc::channel();
-    on_runtime(async move {
+    crate::runtime::handle().unwrap().spawn(async move {
         let answer = link.exchange_async(request, limits, |headers| {
             headers.insert("authorization", HeaderValue::from_static("Bearer t"));
         });
@@ -85,7 +81,7 @@ fn thirty_two_asynchronous_calls_at_a_time_are_answered() {
     let (tx, rx) = mpsc::channel();
     for _ in 0..32 {
         let (link, tx) = (link.clone(), tx.clone());
-        on_runtime(async move {
+        crate::runtime::handle().unwrap().spawn(async move {
             let answer = link
                 .exchange_async(request(""), limits(10 * SECOND), |_| {})
                 .await;
@@ -195,16 +191,16 @@ fn a_dropped_asynchronous_call_still_tells_whether_it_left() {
     let request = request("x");
     let sent = request.sent.clone();
     assert!(!sent.load(Ordering::Acquire));
-    let (drop_it, dropped) = tokio::sync::oneshot::channel::<()>();
-    on_runtime(async move {
-        let call = link.exchange_async(request, limits(10 * SECOND), |_| {});
-        let _ = crate::signal::either(call, dropped).await;
+    let task = crate::runtime::handle().unwrap().spawn(async move {
+        let _ = link
+            .exchange_async(request, limits(10 * SECOND), |_| {})
+            .await;
     });
     let start = Instant::now();
     while !sent.load(Ordering::Acquire) {
         assert!(start.elapsed() < 5 * SECOND, "never sent");
         std::thread::sleep(Duration::from_millis(5));
     }
-    drop(drop_it);
+    task.abort();
     assert!(sent.load(Ordering::Acquire));
 }
