@@ -71,6 +71,8 @@ pub(crate) struct Record {
     pub(crate) hold: Option<Hold>,
     /// Until then this key is not asked for, but the one that it replaces.
     pub(crate) previous_until: Option<BootTime>,
+    /// Failures of the key that were met before are forgotten, by whoever remembers them.
+    pub(crate) forgotten: Option<BootTime>,
     /// A random number by which the fleet's store knows this host; 0 before it was asked.
     pub(crate) host: u64,
     /// How many hosts share the token, as far as is known; 0 where nothing is.
@@ -115,6 +117,7 @@ impl Record {
             self.hold = mine.hold.clone();
         }
         self.previous_until = self.previous_until.max(mine.previous_until);
+        self.forgotten = self.forgotten.max(mine.forgotten);
         self.host = self.host.max(mine.host);
         self.hosts = self.hosts.max(mine.hosts);
         self.away = self.away.max(mine.away);
@@ -128,6 +131,7 @@ impl Record {
             rejected: self.rejected,
             counts: self.counts.clone(),
             hold: self.hold.clone().filter(|hold| hold.class.of_key()),
+            forgotten: self.forgotten,
             hosts: self.hosts,
             others: self.others.clone(),
             ..Record::default()
@@ -152,6 +156,9 @@ impl Record {
         }
         if let Some(issue) = &mut self.issue {
             shift(&mut issue.stamp.asked_at);
+        }
+        if let Some(forgotten) = &mut self.forgotten {
+            shift(forgotten);
         }
         if let Some(hold) = &mut self.hold {
             shift(&mut hold.at);
@@ -178,6 +185,7 @@ impl Record {
             ("told", json!(self.counts.told.map(told_to_json))),
             ("hold", json!(self.hold.as_ref().map(hold_to_json))),
             ("previous_until", at(self.previous_until)),
+            ("forgotten", at(self.forgotten)),
             ("host", json!((self.host > 0).then_some(self.host))),
             ("hosts", json!((self.hosts > 0).then_some(self.hosts))),
             ("away", at(self.away)),
@@ -276,6 +284,7 @@ fn read(fields: &mut Map<String, Value>) -> Option<Record> {
         },
         hold: optional(fields, "hold", read_hold)?.flatten(),
         previous_until: optional(fields, "previous_until", as_time)?,
+        forgotten: optional(fields, "forgotten", as_time)?,
         host: optional(fields, "host", |value| value.as_u64())?.unwrap_or_default(),
         hosts: optional(fields, "hosts", as_count)?.unwrap_or_default(),
         away: optional(fields, "away", as_time)?,
@@ -435,6 +444,7 @@ mod tests {
                 streak: 2,
             }),
             previous_until: Some(BootTime(11)),
+            forgotten: Some(BootTime(14)),
             host: u64::MAX,
             hosts: 8,
             away: Some(BootTime(12)),

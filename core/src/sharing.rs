@@ -219,6 +219,7 @@ impl Manager {
         }
         let record = Record {
             hold: None,
+            forgotten: Some(self.clock.boot()),
             ..found.record.unwrap_or_default()
         };
         let write = Ask::Write {

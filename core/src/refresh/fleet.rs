@@ -466,12 +466,13 @@ impl Refresh {
     }
 }
 
-/// What holds: as the store says, or as this host has met it while the store could not be told. Another host's token that
-/// was asked for later says that it is over.
+/// What holds: as the store says, or as this host has met it while the store could not be told. It is over if another host
+/// has asked for a token later, or if somebody has had it forgotten.
 fn hold<'a>(led: &'a Record, stored: &'a Record) -> Option<&'a Hold> {
     let newest = stored.issue.as_ref().map(|issue| issue.stamp.asked_at);
+    let over = newest.max(stored.forgotten);
     let own = led.hold.as_ref();
-    let own = own.filter(|own| own.class.of_key() && newest < Some(own.at));
+    let own = own.filter(|own| own.class.of_key() && over < Some(own.at));
     let holds = [stored.hold.as_ref(), own].into_iter().flatten();
     holds.max_by_key(|hold| hold.until)
 }

@@ -638,3 +638,22 @@ fn an_outage_of_the_token_endpoint_leaves_a_fleet_some_of_the_hour() {
         assert!(left >= 20, "{number} hosts: {left}");
     }
 }
+
+#[test]
+fn a_failure_that_was_forgotten_in_the_store_holds_no_host_any_more() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    let mut refresh = one.begin(after(0));
+    one.run(&mut refresh, &mut store, after(0), Input::Start);
+    one.run(
+        &mut refresh,
+        &mut store,
+        after(10),
+        rejected(Class::RateLimited, false, false),
+    );
+    let finish = two.refresh(&mut store, after(20));
+    assert!(matches!(finish, Finish::Failed { .. }), "{finish:?}");
+    let stored = store.record.as_mut().unwrap();
+    (stored.hold, stored.forgotten) = (None, Some(after(1_000)));
+    let finish = two.refresh(&mut store, after(1_100));
+    assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
+}

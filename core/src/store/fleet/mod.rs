@@ -375,6 +375,8 @@ fn not_from_the_future(stored: &mut Record, latest: u64) {
         hold.at = hold.at.min(BootTime(latest));
         hold.until = hold.until.min(hold.at.plus(pause));
     }
+    let forgotten = stored.forgotten;
+    stored.forgotten = forgotten.map(|at| at.min(BootTime(latest)));
 }
 
 fn difference(one: u64, other: u64) -> i64 {
