@@ -8,7 +8,7 @@ DESTDIR ?=
 CARGO ?= cargo --locked
 COMMAND := target/release/pay88
 
-.PHONY: help setup build demo test check header dist install bench clean
+.PHONY: help setup build demo test check header dist install simulate bench clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ install: ## install library, header, .pc, CMake files and the command below PREF
 	$(CARGO) build --release -p pay88-c -p pay88-cli
 	DESTDIR="$(DESTDIR)" bindings/c/install.sh target/release "$(PREFIX)"
 	install -Dm755 $(COMMAND) "$(DESTDIR)$(PREFIX)/bin/pay88"
+
+simulate: ## let fleets of up to 1,000 hosts run for three hours under a virtual clock (docs/fleet.md)
+	$(CARGO) test --release -p pay88 --lib -- --ignored --nocapture --test-threads=1 simulation::
 
 bench: setup build ## measure against peers (bench/README.md)
 	bench/run.sh

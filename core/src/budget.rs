@@ -67,6 +67,14 @@ pub(crate) struct Budget {
 }
 
 impl Counts {
+    /// Whether `other` knows of a slot of the last hour that this does not.
+    pub(crate) fn lack(&self, other: &Counts, now: BootTime) -> bool {
+        let known: HashSet<u32> = self.taken.iter().map(|slot| slot.id).collect();
+        let counts = |slot: &&Slot| slot.id != 0 && now < slot.at.plus(Duration::from_secs(3600));
+        let mut counted = other.taken.iter().filter(counts);
+        counted.any(|slot| !known.contains(&slot.id))
+    }
+
     /// Takes over what `other` has and this does not: what was spent stays spent.
     pub(crate) fn merge(&mut self, other: &Counts) {
         for (mine, theirs) in [
@@ -191,6 +199,9 @@ impl Budget {
     pub(crate) fn force(&mut self, now: BootTime, id: u32) -> Result<(), Refusal> {
         self.counts.forget(now);
         let forced = &self.counts.forced;
+        if id != 0 && forced.iter().any(|slot| slot.id == id) {
+            return Ok(());
+        }
         let apart = forced.back().map(|last| last.at.plus(FORCED_APART));
         let oldest = forced.len().checked_sub(FORCED_PER_HOUR);
         let full = oldest.map(|index| forced[index].at.plus(HOUR));

@@ -170,6 +170,12 @@ impl VirtualClock {
         self.with(|c| BootTime(c.1 / 1_000_000))
     }
 
+    /// Another machine's that shows the same.
+    #[cfg(test)]
+    pub(crate) fn another(&self) -> VirtualClock {
+        VirtualClock(std::sync::Mutex::new(self.with(|c| *c)))
+    }
+
     /// Time passes on all clocks.
     pub fn advance(&self, by: Duration) {
         self.with(|c| {

@@ -96,6 +96,12 @@ impl Flight {
         }
     }
 
+    /// What it brought, if it has landed.
+    #[cfg(test)]
+    pub(crate) fn landed(&self) -> Option<Landing> {
+        self.state().landing.clone()
+    }
+
     /// Waits in a task.
     pub(crate) async fn landing(&self) -> Landing {
         poll_fn(|context| {

@@ -110,6 +110,11 @@ impl SharedSettings {
 
 impl Manager {
     pub(crate) fn new(settings: &Settings, clock: Clock) -> Result<Manager> {
+        let store = Store::new(settings, clock.clone());
+        Manager::with_store(settings, clock, store)
+    }
+
+    pub(crate) fn with_store(settings: &Settings, clock: Clock, store: Store) -> Result<Manager> {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let link = open_link(
             &settings.base_url,
@@ -124,7 +129,7 @@ impl Manager {
             link,
             shared: SharedSettings::of(settings),
             cache: Cache::new(clock.clone()),
-            store: Store::new(settings, clock.clone()),
+            store,
             keys: ArcSwap::from_pointee(Keys::new(
                 settings.api_key.clone(),
                 settings.previous_api_key.clone(),
@@ -294,7 +299,7 @@ impl Manager {
     }
 
     /// Takes part in the refresh that is under way, or starts one.
-    fn board(self: &Arc<Self>) -> Result<Boarding> {
+    pub(crate) fn board(self: &Arc<Self>) -> Result<Boarding> {
         let under_way = |state: &State| {
             // Somebody may have landed since this caller looked.
             if let Some(token) = self.cache.peek() {
@@ -612,7 +617,7 @@ impl Manager {
 }
 
 /// What a wait means to the caller; `None` to look again.
-fn settled(waited: Result<Landing, GaveUp>) -> Option<Result<Token>> {
+pub(crate) fn settled(waited: Result<Landing, GaveUp>) -> Option<Result<Token>> {
     match waited {
         // The machine may have slept while the answer was on its way.
         Ok(Landing::Token(token)) if token.valid_for().is_zero() => None,

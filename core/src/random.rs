@@ -18,6 +18,10 @@ pub(crate) fn number() -> Option<u64> {
 
 /// Random bytes; `None` if the system gives none.
 pub(crate) fn bytes<const N: usize>() -> Option<[u8; N]> {
+    #[cfg(test)]
+    if let Some(bytes) = crate::simulation::random_bytes() {
+        return Some(bytes);
+    }
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).ok()?;
     Some(bytes)

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use self::fleet::Visit;
 pub(crate) use self::fleet::{Ask, COME_BACK, Found};
+#[cfg(test)]
+pub(crate) use self::host::LOOK_AGAIN;
 use crate::budget::{Budget, Refusal, Slot};
 use crate::clock::BootTime;
 use crate::error::{Error, ErrorCode};
@@ -30,6 +32,13 @@ const RESEND_PAUSE: Duration = Duration::from_secs(1);
 
 /// Who is too late to write so often gives up.
 const OFTEN_LATE: u32 = 10;
+
+/// While it keeps other hosts from the token endpoint a request has to be connected by then, and one that fails later is
+/// not sent again: what is left of a renewal ahead of the end is enough for another host.
+const OTHERS_WAIT: Duration = Duration::from_secs(2);
+
+/// A slot is for a request that is sent by then; the windows are kept as much longer as the way to 88Pay takes.
+const SLOT_GOOD: Duration = Duration::from_secs(1);
 
 /// What is counted and remembered of the token endpoint.
 #[derive(Debug)]
@@ -96,6 +105,8 @@ pub(crate) enum Action {
     Send {
         key: Key,
         within: Duration,
+        /// Its connection must stand by then, or sooner if that is set.
+        connect_within: Duration,
     },
     Pause(Duration),
     /// Let go of the lock; it is over.
@@ -292,7 +303,7 @@ impl Refresh {
                 self.leave(ledger, now, then)
             }
             Input::Alone => match self.shared.take().and_then(|shared| shared.then) {
-                Some(Then::Send) => self.request(now),
+                Some(Then::Send) => self.request(ledger, now),
                 Some(Then::Finish(finish)) => Action::Finish(*finish),
                 Some(Then::Look | Then::Visit) | None => match ledger.refusal(now) {
                     Some(error) => refused(error),
@@ -352,11 +363,11 @@ impl Refresh {
         if self.has_lease() {
             return self.tell_store_of_slot(ledger, now);
         }
-        self.announce(now)
+        self.announce(ledger, now)
     }
 
     /// Says on this host by when it will be done, and sends.
-    fn announce(&mut self, now: BootTime) -> Action {
+    fn announce(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
         let until = self.until;
         if let Some(shared) = &mut self.shared
             && let Some(mut record) = shared.led.take()
@@ -365,14 +376,22 @@ impl Refresh {
             shared.then = Some(Then::Send);
             return Action::Write(record);
         }
-        self.request(now)
+        self.request(ledger, now)
     }
 
-    fn request(&mut self, now: BootTime) -> Action {
+    fn request(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
+        if self.slot.is_some_and(|slot| now >= slot.at.plus(SLOT_GOOD)) {
+            // It was stopped in between, and 88Pay would count the request later than the others do.
+            return self.send(ledger, now);
+        }
         self.stamp.asked_at = now;
         Action::Send {
             key: self.key,
             within: request_time().min(now.until(self.until)),
+            connect_within: match self.others_wait() {
+                true => OTHERS_WAIT,
+                false => request_time(),
+            },
         }
     }
 
@@ -422,7 +441,8 @@ impl Refresh {
         }
         let pause = RESEND_PAUSE.mul_f64(0.5 + jitter / 2.0);
         // In a row of failures one slot each is enough.
-        let resend = rejection.resend && !self.resent && !ledger.holds.is_temporary();
+        let soon = !self.others_wait() || self.stamp.asked_at.until(now) < OTHERS_WAIT;
+        let resend = rejection.resend && soon && !self.resent && !ledger.holds.is_temporary();
         if resend && pause < now.until(self.until) {
             self.resent = true;
             return Action::Pause(pause);

@@ -47,7 +47,7 @@ type Patience<'a> = (Instant, &'a dyn Fn() -> bool);
 
 /// The shared record that a refresh works on, and its right to write there.
 #[derive(Default)]
-struct Tier {
+pub(crate) struct Tier {
     record: Option<Arc<HostRecord>>,
     lead: Option<Lead>,
     fleet: Option<FleetRecord>,
@@ -62,6 +62,11 @@ macro_rules! reached {
 }
 
 impl Tier {
+    #[cfg(test)]
+    pub(crate) fn leads(&self) -> bool {
+        self.lead.is_some()
+    }
+
     fn look(&mut self, manager: &Manager, keys: &Keys, key: Key) -> Result<Input, String> {
         self.lead = None;
         let key = keys.get(key);
@@ -126,6 +131,10 @@ impl Tier {
 impl Manager {
     /// Hands the job to a thread of its own, or back.
     pub(crate) fn launch(self: &Arc<Self>, job: Job) -> Result<(), Job> {
+        #[cfg(test)]
+        let Some(job) = crate::simulation::take(job) else {
+            return Ok(());
+        };
         // The closure is lost with a spawn that fails, so the job waits in a place that both can reach.
         let place = Arc::new(Mutex::new(Some(job)));
         let take = |place: &Mutex<Option<Job>>| {
@@ -186,9 +195,14 @@ impl Manager {
                     self.at(&mut tier, &job.keys, action)
                 }
                 Action::Ask { what, within } => self.ask_store(&mut tier, what, within),
-                Action::Send { key, within } => {
+                Action::Send {
+                    key,
+                    within,
+                    connect_within,
+                } => {
                     asked_at = self.clock.reading();
-                    let (result, told) = self.ask(job.keys.get(key), within, patience);
+                    let (result, told) =
+                        self.ask(job.keys.get(key), (within, connect_within), patience);
                     reached!(Answered);
                     match &result {
                         // This caller goes; the next one who waits flies on.
@@ -223,7 +237,7 @@ impl Manager {
     }
 
     /// One use of the host's record; where it cannot be had this process goes on without, and says so once.
-    fn at(&self, tier: &mut Tier, keys: &Keys, mut action: Action) -> Input {
+    pub(crate) fn at(&self, tier: &mut Tier, keys: &Keys, mut action: Action) -> Input {
         let (how, used) = match &mut action {
             Action::Look { key } => (Use::Read, tier.look(self, keys, *key)),
             Action::Lead { turn } => (Use::Read, tier.lead(*turn)),
@@ -246,7 +260,7 @@ impl Manager {
     }
 
     /// One question to the fleet's store.
-    fn ask_store(&self, tier: &mut Tier, what: Ask, within: Duration) -> Input {
+    pub(crate) fn ask_store(&self, tier: &mut Tier, what: Ask, within: Duration) -> Input {
         let asked = match &mut tier.fleet {
             Some(fleet) => fleet.ask(what, within),
             None => Err("no store is set".to_owned()),
@@ -265,7 +279,7 @@ impl Manager {
     fn ask(
         &self,
         key: &ApiKey,
-        within: Duration,
+        (within, connect_within): (Duration, Duration),
         patience: Option<Patience<'_>>,
     ) -> (Result<Grant, Rejection>, Option<RateLimit>) {
         let mut headers = HeaderMap::with_capacity(4);
@@ -291,9 +305,10 @@ impl Manager {
             body: Bytes::new(),
             keep_secret: true,
         };
+        let connect_timeout = self.connect_timeout.load(Ordering::Relaxed);
         let limits = Limits {
             deadline,
-            connect_timeout: Duration::from_millis(self.connect_timeout.load(Ordering::Relaxed)),
+            connect_timeout: connect_within.min(Duration::from_millis(connect_timeout)),
             idle_timeout: IDLE_TIME,
             max_response_bytes: MAX_TOKEN_ANSWER,
             interrupt: patience.map(|(_, stop)| stop),
@@ -307,7 +322,7 @@ impl Manager {
         }
     }
 
-    fn finish(&self, job: &Job, finish: Finish, asked_at: Reading, begun: Instant) {
+    pub(crate) fn finish(&self, job: &Job, finish: Finish, asked_at: Reading, begun: Instant) {
         let attempt = job.flight.attempt;
         let mut state = self.state();
         if self.keys().epoch() != job.keys.epoch() {

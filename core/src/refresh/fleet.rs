@@ -37,6 +37,9 @@ const FOR_EACH_HOST: Duration = Duration::from_micros(250);
 /// Until the slot is told nobody has to wait longer than that for a host that died.
 const SLOT_LEASE: Duration = Duration::from_secs(2);
 
+/// A host whose own way to 88Pay failed last time lets the others go first, until a renewal ahead of the end is late.
+const OTHERS_FIRST: Duration = Duration::from_secs(2);
+
 /// The lease outlasts the request that is sent under it.
 const LEASE_MARGIN: Duration = Duration::from_secs(2);
 
@@ -83,6 +86,10 @@ pub(super) struct Visit {
     /// What was found there.
     record: Record,
     hosts: u32,
+    /// The store has lost slots that are known here.
+    lacks: bool,
+    /// The others may go first until then.
+    yields: Option<BootTime>,
 }
 
 #[derive(Debug)]
@@ -153,6 +160,12 @@ impl Refresh {
         visit.is_some_and(|visit| visit.leads)
     }
 
+    /// It keeps other hosts from the token endpoint.
+    pub(super) fn others_wait(&self) -> bool {
+        let led = self.shared.as_ref().and_then(|shared| shared.led.as_ref());
+        self.has_lease() && led.is_some_and(|led| led.hosts > 1)
+    }
+
     pub(super) fn waits_for_host(&self) -> bool {
         let visit = self
             .shared
@@ -183,6 +196,8 @@ impl Refresh {
                 asked_at: now,
                 record: Record::default(),
                 hosts: 0,
+                lacks: false,
+                yields: None,
             });
         }
         self.ask(ledger, now, Stage::Look, Ask::Look)
@@ -245,6 +260,7 @@ impl Refresh {
         visit.hosts = found.hosts;
         led.ask_at = None;
         let before = std::mem::replace(&mut visit.record, found.record.clone().unwrap_or_default());
+        visit.lacks = visit.record.counts.lack(&led.counts, now);
         if let Some(record) = &found.record {
             // Whoever has the lease may give its slot back; an older one that is gone was lost with the store.
             let lease = (request_time() + LEASE_MARGIN).as_millis() as u64;
@@ -267,6 +283,10 @@ impl Refresh {
             let finish = Box::new(Finish::Shared { issue, key });
             return match found.leads {
                 true => self.leave(ledger, now, Then::Finish(finish)),
+                // It was emptied, or is another one than before.
+                false if visit.lacks && !found.leased => {
+                    self.ask(ledger, now, Stage::Lead, Ask::Lead { lease: SLOT_LEASE })
+                }
                 false => self.ask(ledger, now, Stage::Count(finish), Ask::Count),
             };
         }
@@ -277,12 +297,7 @@ impl Refresh {
             if now >= until {
                 return self.refuse(ledger, now, no_token_of_others());
             }
-            visit.stage = Stage::Wait;
-            let waits = shared.terms.kept.is_none_or(|kept| now >= kept.end);
-            let pause = if waits { LOOK_OFTEN } else { LOOK_SELDOM };
-            let many = FOR_EACH_HOST.saturating_mul(led.hosts).min(LOOK_SELDOM);
-            let pause = pause.max(many);
-            return Action::Pause(pause.mul_f64(0.5 + jitter / 2.0));
+            return self.wait_for_host(now, jitter);
         }
         if let Some(kept) = kept {
             if !found.leads {
@@ -304,10 +319,28 @@ impl Refresh {
             self.until = until.max(now.plus(request_time()));
             return self.send(ledger, now);
         }
+        let failed = led.hold.as_ref().filter(|hold| !hold.class.of_key());
+        let others_first = now < *visit.yields.get_or_insert(now.plus(OTHERS_FIRST));
+        let yields = failed.is_some() && led.hosts > 1 && others_first;
         match ledger.refusal(now) {
             Some(error) => self.refuse(ledger, now, error),
+            None if yields => self.wait_for_host(now, jitter),
             None => self.ask(ledger, now, Stage::Lead, Ask::Lead { lease: SLOT_LEASE }),
         }
+    }
+
+    /// Looks again soon whether another host has a token.
+    fn wait_for_host(&mut self, now: BootTime, jitter: f64) -> Action {
+        let hosts = self.led().map_or(1, |led| led.hosts);
+        let kept = self.shared.as_ref().and_then(|shared| shared.terms.kept);
+        if let Some(visit) = self.visiting() {
+            visit.stage = Stage::Wait;
+        }
+        let waits = kept.is_none_or(|kept| now >= kept.end);
+        let pause = if waits { LOOK_OFTEN } else { LOOK_SELDOM };
+        let many = FOR_EACH_HOST.saturating_mul(hosts).min(LOOK_SELDOM);
+        let pause = pause.max(many);
+        Action::Pause(pause.mul_f64(0.5 + jitter / 2.0))
     }
 
     fn refuse(&mut self, ledger: &mut Ledger, now: BootTime, error: Error) -> Action {
@@ -328,7 +361,7 @@ impl Refresh {
         let of_stored = |issue: &Issue| Some(issue.stamp.id) == rejected;
         let counts = ledger.budget.counts().clone();
         let Some(visit) = self.visiting() else {
-            return self.announce(now);
+            return self.announce(ledger, now);
         };
         visit.record.counts = counts;
         if visit.record.issue.as_ref().is_some_and(of_stored) {
@@ -351,7 +384,7 @@ impl Refresh {
             ledger.budget.set_counts(led.counts.clone());
         }
         match stage {
-            Some(Stage::Slot) if written => self.announce(now),
+            Some(Stage::Slot) if written => self.announce(ledger, now),
             Some(Stage::Slot) => {
                 // Another host has the lease by now; nothing was sent.
                 self.settle(ledger, true);
@@ -370,6 +403,9 @@ impl Refresh {
                 self.slot = None;
                 self.until = now.plus(request_time());
                 self.leave_host(ledger, now, Then::Look)
+            }
+            Some(Stage::End(Then::Finish(finish))) if matches!(*finish, Finish::Shared { .. }) => {
+                self.ask(ledger, now, Stage::Count(finish), Ask::Count)
             }
             Some(Stage::End(then)) => self.leave_host(ledger, now, then),
             _ => self.look(),
@@ -420,7 +456,9 @@ impl Refresh {
             }
         }
         let what = match &then {
-            Then::Finish(finish) if matches!(**finish, Finish::Shared { .. }) => Ask::Release,
+            Then::Finish(finish) if !visit.lacks && matches!(**finish, Finish::Shared { .. }) => {
+                Ask::Release
+            }
             _ => Ask::Write {
                 record,
                 lease: None,

@@ -12,7 +12,7 @@ use crate::keys::NEW_KEY_TRIED_EVERY;
 use crate::record::Record;
 
 /// How often one who waits for another's refresh looks again.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Past the instant by which a leader said to be done, this is left to it for clearing up.
 const OVERTIME: Duration = Duration::from_millis(100);
@@ -157,14 +157,14 @@ impl Refresh {
         record: Box<Record>,
     ) -> Action {
         let Some(shared) = &mut self.shared else {
-            return self.request(now);
+            return self.request(ledger, now);
         };
         shared.led = Some(record);
         match shared.then.take() {
             Some(Then::Visit) => self.visit(ledger, now),
             Some(Then::Look) => self.look(),
             Some(Then::Finish(finish)) => Action::Finish(*finish),
-            Some(Then::Send) | None => self.request(now),
+            Some(Then::Send) | None => self.request(ledger, now),
         }
     }
 
@@ -219,14 +219,21 @@ impl Record {
             }
             Finish::Shared { issue, .. } => {
                 self.issue = Some(issue.clone());
-                self.hold = None;
+                self.keep_own_hold();
             }
-            Finish::Failed { held, .. } => {
-                let last = ledger.holds.last();
-                let last = last.filter(|hold| held.is_some() || hold.class.of_key());
-                self.hold = last.cloned();
-            }
+            Finish::Failed { held, .. } => match ledger.holds.last() {
+                Some(last) if held.is_some() || last.class.of_key() => {
+                    self.hold = Some(last.clone());
+                }
+                _ => self.keep_own_hold(),
+            },
             Finish::Kept { .. } | Finish::Abandoned => {}
         }
+    }
+
+    /// Nothing is held against the key. That this host's own way to 88Pay failed stays so until it is granted a token:
+    /// it leaves the next one to the other hosts, too.
+    fn keep_own_hold(&mut self) {
+        self.hold = self.hold.take().filter(|hold| !hold.class.of_key());
     }
 }

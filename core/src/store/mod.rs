@@ -95,6 +95,8 @@ pub(crate) struct Store {
     clock: Clock,
     fleet: Option<Arc<Fleet>>,
     state: PerProcess<Mutex<State>>,
+    #[cfg(test)]
+    is_played: bool,
 }
 
 #[derive(Default)]
@@ -124,11 +126,35 @@ impl Store {
             fleet: (!stores.is_empty()).then(fleet),
             clock,
             state: PerProcess::new(),
+            #[cfg(test)]
+            is_played: false,
         }
+    }
+
+    /// One that is played: that record for that key, and those stores.
+    #[cfg(test)]
+    pub(crate) fn played(
+        settings: &Settings,
+        clock: Clock,
+        record: HostRecord,
+        fleet: Option<Arc<Fleet>>,
+    ) -> Store {
+        let store = Store {
+            fleet,
+            is_played: true,
+            ..Store::new(settings, clock)
+        };
+        let record = (settings.api_key.clone(), Arc::new(record));
+        store.state().records.push(record);
+        store
     }
 
     /// Whether there is more than this process. A virtual clock is nobody else's.
     pub(crate) fn is_shared(&self) -> bool {
+        #[cfg(test)]
+        if self.is_played {
+            return true;
+        }
         self.share != Share::Process && !self.clock.is_virtual()
     }
 

@@ -41,7 +41,9 @@ fn a_grant_takes_one_slot_and_clears_what_is_held() {
     let (mut ledger, now) = (ledger(), BootTime(0));
     let mut refresh = Refresh::new(1, now, Key::Current, false);
     let action = refresh.step(&mut ledger, now, 0.5, Input::Start);
-    assert!(matches!(action, Action::Send { key: Key::Current, within } if within == REQUEST_TIME));
+    assert!(
+        matches!(action, Action::Send { key: Key::Current, within, .. } if within == REQUEST_TIME)
+    );
     let action = refresh.step(&mut ledger, now, 0.5, Input::Answer(Ok(grant()), None));
     assert!(matches!(action, Action::Finish(Finish::Granted { .. })));
     assert_eq!(ledger.budget.left(now), (9, 99));

@@ -18,10 +18,12 @@ mod tests;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-pub(crate) use self::server::Owner;
-use self::server::{Server, Session};
+use self::server::Server;
+#[cfg(test)]
+pub(crate) use self::server::{Found as Kept, StoreTime};
+pub(crate) use self::server::{Owner, Session};
 pub(crate) use self::url::StoreUrl;
 use crate::budget::Slot;
 use crate::clock::{BootTime, Clock};
@@ -33,7 +35,7 @@ use crate::seal::Sealer;
 use crate::transport::PerProcess;
 
 /// What one store may take to be connected to and to answer.
-const ATTEMPT_TIME: Duration = Duration::from_millis(250);
+pub(crate) const ATTEMPT_TIME: Duration = Duration::from_millis(250);
 
 /// A store that failed is left alone for so long, doubling to the second, while another one answers.
 const LEFT_ALONE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
@@ -56,12 +58,34 @@ pub(crate) const MOST_TOKENS_PER_HOUR: u32 = 400;
 
 /// The stores of one set of credentials, in the order of their use.
 pub(crate) struct Fleet {
-    servers: Vec<Server>,
+    servers: Vec<Box<dyn Opens>>,
     base_url: String,
     merchant_id: String,
     clock: Clock,
     /// The stores that have failed, each in its place.
     failed: PerProcess<Mutex<Vec<Option<Failed>>>>,
+}
+
+/// A store, as it is reached.
+pub(crate) trait Opens: Send + Sync {
+    /// How people are told of it.
+    fn shown(&self) -> &str;
+
+    /// Connects for the credential of that hidden name, as that owner of leases.
+    ///
+    /// # Errors
+    /// Why that was not done within the time.
+    fn open(&self, name: &str, owner: Owner, within: Duration) -> Result<Box<dyn Session>, String>;
+}
+
+impl Opens for Server {
+    fn shown(&self) -> &str {
+        Server::shown(self)
+    }
+
+    fn open(&self, name: &str, owner: Owner, within: Duration) -> Result<Box<dyn Session>, String> {
+        Server::open(self, name, owner, within)
+    }
 }
 
 /// A store that is left alone.
@@ -80,8 +104,9 @@ pub(crate) struct FleetRecord {
     owner: Owner,
     /// The store that answered.
     session: Option<(usize, Box<dyn Session>)>,
-    /// As it was found or written there last, on the store's clock.
+    /// As it was found or written there last, on the store's clock, and sealed.
     stored: Record,
+    value: Vec<u8>,
     /// By how many milliseconds that clock is ahead of boot time at least.
     ahead: i64,
 }
@@ -100,8 +125,19 @@ impl Fleet {
         merchant_id: &str,
         clock: Clock,
     ) -> Fleet {
+        let server = |url: &StoreUrl| Box::new(Server::new(url.clone())) as Box<dyn Opens>;
+        let servers = stores.iter().map(server).collect();
+        Fleet::of(servers, base_url, merchant_id, clock)
+    }
+
+    pub(crate) fn of(
+        servers: Vec<Box<dyn Opens>>,
+        base_url: &str,
+        merchant_id: &str,
+        clock: Clock,
+    ) -> Fleet {
         Fleet {
-            servers: stores.iter().cloned().map(Server::new).collect(),
+            servers,
             base_url: base_url.to_owned(),
             merchant_id: merchant_id.to_owned(),
             clock,
@@ -129,12 +165,13 @@ impl Fleet {
             owner: random::bytes()?,
             session: None,
             stored: Record::default(),
+            value: Vec::new(),
             ahead: 0,
         })
     }
 
     /// The stores that are tried now, best first: all of them if each has failed.
-    fn candidates(&self) -> Vec<usize> {
+    pub(crate) fn candidates(&self) -> Vec<usize> {
         let (failed, now) = (self.failed(), self.clock.boot());
         let rested = |index: &usize| {
             let failed = failed.get(*index).copied().flatten();
@@ -172,7 +209,7 @@ impl FleetRecord {
     /// # Errors
     /// Why no store can be had, without a secret.
     pub(crate) fn ask(&mut self, what: Ask, within: Duration) -> Result<Answer, String> {
-        let deadline = Instant::now() + within;
+        let deadline = self.fleet.clock.boot().plus(within);
         let (mut failed, mut tried) = (Vec::new(), None);
         if let Some((index, session)) = self.session.take() {
             tried = Some(index);
@@ -184,19 +221,19 @@ impl FleetRecord {
         }
         let candidates = self.fleet.candidates();
         for index in candidates.into_iter().filter(|index| Some(*index) != tried) {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = self.fleet.clock.boot().until(deadline);
             if left.is_zero() {
                 break;
             }
             let within = left.min(ATTEMPT_TIME);
-            let until = Instant::now() + within;
+            let until = self.fleet.clock.boot().plus(within);
             let fleet = self.fleet.clone();
             let Some(server) = fleet.servers.get(index) else {
                 continue;
             };
             let result = match server.open(&self.name, self.owner, within) {
                 Ok(session) => {
-                    let left = until.saturating_duration_since(Instant::now());
+                    let left = self.fleet.clock.boot().until(until);
                     self.ask_one(index, session, &what, left)
                 }
                 Err(reason) => Err(self.failed(index, &reason)),
@@ -212,12 +249,12 @@ impl FleetRecord {
     /// The store that is in use.
     pub(crate) fn shown(&self) -> Option<&str> {
         let (index, _) = self.session.as_ref()?;
-        self.fleet.servers.get(*index).map(Server::shown)
+        self.fleet.servers.get(*index).map(|server| server.shown())
     }
 
     fn failed(&self, index: usize, reason: &str) -> String {
         self.fleet.went(index, false);
-        let shown = self.fleet.servers.get(index).map(Server::shown);
+        let shown = self.fleet.servers.get(index).map(|server| server.shown());
         format!("{}: {reason}", shown.unwrap_or_default())
     }
 
@@ -261,13 +298,13 @@ impl FleetRecord {
             } => {
                 let stored = on_the_stores_clock(record, &self.stored, self.ahead);
                 let value = self.seal(&stored, self.fleet.clock.boot())?;
-                let until = Instant::now() + within;
+                let until = self.fleet.clock.boot().plus(within);
                 let written = session.write(&value, KEPT, *lease, *fresh, within)?;
                 if written {
-                    self.stored = stored;
+                    (self.stored, self.value) = (stored, value);
                 } else {
                     // Somebody wrote past it: the lease may be this session's all the same.
-                    session.release(until.saturating_duration_since(Instant::now()))?;
+                    session.release(self.fleet.clock.boot().until(until))?;
                 }
                 return Ok(Answer::Stored(written));
             }
@@ -277,15 +314,23 @@ impl FleetRecord {
         }
         let now = self.fleet.clock.boot().0;
         self.ahead = difference(found.now.earliest, now);
-        let opened = found.value.as_ref().and_then(|value| self.open(value));
+        let opened = match &found.value {
+            // Who waits for another host looks often.
+            Some(value) if **value == self.value => Some(self.stored.clone()),
+            Some(value) => self.open(value),
+            None => None,
+        };
         let record = opened.map(|mut stored| {
             not_from_the_future(&mut stored, found.now.latest);
             self.stored = stored.clone();
+            self.value = found
+                .value
+                .map_or_else(Vec::new, |mut value| std::mem::take(&mut *value));
             // Nothing is younger here than it is there.
             stored.shifted(difference(now, found.now.latest))
         });
         if record.is_none() {
-            self.stored = Record::default();
+            (self.stored, self.value) = (Record::default(), Vec::new());
         }
         Ok(Answer::Found(Box::new(Found {
             record,

@@ -10,6 +10,8 @@
 
 mod file;
 mod lock;
+#[cfg(test)]
+pub(crate) mod memory;
 pub(crate) mod place;
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,9 @@ pub(crate) struct HostRecord {
     per_minute: u32,
     clock: Clock,
     state: Mutex<State>,
+    /// It is played there, not in files.
+    #[cfg(test)]
+    memory: Option<Arc<memory::Memory>>,
 }
 
 #[derive(Default)]
@@ -74,10 +79,17 @@ struct Open {
 
 /// The right to write, as long as it is not late.
 pub(crate) struct Lead {
-    held: Held,
+    held: Grip,
     turn: u64,
     /// Later nothing is written: others go on without this process.
     until: BootTime,
+}
+
+/// The lock that is held.
+enum Grip {
+    File(Held),
+    #[cfg(test)]
+    Memory(#[allow(dead_code, reason = "held until it is dropped")] memory::Lock),
 }
 
 /// Why nothing was written.
@@ -114,6 +126,8 @@ impl HostRecord {
             per_minute,
             clock,
             state: Mutex::default(),
+            #[cfg(test)]
+            memory: None,
         })
     }
 
@@ -133,6 +147,10 @@ impl HostRecord {
     /// Why there is none.
     pub(crate) fn read(&self) -> Result<Record, String> {
         let mut state = self.state();
+        #[cfg(test)]
+        if let Some(memory) = &self.memory {
+            return Ok(self.learn(&mut state, memory.record()));
+        }
         let open = self.ready(&mut state)?;
         match self.look(&open)? {
             Some(slots) => Ok(self.learn(&mut state, slots.best)),
@@ -184,6 +202,13 @@ impl HostRecord {
     /// Why the tier cannot be had.
     pub(crate) fn try_lead(&self, turn: u64) -> Result<Option<(Lead, Record)>, String> {
         let mut state = self.state();
+        #[cfg(test)]
+        if let Some(memory) = &self.memory {
+            let lead = memory
+                .try_lock(turn)
+                .map(|held| self.lead(Grip::Memory(held), turn));
+            return Ok(lead.map(|lead| (lead, self.learn(&mut state, memory.record()))));
+        }
         // Again where the files were replaced between opening and locking.
         for _ in 0..3 {
             let open = self.ready(&mut state)?;
@@ -193,7 +218,7 @@ impl HostRecord {
             if !open.is_intact() {
                 continue;
             }
-            let lead = self.lead(held, turn);
+            let lead = self.lead(Grip::File(held), turn);
             let record = match self.look(&open)? {
                 Some(slots) => self.learn(&mut state, slots.best),
                 None => self.lost(&mut state),
@@ -212,7 +237,7 @@ impl HostRecord {
         self.put(&mut state, lead, record)
     }
 
-    fn lead(&self, held: Held, turn: u64) -> Lead {
+    fn lead(&self, held: Grip, turn: u64) -> Lead {
         Lead {
             held,
             turn,
@@ -226,30 +251,27 @@ impl HostRecord {
         lead: &mut Lead,
         record: &mut Record,
     ) -> Result<(), Unwritten> {
+        #[cfg(test)]
+        if let Some(memory) = self.memory.clone() {
+            lead.follow(memory.record().as_ref(), record)?;
+            lead.in_time(self.clock.boot())?;
+            state.known = Some(record.clone());
+            memory.write(record);
+            lead.until = record.done_by.unwrap_or(lead.until);
+            return Ok(());
+        }
         let open = self.ready(state).map_err(Unwritten::Lost)?;
         if !lead.held.is_of(&open.lock) {
             // The lock file was replaced: whoever has the new one leads.
-            lead.held = open.lock.try_lock(lead.turn).ok_or(Unwritten::Late)?;
+            let held = open.lock.try_lock(lead.turn).ok_or(Unwritten::Late)?;
+            lead.held = Grip::File(held);
         }
-        let mut free = 0;
-        if let Some(slots) = self.look(&open).map_err(Unwritten::Lost)? {
-            free = slots.free;
-            if let Some(found) = slots.best {
-                if found.turn > lead.turn {
-                    return Err(Unwritten::Late);
-                }
-                if found.sequence != record.sequence {
-                    // Nobody else writes under this lock, so the file was set back or replaced.
-                    record.recall(&found);
-                }
-            }
-        }
-        record.sequence = record.sequence.saturating_add(1);
+        let slots = self.look(&open).map_err(Unwritten::Lost)?;
+        let free = slots.as_ref().map_or(0, |slots| slots.free);
+        lead.follow(slots.and_then(|slots| slots.best).as_ref(), record)?;
         let now = self.clock.boot();
         let slot = self.slot(record, now).map_err(Unwritten::Lost)?;
-        if now >= lead.until {
-            return Err(Unwritten::Late);
-        }
+        lead.in_time(now)?;
         // What cannot be written is remembered here all the same: it was spent.
         state.known = Some(record.clone());
         self.store(state, &open, free, &slot)
@@ -380,7 +402,7 @@ impl HostRecord {
             return Ok(self.learn(state, None));
         };
         let mut record = self.lost(state);
-        let mut lead = self.lead(held, turn);
+        let mut lead = self.lead(Grip::File(held), turn);
         match self.put(state, &mut lead, &mut record) {
             Err(Unwritten::Lost(reason)) => Err(reason),
             Ok(()) | Err(Unwritten::Late) => Ok(record),
@@ -466,6 +488,40 @@ impl HostRecord {
             &clock.to_le_bytes(),
         ]);
         Ok(format!("{}{hidden}", file::PREFIX))
+    }
+}
+
+impl Grip {
+    fn is_of(&self, lock: &Arc<LockFile>) -> bool {
+        match self {
+            Grip::File(held) => held.is_of(lock),
+            #[cfg(test)]
+            Grip::Memory(_) => false,
+        }
+    }
+}
+
+impl Lead {
+    /// Makes `record` the one after that which was found.
+    fn follow(&self, found: Option<&Record>, record: &mut Record) -> Result<(), Unwritten> {
+        if let Some(found) = found {
+            if found.turn > self.turn {
+                return Err(Unwritten::Late);
+            }
+            if found.sequence != record.sequence {
+                // Nobody else writes under this lock, so the file was set back or replaced.
+                record.recall(found);
+            }
+        }
+        record.sequence = record.sequence.saturating_add(1);
+        Ok(())
+    }
+
+    fn in_time(&self, now: BootTime) -> Result<(), Unwritten> {
+        match now < self.until {
+            true => Ok(()),
+            false => Err(Unwritten::Late),
+        }
     }
 }
 

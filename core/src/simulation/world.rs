@@ -1,0 +1,953 @@
+//! The virtual driver: hosts, their processes and callers, and the events that happen to them, in the order of time.
+//!
+//! Promises: everything that decides is the manager's own; the driver carries out what it wants, later by as much as the
+//! network takes. Calls that the cached token answers whatever happens are not looked at one by one, and a process that
+//! waits for another one's refresh is not asked again before there is something else to see; both change nothing
+//! (`skips: false` does it the long way).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pay88_sandbox::{TEST_KEY, TEST_MERCHANT, Windows};
+
+use super::played_store::{Health, PlayedStore, Wire};
+use super::provider::Provider;
+use super::{Random, SYSTEM, System, mixed};
+use crate::clock::{Clock, Reading, VirtualClock};
+use crate::config::{Config, Settings};
+use crate::error::{Error, ErrorCode};
+use crate::grant::{Grant, RateLimit, Rejection};
+use crate::manager::{Boarding, Manager, settled};
+use crate::refresh::{Action, Ask, Finish, Input, LOOK_AGAIN};
+use crate::refresh_thread::{Job, Tier};
+use crate::store::Store;
+use crate::store::fleet::Fleet;
+use crate::store::host::HostRecord;
+use crate::store::host::memory::Memory;
+use crate::token::Token;
+use crate::transport::{Failure, FailureKind};
+
+/// Microseconds since the beginning.
+pub(super) type At = u64;
+
+pub(super) const MILLISECOND: At = 1_000;
+pub(super) const SECOND: At = 1_000_000;
+pub(super) const MINUTE: At = 60 * SECOND;
+pub(super) const HOUR: At = 60 * MINUTE;
+
+/// How long a caller waits for a token.
+const PATIENCE: At = 30 * SECOND;
+
+const PATH: &str = "GET /api/echo";
+
+/// What is simulated.
+#[derive(Clone)]
+pub(super) struct Setup {
+    pub(super) seed: u64,
+    pub(super) hosts: usize,
+    /// Of each host.
+    pub(super) processes: usize,
+    pub(super) lasts: At,
+    /// Between two calls of a process, on average.
+    pub(super) calls_every: At,
+    /// Of each store the step of its clock in milliseconds.
+    pub(super) stores: Vec<u64>,
+    pub(super) windows: Windows,
+    /// How far the clocks of two hosts are apart at most: the wall clock, besides boot times of any distance.
+    pub(super) clocks_apart: At,
+    pub(super) plan: Vec<(At, Disturbance)>,
+    /// Of a thousand steps of refreshes at so many the process is killed.
+    pub(super) killed_per_mille: u64,
+    pub(super) skips: bool,
+}
+
+impl Setup {
+    /// The same without so much of the time before anything happens.
+    pub(super) fn sooner(mut self, by: At) -> Setup {
+        self.plan.iter_mut().for_each(|(at, _)| *at -= by);
+        self.lasts -= by;
+        self
+    }
+}
+
+/// What happens from outside.
+#[derive(Clone, Debug)]
+pub(super) enum Disturbance {
+    /// All processes restart within a minute; the hosts' records are kept, or lost as with containers.
+    Deploy {
+        keeps_records: bool,
+    },
+    Store(usize, Health),
+    Flush,
+    /// How long a token request takes, at least and at most.
+    Latency(At, At),
+    /// Every token request is answered 429 for so long.
+    Limit(At),
+    /// Every token is revoked.
+    Revoke,
+    /// The way of a host to 88Pay.
+    Way(usize, Way),
+    Kill(usize),
+    /// The process is stopped for so long.
+    Stop(usize, At),
+    /// Its user drops the token.
+    Invalidate(usize),
+    /// The machine sleeps for so long.
+    Sleep(usize, At),
+    /// The wall clock is set, by so many seconds.
+    StepWall(usize, i64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Open,
+    /// Its address is not allowed: 403.
+    Denied,
+    /// Nothing goes through.
+    Closed,
+}
+
+/// What callers met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) calls: u64,
+    pub(super) served: u64,
+    pub(super) waited: u64,
+    pub(super) longest: At,
+    pub(super) refused: u64,
+    /// Of these, without the time to come back.
+    pub(super) timeless: u64,
+    /// They waited as long as they would.
+    pub(super) gave_up: u64,
+    /// Their process died while they waited.
+    pub(super) lost: u64,
+    /// Answered 401, and again with another token.
+    pub(super) unauthorized: u64,
+    /// Answered 401 once.
+    pub(super) repeated: u64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, other: &Counts) {
+        self.calls += other.calls;
+        self.served += other.served;
+        self.waited += other.waited;
+        self.longest = self.longest.max(other.longest);
+        self.refused += other.refused;
+        self.timeless += other.timeless;
+        self.gave_up += other.gave_up;
+        self.lost += other.lost;
+        self.unauthorized += other.unauthorized;
+        self.repeated += other.repeated;
+    }
+}
+
+struct Host {
+    memory: Arc<Memory>,
+    clock: Arc<VirtualClock>,
+    at: At,
+    way: Way,
+    processes: Vec<usize>,
+    /// Those that wait for a change of the record.
+    parked: Vec<(usize, u64)>,
+    changes: u64,
+    counts: Counts,
+}
+
+struct Process {
+    host: usize,
+    random: Random,
+    /// `None` while it is not running.
+    life: Option<Life>,
+    /// Its n-th life.
+    lives: u64,
+    /// It will be killed then.
+    ends: At,
+    stopped_until: At,
+}
+
+struct Life {
+    manager: Arc<Manager>,
+    fleet: Arc<Fleet>,
+    wire: Arc<Wire>,
+    flight: Option<Flight>,
+    waiting: Vec<Waiting>,
+}
+
+/// A caller without a token.
+struct Waiting {
+    since: At,
+    /// Its call was answered 401 before.
+    again: bool,
+}
+
+/// A refresh that is under way.
+struct Flight {
+    job: Job,
+    tier: Tier,
+    asked_at: Reading,
+    begun: At,
+    /// Of the one event that takes it on.
+    ticket: u64,
+    next: Next,
+}
+
+enum Next {
+    Tell(Box<Input>),
+    Ask(Ask, Duration),
+    /// It waits for the record to change, and would look at it at steps from then on.
+    Parked(At),
+    /// An answer of 88Pay.
+    Answer,
+}
+
+enum Event {
+    Start(usize),
+    Kill(usize),
+    /// The record of a host, with its container.
+    Lose(usize),
+    Call(usize, u64),
+    /// The next thing of a flight.
+    Next(usize, u64),
+    /// A token request arrives; its answer is there then, or is waited for no longer.
+    Arrive {
+        process: usize,
+        ticket: u64,
+        denied: bool,
+        answer: At,
+        timeout: At,
+    },
+    Disturb(usize),
+}
+
+struct Due(At, u64, Event);
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Due) -> bool {
+        (self.0, self.1) == (other.0, other.1)
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Due) -> std::cmp::Ordering {
+        (self.0, self.1).cmp(&(other.0, other.1))
+    }
+}
+
+pub(super) struct World {
+    setup: Setup,
+    settings: Settings,
+    now: At,
+    events: BinaryHeap<Reverse<Due>>,
+    numbers: u64,
+    tickets: u64,
+    hosts: Vec<Host>,
+    processes: Vec<Process>,
+    stores: Vec<Arc<PlayedStore>>,
+    pub(super) provider: Provider,
+    latency: (At, At),
+    random: Random,
+    /// The next disturbance of the plan.
+    planned: usize,
+    /// Flights that ended at this very instant, one after the other.
+    spins: u32,
+    pub(super) kills: u64,
+    /// How often callers were told what.
+    pub(super) reasons: BTreeMap<String, u64>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.processes.clear();
+        SYSTEM.with_borrow_mut(|system| *system = None);
+    }
+}
+
+impl World {
+    pub(super) fn new(setup: Setup) -> World {
+        let mut random = Random(setup.seed);
+        SYSTEM.with_borrow_mut(|system| {
+            assert!(system.is_none(), "one simulation at a time on a thread");
+            *system = Some(System {
+                random: Random(random.next()),
+                launched: None,
+            });
+        });
+        let share = if setup.stores.is_empty() {
+            "host"
+        } else {
+            "host,redis://played"
+        };
+        let config = [
+            ("api_key", TEST_KEY),
+            ("merchant_id", TEST_MERCHANT),
+            ("base_url", "http://127.0.0.1:9"),
+            ("share", share),
+        ]
+        .into_iter()
+        .try_fold(Config::without_environment(), |config, (name, value)| {
+            config.with(name, value)
+        });
+        let mut world = World {
+            settings: config.unwrap().settings().unwrap(),
+            now: 0,
+            events: BinaryHeap::new(),
+            numbers: 0,
+            tickets: 0,
+            hosts: Vec::new(),
+            processes: Vec::new(),
+            stores: Vec::new(),
+            provider: Provider::new(setup.windows),
+            latency: (150 * MILLISECOND, 350 * MILLISECOND),
+            random,
+            planned: 0,
+            spins: 0,
+            kills: 0,
+            reasons: BTreeMap::new(),
+            setup,
+        };
+        for step in world.setup.stores.clone() {
+            let ahead = world.random.below(1_000_000 * HOUR);
+            world.stores.push(Arc::new(PlayedStore::new(step, ahead)));
+        }
+        for number in 0..world.setup.hosts {
+            let clock = Arc::new(VirtualClock::default());
+            // Machines that have been up for some minutes to a month.
+            let up = world.random.between((10 * MINUTE, 720 * HOUR));
+            clock.advance(Duration::from_micros(up));
+            let apart = world.random.below(world.setup.clocks_apart + 1) / SECOND;
+            clock.step_wall(apart as i64 - (up / SECOND) as i64);
+            let first = world.processes.len();
+            for _ in 0..world.setup.processes {
+                let start = world.random.below(SECOND);
+                world.push(start, Event::Start(world.processes.len()));
+                world.processes.push(Process {
+                    host: number,
+                    random: Random(world.random.next()),
+                    life: None,
+                    lives: 0,
+                    ends: At::MAX,
+                    stopped_until: 0,
+                });
+            }
+            world.hosts.push(Host {
+                memory: Arc::default(),
+                clock,
+                at: 0,
+                way: Way::Open,
+                processes: (first..world.processes.len()).collect(),
+                parked: Vec::new(),
+                changes: 0,
+                counts: Counts::default(),
+            });
+        }
+        for (index, (at, _)) in world.setup.plan.clone().iter().enumerate() {
+            world.push(*at, Event::Disturb(index));
+        }
+        world
+    }
+
+    fn push(&mut self, at: At, event: Event) {
+        self.numbers += 1;
+        self.events.push(Reverse(Due(at, self.numbers, event)));
+    }
+
+    /// Until the end, or until `at`.
+    pub(super) fn run(&mut self) {
+        while let Some(Reverse(Due(at, _, event))) = self.events.pop() {
+            if at >= self.setup.lasts {
+                break;
+            }
+            if at > self.now {
+                self.spins = 0;
+            }
+            self.now = at;
+            self.provider.go_to(at);
+            self.happen(event);
+        }
+        self.now = self.setup.lasts;
+    }
+
+    /// What the callers of that host met.
+    pub(super) fn counts_of(&self, host: usize) -> Counts {
+        self.hosts[host].counts
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.hosts.iter().for_each(|host| counts.add(&host.counts));
+        counts
+    }
+
+    /// The operations of the stores together: on average and at most within a second.
+    pub(super) fn operations(&self) -> (f64, u64) {
+        let mut seconds: Vec<u64> = Vec::new();
+        for store in &self.stores {
+            let operations = store.operations();
+            seconds.resize(seconds.len().max(operations.len()), 0);
+            for (all, operations) in seconds.iter_mut().zip(operations) {
+                *all += u64::from(operations);
+            }
+        }
+        let all: u64 = seconds.iter().sum();
+        let mean = all as f64 / (self.setup.lasts as f64 / SECOND as f64);
+        (mean, seconds.into_iter().max().unwrap_or(0))
+    }
+
+    /// How many callers wait at the end, and how long the first of them has.
+    pub(super) fn waiting(&self) -> (u64, At) {
+        let lives = self
+            .processes
+            .iter()
+            .filter_map(|process| process.life.as_ref());
+        let waiting = lives.flat_map(|life| life.waiting.iter());
+        let since = waiting.clone().map(|waiting| self.now - waiting.since);
+        (waiting.count() as u64, since.max().unwrap_or(0))
+    }
+
+    fn happen(&mut self, event: Event) {
+        // A stopped process goes on later.
+        if let Event::Start(index) | Event::Call(index, _) | Event::Next(index, _) = event {
+            let until = self.processes[index].stopped_until;
+            if self.now < until {
+                return self.push(until, event);
+            }
+            self.go_on(index);
+        }
+        match event {
+            Event::Start(index) => self.start(index),
+            Event::Kill(index) => self.kill(index, None),
+            Event::Lose(host) => self.hosts[host].memory.lose(),
+            Event::Call(index, life) if self.processes[index].lives == life => self.call(index),
+            Event::Next(index, ticket) => self.next(index, ticket),
+            Event::Arrive {
+                process,
+                ticket,
+                denied,
+                answer,
+                timeout,
+            } => {
+                let answered = self.provider.token_request(denied);
+                let told = RateLimit::of(&answered.headers);
+                let (at, input) = match answer < timeout {
+                    true => (answer, Input::Answer(Grant::read(answered), told)),
+                    false => (timeout, failed(FailureKind::Timeout, true)),
+                };
+                self.answer(process, ticket, at, input);
+            }
+            Event::Disturb(index) => {
+                self.planned = index + 1;
+                let disturbance = self.setup.plan[index].1.clone();
+                self.disturb(disturbance);
+            }
+            Event::Call(..) => {}
+        }
+    }
+
+    /// The clocks of a process's host go on to now.
+    fn go_on(&mut self, index: usize) {
+        let host = &mut self.hosts[self.processes[index].host];
+        host.clock
+            .advance(Duration::from_micros(self.now.saturating_sub(host.at)));
+        host.at = host.at.max(self.now);
+    }
+
+    // --- Disturbances ------------------------------------------------------------------------------------------
+
+    fn disturb(&mut self, disturbance: Disturbance) {
+        match disturbance {
+            Disturbance::Deploy { keeps_records } => self.deploy(keeps_records),
+            Disturbance::Store(index, health) => self.stores[index].set_health(health),
+            Disturbance::Flush => self.stores.iter().for_each(|store| store.flush()),
+            Disturbance::Latency(from, to) => self.latency = (from, to),
+            Disturbance::Limit(time) => self.provider.limits_until = self.now + time,
+            Disturbance::Revoke => self.provider.revoke(),
+            Disturbance::Way(host, way) => self.hosts[host].way = way,
+            Disturbance::Kill(index) => self.kill(index, Some(self.now + SECOND / 10)),
+            Disturbance::Stop(index, time) => self.processes[index].stopped_until = self.now + time,
+            Disturbance::Invalidate(index) => {
+                self.go_on(index);
+                if let Some(life) = &self.processes[index].life
+                    && let Some(token) = life.manager.peek()
+                {
+                    let _: Result<bool, Error> =
+                        life.manager.invalidate(token.generation(), "asked");
+                }
+                self.unpark(self.processes[index].host);
+            }
+            Disturbance::Sleep(host, time) => {
+                self.go_on(self.hosts[host].processes[0]);
+                let host = &mut self.hosts[host];
+                host.clock.suspend(Duration::from_micros(time));
+                host.at += time;
+                for index in host.processes.clone() {
+                    self.processes[index].stopped_until = self.now + time;
+                }
+            }
+            Disturbance::StepWall(host, seconds) => self.hosts[host].clock.step_wall(seconds),
+        }
+    }
+
+    fn deploy(&mut self, keeps_records: bool) {
+        for host in 0..self.hosts.len() {
+            let together = self.now + self.random.below(MINUTE);
+            for index in self.hosts[host].processes.clone() {
+                let (end, gap) = match keeps_records {
+                    true => (
+                        self.now + self.random.below(MINUTE),
+                        (SECOND / 2, 3 * SECOND),
+                    ),
+                    false => (together, (SECOND, 4 * SECOND)),
+                };
+                self.processes[index].ends = end;
+                self.push(end, Event::Kill(index));
+                let gap = self.random.between(gap);
+                self.push(end + gap, Event::Start(index));
+            }
+            if !keeps_records {
+                self.push(together, Event::Lose(host));
+            }
+        }
+    }
+
+    /// The process dies, with all that it holds; another one comes then.
+    fn kill(&mut self, index: usize, another: Option<At>) {
+        self.kills += 1;
+        let process = &mut self.processes[index];
+        process.lives += 1;
+        process.ends = At::MAX;
+        let host = process.host;
+        if let Some(life) = process.life.take() {
+            self.hosts[host].counts.lost += life.waiting.len() as u64;
+        }
+        self.unpark(host);
+        if let Some(at) = another {
+            self.push(at, Event::Start(index));
+        }
+    }
+
+    fn start(&mut self, index: usize) {
+        let process = &self.processes[index];
+        if process.life.is_some() {
+            return;
+        }
+        let host = &self.hosts[process.host];
+        let clock = Clock::Virtual(host.clock.clone());
+        let wire = Wire::new(&host.clock, host.at);
+        let (base_url, merchant_id) = (
+            self.settings.base_url.as_str(),
+            self.settings.merchant_id.as_str(),
+        );
+        let stores = Wire::stores(&wire, &self.stores);
+        let fleet = Arc::new(Fleet::of(stores, base_url, merchant_id, wire.clock()));
+        let record =
+            HostRecord::played(&self.settings, host.memory.clone(), clock.clone()).unwrap();
+        let shared = (!self.stores.is_empty()).then(|| fleet.clone());
+        let store = Store::played(&self.settings, clock.clone(), record, shared);
+        let manager = Manager::with_store(&self.settings, clock, store).unwrap();
+        let process = &mut self.processes[index];
+        process.life = Some(Life {
+            manager: Arc::new(manager),
+            fleet,
+            wire,
+            flight: None,
+            waiting: Vec::new(),
+        });
+        let first = process.random.below(SECOND / 2);
+        let lives = process.lives;
+        self.push(self.now + first, Event::Call(index, lives));
+    }
+
+    // --- Callers -----------------------------------------------------------------------------------------------
+
+    fn manager(&self, index: usize) -> Option<Arc<Manager>> {
+        let life = self.processes[index].life.as_ref()?;
+        Some(life.manager.clone())
+    }
+
+    fn host_of(&mut self, index: usize) -> &mut Host {
+        &mut self.hosts[self.processes[index].host]
+    }
+
+    fn call(&mut self, index: usize) {
+        let Some(manager) = self.manager(index) else {
+            return;
+        };
+        self.host_of(index).counts.calls += 1;
+        self.want(index, &manager, self.now, false);
+        let lives = self.processes[index].lives;
+        let every = self.setup.calls_every as f64;
+        let process = &mut self.processes[index];
+        // What comes of a refresh that is under way may be that the token is to be renewed sooner.
+        let settled = process
+            .life
+            .as_ref()
+            .is_some_and(|life| life.flight.is_none());
+        let mut pause = || (-every * (1.0 - process.random.fraction()).ln()) as At + 1;
+        let mut next = self.now + pause();
+        if self.setup.skips
+            && settled
+            && let Some(token) = manager.peek()
+        {
+            // Until then the answer to every call is this token, and nothing else happens.
+            let snapshot = &token.0.snapshot;
+            let reading = manager.clock.reading();
+            let renew_from = snapshot
+                .renew_from
+                .load(std::sync::atomic::Ordering::Relaxed);
+            let left = reading.until(snapshot.end).min(Duration::from_nanos(
+                renew_from.saturating_sub(reading.mono),
+            ));
+            let planned = self
+                .setup
+                .plan
+                .get(self.planned)
+                .map_or(At::MAX, |(at, _)| *at);
+            let until = (self.now + micros(left))
+                .min(planned)
+                .min(process.ends)
+                .min(self.setup.lasts);
+            let mut calls = 0;
+            while next < until {
+                calls += 1;
+                next += pause();
+            }
+            let counts = &mut self.host_of(index).counts;
+            counts.calls += calls;
+            counts.served += calls;
+        }
+        self.push(next, Event::Call(index, lives));
+    }
+
+    /// A call wants a token.
+    fn want(&mut self, index: usize, manager: &Arc<Manager>, since: At, again: bool) {
+        if let Some(token) = manager.cached() {
+            self.served(index, manager, since, again, &token);
+        } else {
+            match manager.board() {
+                Ok(Boarding::Token(token)) => self.served(index, manager, since, again, &token),
+                Ok(Boarding::Flight(_)) => match &mut self.processes[index].life {
+                    Some(life) => life.waiting.push(Waiting { since, again }),
+                    None => self.host_of(index).counts.lost += 1,
+                },
+                Ok(Boarding::Fly(_)) => panic!("the simulation has threads"),
+                Err(error) => self.refused(index, &error),
+            }
+        }
+        self.launched(index, manager);
+    }
+
+    /// The call has a token, and is sent.
+    fn served(
+        &mut self,
+        index: usize,
+        manager: &Arc<Manager>,
+        since: At,
+        again: bool,
+        token: &Token,
+    ) {
+        if self.provider.lets_in(token) {
+            if again {
+                manager.answered_otherwise(PATH);
+            }
+            let waited = self.now - since;
+            let counts = &mut self.host_of(index).counts;
+            counts.served += 1;
+            counts.waited += u64::from(waited > 0);
+            counts.longest = counts.longest.max(waited);
+            return;
+        }
+        if again {
+            manager.answered_401_again(PATH);
+            self.host_of(index).counts.unauthorized += 1;
+            return;
+        }
+        self.host_of(index).counts.repeated += 1;
+        let repeats = manager.answered_401(PATH, token.generation());
+        self.unpark(self.processes[index].host);
+        match repeats {
+            true => self.want(index, manager, since, true),
+            false => self.host_of(index).counts.unauthorized += 1,
+        }
+    }
+
+    fn refused(&mut self, index: usize, error: &Error) {
+        *self.reasons.entry(error.message().to_owned()).or_default() += 1;
+        let counts = &mut self.host_of(index).counts;
+        counts.refused += 1;
+        if error.code() != ErrorCode::Timeout {
+            counts.timeless += u64::from(error.retry_after().is_none());
+        }
+    }
+
+    // --- Refreshes ---------------------------------------------------------------------------------------------
+
+    /// Begins the refresh for which a thread was wanted, if one was.
+    fn launched(&mut self, index: usize, manager: &Arc<Manager>) {
+        let job = SYSTEM
+            .with_borrow_mut(|system| system.as_mut().and_then(|system| system.launched.take()));
+        let (Some(job), Some(life)) = (job, &mut self.processes[index].life) else {
+            return;
+        };
+        self.spins += 1;
+        assert!(
+            self.spins < 100_000,
+            "refreshes that begin and end without any time"
+        );
+        assert!(life.flight.is_none(), "two refreshes at once");
+        let flight = Flight {
+            job,
+            tier: Tier::default(),
+            asked_at: manager.clock.reading(),
+            begun: self.now,
+            ticket: 0,
+            next: Next::Answer,
+        };
+        self.fly(index, manager, flight, Input::Start);
+    }
+
+    fn next(&mut self, index: usize, ticket: u64) {
+        let Some(manager) = self.manager(index) else {
+            return;
+        };
+        let life = self.processes[index].life.as_mut();
+        let flight = life.and_then(|life| life.flight.take_if(|flight| flight.ticket == ticket));
+        let Some(mut flight) = flight else {
+            return;
+        };
+        let input = match std::mem::replace(&mut flight.next, Next::Answer) {
+            Next::Tell(input) => *input,
+            Next::Parked(_) => Input::PauseOver,
+            Next::Answer => return,
+            Next::Ask(what, within) => {
+                // It has reached the store by now; asked was before.
+                let Some(wire) = self.processes[index]
+                    .life
+                    .as_ref()
+                    .map(|life| life.wire.clone())
+                else {
+                    return;
+                };
+                wire.reaches(self.now);
+                let input = manager.ask_store(&mut flight.tier, what, within);
+                flight.next = Next::Tell(Box::new(input));
+                return self.go_on_at(index, flight, wire.time().max(self.now));
+            }
+        };
+        self.fly(index, &manager, flight, input);
+    }
+
+    /// Puts the flight off until then.
+    fn go_on_at(&mut self, index: usize, mut flight: Flight, at: At) {
+        self.tickets += 1;
+        flight.ticket = self.tickets;
+        self.push(at, Event::Next(index, self.tickets));
+        if let Some(life) = &mut self.processes[index].life {
+            life.flight = Some(flight);
+        }
+    }
+
+    /// A number from 0 to 1 that depends on nothing but who asks when.
+    fn jitter(&self, index: usize) -> f64 {
+        let number =
+            mixed(self.setup.seed ^ mixed(self.now.wrapping_mul(0x1_0001) ^ (index as u64) << 40));
+        (number >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Takes a refresh as far as it comes without any time.
+    fn fly(&mut self, index: usize, manager: &Arc<Manager>, mut flight: Flight, mut input: Input) {
+        let host = self.processes[index].host;
+        loop {
+            if self.setup.killed_per_mille > 0
+                && self.random.below(1000) < self.setup.killed_per_mille
+            {
+                drop(flight);
+                let another = self.now + self.random.between((SECOND / 10, 3 * SECOND));
+                return self.kill(index, Some(another));
+            }
+            let (now, jitter) = (manager.clock.boot(), self.jitter(index));
+            let action = flight
+                .job
+                .refresh
+                .step(&mut manager.state().ledger, now, jitter, input);
+            input = match action {
+                action @ (Action::Look { .. } | Action::Lead { .. } | Action::Write(_)) => {
+                    manager.at(&mut flight.tier, &flight.job.keys, action)
+                }
+                Action::Ask { what, within } => {
+                    let life = self.processes[index].life.as_ref();
+                    let takes = life.map_or(0, |life| {
+                        life.wire.go_to(self.now);
+                        let candidates = life.fleet.candidates();
+                        life.wire.time_to_reach(&self.stores, &candidates, within)
+                    });
+                    flight.next = Next::Ask(what, within);
+                    self.unpark(host);
+                    return self.go_on_at(index, flight, self.now + takes);
+                }
+                Action::Send {
+                    within,
+                    connect_within,
+                    ..
+                } => {
+                    flight.asked_at = manager.clock.reading();
+                    self.unpark(host);
+                    return self.send(index, flight, within, connect_within);
+                }
+                Action::Pause(pause) => {
+                    self.unpark(host);
+                    return self.pause(index, manager, flight, pause);
+                }
+                Action::Finish(finish) => {
+                    assert!(!matches!(finish, Finish::Abandoned), "nobody gave up");
+                    let Flight {
+                        job,
+                        tier,
+                        asked_at,
+                        ..
+                    } = flight;
+                    drop(tier);
+                    manager.finish(&job, finish, asked_at, Instant::now());
+                    self.unpark(host);
+                    return self.landed(index, manager, &job);
+                }
+            };
+        }
+    }
+
+    fn send(
+        &mut self,
+        index: usize,
+        mut flight: Flight,
+        within: Duration,
+        connect_within: Duration,
+    ) {
+        let connect_within = connect_within.min(self.settings.connect_timeout);
+        let (within, connect_within) = (micros(within), micros(connect_within));
+        let way = self.hosts[self.processes[index].host].way;
+        if way == Way::Closed {
+            let takes = within.min(connect_within);
+            flight.next = Next::Tell(Box::new(failed(FailureKind::Connect, false)));
+            return self.go_on_at(index, flight, self.now + takes);
+        }
+        let (least, most) = self.latency;
+        let latency = least + (self.jitter(index) * (most - least) as f64) as At;
+        self.tickets += 1;
+        flight.ticket = self.tickets;
+        flight.next = Next::Answer;
+        self.push(
+            // It is the server that is slow, not the way to it.
+            self.now + (latency / 2).min(SECOND),
+            Event::Arrive {
+                process: index,
+                ticket: self.tickets,
+                denied: way == Way::Denied,
+                answer: self.now + latency,
+                timeout: self.now + within,
+            },
+        );
+        if let Some(life) = &mut self.processes[index].life {
+            life.flight = Some(flight);
+        }
+    }
+
+    fn answer(&mut self, index: usize, ticket: u64, at: At, input: Input) {
+        let life = self.processes[index].life.as_mut();
+        let flight = life.and_then(|life| life.flight.as_mut());
+        if let Some(flight) = flight.filter(|flight| flight.ticket == ticket) {
+            flight.next = Next::Tell(Box::new(input));
+            self.push(at.max(self.now), Event::Next(index, ticket));
+        }
+    }
+
+    fn pause(&mut self, index: usize, manager: &Manager, mut flight: Flight, pause: Duration) {
+        let pause = micros(pause);
+        let host = &self.hosts[self.processes[index].host];
+        // Nothing changes for one who waits for a leader until that one writes or dies, or is late.
+        let late = host
+            .memory
+            .done_by()
+            .map(|done_by| manager.clock.boot().until(done_by).as_micros() as At);
+        let until = late.map(|late| (self.now + late).min(flight.begun + PATIENCE));
+        let follows = pause == micros(LOOK_AGAIN) && !flight.tier.leads();
+        let parks = self.setup.skips && follows;
+        match until.filter(|until| parks && *until > self.now + pause) {
+            Some(until) => {
+                flight.next = Next::Parked(self.now);
+                let steps = (until - self.now) / pause;
+                let at = self.now + steps * pause;
+                self.go_on_at(index, flight, at);
+                let ticket = self.tickets;
+                self.host_of(index).parked.push((index, ticket));
+            }
+            None => {
+                flight.next = Next::Tell(Box::new(Input::PauseOver));
+                self.go_on_at(index, flight, self.now + pause);
+            }
+        }
+    }
+
+    /// Who waits for a change of that host's record looks at it at its next step, if there was one.
+    fn unpark(&mut self, host: usize) {
+        let host = &mut self.hosts[host];
+        let changes = host.memory.changes();
+        if changes == host.changes {
+            return;
+        }
+        host.changes = changes;
+        let step = micros(LOOK_AGAIN);
+        for (index, ticket) in std::mem::take(&mut host.parked) {
+            let life = self.processes[index].life.as_mut();
+            let flight =
+                life.and_then(|life| life.flight.take_if(|flight| flight.ticket == ticket));
+            if let Some(flight) = flight {
+                let Next::Parked(since) = flight.next else {
+                    panic!("it is not parked")
+                };
+                let at = since + ((self.now - since) / step + 1) * step;
+                self.go_on_at(index, flight, at);
+            }
+        }
+    }
+
+    /// Tells those who waited for it.
+    fn landed(&mut self, index: usize, manager: &Arc<Manager>, job: &Job) {
+        let landing = job.flight.landed().expect("it has landed");
+        let life = self.processes[index].life.as_mut();
+        let waiting = life.map_or(Vec::new(), |life| std::mem::take(&mut life.waiting));
+        for Waiting { since, again } in waiting {
+            if self.now - since > PATIENCE {
+                self.host_of(index).counts.gave_up += 1;
+                continue;
+            }
+            match settled(Ok(landing.clone())) {
+                Some(Ok(token)) => self.served(index, manager, since, again, &token),
+                Some(Err(error)) => self.refused(index, &error),
+                None => self.want(index, manager, since, again),
+            }
+        }
+    }
+}
+
+fn failed(kind: FailureKind, sent: bool) -> Input {
+    let failure = Failure {
+        kind,
+        sent,
+        message: "nothing came".to_owned(),
+    };
+    Input::Answer(Err(Rejection::from(failure)), None)
+}
+
+pub(super) fn micros(duration: Duration) -> At {
+    duration.as_micros() as At
+}
