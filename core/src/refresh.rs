@@ -382,6 +382,7 @@ impl Refresh {
     fn request(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
         if self.slot.is_some_and(|slot| now >= slot.at.plus(SLOT_GOOD)) {
             // It was stopped in between, and 88Pay would count the request later than the others do.
+            self.spare_store();
             return self.send(ledger, now);
         }
         self.stamp.asked_at = now;

@@ -234,10 +234,15 @@ impl Refresh {
 
     /// Another look at the store, after a pause that is not on the store's account.
     pub(super) fn ask_again(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
+        self.spare_store();
+        self.ask(ledger, now, Stage::Look, Ask::Look)
+    }
+
+    /// What passed meanwhile was not the store's doing.
+    pub(super) fn spare_store(&mut self) {
         if let Some(visit) = self.visiting() {
             visit.left = visit.left.max(ANSWER_TIME);
         }
-        self.ask(ledger, now, Stage::Look, Ask::Look)
     }
 
     pub(super) fn found(

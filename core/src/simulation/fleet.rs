@@ -7,7 +7,8 @@ use super::scenario::{
     ALL, BEGINS, CUT_OFF, DENIED, OUTAGE, REVOKED, SLOW, STORE_DOWN, STORE_GONE, STORE_SILENT,
     Scenario, UNDISTURBED,
 };
-use super::world::{At, Counts, HOUR, MINUTE, SECOND, Setup, World};
+use super::setup::{At, Counts, HOUR, MINUTE, SECOND, Setup};
+use super::world::World;
 
 const SEED: u64 = 88;
 

@@ -12,6 +12,7 @@ mod played_store;
 mod provider;
 mod report;
 mod scenario;
+mod setup;
 mod world;
 
 use std::cell::RefCell;

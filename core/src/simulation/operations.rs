@@ -7,7 +7,8 @@ use pay88_sandbox::Windows;
 
 use super::played_store::Health;
 use super::report::Row;
-use super::world::{At, Disturbance, HOUR, MILLISECOND, SECOND, Setup, Way, World};
+use super::setup::{At, Disturbance, HOUR, MILLISECOND, SECOND, Setup, Way};
+use super::world::World;
 use super::{Random, mixed};
 
 /// What a process or a machine may be away for.

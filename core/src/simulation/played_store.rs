@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::world::{At, MILLISECOND, SECOND, micros};
+use super::setup::{At, MILLISECOND, SECOND, micros};
 use crate::clock::{Clock, VirtualClock};
 use crate::store::fleet::{ATTEMPT_TIME, Kept, Opens, Owner, Session, StoreTime};
 

@@ -13,7 +13,7 @@ use pay88_sandbox::{
 };
 use serde_json::Value;
 
-use super::world::{At, SECOND};
+use super::setup::{At, SECOND};
 use crate::token::Token;
 use crate::transport::Answer;
 

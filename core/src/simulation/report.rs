@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::scenario::{Scenario, UNDISTURBED};
-use super::world::{At, Counts, HOUR, SECOND, Setup, World};
+use super::setup::{At, Counts, HOUR, SECOND, Setup};
+use super::world::World;
 
 /// What came of one run.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,22 +5,27 @@
 //! waits for another one's refresh is not asked again before there is something else to see; both change nothing
 //! (`skips: false` does it the long way).
 
+mod refreshes;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use pay88_sandbox::{TEST_KEY, TEST_MERCHANT, Windows};
+use pay88_sandbox::{TEST_KEY, TEST_MERCHANT};
 
-use super::played_store::{Health, PlayedStore, Wire};
+use super::played_store::{PlayedStore, Wire};
 use super::provider::Provider;
-use super::{Random, SYSTEM, System, mixed};
+use super::setup::{
+    At, Counts, Disturbance, HOUR, MILLISECOND, MINUTE, SECOND, Setup, Way, micros,
+};
+use super::{Random, SYSTEM, System};
 use crate::clock::{Clock, Reading, VirtualClock};
 use crate::config::{Config, Settings};
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Grant, RateLimit, Rejection};
-use crate::manager::{Boarding, Manager, settled};
-use crate::refresh::{Action, Ask, Finish, Input, LOOK_AGAIN};
+use crate::manager::{Boarding, Manager};
+use crate::refresh::{Ask, Input};
 use crate::refresh_thread::{Job, Tier};
 use crate::store::Store;
 use crate::store::fleet::Fleet;
@@ -29,120 +34,10 @@ use crate::store::host::memory::Memory;
 use crate::token::Token;
 use crate::transport::{Failure, FailureKind};
 
-/// Microseconds since the beginning.
-pub(super) type At = u64;
-
-pub(super) const MILLISECOND: At = 1_000;
-pub(super) const SECOND: At = 1_000_000;
-pub(super) const MINUTE: At = 60 * SECOND;
-pub(super) const HOUR: At = 60 * MINUTE;
-
 /// How long a caller waits for a token.
 const PATIENCE: At = 30 * SECOND;
 
 const PATH: &str = "GET /api/echo";
-
-/// What is simulated.
-#[derive(Clone)]
-pub(super) struct Setup {
-    pub(super) seed: u64,
-    pub(super) hosts: usize,
-    /// Of each host.
-    pub(super) processes: usize,
-    pub(super) lasts: At,
-    /// Between two calls of a process, on average.
-    pub(super) calls_every: At,
-    /// Of each store the step of its clock in milliseconds.
-    pub(super) stores: Vec<u64>,
-    pub(super) windows: Windows,
-    /// How far the clocks of two hosts are apart at most: the wall clock, besides boot times of any distance.
-    pub(super) clocks_apart: At,
-    pub(super) plan: Vec<(At, Disturbance)>,
-    /// Of a thousand steps of refreshes at so many the process is killed.
-    pub(super) killed_per_mille: u64,
-    pub(super) skips: bool,
-}
-
-impl Setup {
-    /// The same without so much of the time before anything happens.
-    pub(super) fn sooner(mut self, by: At) -> Setup {
-        self.plan.iter_mut().for_each(|(at, _)| *at -= by);
-        self.lasts -= by;
-        self
-    }
-}
-
-/// What happens from outside.
-#[derive(Clone, Debug)]
-pub(super) enum Disturbance {
-    /// All processes restart within a minute; the hosts' records are kept, or lost as with containers.
-    Deploy {
-        keeps_records: bool,
-    },
-    Store(usize, Health),
-    Flush,
-    /// How long a token request takes, at least and at most.
-    Latency(At, At),
-    /// Every token request is answered 429 for so long.
-    Limit(At),
-    /// Every token is revoked.
-    Revoke,
-    /// The way of a host to 88Pay.
-    Way(usize, Way),
-    Kill(usize),
-    /// The process is stopped for so long.
-    Stop(usize, At),
-    /// Its user drops the token.
-    Invalidate(usize),
-    /// The machine sleeps for so long.
-    Sleep(usize, At),
-    /// The wall clock is set, by so many seconds.
-    StepWall(usize, i64),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    Open,
-    /// Its address is not allowed: 403.
-    Denied,
-    /// Nothing goes through.
-    Closed,
-}
-
-/// What callers met.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) calls: u64,
-    pub(super) served: u64,
-    pub(super) waited: u64,
-    pub(super) longest: At,
-    pub(super) refused: u64,
-    /// Of these, without the time to come back.
-    pub(super) timeless: u64,
-    /// They waited as long as they would.
-    pub(super) gave_up: u64,
-    /// Their process died while they waited.
-    pub(super) lost: u64,
-    /// Answered 401, and again with another token.
-    pub(super) unauthorized: u64,
-    /// Answered 401 once.
-    pub(super) repeated: u64,
-}
-
-impl Counts {
-    pub(super) fn add(&mut self, other: &Counts) {
-        self.calls += other.calls;
-        self.served += other.served;
-        self.waited += other.waited;
-        self.longest = self.longest.max(other.longest);
-        self.refused += other.refused;
-        self.timeless += other.timeless;
-        self.gave_up += other.gave_up;
-        self.lost += other.lost;
-        self.unauthorized += other.unauthorized;
-        self.repeated += other.repeated;
-    }
-}
 
 struct Host {
     memory: Arc<Memory>,
@@ -689,254 +584,6 @@ impl World {
             counts.timeless += u64::from(error.retry_after().is_none());
         }
     }
-
-    // --- Refreshes ---------------------------------------------------------------------------------------------
-
-    /// Begins the refresh for which a thread was wanted, if one was.
-    fn launched(&mut self, index: usize, manager: &Arc<Manager>) {
-        let job = SYSTEM
-            .with_borrow_mut(|system| system.as_mut().and_then(|system| system.launched.take()));
-        let (Some(job), Some(life)) = (job, &mut self.processes[index].life) else {
-            return;
-        };
-        self.spins += 1;
-        assert!(
-            self.spins < 100_000,
-            "refreshes that begin and end without any time"
-        );
-        assert!(life.flight.is_none(), "two refreshes at once");
-        let flight = Flight {
-            job,
-            tier: Tier::default(),
-            asked_at: manager.clock.reading(),
-            begun: self.now,
-            ticket: 0,
-            next: Next::Answer,
-        };
-        self.fly(index, manager, flight, Input::Start);
-    }
-
-    fn next(&mut self, index: usize, ticket: u64) {
-        let Some(manager) = self.manager(index) else {
-            return;
-        };
-        let life = self.processes[index].life.as_mut();
-        let flight = life.and_then(|life| life.flight.take_if(|flight| flight.ticket == ticket));
-        let Some(mut flight) = flight else {
-            return;
-        };
-        let input = match std::mem::replace(&mut flight.next, Next::Answer) {
-            Next::Tell(input) => *input,
-            Next::Parked(_) => Input::PauseOver,
-            Next::Answer => return,
-            Next::Ask(what, within) => {
-                // It has reached the store by now; asked was before.
-                let Some(wire) = self.processes[index]
-                    .life
-                    .as_ref()
-                    .map(|life| life.wire.clone())
-                else {
-                    return;
-                };
-                wire.reaches(self.now);
-                let input = manager.ask_store(&mut flight.tier, what, within);
-                flight.next = Next::Tell(Box::new(input));
-                return self.go_on_at(index, flight, wire.time().max(self.now));
-            }
-        };
-        self.fly(index, &manager, flight, input);
-    }
-
-    /// Puts the flight off until then.
-    fn go_on_at(&mut self, index: usize, mut flight: Flight, at: At) {
-        self.tickets += 1;
-        flight.ticket = self.tickets;
-        self.push(at, Event::Next(index, self.tickets));
-        if let Some(life) = &mut self.processes[index].life {
-            life.flight = Some(flight);
-        }
-    }
-
-    /// A number from 0 to 1 that depends on nothing but who asks when.
-    fn jitter(&self, index: usize) -> f64 {
-        let number =
-            mixed(self.setup.seed ^ mixed(self.now.wrapping_mul(0x1_0001) ^ (index as u64) << 40));
-        (number >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Takes a refresh as far as it comes without any time.
-    fn fly(&mut self, index: usize, manager: &Arc<Manager>, mut flight: Flight, mut input: Input) {
-        let host = self.processes[index].host;
-        loop {
-            if self.setup.killed_per_mille > 0
-                && self.random.below(1000) < self.setup.killed_per_mille
-            {
-                drop(flight);
-                let another = self.now + self.random.between((SECOND / 10, 3 * SECOND));
-                return self.kill(index, Some(another));
-            }
-            let (now, jitter) = (manager.clock.boot(), self.jitter(index));
-            let action = flight
-                .job
-                .refresh
-                .step(&mut manager.state().ledger, now, jitter, input);
-            input = match action {
-                action @ (Action::Look { .. } | Action::Lead { .. } | Action::Write(_)) => {
-                    manager.at(&mut flight.tier, &flight.job.keys, action)
-                }
-                Action::Ask { what, within } => {
-                    let life = self.processes[index].life.as_ref();
-                    let takes = life.map_or(0, |life| {
-                        life.wire.go_to(self.now);
-                        let candidates = life.fleet.candidates();
-                        life.wire.time_to_reach(&self.stores, &candidates, within)
-                    });
-                    flight.next = Next::Ask(what, within);
-                    self.unpark(host);
-                    return self.go_on_at(index, flight, self.now + takes);
-                }
-                Action::Send {
-                    within,
-                    connect_within,
-                    ..
-                } => {
-                    flight.asked_at = manager.clock.reading();
-                    self.unpark(host);
-                    return self.send(index, flight, within, connect_within);
-                }
-                Action::Pause(pause) => {
-                    self.unpark(host);
-                    return self.pause(index, manager, flight, pause);
-                }
-                Action::Finish(finish) => {
-                    assert!(!matches!(finish, Finish::Abandoned), "nobody gave up");
-                    let Flight {
-                        job,
-                        tier,
-                        asked_at,
-                        ..
-                    } = flight;
-                    drop(tier);
-                    manager.finish(&job, finish, asked_at, Instant::now());
-                    self.unpark(host);
-                    return self.landed(index, manager, &job);
-                }
-            };
-        }
-    }
-
-    fn send(
-        &mut self,
-        index: usize,
-        mut flight: Flight,
-        within: Duration,
-        connect_within: Duration,
-    ) {
-        let connect_within = connect_within.min(self.settings.connect_timeout);
-        let (within, connect_within) = (micros(within), micros(connect_within));
-        let way = self.hosts[self.processes[index].host].way;
-        if way == Way::Closed {
-            let takes = within.min(connect_within);
-            flight.next = Next::Tell(Box::new(failed(FailureKind::Connect, false)));
-            return self.go_on_at(index, flight, self.now + takes);
-        }
-        let (least, most) = self.latency;
-        let latency = least + (self.jitter(index) * (most - least) as f64) as At;
-        self.tickets += 1;
-        flight.ticket = self.tickets;
-        flight.next = Next::Answer;
-        self.push(
-            // It is the server that is slow, not the way to it.
-            self.now + (latency / 2).min(SECOND),
-            Event::Arrive {
-                process: index,
-                ticket: self.tickets,
-                denied: way == Way::Denied,
-                answer: self.now + latency,
-                timeout: self.now + within,
-            },
-        );
-        if let Some(life) = &mut self.processes[index].life {
-            life.flight = Some(flight);
-        }
-    }
-
-    fn answer(&mut self, index: usize, ticket: u64, at: At, input: Input) {
-        let life = self.processes[index].life.as_mut();
-        let flight = life.and_then(|life| life.flight.as_mut());
-        if let Some(flight) = flight.filter(|flight| flight.ticket == ticket) {
-            flight.next = Next::Tell(Box::new(input));
-            self.push(at.max(self.now), Event::Next(index, ticket));
-        }
-    }
-
-    fn pause(&mut self, index: usize, manager: &Manager, mut flight: Flight, pause: Duration) {
-        let pause = micros(pause);
-        let host = &self.hosts[self.processes[index].host];
-        // Nothing changes for one who waits for a leader until that one writes or dies, or is late.
-        let late = host
-            .memory
-            .done_by()
-            .map(|done_by| manager.clock.boot().until(done_by).as_micros() as At);
-        let until = late.map(|late| (self.now + late).min(flight.begun + PATIENCE));
-        let follows = pause == micros(LOOK_AGAIN) && !flight.tier.leads();
-        let parks = self.setup.skips && follows;
-        match until.filter(|until| parks && *until > self.now + pause) {
-            Some(until) => {
-                flight.next = Next::Parked(self.now);
-                let steps = (until - self.now) / pause;
-                let at = self.now + steps * pause;
-                self.go_on_at(index, flight, at);
-                let ticket = self.tickets;
-                self.host_of(index).parked.push((index, ticket));
-            }
-            None => {
-                flight.next = Next::Tell(Box::new(Input::PauseOver));
-                self.go_on_at(index, flight, self.now + pause);
-            }
-        }
-    }
-
-    /// Who waits for a change of that host's record looks at it at its next step, if there was one.
-    fn unpark(&mut self, host: usize) {
-        let host = &mut self.hosts[host];
-        let changes = host.memory.changes();
-        if changes == host.changes {
-            return;
-        }
-        host.changes = changes;
-        let step = micros(LOOK_AGAIN);
-        for (index, ticket) in std::mem::take(&mut host.parked) {
-            let life = self.processes[index].life.as_mut();
-            let flight =
-                life.and_then(|life| life.flight.take_if(|flight| flight.ticket == ticket));
-            if let Some(flight) = flight {
-                let Next::Parked(since) = flight.next else {
-                    panic!("it is not parked")
-                };
-                let at = since + ((self.now - since) / step + 1) * step;
-                self.go_on_at(index, flight, at);
-            }
-        }
-    }
-
-    /// Tells those who waited for it.
-    fn landed(&mut self, index: usize, manager: &Arc<Manager>, job: &Job) {
-        let landing = job.flight.landed().expect("it has landed");
-        let life = self.processes[index].life.as_mut();
-        let waiting = life.map_or(Vec::new(), |life| std::mem::take(&mut life.waiting));
-        for Waiting { since, again } in waiting {
-            if self.now - since > PATIENCE {
-                self.host_of(index).counts.gave_up += 1;
-                continue;
-            }
-            match settled(Ok(landing.clone())) {
-                Some(Ok(token)) => self.served(index, manager, since, again, &token),
-                Some(Err(error)) => self.refused(index, &error),
-                None => self.want(index, manager, since, again),
-            }
-        }
-    }
 }
 
 fn failed(kind: FailureKind, sent: bool) -> Input {
@@ -946,8 +593,4 @@ fn failed(kind: FailureKind, sent: bool) -> Input {
         message: "nothing came".to_owned(),
     };
     Input::Answer(Err(Rejection::from(failure)), None)
-}
-
-pub(super) fn micros(duration: Duration) -> At {
-    duration.as_micros() as At
 }

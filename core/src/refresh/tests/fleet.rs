@@ -657,3 +657,103 @@ fn a_failure_that_was_forgotten_in_the_store_holds_no_host_any_more() {
     let finish = two.refresh(&mut store, after(1_100));
     assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
 }
+
+#[test]
+fn a_host_whose_own_way_failed_lets_the_others_go_first_until_a_renewal_is_late() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    one.refresh(&mut store, after(0));
+    two.refresh(&mut store, after(10));
+    let mut refresh = one.begin(after(47_000));
+    one.run(&mut refresh, &mut store, after(47_000), Input::Start);
+    let unreachable = rejected(Class::Temporary, true, true);
+    let failed = after(49_000);
+    let action = one.run(&mut refresh, &mut store, failed, unreachable);
+    let kept_others_waiting = matches!(action, Action::Pause(_));
+    assert!(!kept_others_waiting, "sent again: {action:?}");
+    two.refresh(&mut store, after(49_500));
+    one.refresh(&mut store, after(49_600));
+    // Also after it has taken another host's token, it waits for others before it asks.
+    let now = after(97_000);
+    let mut refresh = one.begin(now);
+    let mut action = one.run(&mut refresh, &mut store, now, Input::Start);
+    for millis in [300, 1_000, 1_900] {
+        assert!(matches!(action, Action::Pause(_)), "{millis}: {action:?}");
+        let now = now.plus(Duration::from_millis(millis));
+        action = one.run(&mut refresh, &mut store, now, Input::PauseOver);
+    }
+    let late = now.plus(Duration::from_secs(2));
+    let action = one.run(&mut refresh, &mut store, late, Input::PauseOver);
+    assert!(matches!(action, Action::Send { .. }), "{action:?}");
+}
+
+#[test]
+fn who_keeps_other_hosts_waiting_has_two_seconds_to_connect() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    let connect_within = |host: &mut Host, store: &mut Store, now| {
+        let mut refresh = host.begin(now);
+        let action = host.run(&mut refresh, store, now, Input::Start);
+        let Action::Send { connect_within, .. } = action else {
+            panic!("{action:?}")
+        };
+        host.run(&mut refresh, store, now, Input::Answer(Ok(grant()), None));
+        connect_within
+    };
+    // As far as the first host knows it is alone.
+    assert_eq!(connect_within(&mut one, &mut store, after(0)), REQUEST_TIME);
+    two.refresh(&mut store, after(10));
+    assert_eq!(
+        connect_within(&mut two, &mut store, after(60_000)),
+        OTHERS_WAIT
+    );
+}
+
+#[test]
+fn a_slot_is_not_used_for_a_request_that_is_sent_much_later() {
+    let (mut store, mut host) = (Store::default(), Host::new(1));
+    let mut refresh = host.begin(after(0));
+    let mut input = Input::Start;
+    let action = loop {
+        let action = refresh.step(&mut host.ledger, after(0), 1.0, input);
+        input = match action {
+            Action::Look { .. } => Input::Seen(host.record.clone()),
+            Action::Lead { .. } => Input::Led(Some(host.record.clone())),
+            Action::Write(record) => Input::Written(record),
+            Action::Ask { what, .. } if matches!(what, Ask::Write { .. }) => break what,
+            Action::Ask { what, .. } => host.ask(&mut store, what),
+            other => panic!("{other:?}"),
+        };
+    };
+    // The store has it, and then the process is stopped for five seconds.
+    let input = host.ask(&mut store, action);
+    let now = after(5_000);
+    let action = host.run(&mut refresh, &mut store, now, input);
+    assert!(matches!(action, Action::Send { .. }), "{action:?}");
+    let taken: Vec<BootTime> = store
+        .record
+        .unwrap()
+        .counts
+        .taken
+        .iter()
+        .map(|slot| slot.at)
+        .collect();
+    assert_eq!(taken, [after(0), now]);
+}
+
+#[test]
+fn a_store_that_lacks_what_a_host_has_taken_is_told_when_its_token_is_taken_over() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    one.refresh(&mut store, after(0));
+    two.refresh(&mut store, after(10));
+    two.kept = None;
+    two.refresh(&mut store, after(60_000));
+    // Emptied, and written by a host that does not know of the second slot.
+    store = Store::default();
+    one.kept = None;
+    one.refresh(&mut store, after(61_000));
+    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 2);
+    two.kept = None;
+    let finish = two.refresh(&mut store, after(61_100));
+    assert!(matches!(finish, Finish::Shared { .. }), "{finish:?}");
+    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 3);
+    assert_eq!((store.leased_by, store.counted), (None, 2));
+}

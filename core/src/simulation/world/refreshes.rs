@@ -1,0 +1,262 @@
+//! Refreshes: what they want is carried out, and takes as long as the network does.
+//!
+//! What takes no time is done at once; for the rest the refresh is put off until an event takes it on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::setup::{At, SECOND, Way, micros};
+use super::super::{SYSTEM, mixed};
+use super::{Event, Flight, Next, PATIENCE, Waiting, World, failed};
+use crate::manager::{Manager, settled};
+use crate::refresh::{Action, Finish, Input, LOOK_AGAIN};
+use crate::refresh_thread::{Job, Tier};
+use crate::transport::FailureKind;
+
+impl World {
+    /// Begins the refresh for which a thread was wanted, if one was.
+    pub(super) fn launched(&mut self, index: usize, manager: &Arc<Manager>) {
+        let job = SYSTEM
+            .with_borrow_mut(|system| system.as_mut().and_then(|system| system.launched.take()));
+        let (Some(job), Some(life)) = (job, &mut self.processes[index].life) else {
+            return;
+        };
+        self.spins += 1;
+        assert!(
+            self.spins < 100_000,
+            "refreshes that begin and end without any time"
+        );
+        assert!(life.flight.is_none(), "two refreshes at once");
+        let flight = Flight {
+            job,
+            tier: Tier::default(),
+            asked_at: manager.clock.reading(),
+            begun: self.now,
+            ticket: 0,
+            next: Next::Answer,
+        };
+        self.fly(index, manager, flight, Input::Start);
+    }
+
+    pub(super) fn next(&mut self, index: usize, ticket: u64) {
+        let Some(manager) = self.manager(index) else {
+            return;
+        };
+        let life = self.processes[index].life.as_mut();
+        let flight = life.and_then(|life| life.flight.take_if(|flight| flight.ticket == ticket));
+        let Some(mut flight) = flight else {
+            return;
+        };
+        let input = match std::mem::replace(&mut flight.next, Next::Answer) {
+            Next::Tell(input) => *input,
+            Next::Parked(_) => Input::PauseOver,
+            Next::Answer => return,
+            Next::Ask(what, within) => {
+                // It has reached the store by now; asked was before.
+                let Some(wire) = self.processes[index]
+                    .life
+                    .as_ref()
+                    .map(|life| life.wire.clone())
+                else {
+                    return;
+                };
+                wire.reaches(self.now);
+                let input = manager.ask_store(&mut flight.tier, what, within);
+                flight.next = Next::Tell(Box::new(input));
+                return self.go_on_at(index, flight, wire.time().max(self.now));
+            }
+        };
+        self.fly(index, &manager, flight, input);
+    }
+
+    /// Puts the flight off until then.
+    fn go_on_at(&mut self, index: usize, mut flight: Flight, at: At) {
+        self.tickets += 1;
+        flight.ticket = self.tickets;
+        self.push(at, Event::Next(index, self.tickets));
+        if let Some(life) = &mut self.processes[index].life {
+            life.flight = Some(flight);
+        }
+    }
+
+    /// A number from 0 to 1 that depends on nothing but who asks when.
+    fn jitter(&self, index: usize) -> f64 {
+        let number =
+            mixed(self.setup.seed ^ mixed(self.now.wrapping_mul(0x1_0001) ^ (index as u64) << 40));
+        (number >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Takes a refresh as far as it comes without any time.
+    fn fly(&mut self, index: usize, manager: &Arc<Manager>, mut flight: Flight, mut input: Input) {
+        let host = self.processes[index].host;
+        loop {
+            if self.setup.killed_per_mille > 0
+                && self.random.below(1000) < self.setup.killed_per_mille
+            {
+                drop(flight);
+                let another = self.now + self.random.between((SECOND / 10, 3 * SECOND));
+                return self.kill(index, Some(another));
+            }
+            let (now, jitter) = (manager.clock.boot(), self.jitter(index));
+            let action = flight
+                .job
+                .refresh
+                .step(&mut manager.state().ledger, now, jitter, input);
+            input = match action {
+                action @ (Action::Look { .. } | Action::Lead { .. } | Action::Write(_)) => {
+                    manager.at(&mut flight.tier, &flight.job.keys, action)
+                }
+                Action::Ask { what, within } => {
+                    let life = self.processes[index].life.as_ref();
+                    let takes = life.map_or(0, |life| {
+                        life.wire.go_to(self.now);
+                        let candidates = life.fleet.candidates();
+                        life.wire.time_to_reach(&self.stores, &candidates, within)
+                    });
+                    flight.next = Next::Ask(what, within);
+                    self.unpark(host);
+                    return self.go_on_at(index, flight, self.now + takes);
+                }
+                Action::Send {
+                    within,
+                    connect_within,
+                    ..
+                } => {
+                    flight.asked_at = manager.clock.reading();
+                    self.unpark(host);
+                    return self.send(index, flight, within, connect_within);
+                }
+                Action::Pause(pause) => {
+                    self.unpark(host);
+                    return self.pause(index, manager, flight, pause);
+                }
+                Action::Finish(finish) => {
+                    assert!(!matches!(finish, Finish::Abandoned), "nobody gave up");
+                    let Flight {
+                        job,
+                        tier,
+                        asked_at,
+                        ..
+                    } = flight;
+                    drop(tier);
+                    manager.finish(&job, finish, asked_at, Instant::now());
+                    self.unpark(host);
+                    return self.landed(index, manager, &job);
+                }
+            };
+        }
+    }
+
+    fn send(
+        &mut self,
+        index: usize,
+        mut flight: Flight,
+        within: Duration,
+        connect_within: Duration,
+    ) {
+        let connect_within = connect_within.min(self.settings.connect_timeout);
+        let (within, connect_within) = (micros(within), micros(connect_within));
+        let way = self.hosts[self.processes[index].host].way;
+        if way == Way::Closed {
+            let takes = within.min(connect_within);
+            flight.next = Next::Tell(Box::new(failed(FailureKind::Connect, false)));
+            return self.go_on_at(index, flight, self.now + takes);
+        }
+        let (least, most) = self.latency;
+        let latency = least + (self.jitter(index) * (most - least) as f64) as At;
+        self.tickets += 1;
+        flight.ticket = self.tickets;
+        flight.next = Next::Answer;
+        self.push(
+            // It is the server that is slow, not the way to it.
+            self.now + (latency / 2).min(SECOND),
+            Event::Arrive {
+                process: index,
+                ticket: self.tickets,
+                denied: way == Way::Denied,
+                answer: self.now + latency,
+                timeout: self.now + within,
+            },
+        );
+        if let Some(life) = &mut self.processes[index].life {
+            life.flight = Some(flight);
+        }
+    }
+
+    pub(super) fn answer(&mut self, index: usize, ticket: u64, at: At, input: Input) {
+        let life = self.processes[index].life.as_mut();
+        let flight = life.and_then(|life| life.flight.as_mut());
+        if let Some(flight) = flight.filter(|flight| flight.ticket == ticket) {
+            flight.next = Next::Tell(Box::new(input));
+            self.push(at.max(self.now), Event::Next(index, ticket));
+        }
+    }
+
+    fn pause(&mut self, index: usize, manager: &Manager, mut flight: Flight, pause: Duration) {
+        let pause = micros(pause);
+        let host = &self.hosts[self.processes[index].host];
+        // Nothing changes for one who waits for a leader until that one writes or dies, or is late.
+        let late = host
+            .memory
+            .done_by()
+            .map(|done_by| manager.clock.boot().until(done_by).as_micros() as At);
+        let until = late.map(|late| (self.now + late).min(flight.begun + PATIENCE));
+        let follows = pause == micros(LOOK_AGAIN) && !flight.tier.leads();
+        let parks = self.setup.skips && follows;
+        match until.filter(|until| parks && *until > self.now + pause) {
+            Some(until) => {
+                flight.next = Next::Parked(self.now);
+                let steps = (until - self.now) / pause;
+                let at = self.now + steps * pause;
+                self.go_on_at(index, flight, at);
+                let ticket = self.tickets;
+                self.host_of(index).parked.push((index, ticket));
+            }
+            None => {
+                flight.next = Next::Tell(Box::new(Input::PauseOver));
+                self.go_on_at(index, flight, self.now + pause);
+            }
+        }
+    }
+
+    /// Who waits for a change of that host's record looks at it at its next step, if there was one.
+    pub(super) fn unpark(&mut self, host: usize) {
+        let host = &mut self.hosts[host];
+        let changes = host.memory.changes();
+        if changes == host.changes {
+            return;
+        }
+        host.changes = changes;
+        let step = micros(LOOK_AGAIN);
+        for (index, ticket) in std::mem::take(&mut host.parked) {
+            let life = self.processes[index].life.as_mut();
+            let flight =
+                life.and_then(|life| life.flight.take_if(|flight| flight.ticket == ticket));
+            if let Some(flight) = flight {
+                let Next::Parked(since) = flight.next else {
+                    panic!("it is not parked")
+                };
+                let at = since + ((self.now - since) / step + 1) * step;
+                self.go_on_at(index, flight, at);
+            }
+        }
+    }
+
+    /// Tells those who waited for it.
+    fn landed(&mut self, index: usize, manager: &Arc<Manager>, job: &Job) {
+        let landing = job.flight.landed().expect("it has landed");
+        let life = self.processes[index].life.as_mut();
+        let waiting = life.map_or(Vec::new(), |life| std::mem::take(&mut life.waiting));
+        for Waiting { since, again } in waiting {
+            if self.now - since > PATIENCE {
+                self.host_of(index).counts.gave_up += 1;
+                continue;
+            }
+            match settled(Ok(landing.clone())) {
+                Some(Ok(token)) => self.served(index, manager, since, again, &token),
+                Some(Err(error)) => self.refused(index, &error),
+                None => self.want(index, manager, since, again),
+            }
+        }
+    }
+}
