@@ -312,7 +312,7 @@ impl Refresh {
             },
             Input::Found(found) => self.found(ledger, now, jitter, *found),
             Input::Stored(written) => self.stored(ledger, now, written),
-            Input::Counted(hosts) => self.counted(ledger, now, Some(hosts)),
+            Input::Counted(hosts) => self.counted(ledger, now, hosts),
             Input::Away => self.away(ledger, now),
             Input::Answer(result, told) => {
                 if let Some(told) = told {

@@ -417,15 +417,10 @@ impl Refresh {
         }
     }
 
-    /// The token of another host is taken over; so many have it by now, if that could be asked.
-    pub(super) fn counted(
-        &mut self,
-        ledger: &mut Ledger,
-        now: BootTime,
-        hosts: Option<u32>,
-    ) -> Action {
+    /// The token of another host is taken over; so many have it by now.
+    pub(super) fn counted(&mut self, ledger: &mut Ledger, now: BootTime, hosts: u32) -> Action {
         let stage = self.answered(now);
-        if let (Some(led), Some(hosts)) = (self.led(), hosts) {
+        if let Some(led) = self.led() {
             led.hosts = led.hosts.max(hosts);
         }
         match stage {
