@@ -5,8 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use pay88_sandbox::{Config, Request, Service, Switches, TEST_KEY, TEST_MERCHANT, Windows};
+use pay88_sandbox::{Config, Request, Service, Switches, Windows};
+
+use super::provider::{as_received, token_request};
 
 use crate::budget::Budget;
 use crate::cache::Cache;
@@ -187,28 +188,7 @@ impl World {
     }
 
     fn ask_for_token(&self) -> Answer {
-        let answer = self.server.handle(&Request {
-            method: "POST".into(),
-            target: "/api/auth/token".into(),
-            headers: vec![
-                ("x-api-key".into(), TEST_KEY.into()),
-                ("x-merchant-id".into(), TEST_MERCHANT.into()),
-            ],
-            body: Vec::new(),
-        });
-        let headers: HeaderMap = answer
-            .headers
-            .iter()
-            .map(|(name, value)| {
-                let name: HeaderName = name.parse().unwrap();
-                (name, HeaderValue::from_str(value).unwrap())
-            })
-            .collect();
-        Answer {
-            status: StatusCode::from_u16(answer.status).unwrap(),
-            headers,
-            body: answer.body,
-        }
+        as_received(self.server.handle(&token_request()))
     }
 
     /// One call each `ticks` for so many seconds: how many there were, and how many of them waited.

@@ -35,6 +35,36 @@ pub(super) struct Provider {
     epoch: u64,
 }
 
+/// What asks for a token.
+pub(super) fn token_request() -> Request {
+    Request {
+        method: "POST".into(),
+        target: "/api/auth/token".into(),
+        headers: vec![
+            ("x-api-key".into(), TEST_KEY.into()),
+            ("x-merchant-id".into(), TEST_MERCHANT.into()),
+        ],
+        body: Vec::new(),
+    }
+}
+
+/// The sandbox's answer as it comes from the network.
+pub(super) fn as_received(answer: pay88_sandbox::Answer) -> Answer {
+    let headers: HeaderMap = answer
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            let name: HeaderName = name.parse().unwrap();
+            (name, HeaderValue::from_str(value).unwrap())
+        })
+        .collect();
+    Answer {
+        status: StatusCode::from_u16(answer.status).unwrap(),
+        headers,
+        body: answer.body,
+    }
+}
+
 impl Provider {
     pub(super) fn new(windows: Windows) -> Provider {
         let clock = VirtualClock::default();
@@ -71,15 +101,7 @@ impl Provider {
         }
         // Like this the refused request uses the limit up.
         self.service.suspend(TEST_MERCHANT, denied);
-        let answer = self.service.handle(&Request {
-            method: "POST".into(),
-            target: "/api/auth/token".into(),
-            headers: vec![
-                ("x-api-key".into(), TEST_KEY.into()),
-                ("x-merchant-id".into(), TEST_MERCHANT.into()),
-            ],
-            body: Vec::new(),
-        });
+        let answer = self.service.handle(&token_request());
         self.service.suspend(TEST_MERCHANT, false);
         if answer.status == 200 {
             self.granted.push(self.now);
@@ -87,19 +109,7 @@ impl Provider {
             let session = body["data"]["session_id"].as_str().unwrap().to_owned();
             self.ends.insert(session, self.now + 60 * SECOND);
         }
-        let headers: HeaderMap = answer
-            .headers
-            .iter()
-            .map(|(name, value)| {
-                let name: HeaderName = name.parse().unwrap();
-                (name, HeaderValue::from_str(value).unwrap())
-            })
-            .collect();
-        Answer {
-            status: StatusCode::from_u16(answer.status).unwrap(),
-            headers,
-            body: answer.body,
-        }
+        as_received(answer)
     }
 
     pub(super) fn revoke(&mut self) {
