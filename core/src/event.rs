@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use crate::clock;
-use crate::transport::PerProcess;
+use crate::process::PerProcess;
 
 macro_rules! events {
     ($($id:ident = $name:literal, $summary:literal;)*) => {

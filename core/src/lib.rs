@@ -34,6 +34,7 @@ mod lifetime;
 mod manager;
 mod option;
 mod path_hold;
+mod process;
 mod random;
 mod reach;
 mod record;

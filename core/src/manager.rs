@@ -26,6 +26,7 @@ use crate::hold::{Class, Holds};
 use crate::keys::Keys;
 use crate::lifetime::Lifetime;
 use crate::path_hold::PathHolds;
+use crate::process::PerProcess;
 use crate::random;
 use crate::reach::open_link;
 use crate::record::Issue;
@@ -35,7 +36,7 @@ use crate::sharing::Look;
 use crate::stats::{Counters, Stats};
 use crate::store::{Share, Store};
 use crate::token::{Snapshot, Token};
-use crate::transport::{Link, PerProcess, Proxy};
+use crate::transport::{Link, Proxy};
 
 /// The first pause after a renewal ahead of the end that could not start.
 pub(crate) const RENEWAL_PAUSE: Duration = Duration::from_millis(500);

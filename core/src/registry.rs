@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::credentials::ApiKey;
 use crate::error::{Error, Result};
 use crate::manager::Manager;
-use crate::transport::PerProcess;
+use crate::process::PerProcess;
 
 const KEPT_UNUSED: Duration = Duration::from_secs(600);
 

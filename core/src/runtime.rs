@@ -12,8 +12,8 @@ use std::sync::mpsc;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use crate::process::PerProcess;
 use crate::thread::spawn_quiet;
-use crate::transport::PerProcess;
 
 /// Threads that look names up.
 const BLOCKING: usize = 2;

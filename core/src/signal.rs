@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use tokio::sync::Notify;
 
-use crate::transport::PerProcess;
+use crate::process::PerProcess;
 
 /// Raised once, for ever.
 pub(crate) struct Signal {

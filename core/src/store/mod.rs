@@ -15,11 +15,11 @@ use crate::config::Settings;
 use crate::credentials::{ApiKey, MerchantId};
 use crate::endpoint::BaseUrl;
 use crate::error::Error;
+use crate::process::PerProcess;
 use crate::record::Record;
 use crate::store::fleet::{Fleet, StoreUrl};
 use crate::store::host::HostRecord;
 use crate::store::host::place::Place;
-use crate::transport::PerProcess;
 
 /// The option `share`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,6 @@ mod asynchronous;
 mod blocking;
 mod body;
 mod failure;
-mod per_process;
 mod pool;
 mod proxy;
 mod resolve;
@@ -35,13 +34,14 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
 pub(crate) use failure::{Failure, FailureKind};
-pub(crate) use per_process::PerProcess;
 pub(crate) use proxy::Proxy;
 pub(crate) use wire::{Dialer, Peer, Wire};
 
 use asynchronous::Clients;
 use pool::Pool;
 use resolve::{LookUp, Resolver};
+
+use crate::process::PerProcess;
 
 /// The server and the way to it: who has the same shares connections.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -16,7 +16,8 @@ use super::resolve::{self, Resolver};
 use super::socket::Socket;
 use super::tls::{self, SettingNames};
 use super::wait::Wait;
-use super::{Failure, FailureKind, PerProcess, authority};
+use super::{Failure, FailureKind, authority};
+use crate::process::PerProcess;
 
 /// What messages call the settings of a store's TLS.
 const STORE_URL: SettingNames = SettingNames {

@@ -28,11 +28,11 @@ pub(crate) use self::url::StoreUrl;
 use crate::budget::Slot;
 use crate::clock::{BootTime, Clock};
 use crate::credentials::ApiKey;
+use crate::process::PerProcess;
 use crate::random;
 use crate::record::{Record, Stamp};
 use crate::refresh::{Ask, Found};
 use crate::seal::Sealer;
-use crate::transport::PerProcess;
 
 /// What one store may take to be connected to and to answer.
 pub(crate) const ATTEMPT_TIME: Duration = Duration::from_millis(250);

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::server::StoreTime;
 use crate::clock::BootTime;
-use crate::transport::PerProcess;
+use crate::process::PerProcess;
 
 /// Names the clock: one that was lost, and what was written by it, is never mistaken for the next.
 pub(super) type Epoch = [u8; 8];

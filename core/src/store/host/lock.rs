@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::file::{self, Found};
 use super::place::Owner;
-use crate::transport::PerProcess;
+use crate::process::PerProcess;
 
 /// A lock file, open once in this process.
 pub(crate) struct LockFile {

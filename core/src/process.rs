@@ -4,7 +4,38 @@
 //! one is left as it is (never locked, never dropped). Taking the value takes no lock.
 
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+
+/// Which process this is. The number alone does not tell: a child may have its parent's in another namespace, and a
+/// grandchild that of a grandparent that is gone. The forks alone do not tell either: not every way to fork calls handlers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Process {
+    number: u32,
+    forks: u32,
+}
+
+/// How many forks there were between the first process that used the library and this one.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Process {
+    fn current() -> Process {
+        // Not a `Once`: a child that is forked while another thread is in it would wait for ever.
+        static COUNTED: AtomicBool = AtomicBool::new(false);
+        if !COUNTED.load(Ordering::Relaxed) && !COUNTED.swap(true, Ordering::Relaxed) {
+            // SAFETY: the handler only adds to an atomic, and stays: the library is never unloaded. Without memory for it
+            // the number is what is left.
+            unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+        }
+        Process {
+            number: std::process::id(),
+            forks: FORKS.load(Ordering::Relaxed),
+        }
+    }
+}
 
 /// One `T` for each process that asks, made at the first use.
 pub(crate) struct PerProcess<T> {
@@ -12,7 +43,7 @@ pub(crate) struct PerProcess<T> {
 }
 
 struct Entry<T> {
-    process: u32,
+    process: Process,
     value: T,
 }
 
@@ -34,7 +65,7 @@ impl<T: Send + Sync> PerProcess<T> {
             return Ok(value);
         }
         let made = Box::into_raw(Box::new(Entry {
-            process: std::process::id(),
+            process: Process::current(),
             value: make()?,
         }));
         // Only an empty place or an inherited entry is ever replaced, so an entry of this process
@@ -57,7 +88,7 @@ impl<T: Send + Sync> PerProcess<T> {
     fn own<'a>(entry: *mut Entry<T>) -> Option<&'a T> {
         // SAFETY: a non-null entry is a live Box, freed only when the `PerProcess` is dropped.
         let entry = unsafe { entry.as_ref() }?;
-        (entry.process == std::process::id()).then_some(&entry.value)
+        (entry.process == Process::current()).then_some(&entry.value)
     }
 }
 
@@ -65,7 +96,7 @@ impl<T> Drop for PerProcess<T> {
     fn drop(&mut self) {
         let entry = *self.current.get_mut();
         // SAFETY: nobody else can hold the entry while `self` is borrowed mutably.
-        let inherited = unsafe { entry.as_ref() }.is_none_or(|e| e.process != std::process::id());
+        let inherited = unsafe { entry.as_ref() }.is_none_or(|e| e.process != Process::current());
         if !inherited {
             // SAFETY: it came from Box::into_raw and is dropped once, here.
             drop(unsafe { Box::from_raw(entry) });
@@ -123,5 +154,46 @@ mod tests {
         // SAFETY: waits for the child started above.
         unsafe { libc::waitpid(child, &mut status, 0) };
         assert_eq!(status, 0);
+    }
+
+    #[test]
+    fn a_child_that_has_its_parents_number_makes_its_own_too() {
+        /// Forks into a namespace of its own, where the child is number 1; its exit status.
+        fn first_of_a_namespace(child: impl FnOnce() -> i32) -> i32 {
+            // SAFETY: both processes that are forked only allocate, compare, fork, wait and leave by _exit.
+            unsafe {
+                let between = libc::fork();
+                if between == 0 {
+                    if libc::unshare(libc::CLONE_NEWPID) != 0 {
+                        libc::_exit(77);
+                    }
+                    let first = libc::fork();
+                    if first == 0 {
+                        libc::_exit(child());
+                    }
+                    let mut status = 0;
+                    libc::waitpid(first, &mut status, 0);
+                    libc::_exit(libc::WEXITSTATUS(status));
+                }
+                let mut status = 0;
+                libc::waitpid(between, &mut status, 0);
+                libc::WEXITSTATUS(status)
+            }
+        }
+        let process = || Ok::<_, Infallible>(AtomicU32::new(0));
+        let status = first_of_a_namespace(|| {
+            let place = PerProcess::new();
+            let Ok(mine) = place.get_or_try_make(process);
+            mine.store(std::process::id(), Ordering::Relaxed);
+            first_of_a_namespace(|| {
+                let Ok(own) = place.get_or_try_make(process);
+                let number = std::process::id();
+                i32::from(number != 1 || own.load(Ordering::Relaxed) != 0)
+            })
+        });
+        match status {
+            77 => eprintln!("not run: it needs root"),
+            status => assert_eq!(status, 0),
+        }
     }
 }
