@@ -145,17 +145,19 @@ impl Record {
         record
     }
 
-    /// The same on a clock that is so many milliseconds ahead.
-    pub(crate) fn shifted(mut self, by: i64) -> Record {
-        let shift = |time: &mut BootTime| time.0 = time.0.saturating_add_signed(by);
+    /// The same on a clock that is ahead by something between `least` and `most` milliseconds: the token seems no younger
+    /// there than it is, and what was spent or holds no older.
+    pub(crate) fn shifted(mut self, least: i64, most: i64) -> Record {
+        let by = |time: &mut BootTime, by| time.0 = time.0.saturating_add_signed(by);
+        if let Some(issue) = &mut self.issue {
+            by(&mut issue.stamp.asked_at, least);
+        }
+        let shift = |time: &mut BootTime| by(time, most);
         for slots in [&mut self.counts.taken, &mut self.counts.forced] {
             slots.iter_mut().for_each(|slot| shift(&mut slot.at));
         }
         if let Some(told) = &mut self.counts.told {
             shift(&mut told.until);
-        }
-        if let Some(issue) = &mut self.issue {
-            shift(&mut issue.stamp.asked_at);
         }
         if let Some(forgotten) = &mut self.forgotten {
             shift(forgotten);

@@ -2,8 +2,8 @@
 //!
 //! Promises: the first store of the list that answers is used, and one that failed is left alone for a while; a refresh
 //! is held up no longer than it allows. Instants are kept on the store's clock, as bounds: no host compares its own with
-//! another's, and a token never seems younger than it is. What does not open, or was moved here from another place, is
-//! nothing. Never decides when a token is asked for.
+//! another's, a token never seems younger than it is, and a slot of the budget never older. What does not open, or was
+//! moved here from another place, is nothing. Never decides when a token is asked for.
 
 mod connection;
 mod memcached;
@@ -107,8 +107,8 @@ pub(crate) struct FleetRecord {
     /// As it was found or written there last, on the store's clock, and sealed.
     stored: Record,
     value: Vec<u8>,
-    /// By how many milliseconds that clock is ahead of boot time at least.
-    ahead: i64,
+    /// By how many milliseconds that clock is ahead of boot time, at least and at most.
+    ahead: (i64, i64),
 }
 
 /// What the store answered.
@@ -166,7 +166,7 @@ impl Fleet {
             session: None,
             stored: Record::default(),
             value: Vec::new(),
-            ahead: 0,
+            ahead: (0, 0),
         })
     }
 
@@ -313,7 +313,8 @@ impl FleetRecord {
             return Err("a lease there does not end: was its clock set back?".to_owned());
         }
         let now = self.fleet.clock.boot().0;
-        self.ahead = difference(found.now.earliest, now);
+        let (least, most) = (found.now.earliest, found.now.latest);
+        self.ahead = (difference(least, now), difference(most, now));
         let opened = match &found.value {
             // Who waits for another host looks often.
             Some(value) if **value == self.value => Some(self.stored.clone()),
@@ -321,13 +322,12 @@ impl FleetRecord {
             None => None,
         };
         let record = opened.map(|mut stored| {
-            not_from_the_future(&mut stored, found.now.latest);
+            not_from_the_future(&mut stored, most);
             self.stored = stored.clone();
             self.value = found
                 .value
                 .map_or_else(Vec::new, |mut value| std::mem::take(&mut *value));
-            // Nothing is younger here than it is there.
-            stored.shifted(difference(now, found.now.latest))
+            stored.shifted(difference(now, most), difference(now, least))
         });
         if record.is_none() {
             (self.stored, self.value) = (Record::default(), Vec::new());
@@ -384,8 +384,8 @@ fn asked_at(record: &Record) -> u64 {
 }
 
 /// What the store knows already stays as it is there: instants that go to and fro must not creep.
-fn on_the_stores_clock(record: &Record, stored: &Record, ahead: i64) -> Record {
-    let mut shifted = record.for_fleet().shifted(ahead);
+fn on_the_stores_clock(record: &Record, stored: &Record, (least, most): (i64, i64)) -> Record {
+    let mut shifted = record.for_fleet().shifted(least, most);
     let same = |slots: &mut VecDeque<Slot>, known: &VecDeque<Slot>| {
         for slot in slots.iter_mut() {
             if let Some(known) = known.iter().find(|known| known.id == slot.id) {

@@ -153,7 +153,7 @@ fn shelf(ahead: i64, step: u64) -> Arc<Mutex<Shelf>> {
 }
 
 #[test]
-fn a_token_never_seems_younger_than_it_is_whatever_the_stores_clock_says() {
+fn a_token_never_seems_younger_nor_a_slot_older_than_it_is_whatever_the_stores_clock_says() {
     for (ahead, step) in [
         (0, 1),
         (3_600_000, 1),
@@ -168,7 +168,11 @@ fn a_token_never_seems_younger_than_it_is_whatever_the_stores_clock_says() {
         let now = Clock::System.boot();
         look(&mut one);
         write(&mut one, &record(now));
-        let issue = look(&mut two).unwrap().issue.unwrap();
+        let found = look(&mut two).unwrap();
+        let slot = found.counts.taken[0].at;
+        let early = now.until(slot).as_millis() as u64;
+        assert!(slot >= now && early <= 2 * step + 50, "{early} {step}");
+        let issue = found.issue.unwrap();
         let age = issue.stamp.asked_at.until(now).as_millis() as u64;
         assert!(
             issue.stamp.asked_at <= now && age <= 2 * step + 50,
