@@ -2,7 +2,7 @@
 //!
 //! Promises: a 429 is kept as long as the server said; rejected credentials are asked about again after 5 s, doubling
 //! to 5 minutes; everything else backs off shortly, with jitter, and longer where each attempt costs a slot of the
-//! budget: an outage of 88Pay must not use the hour up. A pure data structure on boot time.
+//! budget: an outage of 88Pay must not use the hour up, however many hosts there are. A pure data structure on boot time.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::clock::BootTime;
 use crate::error::Error;
 use crate::grant::Rejection;
 
-/// However many hosts there are, each of them tries again after this time.
-const LONGEST_TEMPORARY: Duration = Duration::from_secs(900);
+/// When attempts have failed in a row, so often by another host than before, it is not the way of one of them.
+const IN_A_ROW: u32 = 3;
 
 /// How a failure is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,36 +68,28 @@ pub(crate) struct Hold {
     pub(crate) at: BootTime,
     pub(crate) until: BootTime,
     pub(crate) error: Error,
-    /// Failures of this class in a row.
+    /// Failures of this class in a row; among hosts, those that followed one of another host.
     pub(crate) streak: u32,
 }
 
-/// The failure that holds, if one does.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Holds(Option<Hold>);
-
-impl Holds {
-    /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1. `hosts` share the budget, and each
-    /// of them finds out for itself about a failure that may be its own.
-    pub(crate) fn note(
-        &mut self,
+impl Hold {
+    /// One more failure after that one. See [`Holds::note`].
+    pub(crate) fn after(
+        before: Option<&Hold>,
         now: BootTime,
         rejection: &Rejection,
         jitter: f64,
-        hosts: u32,
-    ) -> Duration {
+        parts: u32,
+    ) -> Hold {
         let class = rejection.class;
-        let streak = self
-            .0
-            .as_ref()
+        let streak = before
             .filter(|hold| hold.class == class)
             .map_or(0, |hold| hold.streak)
-            + 1;
+            .saturating_add(1);
         let (mut first, mut longest) = class.pauses(rejection.unsent);
         if class == Class::Temporary && !rejection.unsent {
             // All together spend no more than one would.
-            first = first.saturating_mul(hosts);
-            longest = longest.saturating_mul(hosts).min(LONGEST_TEMPORARY);
+            (first, longest) = (first.saturating_mul(parts), longest.saturating_mul(parts));
         }
         let doubled = first.saturating_mul(1 << (streak - 1).min(16)).min(longest);
         let pause = match (class, rejection.error.retry_after()) {
@@ -105,20 +97,51 @@ impl Holds {
             (Class::Temporary, _) => doubled.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0),
             _ => doubled,
         };
-        self.0 = Some(Hold {
+        Hold {
             class,
             at: now,
             until: now.plus(pause),
             error: rejection.error.clone(),
             streak,
-        });
+        }
+    }
+
+    /// It, with the time that is left of it.
+    pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
+        let left = (now < self.until).then(|| now.until(self.until))?;
+        Some(self.error.clone().with_retry_after(left))
+    }
+
+    /// Among the failures of all hosts, whether none of them should ask: that the way of one has failed the others are
+    /// not to notice, but an outage of 88Pay is everybody's.
+    pub(crate) fn is_everybodys(&self) -> bool {
+        self.class.of_key() || self.streak >= IN_A_ROW
+    }
+}
+
+/// The failure that holds, if one does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holds(Option<Hold>);
+
+impl Holds {
+    /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1. `parts`: among so many hosts the
+    /// budget is split, and each of them finds out for itself.
+    pub(crate) fn note(
+        &mut self,
+        now: BootTime,
+        rejection: &Rejection,
+        jitter: f64,
+        parts: u32,
+    ) -> Duration {
+        let hold = Hold::after(self.0.as_ref(), now, rejection, jitter, parts);
+        let pause = hold.at.until(hold.until);
+        self.0 = Some(hold);
         pause
     }
 
     /// The remembered failure, with the time that is left of it.
     pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
-        let hold = self.0.as_ref().filter(|hold| now < hold.until)?;
-        Some(hold.error.clone().with_retry_after(now.until(hold.until)))
+        self.0.as_ref()?.check(now)
     }
 
     /// Whether the last attempt failed for now, too.

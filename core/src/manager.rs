@@ -394,7 +394,7 @@ impl Manager {
         let now = self.clock.boot();
         let (key, other_key) = keys.begin_with(now);
         let refresh = Refresh::new(state.attempts, now, key, other_key);
-        if !self.store.is_shared() {
+        if self.store.record(keys.get(Key::Current)).is_none() {
             return refresh;
         }
         refresh.sharing(

@@ -73,7 +73,8 @@ pub(crate) struct Record {
     pub(crate) previous_until: Option<BootTime>,
     /// Failures of the key that were met before are forgotten, by whoever remembers them.
     pub(crate) forgotten: Option<BootTime>,
-    /// A random number by which the fleet's store knows this host; 0 before it was asked.
+    /// A random number by which the fleet's store knows this host; 0 before it was asked. In the store: that of the host
+    /// whose attempt has failed last.
     pub(crate) host: u64,
     /// How many hosts share the token, as far as is known; 0 where nothing is.
     pub(crate) hosts: u32,
@@ -130,8 +131,9 @@ impl Record {
             issue: self.issue.clone(),
             rejected: self.rejected,
             counts: self.counts.clone(),
-            hold: self.hold.clone().filter(|hold| hold.class.of_key()),
+            hold: self.hold.clone(),
             forgotten: self.forgotten,
+            host: self.host,
             hosts: self.hosts,
             others: self.others.clone(),
             ..Record::default()

@@ -66,8 +66,6 @@ pub(crate) enum Input {
     Written(Box<Record>),
     /// This process was too late to write: others may have gone on.
     Late,
-    /// Nothing is shared any more.
-    Alone,
     /// What is in the fleet's store.
     Found(Box<Found>),
     /// It was written there, or somebody else has the lease by now.
@@ -266,6 +264,14 @@ impl Refresh {
         self
     }
 
+    /// The machine slept for so long during a pause: nobody has waited meanwhile.
+    pub(crate) fn slept(&mut self, time: Duration) {
+        self.until = self.until.plus(time);
+        if let Some(shared) = &mut self.shared {
+            shared.patience = shared.patience.plus(time);
+        }
+    }
+
     /// One step. `jitter` is a random number from 0 to 1.
     pub(crate) fn step(
         &mut self,
@@ -302,14 +308,6 @@ impl Refresh {
                 }
                 self.leave(ledger, now, then)
             }
-            Input::Alone => match self.shared.take().and_then(|shared| shared.then) {
-                Some(Then::Send) => self.request(ledger, now),
-                Some(Then::Finish(finish)) => Action::Finish(*finish),
-                Some(Then::Look | Then::Visit) | None => match ledger.refusal(now) {
-                    Some(error) => refused(error),
-                    None => self.send(ledger, now),
-                },
-            },
             Input::Found(found) => self.found(ledger, now, jitter, *found),
             Input::Stored(written) => self.stored(ledger, now, written),
             Input::Counted(hosts) => self.counted(ledger, now, hosts),
@@ -442,15 +440,17 @@ impl Refresh {
         }
         let pause = RESEND_PAUSE.mul_f64(0.5 + jitter / 2.0);
         // In a row of failures one slot each is enough.
+        let first = !ledger.holds.is_temporary() && !self.others_failed();
         let soon = !self.others_wait() || self.stamp.asked_at.until(now) < OTHERS_WAIT;
-        let resend = rejection.resend && soon && !self.resent && !ledger.holds.is_temporary();
+        let resend = rejection.resend && first && soon && !self.resent;
         if resend && pause < now.until(self.until) {
             self.resent = true;
             return Action::Pause(pause);
         }
         let capped = rejection.capped;
-        let hosts = self.led().map_or(1, |led| led.hosts.max(1));
-        let pause = ledger.holds.note(now, &rejection, jitter, hosts);
+        let parts = self.led().map_or(1, |led| led.split(now));
+        let pause = ledger.holds.note(now, &rejection, jitter, parts);
+        self.tell_others_of_failure(now, &rejection, jitter);
         let error = match rejection.error.retry_after() {
             None => rejection.error.with_retry_after(pause),
             Some(_) => rejection.error,

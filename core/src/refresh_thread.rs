@@ -34,6 +34,9 @@ const STACK: usize = 512 * 1024;
 /// Token requests come a minute apart, so a connection that is kept for calls rarely serves one.
 const IDLE_TIME: Duration = Duration::from_secs(45);
 
+/// Clocks that differ by less have been read at different moments.
+const SLEEP: Duration = Duration::from_secs(1);
+
 /// A refresh that somebody has to carry out.
 pub(crate) struct Job {
     pub(crate) flight: Arc<Flight>,
@@ -86,12 +89,11 @@ impl Tier {
         Ok(Input::Led(Some(found)))
     }
 
-    fn write(&mut self, contents: &mut Record) -> Result<bool, String> {
-        let (Some(record), Some(lead)) = (&self.record, &mut self.lead) else {
-            return Err("no lock was taken".to_owned());
-        };
+    /// `None` if this process leads without the record.
+    fn write(&mut self, contents: &mut Record) -> Option<Result<bool, String>> {
+        let (record, lead) = (self.record.as_ref()?, self.lead.as_mut()?);
         let announces = contents.done_by.is_some();
-        match record.write(lead, contents) {
+        Some(match record.write(lead, contents) {
             Ok(()) => {
                 if let Some(fleet) = &mut self.fleet {
                     fleet.lead_for(contents);
@@ -105,25 +107,26 @@ impl Tier {
             }
             Err(Unwritten::Late) => Ok(false),
             Err(Unwritten::Lost(reason)) => Err(reason),
-        }
+        })
     }
 
-    /// The host's record cannot be had: this process goes on with what it remembers, as a host by itself, or alone where
-    /// there is no fleet.
+    /// The host's record cannot be had: this process goes on with what it remembers.
     fn without(&mut self, action: Action) -> Input {
         self.lead = None;
-        let (Some(record), Some(fleet)) = (&self.record, &mut self.fleet) else {
-            *self = Tier::default();
-            return Input::Alone;
-        };
+        let record = self.record.as_ref();
+        let remembered = || record.map(|record| record.remembered()).unwrap_or_default();
         match action {
-            Action::Look { .. } => Input::Seen(record.remembered()),
+            Action::Look { .. } => Input::Seen(remembered()),
             Action::Write(contents) => {
-                fleet.lead_for(&contents);
-                record.remember(&contents);
+                if let Some(fleet) = &mut self.fleet {
+                    fleet.lead_for(&contents);
+                }
+                if let Some(record) = record {
+                    record.remember(&contents);
+                }
                 Input::Written(contents)
             }
-            _ => Input::Led(Some(record.remembered())),
+            _ => Input::Led(Some(remembered())),
         }
     }
 }
@@ -213,11 +216,18 @@ impl Manager {
                     }
                 }
                 Action::Pause(pause) => {
-                    let until = Instant::now() + pause;
+                    let begun = (Instant::now(), self.clock.boot());
+                    let until = begun.0 + pause;
                     while Instant::now() < until && !interrupted() {
                         std::thread::sleep(
                             SLICE.min(until.saturating_duration_since(Instant::now())),
                         );
+                    }
+                    // Boot time goes on while a machine sleeps, and `Instant` does not.
+                    let passed = begun.1.until(self.clock.boot());
+                    let slept = passed.saturating_sub(begun.0.elapsed());
+                    if slept >= SLEEP {
+                        job.refresh.slept(slept);
                     }
                     match interrupted() {
                         true => Input::Abandoned { unsent: false },
@@ -242,7 +252,9 @@ impl Manager {
             Action::Look { key } => (Use::Read, tier.look(self, keys, *key)),
             Action::Lead { turn } => (Use::Read, tier.lead(*turn)),
             Action::Write(record) => {
-                let written = tier.write(record);
+                let Some(written) = tier.write(record) else {
+                    return tier.without(action);
+                };
                 self.tier_went(
                     Use::Write,
                     written.as_ref().map(drop).map_err(String::as_str),
@@ -253,7 +265,7 @@ impl Manager {
                     (Err(_), action) => tier.without(action),
                 };
             }
-            _ => return Input::Alone,
+            _ => return tier.without(action),
         };
         self.tier_went(how, used.as_ref().map(drop).map_err(String::as_str));
         used.unwrap_or_else(|_| tier.without(action))

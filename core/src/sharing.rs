@@ -39,10 +39,10 @@ pub(crate) enum Look {
 impl Manager {
     /// Looks whether others have a newer token, on the caller's thread: a refresh that ends where it would need the lock.
     pub(crate) fn look(&self) -> Look {
-        if !self.store.is_shared() {
+        let keys = self.keys();
+        if self.store.record(keys.get(Key::Current)).is_none() {
             return Look::Alone;
         }
-        let keys = self.keys();
         let (mut refresh, attempts) = {
             let state = self.state();
             if state.flight.is_some() {
@@ -62,20 +62,14 @@ impl Manager {
                 refresh.step(&mut state.ledger, now, 0.5, input)
             };
             input = match action {
-                Action::Look { key } => match self.store.read(keys.get(key)) {
-                    Ok(record) => {
-                        self.tier_went(Use::Read, Ok(()));
-                        Input::Seen(record)
-                    }
-                    Err(reason) => {
-                        self.tier_went(Use::Read, Err(&reason));
-                        let record = self.store.record(keys.get(key));
-                        match record.filter(|_| self.store.fleet().is_some()) {
-                            Some(record) => Input::Seen(record.remembered()),
-                            None => return Look::Alone,
-                        }
-                    }
-                },
+                Action::Look { key } => {
+                    let Some(shared) = self.store.record(keys.get(key)) else {
+                        return Look::Alone;
+                    };
+                    let read = shared.read();
+                    self.tier_went(Use::Read, read.as_ref().map(drop).map_err(String::as_str));
+                    Input::Seen(read.unwrap_or_else(|_| shared.remembered()))
+                }
                 Action::Finish(Finish::Shared { issue, key }) => {
                     let mut state = self.state();
                     if self.keys().epoch() != keys.epoch() {
@@ -152,8 +146,8 @@ impl Manager {
         }
     }
 
-    /// Changes what is remembered, and the record of the key in use if it can be had. `None` while another process is at a
-    /// refresh: what comes of that is newer.
+    /// Changes what is remembered, and the record of the key in use. `None` while somebody is at a refresh: what comes of
+    /// that is newer.
     pub(crate) fn change<T>(
         &self,
         change: impl FnOnce(Option<&mut Record>, &mut State) -> Result<T>,
@@ -165,21 +159,30 @@ impl Manager {
         };
         let lead = shared.read().and_then(|seen| shared.try_lead(seen.turn));
         let (mut lead, mut record) = match lead {
-            Ok(Some(lead)) => lead,
+            Ok(Some((lead, record))) => (Some(lead), record),
             Ok(None) => return Ok(None),
             Err(reason) => {
                 self.tier_went(Use::Read, Err(&reason));
-                return change(None, &mut self.state()).map(Some);
+                (None, shared.remembered())
             }
         };
         let changed = {
             let mut state = self.state();
+            if lead.is_none() && state.flight.is_some() {
+                return Ok(None);
+            }
             state.ledger.learn(&record, self.clock.boot(), None);
             let changed = change(Some(&mut record), &mut state)?;
             record.counts = state.ledger.budget.counts().clone();
+            if lead.is_none() {
+                shared.remember(&record);
+            }
             changed
         };
-        if let Err(Unwritten::Lost(reason)) = shared.write(&mut lead, &mut record) {
+        if let Some(lead) = &mut lead
+            && let Err(Unwritten::Lost(reason)) = shared.write(lead, &mut record)
+        {
+            shared.remember(&record);
             self.tier_went(Use::Write, Err(&reason));
         }
         Ok(Some(changed))

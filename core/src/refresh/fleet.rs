@@ -2,15 +2,17 @@
 //!
 //! Promises: who asks 88Pay for a token has the store's lease and has told the store of its slot before; what is taken
 //! over is newer than what is known here and was not rejected here; failures that are this host's own leave the lease to
-//! the others. A store that is away costs a refresh half a second at most; the host then goes on with its part of the
-//! budget and comes back as soon as the store does, with what it has taken and its token.
+//! the others, and failures of several of them in a row hold all. A store that is away costs a refresh half a second at
+//! most; the host then goes on with its part of the budget and comes back as soon as the store does, with what it has taken
+//! and its token.
 
 use std::time::Duration;
 
 use super::{Action, Finish, Kept, Ledger, Refresh, Then, request_time};
 use crate::clock::BootTime;
 use crate::error::{Error, ErrorCode};
-use crate::hold::Hold;
+use crate::grant::Rejection;
+use crate::hold::{Class, Hold};
 use crate::record::{Issue, Record};
 
 /// What the store may take: for one answer, and in one refresh.
@@ -174,6 +176,40 @@ impl Refresh {
         visit.is_some_and(|visit| matches!(visit.stage, Stage::Wait))
     }
 
+    /// The last attempts of the hosts have failed.
+    pub(super) fn others_failed(&self) -> bool {
+        let visit = self
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.visit.as_ref());
+        let last = visit.and_then(|visit| visit.record.hold.as_ref());
+        last.is_some_and(|hold| hold.class == Class::Temporary)
+    }
+
+    /// An attempt that has cost a slot counts among the failures of all hosts.
+    pub(super) fn tell_others_of_failure(
+        &mut self,
+        now: BootTime,
+        rejection: &Rejection,
+        jitter: f64,
+    ) {
+        if rejection.class == Class::Temporary
+            && !rejection.unsent
+            && let Some(shared) = &mut self.shared
+            && let (Some(visit), Some(led)) = (&mut shared.visit, &shared.led)
+        {
+            let mut last = visit.record.hold.take();
+            if visit.record.host == led.host
+                && let Some(last) = &mut last
+            {
+                // As long as one host fails it may be its own way.
+                last.streak = last.streak.saturating_sub(1);
+            }
+            visit.record.hold = Some(Hold::after(last.as_ref(), now, rejection, jitter, 1));
+            visit.record.host = led.host;
+        }
+    }
+
     /// Says on this host by when it will be done, and goes to the store.
     pub(super) fn announce_visit(&mut self, mut record: Record) -> Action {
         let until = self.until;
@@ -316,7 +352,10 @@ impl Refresh {
             visit.record.hosts = visit.record.hosts.max(led.hosts);
             return self.keep(ledger, now, now.until(kept.due));
         }
-        if let Some(error) = ledger.holds.check(now) {
+        let everybodys = found.record.and_then(|record| record.hold);
+        let everybodys = everybodys.filter(Hold::is_everybodys);
+        let held = ledger.holds.check(now);
+        if let Some(error) = held.or_else(|| everybodys?.check(now)) {
             return self.refuse(ledger, now, error);
         }
         if found.leads {
@@ -447,7 +486,8 @@ impl Refresh {
         visit.leads = false;
         let mut fresh = false;
         if let Then::Finish(finish) = &then {
-            record.end(finish, ledger);
+            let of_key = ledger.holds.last().filter(|hold| hold.class.of_key());
+            record.end(finish, of_key.or(visit.record.hold.as_ref()));
             fresh = matches!(**finish, Finish::Granted { .. } | Finish::Kept { .. });
             if matches!(**finish, Finish::Granted { .. }) {
                 // Not every host may have needed the last token, so the number goes down by halves.
@@ -504,15 +544,15 @@ impl Refresh {
     }
 }
 
-/// What holds: as the store says, or as this host has met it while the store could not be told. It is over if another host
-/// has asked for a token later, or if somebody has had it forgotten.
+/// What holds the key: as the store says, or as this host has met it while the store could not be told. It is over if
+/// another host has asked for a token later, or if somebody has had it forgotten.
 fn hold<'a>(led: &'a Record, stored: &'a Record) -> Option<&'a Hold> {
     let newest = stored.issue.as_ref().map(|issue| issue.stamp.asked_at);
     let over = newest.max(stored.forgotten);
-    let own = led.hold.as_ref();
-    let own = own.filter(|own| own.class.of_key() && over < Some(own.at));
+    let own = led.hold.as_ref().filter(|own| over < Some(own.at));
     let holds = [stored.hold.as_ref(), own].into_iter().flatten();
-    holds.max_by_key(|hold| hold.until)
+    let of_key = holds.filter(|hold| hold.class.of_key());
+    of_key.max_by_key(|hold| hold.until)
 }
 
 fn refusal(error: Error) -> Then {

@@ -23,9 +23,9 @@ pub(super) struct Provider {
     now: At,
     /// When each token was granted.
     pub(super) granted: Vec<At>,
-    /// It says 429 to everybody until then, whatever its limits are.
-    pub(super) limits_until: At,
-    /// So many 429s were of that kind.
+    /// It gives everybody that status until then, whatever its limits are.
+    pub(super) refuses: (u16, At),
+    /// So many 429s came of that.
     pub(super) limited: u64,
     /// When the token with that session ID ends.
     ends: HashMap<String, At>,
@@ -78,7 +78,7 @@ impl Provider {
             clock,
             now: 0,
             granted: Vec::new(),
-            limits_until: 0,
+            refuses: (0, 0),
             limited: 0,
             ends: HashMap::new(),
             tried: HashMap::new(),
@@ -93,11 +93,15 @@ impl Provider {
 
     /// A token request arrives; from an address that is not allowed, if `denied`.
     pub(super) fn token_request(&mut self, denied: bool) -> Answer {
-        if self.now < self.limits_until {
-            let wait = (self.limits_until - self.now).div_ceil(SECOND).to_string();
-            let action = Action::status_with(429, &[("Retry-After", &wait)]);
+        let (status, until) = self.refuses;
+        if self.now < until {
+            let wait = (until - self.now).div_ceil(SECOND).to_string();
+            let action = match status {
+                429 => Action::status_with(429, &[("Retry-After", &wait)]),
+                status => Action::status(status),
+            };
             self.service.fault(Fault::once(Match::Token, action));
-            self.limited += 1;
+            self.limited += u64::from(status == 429);
         }
         // Like this the refused request uses the limit up.
         self.service.suspend(TEST_MERCHANT, denied);

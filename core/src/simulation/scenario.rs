@@ -49,6 +49,10 @@ pub(super) const SLOW: Scenario = scenario("tokens take 5 to 9 s for 1 h", || {
     ]
 });
 
+pub(super) const OUTAGE_OF_TOKENS: Scenario = scenario("503 for 30 min", || {
+    vec![(BEGINS, Disturbance::Refuse(503, OUTAGE))]
+});
+
 pub(super) const REVOKED: Scenario = scenario("tokens revoked every 10 min", || {
     let times = (0..10).map(|n| BEGINS + n * 10 * MINUTE);
     times.map(|at| (at, Disturbance::Revoke)).collect()
@@ -69,7 +73,7 @@ pub(super) const CUT_OFF: Scenario = Scenario {
     ..scenario("one host cut off for 1 h", || one_host(Way::Closed))
 };
 
-pub(super) const ALL: [Scenario; 12] = [
+pub(super) const ALL: [Scenario; 13] = [
     UNDISTURBED,
     scenario("2 deploys, records kept", || {
         [0, HOUR]
@@ -105,8 +109,11 @@ pub(super) const ALL: [Scenario; 12] = [
     SLOW,
     scenario("429 for 60 s every 20 min", || {
         let times = (0..5).map(|n| BEGINS + n * 20 * MINUTE);
-        times.map(|at| (at, Disturbance::Limit(MINUTE))).collect()
+        times
+            .map(|at| (at, Disturbance::Refuse(429, MINUTE)))
+            .collect()
     }),
+    OUTAGE_OF_TOKENS,
     REVOKED,
     DENIED,
     CUT_OFF,

@@ -55,8 +55,8 @@ pub(super) enum Disturbance {
     Flush,
     /// How long a token request takes, at least and at most.
     Latency(At, At),
-    /// Every token request is answered 429 for so long.
-    Limit(At),
+    /// Every token request is answered with that status for so long.
+    Refuse(u16, At),
     /// Every token is revoked.
     Revoke,
     /// The way of a host to 88Pay.

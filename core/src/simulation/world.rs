@@ -365,7 +365,9 @@ impl World {
             Disturbance::Store(index, health) => self.stores[index].set_health(health),
             Disturbance::Flush => self.stores.iter().for_each(|store| store.flush()),
             Disturbance::Latency(from, to) => self.latency = (from, to),
-            Disturbance::Limit(time) => self.provider.limits_until = self.now + time,
+            Disturbance::Refuse(status, time) => {
+                self.provider.refuses = (status, self.now + time);
+            }
             Disturbance::Revoke => self.provider.revoke(),
             Disturbance::Way(host, way) => self.hosts[host].way = way,
             Disturbance::Kill(index) => self.kill(index, Some(self.now + SECOND / 10)),

@@ -16,7 +16,6 @@ use crate::credentials::{ApiKey, MerchantId};
 use crate::endpoint::BaseUrl;
 use crate::error::Error;
 use crate::process::PerProcess;
-use crate::record::Record;
 use crate::store::fleet::{Fleet, StoreUrl};
 use crate::store::host::HostRecord;
 use crate::store::host::place::Place;
@@ -161,14 +160,6 @@ impl Store {
     /// The stores that other hosts use, too.
     pub(crate) fn fleet(&self) -> Option<&Arc<Fleet>> {
         self.fleet.as_ref().filter(|_| self.is_shared())
-    }
-
-    /// The record of those who use that key, as it is now.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub(crate) fn read(&self, key: &ApiKey) -> Result<Record, String> {
-        self.record(key).ok_or("nothing is shared")?.read()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -116,3 +116,23 @@ fn a_full_tmpfs_leaves_each_process_its_own_token() {
     assert!(reason.contains("No space"), "{reason}");
     assert_eq!(stats["budget_left_minute"], 9);
 }
+
+#[test]
+fn tokens_asked_for_while_the_record_could_not_be_had_are_told_as_soon_as_it_can_be() {
+    let stage = Stage::hurried();
+    let (mut one, mut other) = (stage.player(), stage.player());
+    assert_eq!(one.ask("call"), 200);
+    let aside = stage.dir.with_extension("aside");
+    fs::rename(&stage.dir, &aside).unwrap();
+    let steady = one.ask("steady 3 50");
+    assert_eq!(steady["failed"].as_array().unwrap().len(), 0, "{steady}");
+    let alone = stage.tokens();
+    assert!(alone >= 3, "{alone} tokens");
+    fs::rename(&aside, &stage.dir).unwrap();
+    // With its next renewal, or when it looks for one.
+    thread::sleep(Duration::from_millis(1_100));
+    assert_eq!(one.ask("call"), 200);
+    assert_eq!(other.ask("call"), 200);
+    let left = other.ask("stats")["budget_left_hour"].as_u64().unwrap();
+    assert_eq!(left, 10_000 - stage.tokens());
+}

@@ -613,7 +613,7 @@ fn a_lease_is_short_until_the_slot_is_told_and_then_outlasts_the_request() {
 
 #[test]
 fn an_outage_of_the_token_endpoint_leaves_a_fleet_some_of_the_hour() {
-    for number in [2, 8] {
+    for number in [2, 8, 100] {
         let mut store = Store::default();
         let mut hosts: Vec<Host> = (1..=number).map(Host::new).collect();
         for at in [0, 48_000] {
@@ -637,6 +637,68 @@ fn an_outage_of_the_token_endpoint_leaves_a_fleet_some_of_the_hour() {
         let left = hosts[0].ledger.budget.left(after(1_900_000)).1;
         assert!(left >= 20, "{number} hosts: {left}");
     }
+}
+
+/// That host tries and is answered 503; `false` if it does not try.
+fn tries_in_vain(host: &mut Host, store: &mut Store, now: BootTime) -> bool {
+    let mut refresh = host.begin(now);
+    let action = host.run(&mut refresh, store, now, Input::Start);
+    let tried = matches!(action, Action::Send { .. });
+    if tried {
+        let answer = rejected(Class::Temporary, true, false);
+        let action = host.run(&mut refresh, store, now, answer);
+        if matches!(action, Action::Pause(_)) {
+            // The first failure of all in a row is tried once more.
+            host.run(&mut refresh, store, now, Input::PauseOver);
+            let answer = rejected(Class::Temporary, true, false);
+            host.run(&mut refresh, store, now, answer);
+        }
+    }
+    tried
+}
+
+#[test]
+fn failures_of_several_hosts_in_a_row_hold_all_until_one_is_granted_a_token() {
+    let (mut store, mut hosts) = (Store::default(), Vec::from_iter((1..=6).map(Host::new)));
+    let tried = |host: &mut Host, store: &mut Store, millis: u64| {
+        tries_in_vain(host, store, after(1_000_000 + millis))
+    };
+    for host in &mut hosts[..3] {
+        assert!(tried(host, &mut store, 0), "host {}", host.number);
+    }
+    let taken = store.record.as_ref().unwrap().counts.taken.len();
+    assert_eq!(taken, 4, "one is tried again");
+    // The fourth has not failed, and yet does not ask; it is told why and when.
+    let now = after(1_000_100);
+    let Finish::Failed { error, held, .. } = hosts[3].refresh(&mut store, now) else {
+        panic!("it asked")
+    };
+    assert!(held.is_none());
+    let pause = error.retry_after().unwrap();
+    assert!(pause <= Duration::from_secs(4), "{pause:?}");
+    // Then one of them does, whichever, and the pause doubles.
+    assert!(tried(&mut hosts[4], &mut store, 4_100));
+    assert!(!tried(&mut hosts[5], &mut store, 10_000));
+    let now = after(1_012_200);
+    let finish = hosts[5].refresh(&mut store, now);
+    assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
+    assert_eq!(store.record.as_ref().unwrap().hold, None);
+    hosts[3].refresh(&mut store, now.plus(Duration::from_millis(10)));
+    // Now it is a first failure again.
+    assert!(tried(&mut hosts[3], &mut store, 80_000));
+    assert!(tried(&mut hosts[5], &mut store, 80_000));
+}
+
+#[test]
+fn a_host_that_fails_again_and_again_holds_no_other() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    let mut tries = 0;
+    for second in 0..300 {
+        tries += u32::from(tries_in_vain(&mut one, &mut store, after(second * 1_000)));
+    }
+    assert!(tries > 5, "{tries}");
+    let finish = two.refresh(&mut store, after(300_000));
+    assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
 }
 
 #[test]

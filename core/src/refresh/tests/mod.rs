@@ -334,6 +334,21 @@ fn nobody_waits_for_others_for_ever() {
 }
 
 #[test]
+fn a_machine_that_sleeps_does_not_use_up_a_waiters_time() {
+    let record = Record {
+        done_by: Some(after(3_600_000)),
+        ..Record::default()
+    };
+    let mut refresh = sharing(after(0), false);
+    follow(&mut refresh, after(10_000), &record, u64::MAX);
+    refresh.slept(Duration::from_secs(100));
+    let action = follow(&mut refresh, after(129_999), &record, u64::MAX);
+    assert!(matches!(action, Action::Pause(_)), "{action:?}");
+    let action = follow(&mut refresh, after(130_000), &record, u64::MAX);
+    assert!(matches!(action, Action::Finish(Finish::Failed { .. })));
+}
+
+#[test]
 fn what_a_late_leader_brings_is_discarded_and_it_looks_for_what_others_have() {
     let (mut ledger, now) = (ledger(), after(0));
     let mut refresh = sharing(now, false);
@@ -408,36 +423,6 @@ fn a_new_key_that_is_not_known_yet_is_told_to_all_and_the_old_ones_record_is_gon
     next.step(&mut ledger, now, 0.5, Input::Start);
     let action = next.step(&mut ledger, now, 0.5, Input::Seen(told));
     assert!(matches!(action, Action::Look { key: Key::Previous }));
-}
-
-#[test]
-fn without_the_shared_tier_the_refresh_goes_on_alone_at_every_step() {
-    let now = after(0);
-    // While it looks.
-    let mut refresh = sharing(now, false);
-    refresh.step(&mut ledger(), now, 0.5, Input::Start);
-    let action = refresh.step(&mut ledger(), now, 0.5, Input::Alone);
-    assert!(matches!(action, Action::Send { .. }));
-    // When the announcement cannot be written: its slot is counted here.
-    let (mut refresh, mut ledger) = (sharing(now, false), ledger());
-    let action = follow_with(&mut refresh, &mut ledger, now);
-    assert!(matches!(action, Action::Write(_)));
-    let action = refresh.step(&mut ledger, now, 0.5, Input::Alone);
-    assert!(matches!(action, Action::Send { .. }));
-    assert_eq!(ledger.budget.left(now), (9, 99));
-    // When the result cannot be told: it is used here.
-    let mut refresh = sharing(now, false);
-    announce(&mut refresh, &mut ledger, now, Record::default());
-    refresh.step(&mut ledger, now, 0.5, Input::Answer(Ok(grant()), None));
-    let action = refresh.step(&mut ledger, now, 0.5, Input::Alone);
-    assert!(matches!(action, Action::Finish(Finish::Granted { .. })));
-}
-
-/// To the announcement.
-fn follow_with(refresh: &mut Refresh, ledger: &mut Ledger, now: BootTime) -> Action {
-    refresh.step(ledger, now, 0.5, Input::Start);
-    refresh.step(ledger, now, 0.5, Input::Seen(Record::default()));
-    refresh.step(ledger, now, 0.5, Input::Led(Some(Record::default())))
 }
 
 #[test]

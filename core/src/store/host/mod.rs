@@ -2,8 +2,8 @@
 //!
 //! Promises: who reads sees a whole record or none; who writes holds the lock of its turn and is in time, or writes
 //! nothing; a file that was cut, removed or replaced is made anew from what this process remembers, and where nothing
-//! is left the minute's budget counts as spent. Nothing is mapped, renamed over, trusted or written to a disk. Never
-//! waits for anybody.
+//! is left the minute's budget counts as spent; what could not be written is written as soon as it can be. Nothing is
+//! mapped, renamed over, trusted or written to a disk. Never waits for anybody.
 //!
 //! The file: 64 bytes of header, then two slots, each with its length and one sealed record. Writers take the slots in
 //! turn, so that a torn write leaves the record before it.
@@ -61,6 +61,8 @@ struct State {
     open: Option<Open>,
     /// The newest record that this process has seen or written.
     known: Option<Record>,
+    /// There is something in it that is not in the file.
+    unwritten: bool,
 }
 
 #[derive(Clone)]
@@ -153,8 +155,8 @@ impl HostRecord {
         }
         let open = self.ready(&mut state)?;
         match self.look(&open)? {
-            Some(slots) => Ok(self.learn(&mut state, slots.best)),
-            None => self.repair(&mut state, &open),
+            Some(slots) if !state.unwritten => Ok(self.learn(&mut state, slots.best)),
+            found => self.repair(&mut state, &open, found),
         }
     }
 
@@ -189,11 +191,11 @@ impl HostRecord {
         self.state().known.clone().unwrap_or_default()
     }
 
-    /// Keeps it in this process alone; it is newer than what is written anywhere.
+    /// Keeps it in this process alone, until it can be written.
     pub(crate) fn remember(&self, record: &Record) {
-        let mut record = record.clone();
-        record.sequence = record.sequence.saturating_add(1);
-        self.state().known = Some(record);
+        let mut state = self.state();
+        state.known = Some(record.clone());
+        state.unwritten = true;
     }
 
     /// Takes the lock of that turn and gives the record as it is then; `None` if somebody else has it.
@@ -274,8 +276,10 @@ impl HostRecord {
         lead.in_time(now)?;
         // What cannot be written is remembered here all the same: it was spent.
         state.known = Some(record.clone());
+        state.unwritten = true;
         self.store(state, &open, free, &slot)
             .map_err(Unwritten::Lost)?;
+        state.unwritten = false;
         lead.until = record.done_by.unwrap_or(lead.until);
         Ok(())
     }
@@ -387,7 +391,7 @@ impl HostRecord {
     fn learn(&self, state: &mut State, found: Option<Record>) -> Record {
         let mut record = found.unwrap_or_default();
         if let Some(known) = &state.known
-            && known.newer_than(&record)
+            && (state.unwritten || known.newer_than(&record))
         {
             record.recall(known);
         }
@@ -395,17 +399,27 @@ impl HostRecord {
         record
     }
 
-    /// The first who notices a lost record writes a new one; whoever leads meanwhile does so at its end.
-    fn repair(&self, state: &mut State, open: &Open) -> Result<Record, String> {
-        let turn = state.known.as_ref().map_or(0, |known| known.turn);
-        let Some(held) = open.lock.try_lock(turn) else {
-            return Ok(self.learn(state, None));
+    /// The first who notices a lost record writes a new one, and who has something that is not in the file tells it;
+    /// whoever leads meanwhile does so at its end.
+    fn repair(
+        &self,
+        state: &mut State,
+        open: &Open,
+        found: Option<Slots>,
+    ) -> Result<Record, String> {
+        let is_lost = found.is_none();
+        let mut record = self.learn(state, found.and_then(|slots| slots.best));
+        let Some(held) = open.lock.try_lock(record.turn) else {
+            return Ok(record);
         };
-        let mut record = self.lost(state);
-        let mut lead = self.lead(Grip::File(held), turn);
+        if is_lost {
+            record = self.lost(state);
+        }
+        let mut lead = self.lead(Grip::File(held), record.turn);
         match self.put(state, &mut lead, &mut record) {
-            Err(Unwritten::Lost(reason)) => Err(reason),
-            Ok(()) | Err(Unwritten::Late) => Ok(record),
+            Err(Unwritten::Lost(reason)) if is_lost => Err(reason),
+            // What others have written can be read all the same.
+            _ => Ok(record),
         }
     }
 

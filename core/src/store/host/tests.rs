@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::budget::Slot;
 use crate::credentials::ApiKey;
 use crate::endpoint::BaseUrl;
 use crate::grant::Grant;
@@ -101,6 +102,46 @@ fn what_one_writes_the_others_read() {
     assert_eq!(one.read().unwrap().counts.taken.len(), 19);
     let file = fs::symlink_metadata(shelf.file()).unwrap();
     assert_eq!((file.mode() & 0o7777, file.len()), (0o660, FILE_SIZE));
+}
+
+#[test]
+fn what_could_not_be_written_is_told_before_anything_else_is_read() {
+    let shelf = Shelf::new();
+    let (one, other) = (shelf.user(), shelf.user());
+    fn take<const N: usize>(record: &mut Record, ids: [u32; N]) {
+        let slots = ids.map(|id| Slot {
+            at: now(),
+            id,
+            apart: false,
+        });
+        record.counts.taken.extend(slots);
+    }
+    let of_other = |record: &Record| {
+        let slots = record.counts.taken.iter();
+        slots.filter(|slot| slot.id > 1000).count()
+    };
+    publish(&one, 1);
+    let mut record = other.read().unwrap();
+    take(&mut record, [1001, 1002]);
+    other.remember(&record);
+    // The others have gone on meanwhile, several times.
+    for id in 2..5 {
+        publish(&one, id);
+    }
+    let found = other.read().unwrap();
+    assert_eq!(of_other(&found), 2);
+    assert_eq!(found.issue.unwrap().stamp.id, 4);
+    assert_eq!(of_other(&one.read().unwrap()), 2);
+    // While somebody leads it waits, and forgets nothing.
+    let mut record = other.read().unwrap();
+    take(&mut record, [1003]);
+    other.remember(&record);
+    let (lead, _) = one.try_lead(0).unwrap().unwrap();
+    assert_eq!(of_other(&other.read().unwrap()), 3);
+    assert_eq!(of_other(&one.read().unwrap()), 2);
+    drop(lead);
+    other.read().unwrap();
+    assert_eq!(of_other(&one.read().unwrap()), 3);
 }
 
 #[test]
