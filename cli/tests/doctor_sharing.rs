@@ -10,6 +10,8 @@
 #[path = "../../core/src/store/fleet/tests/daemon.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod daemon;
+#[path = "../../core/src/left_out.rs"]
+mod left_out;
 mod support;
 
 use std::fs;
@@ -20,6 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use daemon::Daemon;
+use left_out::is_root;
 use pay88_sandbox::{Action, Config, Fault, Match};
 use serde_json::{Value, json};
 use support::diagnosis::{Diagnosis, diagnose};
@@ -104,16 +107,6 @@ fn number(tier: &Value, name: &str) -> f64 {
     tier[name]
         .as_f64()
         .unwrap_or_else(|| panic!("{name}: {tier}"))
-}
-
-/// Some of what is tested needs a mount or a second user.
-fn is_root() -> bool {
-    // SAFETY: geteuid has no preconditions.
-    let root = unsafe { libc::geteuid() } == 0;
-    if !root {
-        eprintln!("not run: it needs root");
-    }
-    root
 }
 
 /// `pay88 doctor --json` after a shell has made a machine of another kind, in mount and process namespaces of its own.

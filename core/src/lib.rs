@@ -30,6 +30,8 @@ mod hold;
 #[cfg(feature = "test-hooks")]
 pub mod hooks;
 mod keys;
+#[cfg(test)]
+mod left_out;
 mod lifetime;
 mod manager;
 mod option;

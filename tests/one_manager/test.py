@@ -126,7 +126,9 @@ class OneManager(unittest.TestCase):
     def test_a_c_program_and_the_python_that_it_embeds_which_load_their_files_at_the_same_moment(self):
         libpython = pathlib.Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
         if libpython.suffix == ".a" or not libpython.exists():
-            self.skipTest("this Python has no shared library to embed")
+            # In the gate (`.ci/run`) every test has to run.
+            leave_out = self.fail if "PAY88_TEST_NOTHING_SKIPPED" in os.environ else self.skipTest
+            leave_out("this Python has no shared library to embed")
         copy(ROOT / "python" / "pay88", self.directory / "python" / "pay88")
         own = self.directory / "own"
         own.mkdir()

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::stage::{Stage, is_root};
+use crate::left_out::is_root;
+use crate::stage::Stage;
 
 /// Tokens last a second here: after the deed both go on, and with one token again.
 #[test]

@@ -7,6 +7,8 @@ mod crowd;
 mod files;
 mod forks;
 mod leaders;
+#[path = "../../src/left_out.rs"]
+mod left_out;
 mod player;
 mod sealed;
 mod stage;

@@ -104,16 +104,6 @@ impl Drop for Stage {
     }
 }
 
-/// Some of what is tested needs a second user or a mount.
-pub(crate) fn is_root() -> bool {
-    // SAFETY: geteuid has no preconditions.
-    let root = unsafe { libc::geteuid() } == 0;
-    if !root {
-        eprintln!("not run: it needs root");
-    }
-    root
-}
-
 /// Asks again until it is so.
 pub(crate) fn until(limit: Duration, what: &str, mut so: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + limit;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use crate::stage::{Stage, is_root};
+use crate::left_out::is_root;
+use crate::stage::Stage;
 
 const GROUP: u32 = 60_123;
 
