@@ -1,5 +1,6 @@
 //! Other processes for the tests: the test binary starts itself again, and such a player does what it is told line by line.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -133,6 +134,7 @@ fn play() {
         let answer = match words[0] {
             "become" => become_user(number(1) as u32, number(2) as u32),
             "hide" => hide(words[1], words[2]),
+            "open" => open(words[1]),
             "at" => {
                 act_at(words[1], words[2]);
                 Value::Null
@@ -323,6 +325,15 @@ fn act_at(step: &str, deed: &str) {
         // A signal to one's own process may take a moment.
         thread::sleep(Duration::from_millis(50));
     });
+}
+
+/// Whether this user may read and write that file; else the number of the error.
+fn open(path: &str) -> Value {
+    let opened = File::options().read(true).write(true).open(path);
+    match opened {
+        Ok(_) => json!(true),
+        Err(error) => json!(error.raw_os_error()),
+    }
 }
 
 /// Gives up root for good, with one further group.

@@ -104,6 +104,13 @@ impl Drop for Stage {
     }
 }
 
+/// The lock's file of that record's.
+pub(crate) fn lock_of(record: &Path) -> PathBuf {
+    let name = record.file_name().unwrap().to_str().unwrap();
+    let (hidden, number) = name.split_at(name.find('.').unwrap_or(name.len()));
+    record.with_file_name(format!("{hidden}.lock{number}"))
+}
+
 /// Asks again until it is so.
 pub(crate) fn until(limit: Duration, what: &str, mut so: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + limit;

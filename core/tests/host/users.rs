@@ -1,29 +1,74 @@
 //! Several users, groups and mount namespaces. Only root can play them.
 
-use std::os::unix::fs::chown;
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::left_out::is_root;
-use crate::stage::Stage;
+use crate::stage::{Stage, lock_of};
 
 const GROUP: u32 = 60_123;
+
+/// Nobody of the tests: whose files and directories are in the way.
+const STRANGER: u32 = 61_004;
 
 /// Removes what a user has left in the common memory directory.
 struct Left(PathBuf);
 
-impl Drop for Left {
-    fn drop(&mut self) {
-        let lock = format!("{}.lock", self.0.display());
-        let _ = std::fs::remove_file(&self.0);
-        let _ = std::fs::remove_file(lock);
-        // Only if it is empty.
-        let _ = std::fs::remove_dir(self.0.parent().unwrap());
+impl Left {
+    fn directory(&self) -> &Path {
+        self.0.parent().unwrap()
     }
 }
 
-fn path(stats: &serde_json::Value) -> Left {
+impl Drop for Left {
+    fn drop(&mut self) {
+        let name = self.0.file_name().unwrap().to_str().unwrap();
+        let hidden = name.split('.').next().unwrap();
+        for entry in fs::read_dir(self.directory())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            // The record and its lock, under this name and the further ones.
+            if entry.file_name().to_str().unwrap().starts_with(hidden) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        // Only if it is empty.
+        let _ = fs::remove_dir(self.directory());
+    }
+}
+
+/// A directory that somebody else has made.
+struct Taken(PathBuf);
+
+impl Taken {
+    fn new(name: &str) -> Taken {
+        let path = Path::new("/dev/shm").join(name);
+        fs::create_dir(&path).unwrap();
+        chown(&path, Some(STRANGER), None).unwrap();
+        Taken(path)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// Whose it is, and the rights of its user, group and others.
+fn rights(path: &Path) -> (u32, u32) {
+    let found = fs::symlink_metadata(path).unwrap();
+    (found.uid(), found.mode() & 0o7777)
+}
+
+fn path(stats: &Value) -> Left {
     Left(PathBuf::from(stats["share_path"].as_str().unwrap()))
 }
 
@@ -42,11 +87,98 @@ fn two_users_are_separate_and_two_processes_of_one_are_not() {
     let tokens = players.each_mut().map(|player| player.ask("token"));
     let left = players.each_mut().map(|player| path(&player.ask("stats")));
     assert!(tokens[0]["token"].is_string() && tokens[0] == tokens[2] && tokens[0] != tokens[1]);
-    assert_eq!(
-        left[0].0.parent().unwrap(),
-        PathBuf::from("/dev/shm/pay88-61001")
-    );
+    assert_eq!(left[0].directory(), Path::new("/dev/shm/pay88-61001"));
     assert_eq!(stage.tokens(), 2);
+
+    for (left, uid) in left.iter().zip([61_001, 61_002]) {
+        assert_eq!(rights(left.directory()), (uid, 0o700));
+        assert_eq!(rights(&left.0), (uid, 0o600));
+        assert_eq!(rights(&lock_of(&left.0)), (uid, 0o600));
+    }
+    // Who cannot open the lock's file cannot take the lock. Without the directory's rights those of the files do.
+    let files = [left[0].0.clone(), lock_of(&left[0].0)];
+    for mode in [0o700, 0o755] {
+        fs::set_permissions(left[0].directory(), fs::Permissions::from_mode(mode)).unwrap();
+        for file in &files {
+            let order = format!("open {}", file.display());
+            assert_eq!(players[1].ask(&order), libc::EACCES, "{mode:o} {order}");
+            assert_eq!(players[2].ask(&order), true, "{mode:o} {order}");
+        }
+    }
+}
+
+#[test]
+fn a_user_who_is_in_the_middle_of_a_refresh_keeps_no_other_user_waiting() {
+    if !is_root() {
+        return;
+    }
+    let mut stage = Stage::new();
+    stage.set("share", "host");
+    let mut players = [61_006, 61_007].map(|uid| {
+        let mut player = stage.player();
+        assert_eq!(player.ask(&format!("become {uid} {uid}")), true);
+        player
+    });
+    let _left = players.each_mut().map(|player| {
+        player.ask("token");
+        let left = path(&player.ask("stats"));
+        assert_eq!(player.ask("invalidate"), true);
+        left
+    });
+    let [one, other] = &mut players;
+    one.ask("at announced stop");
+    one.tell("token");
+    one.wait_for_state(&['T']);
+    let begun = Instant::now();
+    assert!(other.ask("token")["token"].is_string());
+    // Who has to wait for a leader that is stopped waits for 20 s.
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    println!("a token beside another user who is stopped: {took:?}");
+}
+
+#[test]
+fn files_that_belong_to_somebody_else_are_left_alone_and_the_next_name_is_taken() {
+    if !is_root() {
+        return;
+    }
+    // Nothing keeps root from opening the files of others.
+    for uid in [0, 61_008] {
+        for of_lock in [false, true] {
+            let mut stage = Stage::hurried();
+            stage.set("share", "host");
+            let (mut one, mut other) = (stage.player(), stage.player());
+            for player in [&mut one, &mut other] {
+                assert_eq!(player.ask(&format!("become {uid} {uid}")), true);
+                assert_eq!(player.ask("call"), 200);
+            }
+            let left = path(&one.ask("stats"));
+            let taken = match of_lock {
+                true => lock_of(&left.0),
+                false => left.0.clone(),
+            };
+            chown(&taken, Some(STRANGER), None).unwrap();
+            let before = fs::read(&taken).unwrap();
+            let next = PathBuf::from(format!("{}.1", left.0.display()));
+            for (name, gone) in [(&next, false), (&left.0, true)] {
+                if gone {
+                    fs::remove_file(&taken).unwrap();
+                }
+                thread::sleep(Duration::from_millis(1200));
+                assert_eq!(one.ask("call"), 200);
+                assert_eq!(one.ask("token"), other.ask("token"), "{uid} {taken:?}");
+                for player in [&mut one, &mut other] {
+                    let stats = player.ask("stats");
+                    assert_eq!(stats["share_path"], name.to_str().unwrap());
+                    assert_eq!(stats["share_degraded"], Value::Null);
+                }
+                if !gone {
+                    assert_eq!(rights(&taken), (STRANGER, 0o600));
+                    assert!(fs::read(&taken).unwrap() == before, "{uid} {taken:?}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -54,20 +186,40 @@ fn a_directory_that_somebody_else_made_first_is_neither_used_nor_in_the_way() {
     if !is_root() {
         return;
     }
-    let taken = PathBuf::from("/dev/shm/pay88-61003");
-    std::fs::create_dir(&taken).unwrap();
-    chown(&taken, Some(61_004), None).unwrap();
+    let taken = Taken::new("pay88-61003");
     let mut stage = Stage::new();
     stage.set("share", "host");
     let mut player = stage.player();
     assert_eq!(player.ask("become 61003 61003"), true);
     assert!(player.ask("token")["token"].is_string());
     let left = path(&player.ask("stats"));
-    std::fs::remove_dir(&taken).unwrap();
-    assert_eq!(
-        left.0.parent().unwrap(),
-        PathBuf::from("/dev/shm/pay88-61003.1")
-    );
+    assert_eq!(left.directory(), Path::new("/dev/shm/pay88-61003.1"));
+    assert_eq!(rights(&taken.0), (STRANGER, 0o755));
+    assert_eq!(fs::read_dir(&taken.0).unwrap().count(), 0);
+}
+
+#[test]
+fn who_finds_all_names_of_its_directory_taken_goes_on_alone_and_is_told_why() {
+    if !is_root() {
+        return;
+    }
+    let taken = ["", ".1", ".2", ".3"].map(|end| Taken::new(&format!("pay88-61005{end}")));
+    let mut stage = Stage::new();
+    stage.set("share", "host");
+    for tokens in 1..3 {
+        let mut player = stage.player();
+        assert_eq!(player.ask("become 61005 61005"), true);
+        assert_eq!(player.ask("call"), 200);
+        let stats = player.ask("stats");
+        let reason = stats["share_degraded"].to_string();
+        assert!(reason.contains("pay88-61005") && reason.contains("taken by others"));
+        assert_eq!(stats["share_path"], Value::Null);
+        assert_eq!(stage.tokens(), tokens);
+    }
+    for directory in &taken {
+        assert_eq!(rights(&directory.0), (STRANGER, 0o755));
+        assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
+    }
 }
 
 #[test]
@@ -119,7 +271,7 @@ fn a_manager_that_was_used_before_its_process_gave_up_root_goes_on() {
     assert_eq!(player.ask("call"), 200);
     let stats = player.ask("stats");
     let after = path(&stats);
-    assert_eq!(stats["share_degraded"], serde_json::Value::Null);
+    assert_eq!(stats["share_degraded"], Value::Null);
     assert_ne!(before.0, after.0);
     assert!(after.0.starts_with("/dev/shm/pay88-61021"));
     // What was spent as root counts on.
