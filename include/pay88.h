@@ -26,7 +26,8 @@
  *                 inherited, on connections and threads of its own, but for pay88_call and pay88_events, which are the
  *                 parent's: asynchronous calls begun before the fork end there, and their callbacks and destroy
  *                 functions run there alone. What the child builds belongs to another manager than what it inherited;
- *                 with the option share at its default both have the same token.
+ *                 with the option share at its default both have the same token. A blocking call whose interrupt
+ *                 callback forks goes on in the parent; in the child it ends with PAY88_FORKED.
  *   Exit          The program may exit at any moment with calls pending. The library cannot be unloaded.
  *   Output        Nothing is ever printed. Errors, events and statistics hold no secret.
  *

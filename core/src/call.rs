@@ -103,6 +103,12 @@ impl Call {
         })
     }
 
+    /// What it gives in a child that was forked meanwhile.
+    pub(crate) fn forked(&self) -> impl Fn() -> Error + Unpin + use<> {
+        let safe = self.retry.is_safe();
+        move || forked(Outcome::Unknown).with_safe_to_repeat(safe)
+    }
+
     /// Carries the call out on this thread. `stop` is asked at least every 50 ms, with nothing locked.
     pub(crate) fn run(
         mut self,
@@ -348,6 +354,23 @@ pub(crate) fn canceled(outcome: Outcome) -> Error {
         _ => "It is safe to repeat: it cannot have been carried out.",
     };
     Error::new(ErrorCode::Canceled, "The call was canceled.", hint).with_outcome(outcome)
+}
+
+/// What a forked child gets for what its parent has begun. `Unknown` for a call, of which the child cannot tell how far it
+/// is: the parent goes on with it.
+pub(crate) fn forked(outcome: Outcome) -> Error {
+    let hint = match outcome {
+        Outcome::Unknown => {
+            "The parent goes on with it: unless repeating it does no harm, look the transaction up."
+        }
+        _ => "Ask again in this process.",
+    };
+    Error::new(
+        ErrorCode::Forked,
+        "The call was begun before a fork, in the parent process.",
+        hint,
+    )
+    .with_outcome(outcome)
 }
 
 pub(crate) fn response_of(answer: Answer) -> Response {

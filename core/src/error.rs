@@ -74,7 +74,8 @@ impl fmt::Display for ErrorCode {
 pub enum Outcome {
     /// Nothing of the request was written to the network: it is safe to repeat.
     NotSent = 0,
-    /// Bytes were written and no complete answer came: look the transaction up, do not repeat it.
+    /// Bytes were written and no complete answer came, or the parent process goes on with it (`forked`): look the
+    /// transaction up, do not repeat it.
     Unknown = 1,
     /// A complete answer came.
     Answered = 2,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 /// Which process this is. The number alone does not tell: a child may have its parent's in another namespace, and a
 /// grandchild that of a grandparent that is gone. The forks alone do not tell either: not every way to fork calls handlers.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Process {
+pub(crate) struct Process {
     number: u32,
     forks: u32,
 }
@@ -22,7 +22,7 @@ extern "C" fn forked() {
 }
 
 impl Process {
-    fn current() -> Process {
+    pub(crate) fn current() -> Process {
         // Not a `Once`: a child that is forked while another thread is in it would wait for ever.
         static COUNTED: AtomicBool = AtomicBool::new(false);
         if !COUNTED.load(Ordering::Relaxed) && !COUNTED.swap(true, Ordering::Relaxed) {
@@ -34,6 +34,10 @@ impl Process {
             number: std::process::id(),
             forks: FORKS.load(Ordering::Relaxed),
         }
+    }
+
+    pub(crate) fn is_current(self) -> bool {
+        self == Process::current()
     }
 }
 
@@ -88,7 +92,7 @@ impl<T: Send + Sync> PerProcess<T> {
     fn own<'a>(entry: *mut Entry<T>) -> Option<&'a T> {
         // SAFETY: a non-null entry is a live Box, freed only when the `PerProcess` is dropped.
         let entry = unsafe { entry.as_ref() }?;
-        (entry.process == Process::current()).then_some(&entry.value)
+        entry.process.is_current().then_some(&entry.value)
     }
 }
 
@@ -96,7 +100,7 @@ impl<T> Drop for PerProcess<T> {
     fn drop(&mut self) {
         let entry = *self.current.get_mut();
         // SAFETY: nobody else can hold the entry while `self` is borrowed mutably.
-        let inherited = unsafe { entry.as_ref() }.is_none_or(|e| e.process != Process::current());
+        let inherited = unsafe { entry.as_ref() }.is_none_or(|e| !e.process.is_current());
         if !inherited {
             // SAFETY: it came from Box::into_raw and is dropped once, here.
             drop(unsafe { Box::from_raw(entry) });

@@ -1,27 +1,27 @@
 //! Asynchronous work on the library's own threads.
 //!
 //! Promises: the result is delivered exactly once, also after a cancel and after a panic; nothing runs before
-//! [`Task::start`]. Never blocks.
+//! [`Task::start`]; what was started before a fork goes on in the parent alone. Never blocks.
 
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
+use crate::process::Process;
 use crate::runtime;
 use crate::signal::Signal;
 
 /// Prepared work.
 #[must_use = "a task does nothing until it is started"]
 pub struct Task {
-    runtime: Handle,
     future: Pin<Box<dyn Future<Output = ()> + Send>>,
     cancel: Arc<Signal>,
 }
@@ -84,7 +84,8 @@ impl Task {
         T: Send + 'static,
         W: Future<Output = Result<T>> + Send + 'static,
     {
-        let runtime = runtime::handle()
+        // So that whoever prepares is told; `start` cannot fail.
+        runtime::handle()
             .map_err(|why| Error::internal(format!("Asynchronous calls cannot start: {why}.")))?;
         let cancel = Arc::new(Signal::default());
         let running = Running {
@@ -93,7 +94,6 @@ impl Task {
             _gives: PhantomData,
         };
         Ok(Task {
-            runtime,
             future: Box::pin(running),
             cancel,
         })
@@ -106,31 +106,67 @@ impl Task {
 
     /// Lets it run.
     pub fn start(self) {
-        self.runtime.spawn(self.future);
+        // Not the one that it was prepared with, which may have been another process's. Without any it is dropped, which
+        // delivers that.
+        if let Ok(runtime) = runtime::handle() {
+            runtime.spawn(self.future);
+        }
     }
 
-    /// Starts a task and waits for it in any executor; a waiter that is dropped cancels it.
+    /// Starts a task and waits for it in any executor; a waiter that is dropped cancels it. `forked` is what a child gets
+    /// that was forked meanwhile.
     pub(crate) async fn awaited<T: Send + 'static>(
+        forked: impl Fn() -> Error + Unpin,
         prepare: impl FnOnce(Box<dyn FnOnce(Result<T>) + Send>) -> Result<Task>,
     ) -> Result<T> {
-        struct CancelOnDrop(Canceler);
-        impl Drop for CancelOnDrop {
-            fn drop(&mut self) {
-                self.0.cancel();
-            }
-        }
         let (sender, receiver) = oneshot::channel();
         let task = prepare(Box::new(move |result| {
             // Nobody listens any more: the waiter was dropped.
             let _ = sender.send(result);
         }))?;
-        let _guard = CancelOnDrop(task.canceler());
+        let waiting = Waiting {
+            begun_in: Process::current(),
+            canceler: task.canceler(),
+            receiver: ManuallyDrop::new(receiver),
+            forked,
+        };
         task.start();
-        receiver.await.unwrap_or_else(|_| {
+        waiting.await
+    }
+}
+
+/// A started task, as seen by the one who waits for it.
+struct Waiting<T, E> {
+    begun_in: Process,
+    canceler: Canceler,
+    /// In a forked child neither looked at nor dropped: the parent's thread may have been at it.
+    receiver: ManuallyDrop<oneshot::Receiver<Result<T>>>,
+    forked: E,
+}
+
+impl<T, E: Fn() -> Error + Unpin> Future for Waiting<T, E> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        if !self.begun_in.is_current() {
+            return Poll::Ready(Err((self.forked)()));
+        }
+        let received = ready!(Pin::new(&mut *self.receiver).poll(context));
+        Poll::Ready(received.unwrap_or_else(|_| {
             Err(Error::internal(
                 "A task of the library ended without a result.",
             ))
-        })
+        }))
+    }
+}
+
+impl<T, E> Drop for Waiting<T, E> {
+    fn drop(&mut self) {
+        if self.begun_in.is_current() {
+            self.canceler.cancel();
+            // SAFETY: dropped once, here, and not used after this.
+            unsafe { ManuallyDrop::drop(&mut self.receiver) };
+        }
     }
 }
 

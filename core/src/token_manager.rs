@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::call::{Call, Manners, canceled, deadline_in};
+use crate::call::{Call, Manners, canceled, deadline_in, forked};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::credentials::ApiKey;
 use crate::error::{Error, Outcome, Result};
 use crate::manager::{Manager, no_token_in_time};
 use crate::option::Opt;
+use crate::process::Process;
 use crate::registry;
 use crate::request::{Request, Response};
 use crate::signal::{Signal, either};
@@ -61,6 +62,7 @@ pub struct Control<'a> {
     /// How long it may take; the manager's `timeout` unless set. More than 0, at most an hour.
     pub timeout: Option<Duration>,
     /// Asked on the caller's thread at least every 50 ms while it waits; `true` ends the call with `canceled`.
+    /// A child that it forks ends the call with `forked`.
     pub interrupt: Option<&'a dyn Fn() -> bool>,
 }
 
@@ -114,6 +116,12 @@ impl TokenManager {
         self.0.manager.merchant_id.as_str()
     }
 
+    /// A call that may be made; nothing was sent if it may not.
+    fn checked(&self, request: Request) -> Result<Call> {
+        self.open()?;
+        Call::new(&self.0.manager.base_url, request, &self.0.manners)
+    }
+
     fn open(&self) -> Result<()> {
         if self.0.closed.is_raised() {
             return Err(Error::invalid(
@@ -150,13 +158,30 @@ impl TokenManager {
     #[cold]
     fn wait_for_token(&self, control: Control<'_>) -> Result<Token> {
         let deadline = deadline_in(control.timeout.unwrap_or(self.0.manners.timeout))?;
-        self.0
-            .manager
-            .token(deadline, &|| self.should_stop(control))
+        self.limited(
+            control,
+            || forked(Outcome::NotSent),
+            |stop| self.0.manager.token(deadline, stop),
+        )
     }
 
-    fn should_stop(&self, control: Control<'_>) -> bool {
-        self.0.closed.is_raised() || control.interrupt.is_some_and(|interrupt| interrupt())
+    /// Runs what asks `stop` while it waits. A child that is forked while the caller's interrupt runs ends with `forked`.
+    fn limited<T>(
+        &self,
+        control: Control<'_>,
+        forked: impl FnOnce() -> Error,
+        call: impl FnOnce(&dyn Fn() -> bool) -> Result<T>,
+    ) -> Result<T> {
+        let begun_in = Process::current();
+        let result = call(&|| {
+            self.0.closed.is_raised()
+                || control.interrupt.is_some_and(|interrupt| interrupt())
+                || !begun_in.is_current()
+        });
+        match begun_in.is_current() {
+            true => result,
+            false => Err(forked()),
+        }
     }
 
     /// The number of the token that [`TokenManager::get_token`] would give at once, as [`Token::generation`] tells it;
@@ -200,32 +225,40 @@ impl TokenManager {
         mut request: Request,
         control: Control<'_>,
     ) -> Result<Response> {
-        self.open()?;
         #[cfg(feature = "test-hooks")]
         crate::hooks::panic_if_asked();
         request.timeout = control.timeout.or(request.timeout);
-        let call = Call::new(&self.0.manager.base_url, request, &self.0.manners)?;
-        call.run(&self.0.manager, &|| self.should_stop(control))
+        let call = self.checked(request)?;
+        self.limited(control, call.forked(), |stop| {
+            call.run(&self.0.manager, stop)
+        })
     }
 
     /// [`TokenManager::get_token`] for tasks of any executor. Dropping the future gives up.
     ///
     /// # Errors
-    /// As [`TokenManager::get_token`].
+    /// As [`TokenManager::get_token`], and `forked` (with `not_sent`) where a future that waits is polled in a child that
+    /// was forked meanwhile.
     pub async fn get_token_async(&self) -> Result<Token> {
         self.open()?;
         if let Some(token) = self.0.manager.cached() {
             return Ok(token);
         }
-        Task::awaited(|done| self.prepare_token(None, done)).await
+        Task::awaited(
+            || forked(Outcome::NotSent),
+            |done| self.prepare_token(None, done),
+        )
+        .await
     }
 
     /// [`TokenManager::make_request`] for tasks of any executor. Dropping the future gives up.
     ///
     /// # Errors
-    /// As [`TokenManager::make_request`].
+    /// As [`TokenManager::make_request`], and `forked` (with `unknown`, since the parent goes on with it) where a future
+    /// that waits is polled in a child that was forked meanwhile.
     pub async fn make_request_async(&self, request: Request) -> Result<Response> {
-        Task::awaited(|done| self.prepare_request(request, done)).await
+        let call = self.checked(request)?;
+        Task::awaited(call.forked(), |done| self.prepare_call(call, done)).await
     }
 
     /// Prepares [`TokenManager::get_token`] on the library's own threads, for bindings: `done` gets the result exactly
@@ -261,8 +294,14 @@ impl TokenManager {
         request: Request,
         done: impl FnOnce(Result<Response>) + Send + 'static,
     ) -> Result<Task> {
-        self.open()?;
-        let call = Call::new(&self.0.manager.base_url, request, &self.0.manners)?;
+        self.prepare_call(self.checked(request)?, done)
+    }
+
+    fn prepare_call(
+        &self,
+        call: Call,
+        done: impl FnOnce(Result<Response>) + Send + 'static,
+    ) -> Result<Task> {
         let handle = self.0.clone();
         Task::new(done, move |cancel| async move {
             #[cfg(feature = "test-hooks")]

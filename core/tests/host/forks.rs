@@ -1,30 +1,202 @@
-//! A plain `fork()` while other threads call and refresh.
+//! A plain `fork()`: while other threads call and refresh, and of a process that waits for calls.
 
-use std::time::Instant;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc::channel;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
+use pay88::{Control, Error, ErrorCode, Outcome, Request, Response, TokenManager};
 use serde_json::json;
 
-use crate::stage::Stage;
+use crate::player::TOKEN_DELAY;
+use crate::stage::{Stage, until};
 
 #[test]
 fn forks_in_the_middle_of_calls_and_refreshes_hurt_neither_parent_nor_child() {
-    let stage = Stage::hurried();
+    // A token is used for a second, and a third of that second a refresh is under way.
+    let mut stage = Stage::with(|config| {
+        config.expires_in = 11.into();
+        config.tokens_per_minute = 1_000;
+        config.tokens_per_hour = 10_000;
+        config.token_delay = TOKEN_DELAY;
+    });
+    stage.set("tokens_per_minute", "1000");
+    stage.set("tokens_per_hour", "10000");
     let mut player = stage.player();
     let begun = Instant::now();
-    let mut result = json!(null);
+    let descriptors = |result: &serde_json::Value| result["descriptors"].as_u64().unwrap();
+    let before = descriptors(&player.ask("forks 0"));
+    let (mut after, mut in_refreshes) = (before, 0);
     // In parts, since each answer has its limit.
     for _ in 0..10 {
-        result = player.ask("forks 20");
+        let result = player.ask("forks 20");
         assert_eq!(result["failed"], json!([]), "{result}");
         assert_eq!(result["children"], 20);
+        after = descriptors(&result);
+        in_refreshes += result["in_refreshes"].as_u64().unwrap();
     }
-    println!("200 forks in {:?}, last {result}", begun.elapsed());
+    let took = begun.elapsed();
+    println!(
+        "200 forks in {took:?}, {in_refreshes} of them in refreshes; {before} descriptors before, {after} after"
+    );
+    // Of the connections that are kept there may be some more now.
+    assert!(after <= before + 8, "{before} descriptors, then {after}");
+    assert!(in_refreshes >= 10, "{in_refreshes}");
     let counters = stage.sandbox.counters();
     assert!(
         counters.tokens_refused.is_empty() && counters.unauthorized == 0,
         "{counters:?}"
     );
-    // One token a second for all of them together.
-    let most = begun.elapsed().as_secs() + 5;
+    // A token is renewed after 0.9 s; the request of a child that ends in the middle of it is made once more.
+    let most = 2 * took.as_secs() + 5;
     assert!(counters.tokens_issued <= most, "{counters:?}");
+}
+
+/// Forks; the child ends with what it finds wrong, 0 for nothing, and the parent with that number.
+fn in_a_child(child: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the child calls into the library, which is what is tested, and ends without any destructor.
+    let process = unsafe { libc::fork() };
+    if process == 0 {
+        // SAFETY: the child hangs no longer than that, and ends.
+        unsafe {
+            libc::alarm(20);
+            libc::_exit(child());
+        }
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child just made, which its alarm ends.
+    unsafe { libc::waitpid(process, &mut status, 0) };
+    status
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// What the future gives in the end; nobody wakes, so it is asked again and again.
+fn finish<F: Future>(mut future: Pin<&mut F>) -> F::Output {
+    let mut output = None;
+    until(Duration::from_secs(20), "it ends", || {
+        if let Poll::Ready(value) = poll(future.as_mut()) {
+            output = Some(value);
+        }
+        output.is_some()
+    });
+    output.unwrap()
+}
+
+fn is_forked(error: &Error, outcome: Outcome, retryable: bool) -> bool {
+    error.code() == ErrorCode::Forked
+        && error.outcome() == outcome
+        && error.retryable() == retryable
+        && !error.hint().is_empty()
+}
+
+fn charge(manager: &TokenManager) -> impl Future<Output = Result<Response, Error>> {
+    manager.make_request_async(Request::post("/api/echo").json(&json!({})))
+}
+
+#[test]
+fn what_a_parent_waits_for_ends_with_forked_in_a_child_and_well_in_the_parent() {
+    let stage = Stage::with(|config| config.token_delay = Duration::from_secs(1));
+    let manager = stage.manager();
+    let mut token = pin!(manager.get_token_async());
+    let mut post = pin!(charge(&manager));
+    let mut get = pin!(manager.make_request_async(Request::get("/api/echo")));
+    // Given up by the child without another look.
+    let mut dropped = Some(Box::pin(charge(&manager)));
+    assert!(poll(token.as_mut()).is_pending());
+    assert!(poll(post.as_mut()).is_pending());
+    assert!(poll(get.as_mut()).is_pending());
+    assert!(poll(dropped.as_mut().unwrap().as_mut()).is_pending());
+    // Not begun, so it is the child's as well as the parent's.
+    let mut later = pin!(charge(&manager));
+    let (done, prepared) = channel();
+    let task = manager.prepare_token(None, move |result| done.send(result).unwrap());
+    let mut task = Some(task.unwrap());
+
+    let status = in_a_child(|| {
+        let Poll::Ready(Err(token)) = poll(token.as_mut()) else {
+            return 2;
+        };
+        let Poll::Ready(Err(post)) = poll(post.as_mut()) else {
+            return 3;
+        };
+        let Poll::Ready(Err(get)) = poll(get.as_mut()) else {
+            return 4;
+        };
+        drop(dropped.take());
+        let told = is_forked(&token, Outcome::NotSent, true)
+            && is_forked(&post, Outcome::Unknown, false)
+            && is_forked(&get, Outcome::Unknown, true);
+        if !told {
+            return 5;
+        }
+        if !matches!(finish(later.as_mut()), Ok(answer) if answer.status() == 200) {
+            return 6;
+        }
+        task.take().unwrap().start();
+        match prepared.recv_timeout(Duration::from_secs(10)) {
+            Ok(Ok(_)) => 0,
+            _ => 7,
+        }
+    });
+    assert_eq!(status, 0, "{:#x}", status);
+    assert!(finish(token).is_ok());
+    assert_eq!(finish(post).unwrap().status(), 200);
+    assert_eq!(finish(get).unwrap().status(), 200);
+    assert_eq!(finish(later).unwrap().status(), 200);
+    let dropped = dropped.unwrap();
+    assert_eq!(finish(pin!(dropped)).unwrap().status(), 200);
+    task.unwrap().start();
+    assert!(prepared.recv_timeout(Duration::from_secs(10)).is_ok());
+}
+
+#[test]
+fn a_child_forked_by_the_interrupt_of_a_blocking_call_leaves_the_call_to_its_parent() {
+    let stage = Stage::with(|config| {
+        config.token_delay = Duration::from_millis(500);
+        config.call_delay = Duration::from_millis(500);
+    });
+    let manager = stage.manager();
+    // In the wait for a token, and in the wait for an answer.
+    for (call, outcome) in [(false, Outcome::NotSent), (true, Outcome::Unknown)] {
+        let begun = Instant::now();
+        let child = AtomicI32::new(-1);
+        let interrupt = || {
+            if child.load(Ordering::Relaxed) == -1 && begun.elapsed() > Duration::from_millis(200) {
+                // SAFETY: the child goes on in the library, which is what is tested, until it ends below.
+                child.store(unsafe { libc::fork() }, Ordering::Relaxed);
+                if child.load(Ordering::Relaxed) == 0 {
+                    // SAFETY: the child hangs no longer than that.
+                    unsafe { libc::alarm(20) };
+                }
+            }
+            false
+        };
+        let control = Control {
+            interrupt: Some(&interrupt),
+            ..Control::default()
+        };
+        let ended = if call {
+            manager
+                .make_request_with(Request::post("/api/echo").json(&json!({})), control)
+                .map(|answer| assert_eq!(answer.status(), 200))
+        } else {
+            manager.get_token_with(control).map(|_| ())
+        };
+        let child = child.into_inner();
+        if child == 0 {
+            let retryable = outcome == Outcome::NotSent;
+            let good = ended.is_err_and(|error| is_forked(&error, outcome, retryable));
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(i32::from(!good)) };
+        }
+        assert!(child > 0 && ended.is_ok(), "{ended:?}");
+        let mut status = 0;
+        // SAFETY: waits for the child made above, which its alarm ends.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        assert_eq!(status, 0, "call: {call}");
+    }
 }
