@@ -22,7 +22,7 @@ build: ## build the library, the command, the Python and the Node package
 	bindings/c/link.sh target/release
 	tests/examples.sh
 
-demo: setup build ## make a charge from every language at a sandbox, and show how many tokens it took
+demo: setup build ## make a charge from every language at a sandbox, and show that together they need one token
 	@$(COMMAND) sandbox --exec -- tests/demo.sh
 
 test: setup build ## run everything that proves the promises

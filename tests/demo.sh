@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A charge from every language, each in a process of its own, at the sandbox that started this script.
+# A charge from every language, each in a process of its own, at the sandbox that started this script: they need one token.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,4 +22,9 @@ row C++ target/release/examples/charge_cpp
 row Python env PYTHONPATH=python python3 python/examples/charge.py
 row Node node node/examples/charge.mjs
 row Shell sh -c 'target/release/pay88 request POST /api/transactions/charges -d "$1" | python3 -c "import json, sys; print(200, json.load(sys.stdin)[\"data\"][\"reference\"])"' sh "$charge"
+issued=$(tokens)
+if [ "$issued" != 1 ]; then
+  echo "demo: these processes needed $issued tokens; they share one" >&2
+  failed=1
+fi
 exit $failed
