@@ -32,7 +32,7 @@ test: setup build ## run everything that proves the promises
 	python/test.sh 2>&1 | tee target/logs/python
 	node/test.sh 2>&1 | tee target/logs/node
 	tests/scenarios/run.py 2>&1 | tee target/logs/scenarios
-	timeout 120 tests/scenarios/crowd.py 2>&1 | tee target/logs/crowd
+	timeout 400 tests/scenarios/crowd.py 2>&1 | tee target/logs/crowd
 	$(COMMAND) sandbox --exec -- timeout 300 tests/one_manager/test.py 2>&1 | tee target/logs/one_manager
 	$(COMMAND) sandbox --exec -- timeout 300 tests/readme.py 2>&1 | tee target/logs/readme
 	tests/secrets.py target/logs/*

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""32 processes in four languages, which ask at the same moment with nothing set and nothing cached: one token request.
+"""32 processes in four languages that share what the default shares: one token request when all begin at the same moment
+with nothing cached, then one for each renewal while they go on calling in real time, and nobody ever waits for it.
 
-    tests/scenarios/crowd.py [--debug]
+    tests/scenarios/crowd.py [--debug] [--start]
 
-Needs what run.py needs, and uses its programs. Every step has an end.
+Needs what run.py needs, and uses its programs. Takes three and a half minutes, or a few seconds with --start, which shows
+the start only. Every step has an end.
 """
 
 import argparse
@@ -20,11 +22,20 @@ import time
 import run
 
 # How many processes of each program.
-CROWD = {"rust": 8, "c": 8, "python": 4, "asyncio": 4, "node": 8}
+PROCESSES = {"rust": 8, "c": 8, "python": 4, "asyncio": 4, "node": 8}
 CHARGE = {
     "flow": "PAYIN", "method_code": "NEQUI", "method_category": "WALLET", "amount": 50000, "currency": "COP",
     "country": "COL", "description": "Order 7", "customer_id": "c-7", "notification_url": "https://shop.example/hook",
 }  # fmt: skip
+# A token of 60 s is renewed after 47: these hold four renewals, and are over long before the fifth.
+SECONDS = 200
+RENEWALS = 4
+# The time between two calls of the slowest process, in seconds; every other one is a little faster, down to half of it.
+SLOWEST_PACE = 1.3
+# How long the sandbox takes for a token, in seconds: at the start, so that all wait for the first; then so that a call that
+# waits is seen, while a renewal is over before the token's last 3 s are.
+START_DELAY = 0.5
+RENEWAL_DELAY = 1.5
 
 
 def told(program, do, **arguments):
@@ -34,74 +45,129 @@ def told(program, do, **arguments):
     return result["ok"]
 
 
-def asked(program, everybody):
-    """What a process got, and where it shares it."""
+def charge(program):
+    """The status of a call."""
+    body = json.dumps(CHARGE)
+    return told(program, "request", method="POST", endpoint="/api/transactions/charges", body=body)["status"]
+
+
+def begin(program, everybody):
+    """What a process gets, and what it says of itself afterwards."""
     told(program, "new")
     everybody.wait(run.START_LIMIT)
     pair = told(program, "get_token")
-    status = told(program, "request", method="POST", endpoint="/api/transactions/charges", body=json.dumps(CHARGE))[
-        "status"
-    ]
-    share = told(program, "stats")
-    return (
-        pair["access_token"],
-        pair["session_id"],
-        status,
-        share["share"],
-        share["share_path"],
-        share["share_degraded"],
-    )
+    status = charge(program)
+    return (pair["access_token"], pair["session_id"]), status, told(program, "stats")
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Processes in four languages that ask for a token at the same moment.")
-    parser.add_argument("--debug", action="store_true", help="with what was built by build.sh --debug")
-    kind = "debug" if parser.parse_args().debug else "release"
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", run.ROOT / "target")).resolve()
-    run.build(target, kind)
-    commands = run.languages(target, kind)
+def steady(program, pace, end):
+    """How many calls a process made until then, and how long the slowest took."""
+    calls, slowest, due = 0, 0, time.monotonic()
+    while due < end:
+        time.sleep(max(0, due - time.monotonic()))
+        begun = time.monotonic()
+        status = charge(program)
+        assert status == 200, status
+        calls, slowest, due = calls + 1, max(slowest, time.monotonic() - begun), due + pace
+    return calls, slowest
 
-    begun = time.monotonic()
-    with contextlib.ExitStack() as stack:
+
+def forget(paths):
+    """Removes what the processes shared."""
+    for path in paths:
+        pathlib.Path(path).unlink()
+        pathlib.Path(f"{path}.lock").unlink()
+
+
+class Crowd:
+    """The processes, and the sandbox that they call."""
+
+    def __init__(self, stack, target, kind):
         directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pay88-crowd-")))
-        sandbox = run.Sandbox(target / kind / "pay88", directory)
-        stack.callback(sandbox.stop)
-        # All of them wait for it.
-        sandbox.control("POST", "/switches", {"token_delay": 0.5})
+        self.sandbox = run.Sandbox(target / kind / "pay88", directory)
+        stack.callback(self.sandbox.stop)
         number = secrets.token_hex(8)
         key, merchant = f"sk_test_sandbox_{number}", f"MCH-COL-{number.upper()}"
-        sandbox.control("POST", "/keys", {"merchant_id": merchant, "key": key})
+        self.sandbox.control("POST", "/keys", {"merchant_id": merchant, "key": key})
         settings = {
-            "API_KEY": key, "MERCHANT_ID": merchant, "BASE_URL": sandbox.base_url, "CA_BUNDLE": str(sandbox.authority),
+            "API_KEY": key, "MERCHANT_ID": merchant, "BASE_URL": self.sandbox.base_url,
+            "CA_BUNDLE": str(self.sandbox.authority),
         }  # fmt: skip
         environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         environment["PYTHONPATH"] = str(run.ROOT / "python")
         environment.update({f"EIGHTY_EIGHT_PAY_{name}": value for name, value in settings.items()})
 
-        programs = []
-        for language in (language for language, count in CROWD.items() for _ in range(count)):
-            program = run.Program(commands[language], environment, directory / f"errors-{len(programs)}")
+        self._shared = set()
+        stack.callback(forget, self._shared)
+        commands = run.languages(target, kind)
+        self.programs = []
+        for language in (language for language, count in PROCESSES.items() for _ in range(count)):
+            program = run.Program(commands[language], environment, directory / f"errors-{len(self.programs)}")
             stack.callback(program.stop)
-            programs.append(program)
-        everybody = threading.Barrier(len(programs))
-        with concurrent.futures.ThreadPoolExecutor(len(programs)) as pool:
-            results = list(pool.map(lambda program: asked(program, everybody), programs))
-        for program in programs:
-            program.end()
-        counted = sandbox.counted()
+            self.programs.append(program)
+        assert len(self.programs) == 32
+        self._pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(len(self.programs)))
 
-    shares = {result[2:] for result in results}
-    paths = {path for *_, path, _ in shares}
-    for path in filter(None, paths):
-        pathlib.Path(path).unlink()
-        pathlib.Path(f"{path}.lock").unlink()
-    assert len(programs) == 32
-    assert shares == {(200, "host", next(iter(paths)), None)}, shares
-    assert len({result[:2] for result in results}) == 1, "not one token"
-    assert (counted["tokens_requested"], counted["unauthorized"]) == (1, 0), counted
-    print(
-        f"crowd: {len(programs)} processes, {counted['tokens_requested']} token request, {time.monotonic() - begun:.1f} s"
-    )
+    def start(self):
+        """All begin at the same moment."""
+        self.sandbox.control("POST", "/switches", {"token_delay": START_DELAY})
+        begun = time.monotonic()
+        everybody = threading.Barrier(len(self.programs))
+        pairs, statuses, first = zip(*self._pool.map(lambda program: begin(program, everybody), self.programs))
+        self._shared.update(filter(None, (stats["share_path"] for stats in first)))
+        counted = self.sandbox.counted()
+        print(
+            f"crowd: {len(self.programs)} processes, {counted['tokens_requested']} token request, "
+            f"{time.monotonic() - begun:.1f} s",
+            flush=True,
+        )
+        shares = {(stats["share"], stats["share_path"], stats["share_degraded"]) for stats in first}
+        assert shares == {("host", next(iter(self._shared), "one path"), None)}, shares
+        assert set(statuses) == {200}, statuses
+        assert len(set(pairs)) == 1, "not one token"
+        assert (counted["tokens_requested"], counted["unauthorized"]) == (1, 0), counted
+        return first
+
+    def go_on(self, first):
+        """They call through the renewals."""
+        self.sandbox.control("POST", "/switches", {"token_delay": RENEWAL_DELAY})
+        paces = [SLOWEST_PACE * (1 - number / 64) for number in range(len(self.programs))]
+        end = time.monotonic() + SECONDS
+        calls, slowest = zip(*self._pool.map(lambda program, pace: steady(program, pace, end), self.programs, paces))
+        last = [told(program, "stats") for program in self.programs]
+        counted = self.sandbox.counted()
+        print(
+            f"crowd: {sum(calls)} calls in {SECONDS} s, {counted['tokens_requested']} token requests since the start, "
+            f"{counted['unauthorized']} calls answered 401, the slowest took {1000 * max(slowest):.0f} ms",
+            flush=True,
+        )
+        assert min(calls) > SECONDS / 2, "a process did not call about once a second"
+        waited = [after["waits"] - before["waits"] for before, after in zip(first, last)]
+        assert waited == [0] * len(last), f"calls waited for a renewal: {waited}"
+        assert max(slowest) < RENEWAL_DELAY, "a call took as long as a renewal"
+        # One that is answered 401 is sent again by the library.
+        assert all(stats["calls_repeated"] == stats["calls_failed"] == 0 for stats in last), last
+        assert counted["unauthorized"] == 0, counted
+        tokens = counted["tokens_requested"], counted["tokens_issued"], sum(stats["tokens_issued"] for stats in last)
+        assert tokens == (1 + RENEWALS,) * 3, tokens
+        assert len(counted["paths"]) == len(last) + sum(calls), "the sandbox did not see every call once"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Processes in four languages that need one token together.")
+    parser.add_argument("--debug", action="store_true", help="with what was built by build.sh --debug")
+    parser.add_argument("--start", action="store_true", help="only the start, without the renewals")
+    given = parser.parse_args()
+    kind = "debug" if given.debug else "release"
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", run.ROOT / "target")).resolve()
+    run.build(target, kind)
+    with contextlib.ExitStack() as stack:
+        crowd = Crowd(stack, target, kind)
+        first = crowd.start()
+        if not given.start:
+            crowd.go_on(first)
+        for program in crowd.programs:
+            program.end()
 
 
 if __name__ == "__main__":
