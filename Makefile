@@ -39,6 +39,7 @@ test: setup build ## run everything that proves the promises
 
 check: setup ## formatters, linters, and features that must stay off
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path bench/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p pay88 -p pay88-c --all-targets --features test-hooks -- -D warnings
 	@# Process-global state that a fork breaks.

@@ -14,7 +14,7 @@ work=$target/node-test
 rm -rf "$work"
 mkdir -p "$work/project"
 
-node_modules/.bin/prettier --check --log-level warn --config .prettierrc.json . ../tests/scenarios/programs
+node_modules/.bin/prettier --check --log-level warn --config .prettierrc.json . ../bench/node ../tests/scenarios/programs
 node_modules/.bin/tsc -p tests
 
 # This one waits 51 s for a token's end, so it runs beside the others.

@@ -24,8 +24,9 @@ fi
 export PATH="$tools/bin:$PATH"
 
 cd python
-ruff format --check --quiet --config pyproject.toml . ../tests/scenarios ../tests/one_manager ../tests/readme.py
-ruff check --quiet --config pyproject.toml . ../tests/scenarios ../tests/one_manager ../tests/readme.py
+set -- . ../bench ../tests/scenarios ../tests/one_manager ../tests/readme.py ../tests/secrets.py
+ruff format --check --quiet --config pyproject.toml "$@"
+ruff check --quiet --config pyproject.toml "$@"
 mypy
 python -m mypy.stubtest pay88._native --mypy-config-file pyproject.toml
 PYRIGHT_PYTHON_USE_BUNDLED_PYRIGHT=1 pyright

@@ -44,7 +44,9 @@ def main(logs: list[str]) -> int:
         with open(log, "rb") as file:
             for number, line in enumerate(file, 1):
                 size += len(line)
-                if any(needle in line for needle in wanted) or any(len(m.group()) >= PIECE for m in SESSION.finditer(line)):
+                if any(needle in line for needle in wanted) or any(
+                    len(m.group()) >= PIECE for m in SESSION.finditer(line)
+                ):
                     # Where, not what.
                     print(f"{log}:{number}: a piece of a secret")
                     leaks += 1

@@ -1,4 +1,5 @@
 """The class of 88Pay's documentation ("Token Caching Strategy", Python), as it stands there."""
+# ruff: noqa: UP006, UP035
 
 import time
 from typing import Dict, Optional
