@@ -62,13 +62,13 @@ impl Refresh {
     /// Takes the token that is there, or the other key, if the record says so.
     fn consider(&mut self, ledger: &mut Ledger, now: BootTime, record: &Record) -> Option<Action> {
         let shared = self.shared.as_ref()?;
+        ledger.learn(record, now, shared.waiting);
         if let Some(issue) = record.good().filter(|issue| shared.terms.takes(issue, now)) {
             return Some(Action::Finish(Finish::Shared {
                 issue: issue.clone(),
                 key: self.key,
             }));
         }
-        ledger.learn(record, now, shared.waiting);
         let unknown = record.previous_until.is_some_and(|until| now < until);
         if unknown && self.key == Key::Current && self.other_key {
             self.key = Key::Previous;
