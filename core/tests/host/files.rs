@@ -1,60 +1,170 @@
 //! What befalls the files while they are in use.
 
-use std::fs::{self, File};
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::fs::{self, File, FileType};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use crate::left_out::is_root;
-use crate::stage::Stage;
+use serde_json::Value;
 
-/// Tokens last a second here: after the deed both go on, and with one token again.
+use crate::left_out::is_root;
+use crate::stage::{Stage, lock_of};
+
+/// Replaces a file; the second path is free, for what it may need elsewhere.
+type Deed = fn(&Path, &Path);
+
+const DEEDS: [(&str, Deed); 6] = [
+    ("nothing", |path, _| fs::remove_file(path).unwrap()),
+    ("a pipe", |path, _| {
+        fs::remove_file(path).unwrap();
+        let text = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: a text that ends with a zero byte.
+        assert_eq!(unsafe { libc::mkfifo(text.as_ptr(), 0o660) }, 0);
+    }),
+    // Who followed it would find what was there before.
+    ("a link", |path, elsewhere| {
+        fs::rename(path, elsewhere).unwrap();
+        symlink(elsewhere, path).unwrap();
+    }),
+    ("a hard link", |path, elsewhere| {
+        fs::hard_link(path, elsewhere).unwrap();
+    }),
+    ("a directory", |path, _| {
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
+    }),
+    // Its rights are not those of a file that is made here.
+    ("a file of others", |path, _| {
+        fs::remove_file(path).unwrap();
+        fs::write(path, b"not ours").unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o664)).unwrap();
+    }),
+];
+
+/// What is there, byte for byte; a pipe is not opened.
+fn found(path: &Path) -> Option<(FileType, u64, Vec<u8>)> {
+    let found = fs::symlink_metadata(path).ok()?;
+    let kind = found.file_type();
+    let content = match kind {
+        _ if kind.is_file() => fs::read(path).unwrap(),
+        _ if kind.is_dir() => vec![fs::read_dir(path).unwrap().count() as u8],
+        _ if kind.is_symlink() => fs::read_link(path).unwrap().into_os_string().into_vec(),
+        _ => Vec::new(),
+    };
+    Some((kind, found.ino(), content))
+}
+
+/// Does it to one of the two files while two processes use them. Tokens last a second here: both go on, with one token
+/// again, and what has come there is left alone.
+fn nobody_minds(name: &str, deed: Deed, of: fn(&Path) -> PathBuf) {
+    let stage = Stage::hurried();
+    let (mut one, mut other) = (stage.player(), stage.player());
+    assert_eq!(
+        (one.ask("call"), other.ask("call")),
+        (200.into(), 200.into())
+    );
+    let tokens = stage.tokens();
+    let record = stage.record();
+    let (path, elsewhere) = (of(&record), stage.dir.join("elsewhere.lock"));
+    deed(&path, &elsewhere);
+    let before = [found(&path), found(&elsewhere)];
+    for round in 1..=3 {
+        thread::sleep(Duration::from_millis(1200));
+        assert_eq!(one.ask("call"), 200, "{name}");
+        assert_eq!(one.ask("token"), other.ask("token"), "{name}");
+        assert_eq!(other.ask("call"), 200, "{name}");
+        assert_eq!(stage.tokens(), tokens + round, "{name}");
+    }
+    let next = match before[0] {
+        Some(_) => format!("{}.1", record.display()),
+        None => record.display().to_string(),
+    };
+    for player in [&mut one, &mut other] {
+        let stats = player.ask("stats");
+        assert_eq!(stats["share_degraded"], Value::Null, "{name}");
+        assert_eq!(stats["share_path"], next, "{name}");
+    }
+    if before[0].is_some() {
+        assert!(before == [found(&path), found(&elsewhere)], "{name}");
+    }
+}
+
 #[test]
-fn a_record_that_is_removed_or_replaced_while_in_use_stops_nobody() {
-    type Deed = fn(&Path);
-    let deeds: [(&str, Deed); 6] = [
-        ("deleted", |path| fs::remove_file(path).unwrap()),
-        ("a pipe", |path| {
-            fs::remove_file(path).unwrap();
-            let text = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-            // SAFETY: a text that ends with a zero byte.
-            assert_eq!(unsafe { libc::mkfifo(text.as_ptr(), 0o660) }, 0);
-        }),
-        ("a link", |path| {
-            fs::remove_file(path).unwrap();
-            symlink("/etc/hostname", path).unwrap();
-        }),
-        ("a hard link", |path| {
-            fs::hard_link(path, path.with_extension("x.lock")).unwrap()
-        }),
-        ("a directory", |path| {
-            fs::remove_file(path).unwrap();
-            fs::create_dir(path).unwrap();
-        }),
-        ("all gone", |path| {
+fn a_record_that_is_removed_or_replaced_while_in_use_stops_nobody_and_what_came_there_is_left_alone()
+ {
+    for (name, deed) in DEEDS {
+        nobody_minds(name, deed, Path::to_owned);
+    }
+}
+
+#[test]
+fn a_lock_that_is_removed_or_replaced_while_in_use_stops_nobody_and_what_came_there_is_left_alone()
+{
+    for (name, deed) in DEEDS {
+        nobody_minds(name, deed, lock_of);
+    }
+}
+
+#[test]
+fn a_record_of_a_format_that_is_not_known_and_both_files_at_once_are_no_different() {
+    nobody_minds(
+        "another format",
+        |path, elsewhere| {
+            fs::copy(path, elsewhere).unwrap();
+            // The number of the format is behind eight bytes that are the same in all of them.
+            let file = File::options().write(true).open(elsewhere).unwrap();
+            file.write_all_at(&[2], 8).unwrap();
+            fs::rename(elsewhere, path).unwrap();
+        },
+        Path::to_owned,
+    );
+    nobody_minds(
+        "all gone",
+        |path, _| {
             for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
                 fs::remove_file(entry.unwrap().path()).unwrap();
             }
+        },
+        Path::to_owned,
+    );
+}
+
+#[test]
+fn a_record_that_has_lost_one_of_its_two_slots_is_made_whole_and_stops_nobody() {
+    // The file is 64 bytes and two slots.
+    const SLOT: u64 = (64 * 1024 - 64) / 2;
+    type Damage = fn(&File);
+    let damages: [(&str, Damage); 3] = [
+        ("second cut", |file| {
+            file.set_len(64 + SLOT + 100).unwrap();
+        }),
+        ("first changed", |file| {
+            file.write_all_at(&[0x88; 300], 64 + 40).unwrap();
+        }),
+        ("second changed", |file| {
+            file.write_all_at(&[0x88; 300], 64 + SLOT + 40).unwrap();
         }),
     ];
-    for (name, deed) in deeds {
+    for (name, damage) in damages {
         let stage = Stage::hurried();
         let (mut one, mut other) = (stage.player(), stage.player());
-        assert_eq!(
-            (one.ask("call"), other.ask("call")),
-            (200.into(), 200.into())
-        );
-        let before = stage.tokens();
-        deed(&stage.record());
-        for _ in 0..3 {
+        for player in [&mut one, &mut other] {
+            assert_eq!(player.ask("call"), 200);
+        }
+        let record = stage.record();
+        damage(&File::options().write(true).open(&record).unwrap());
+        for round in 2..=4 {
             thread::sleep(Duration::from_millis(1200));
             assert_eq!(one.ask("call"), 200, "{name}");
             assert_eq!(one.ask("token"), other.ask("token"), "{name}");
-            assert_eq!(other.ask("call"), 200, "{name}");
+            assert_eq!(stage.tokens(), round, "{name}");
+            assert_eq!(fs::metadata(&record).unwrap().len(), 64 * 1024, "{name}");
         }
-        assert_eq!(stage.tokens(), before + 3, "{name}");
-        assert_eq!(one.ask("stats")["share_degraded"], serde_json::Value::Null);
+        // Somebody who was not there, and knows what the file says and no more.
+        let left = stage.player().ask("stats")["budget_left_hour"].clone();
+        assert_eq!(left, 10_000 - stage.tokens(), "{name}");
     }
 }
 
@@ -74,6 +184,37 @@ fn a_cut_record_is_replaced_and_its_minute_counts_as_spent() {
         assert_eq!(one.ask("token"), token);
         assert_eq!(one.ask("call"), 200);
         assert_eq!(stage.tokens(), 1);
+    }
+}
+
+/// Takes a minute.
+#[test]
+fn after_the_minute_of_a_cut_record_renewals_go_on_with_one_token_for_all() {
+    let stage = Stage::hurried();
+    let (mut one, mut other) = (stage.player(), stage.player());
+    for player in [&mut one, &mut other] {
+        assert_eq!(player.ask("call"), 200);
+    }
+    let record = stage.record();
+    let file = File::options().write(true).open(&record).unwrap();
+    file.set_len(10).unwrap();
+    thread::sleep(Duration::from_millis(1200));
+    // The first that looks makes it anew, and the others find there what it remembers.
+    let refused = one.ask("token");
+    assert_eq!(refused["error"], "rate_limited", "{refused}");
+    assert_eq!(fs::metadata(&record).unwrap().len(), 64 * 1024);
+    assert_eq!(other.ask("token")["error"], "rate_limited");
+    let left = stage.player().ask("stats")["budget_left_hour"].clone();
+    assert_eq!(left, 10_000 - 1 - 100);
+    let pause = refused["retry_after"].as_f64().unwrap();
+    assert!((55.0..=62.0).contains(&pause), "{pause} s");
+    thread::sleep(Duration::from_secs_f64(pause) + Duration::from_millis(100));
+    for round in 2..=4 {
+        assert_eq!(one.ask("call"), 200);
+        assert_eq!(one.ask("token"), other.ask("token"));
+        assert_eq!(other.ask("call"), 200);
+        assert_eq!(stage.tokens(), round);
+        thread::sleep(Duration::from_millis(1200));
     }
 }
 
