@@ -139,7 +139,11 @@ fn play() {
             "hide" => hide(words[1], words[2]),
             "open" => open(words[1]),
             "at" => {
-                act_at(words[1], words[2]);
+                act_at(words[1], words[2..].join(" "));
+                Value::Null
+            }
+            "do" => {
+                act(&words[1..].join(" "));
                 Value::Null
             }
             "shorten" => {
@@ -156,6 +160,12 @@ fn play() {
                 });
                 match order {
                     "token" => token(manager),
+                    // Its answer comes when it is there; orders are taken meanwhile.
+                    "begin" => {
+                        let manager = manager.clone();
+                        thread::spawn(move || println!("@{}", token(&manager)));
+                        Value::Null
+                    }
                     "call" => call(manager),
                     "stats" => manager.stats().to_json(),
                     "invalidate" => match manager.invalidate() {
@@ -306,34 +316,40 @@ fn forks(manager: &TokenManager, times: u64) -> Value {
     })
 }
 
-fn act_at(step: &str, deed: &str) {
+fn act_at(step: &str, deed: String) {
     let step = match step {
         "locked" => RefreshStep::Locked,
         "announced" => RefreshStep::Announced,
         "answered" => RefreshStep::Answered,
         _ => RefreshStep::Published,
     };
-    let deed = deed.to_owned();
     let mut done = false;
     pay88::hooks::at_refresh_step(step, move || {
-        if std::mem::replace(&mut done, true) {
-            return;
+        if !std::mem::replace(&mut done, true) {
+            act(&deed);
         }
-        let signal = match deed.as_str() {
-            "stop" => libc::SIGSTOP,
-            _ => libc::SIGKILL,
-        };
-        // SAFETY: the forked child only sleeps and ends; a signal to this process needs no memory.
-        unsafe {
-            if deed == "fork" && libc::fork() == 0 {
-                libc::sleep(10);
-                libc::_exit(0);
-            }
-            libc::kill(libc::getpid(), signal);
-        }
-        // A signal to one's own process may take a moment.
-        thread::sleep(Duration::from_millis(50));
     });
+}
+
+/// Comes to grief: is stopped, is killed, forks a child that lives on and is killed, or has its directory taken away.
+fn act(deed: &str) {
+    if let Some(directory) = deed.strip_prefix("away ") {
+        return std::fs::rename(directory, format!("{directory}.away")).unwrap();
+    }
+    let signal = match deed {
+        "stop" => libc::SIGSTOP,
+        _ => libc::SIGKILL,
+    };
+    // SAFETY: the forked child only sleeps and ends; a signal to this process needs no memory.
+    unsafe {
+        if deed == "fork" && libc::fork() == 0 {
+            libc::sleep(10);
+            libc::_exit(0);
+        }
+        libc::kill(libc::getpid(), signal);
+    }
+    // A signal to one's own process may take a moment.
+    thread::sleep(Duration::from_millis(50));
 }
 
 /// Whether this user may read and write that file; else the number of the error.

@@ -263,14 +263,20 @@ impl HostRecord {
             return Ok(());
         }
         let open = self.ready(state).map_err(Unwritten::Lost)?;
-        if !lead.held.is_of(&open.lock) {
-            // The lock file was replaced: whoever has the new one leads.
+        let lock_replaced = !lead.held.is_of(&open.lock);
+        if lock_replaced {
+            // Whoever has the new one leads.
             let held = open.lock.try_lock(lead.turn).ok_or(Unwritten::Late)?;
             lead.held = Grip::File(held);
         }
         let slots = self.look(&open).map_err(Unwritten::Lost)?;
         let free = slots.as_ref().map_or(0, |slots| slots.free);
-        lead.follow(slots.and_then(|slots| slots.best).as_ref(), record)?;
+        let found = slots.and_then(|slots| slots.best);
+        if lock_replaced && found.as_ref().is_some_and(|found| found.newer_than(record)) {
+            // Or has led already.
+            return Err(Unwritten::Late);
+        }
+        lead.follow(found.as_ref(), record)?;
         let now = self.clock.boot();
         let slot = self.slot(record, now).map_err(Unwritten::Lost)?;
         lead.in_time(now)?;
