@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::left_out::is_root;
+use crate::player::Player;
 use crate::stage::{Stage, lock_of};
 
 /// Replaces a file; the second path is free, for what it may need elsewhere.
@@ -277,4 +278,33 @@ fn tokens_asked_for_while_the_record_could_not_be_had_are_told_as_soon_as_it_can
     assert_eq!(other.ask("call"), 200);
     let left = other.ask("stats")["budget_left_hour"].as_u64().unwrap();
     assert_eq!(left, 10_000 - stage.tokens());
+}
+
+#[test]
+fn a_directory_that_vanishes_in_the_middle_of_a_refresh_is_no_burden_and_no_slot_is_forgotten() {
+    let left = |player: &mut Player| player.ask("stats")["budget_left_hour"].clone();
+    for step in ["locked", "announced", "answered"] {
+        let stage = Stage::hurried();
+        let (mut one, mut other) = (stage.player(), stage.player());
+        assert_eq!(one.ask("call"), 200);
+        thread::sleep(Duration::from_millis(1200));
+        one.ask(&format!("at {step} away {}", stage.dir.display()));
+        assert_eq!(one.ask("call"), 200, "{step}");
+        assert!(!stage.dir.exists(), "{step}");
+        let reason = one.ask("stats")["share_degraded"].to_string();
+        assert!(reason.contains("No such file"), "{step}: {reason}");
+        assert_eq!((stage.tokens(), left(&mut one)), (2, 9_998.into()));
+
+        let away = format!("{}.away", stage.dir.display());
+        fs::rename(away, &stage.dir).unwrap();
+        // Whoever has something to tell does so when it looks.
+        assert_eq!(one.ask("stats")["share_degraded"], Value::Null, "{step}");
+        assert_eq!(left(&mut other), 9_998, "{step}");
+        assert_eq!(stage.tokens(), 2, "{step}");
+        // What was begun there is over for the others, too.
+        thread::sleep(Duration::from_millis(1200));
+        assert_eq!(other.ask("call"), 200, "{step}");
+        assert_eq!(one.ask("token"), other.ask("token"), "{step}");
+        assert_eq!((stage.tokens(), left(&mut one)), (3, 9_997.into()));
+    }
 }
