@@ -6,8 +6,10 @@ The library's threads never enter the interpreter: they put results into a queue
 from __future__ import annotations
 
 from itertools import count
+from os import register_at_fork
 
 from . import _native
+from ._error import forked
 from ._request import arguments
 from ._response import Response
 
@@ -24,7 +26,8 @@ class AsyncTokenManager(_native.Manager):
     """As TokenManager, for asyncio: get_token and make_request are awaited. Shares the token with the TokenManagers of the
     same credentials. Belongs to no loop: any number of loops and threads may use it at once.
 
-    A task that is canceled takes nothing with it that others wait for.
+    A task that is canceled takes nothing with it that others wait for. In a forked child what its parent has begun ends
+    with ForkedError at once, and goes on in the parent.
     """
 
     __slots__ = ()
@@ -48,7 +51,7 @@ class AsyncTokenManager(_native.Manager):
     ) -> Response:
         """Makes an authenticated call and returns the answer; all as for TokenManager.make_request."""
         prepared = arguments(method, endpoint, json, data, headers, params, timeout, safe_to_repeat, others)
-        return Response(await _here().result_of(self._start_send, prepared))
+        return Response(await _here().result_of(self._start_send, prepared, "unknown", safe_to_repeat))
 
     def stats(self) -> dict[str, Any]:
         """What the manager has done so far, such as "tokens_issued" and "calls"; times in seconds.
@@ -74,7 +77,7 @@ async def get_token(manager: _native.Manager, timeout: float | None = None) -> _
     if cached is not None:
         return cached
     # One object for all who waited.
-    return manager._same(await _here().result_of(manager._start_token, timeout))
+    return manager._same(await _here().result_of(manager._start_token, timeout, "not_sent", True))
 
 
 class _Arrivals:
@@ -87,7 +90,9 @@ class _Arrivals:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         loop.add_reader(self._completions.fileno(), self._arrived)
 
-    async def result_of(self, start: Callable[..., _native.Call], argument: Any) -> Any:
+    async def result_of(
+        self, start: Callable[..., _native.Call], argument: Any, outcome_if_forked: str, retryable_if_forked: bool
+    ) -> Any:
         number = next(self._numbers)
         future = self._waiting[number] = self._loop.create_future()
         try:
@@ -99,6 +104,8 @@ class _Arrivals:
                 raise
         finally:
             del self._waiting[number]
+        if result is None:
+            raise forked(outcome_if_forked, retryable_if_forked)
         # Not the future's exception: a task that was canceled meanwhile would leave that one unseen, which asyncio reports.
         if isinstance(result, BaseException):
             raise result
@@ -110,8 +117,29 @@ class _Arrivals:
             if future is not None and not future.done():
                 future.set_result(result)
 
+    def leave_to_the_parent(self) -> None:
+        """Called in a forked child, to which they never come. The loop goes on looking at the descriptor, which is the
+        parent's: to remove it would remove it from the parent's loop, with which a child shares its own."""
+        for future in self._waiting.values():
+            try:
+                if not future.done():
+                    future.set_result(None)
+            except RuntimeError:
+                # A loop that was closed, or of a thread that is no more.
+                pass
+
 
 _of_loops: dict[asyncio.AbstractEventLoop, _Arrivals] = {}
+
+
+def _forked() -> None:
+    inherited = list(_of_loops.values())
+    _of_loops.clear()
+    for arrivals in inherited:
+        arrivals.leave_to_the_parent()
+
+
+register_at_fork(after_in_child=_forked)
 
 
 def _here() -> _Arrivals:

@@ -115,6 +115,15 @@ class ForkedError(Pay88Error):
     """The call was begun before a fork, in the parent process."""
 
 
+def forked(outcome: str, retryable: bool) -> ForkedError:
+    """For a call of the parent, which goes on with it. Of one that is "unknown" a child cannot tell how far it is."""
+    hint = "Ask again in this process."
+    if outcome == "unknown":
+        hint = "The parent goes on with it: unless repeating it does no harm, look the transaction up."
+    message = "The call was begun before a fork, in the parent process."
+    return ForkedError("forked", message, hint, outcome, None, None, retryable, None)
+
+
 CLASSES: dict[str, type[Pay88Error]] = {
     "config_invalid": ConfigInvalidError,
     "refused": RefusedError,

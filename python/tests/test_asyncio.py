@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import json
 import os
 import select
 import sys
@@ -258,3 +259,63 @@ def test_a_child_forked_with_a_call_in_flight_and_its_parent_both_go_on(sandbox)
     sandbox.fault("token", {"delay": {"seconds": 1.5}})
     status, out, err = sandbox.run(FORKED, "-W", "ignore")
     assert (status, sorted(out.splitlines()), err) == (0, ["child 60", "ended 3", "parent 60"], "")
+
+
+FORKED_IN_A_COROUTINE = """
+import asyncio, json, os, signal, sys, time
+{policy}
+import pay88
+from charges import CHARGE, CHARGES
+atm = pay88.AsyncTokenManager()
+loop = {loop}.new_event_loop()
+
+async def until(seconds):
+    # asyncio.sleep() finds no running loop in a child.
+    over = loop.create_future()
+    loop.call_later(seconds, over.set_result, None)
+    await over
+
+def charge(**options):
+    return atm.make_request(CHARGES, "POST", json=CHARGE, **options)
+
+async def main():
+    calls = [atm.get_token(), charge(), charge(safe_to_repeat=True)]
+    waiting = [asyncio.ensure_future(call) for call in calls]
+    await until(0.3)
+    child, begun = os.fork(), time.monotonic()
+    if child == 0:
+        # Whatever takes longer hangs.
+        signal.alarm(20)
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    if child > 0:
+        got = [ended[0].expires_in] + [answer.status_code for answer in ended[1:]]
+        print(json.dumps(["parent", got, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])]), flush=True)
+        return
+    took = time.monotonic() - begun
+    told = [(error.code, error.outcome, error.retryable) for error in ended]
+    # Long enough to see the parent's results arrive, which are not to be taken from it.
+    await until(2)
+    own = asyncio.run(atm.get_token()).expires_in
+    print(json.dumps(["child", told, own, took]), flush=True)
+    os._exit(0)
+
+loop.{debug}
+loop.run_until_complete(main())
+"""
+
+
+@pytest.mark.parametrize("debug", ["set_debug(False)", "set_debug(True)"], ids=["", "debug"])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_what_a_child_awaits_that_its_parent_has_begun_ends_with_forked_at_once(sandbox, loop, debug):
+    sandbox.fault("token", {"delay": {"seconds": 1.5}})
+    policy = "import uvloop" if loop == "uvloop" else ""
+    program = FORKED_IN_A_COROUTINE.format(loop=loop, policy=policy, debug=debug)
+    status, out, err = sandbox.run(program, "-W", "ignore", timeout=40)
+    assert (status, len(out.splitlines())) == (0, 2), out + err
+    child, parent = sorted(map(json.loads, out.splitlines()))
+    told = [["forked", "not_sent", True], ["forked", "unknown", False], ["forked", "unknown", True]]
+    assert child[:3] == ["child", told, 60]
+    # "At once" is a second at most, and ten on a busy machine.
+    print(f"forked after {child[3]:.3f} s")
+    assert child[3] < 10
+    assert parent == ["parent", [60, 200, 200], 0]

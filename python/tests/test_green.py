@@ -1,6 +1,7 @@
 """Green threads: gevent and eventlet, and gunicorn's workers."""
 
 import concurrent.futures
+import json
 import time
 
 import pytest
@@ -103,3 +104,55 @@ def test_gunicorn_makes_slow_charges_side_by_side(sandbox, tmp_path, worker):
             took = time.monotonic() - start
     assert 2 <= took < 6, took
     assert sandbox.tokens_issued() == 1
+
+
+FORKED = """
+import {kind}
+{patch}
+import json, os, signal, sys, threading, time
+import pay88
+from charges import CHARGE, CHARGES
+tm = pay88.TokenManager()
+ended = {{}}
+
+def end_with(name, call):
+    try:
+        ended[name] = call()
+    except pay88.Pay88Error as error:
+        ended[name] = [error.code, error.outcome, error.retryable]
+
+calls = {{
+    "token": lambda: tm.get_token().expires_in,
+    "charge": lambda: tm.make_request(CHARGES, "POST", json=CHARGE).status_code,
+    "safe": lambda: tm.make_request(CHARGES, "POST", json=CHARGE, safe_to_repeat=True).status_code,
+}}
+threads = [threading.Thread(target=end_with, args=call) for call in calls.items()]
+for thread in threads:
+    thread.start()
+time.sleep(0.3)
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+# Not joined: to the child's threading they are gone.
+while len(ended) < len(calls):
+    time.sleep(0.05)
+if child == 0:
+    print(json.dumps(["child", ended, tm.get_token().expires_in]), flush=True)
+    os._exit(0)
+print(json.dumps(["parent", ended, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])]))
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_green_threads_of_a_child_wait_for_that_its_parent_has_begun_ends_with_forked(sandbox, kind):
+    sandbox.fault("token", {"delay": {"seconds": 2}})
+    status, out, err = sandbox.run(FORKED.format(kind=kind, patch=KINDS[kind]), "-W", "ignore", timeout=40)
+    assert (status, len(out.splitlines())) == (0, 2), out + err
+    child, parent = sorted(map(json.loads, out.splitlines()))
+    told = {
+        "token": ["forked", "not_sent", True],
+        "charge": ["forked", "unknown", False],
+        "safe": ["forked", "unknown", True],
+    }
+    assert child == ["child", told, 60]
+    assert parent == ["parent", {"token": 60, "charge": 200, "safe": 200}, 0]

@@ -43,7 +43,7 @@ impl BlockingManager {
         let manager = &shared.manager;
         let token = match green::waiter(py)? {
             None => wait(py, |interrupt| manager.get_token(timeout, interrupt))?,
-            Some(waiter) => green::wait(&waiter, |arrivals| {
+            Some(waiter) => green::wait(&waiter, ("not_sent", true), |arrivals| {
                 manager.get_token_async(timeout, arrivals.listener(0))
             })?,
         };
@@ -58,9 +58,11 @@ impl BlockingManager {
         let request = arguments.request(py, *library)?;
         match green::waiter(py)? {
             None => wait(py, |interrupt| manager.send(&request, interrupt)),
-            Some(waiter) => green::wait(&waiter, |arrivals| {
-                manager.send_async(&request, arrivals.listener(0))
-            }),
+            Some(waiter) => green::wait(
+                &waiter,
+                ("unknown", arguments.safe_to_repeat()),
+                |arrivals| manager.send_async(&request, arrivals.listener(0)),
+            ),
         }
         .map(Response)
     }

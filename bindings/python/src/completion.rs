@@ -1,7 +1,8 @@
 //! Results of asynchronous calls, on their way to a thread of Python.
 //!
 //! Promises: a thread of the library puts a result into a queue and writes to a descriptor; it never attaches to the
-//! interpreter and never waits for it. What is never fetched is dropped without noise.
+//! interpreter and never waits for it. What is never fetched is dropped without noise. A forked child takes nothing from a
+//! queue of its parent: neither its lock, nor the wake-up that the parent needs.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use pay88_sys::Result;
 use pyo3::prelude::*;
 
 use crate::error::exception;
+use crate::process::Process;
 use crate::response::Response;
 use crate::token::Token;
 
@@ -17,7 +19,10 @@ use crate::token::Token;
 type Numbered<T> = Vec<(u64, Result<T>)>;
 
 /// Where results arrive.
-pub(crate) struct Arrivals<T>(Arc<Queue<T>>);
+pub(crate) struct Arrivals<T> {
+    queue: Arc<Queue<T>>,
+    opened_in: Process,
+}
 
 struct Queue<T> {
     arrived: Mutex<Numbered<T>>,
@@ -40,16 +45,24 @@ impl<T: Send + 'static> Arrivals<T> {
         if descriptor < 0 {
             return Err(std::io::Error::last_os_error());
         }
-        Ok(Arrivals(Arc::new(Queue {
-            arrived: Mutex::default(),
-            // SAFETY: just opened, and nobody else's.
-            readable: unsafe { OwnedFd::from_raw_fd(descriptor) },
-        })))
+        Ok(Arrivals {
+            queue: Arc::new(Queue {
+                arrived: Mutex::default(),
+                // SAFETY: just opened, and nobody else's.
+                readable: unsafe { OwnedFd::from_raw_fd(descriptor) },
+            }),
+            opened_in: Process::current(),
+        })
+    }
+
+    /// Whether results arrive in another process: this one was forked meanwhile.
+    pub(crate) fn are_elsewhere(&self) -> bool {
+        !self.opened_in.is_current()
     }
 
     /// A descriptor that is readable when something has arrived.
     pub(crate) fn descriptor(&self) -> i32 {
-        self.0.readable.as_raw_fd()
+        self.queue.readable.as_raw_fd()
     }
 
     /// What an asynchronous call is given to put its result here.
@@ -57,7 +70,7 @@ impl<T: Send + 'static> Arrivals<T> {
         &self,
         number: u64,
     ) -> impl FnOnce(Result<R>) + Send + use<T, R> {
-        let queue = Arc::clone(&self.0);
+        let queue = Arc::clone(&self.queue);
         move |result| {
             let first = {
                 let mut arrived = queue.arrived();
@@ -77,11 +90,14 @@ impl<T: Send + 'static> Arrivals<T> {
 
     /// What has arrived.
     pub(crate) fn take(&self) -> Numbered<T> {
+        if self.are_elsewhere() {
+            return Vec::new();
+        }
         let mut count = [0_u8; 8];
         // Before the queue is emptied: what arrives later makes it readable again.
         // SAFETY: the descriptor is open and does not block, the bytes may be written to.
         unsafe { libc::read(self.descriptor(), count.as_mut_ptr().cast(), count.len()) };
-        std::mem::take(&mut *self.0.arrived())
+        std::mem::take(&mut *self.queue.arrived())
     }
 }
 
@@ -137,14 +153,14 @@ impl Completions {
 #[pyclass(frozen, module = "pay88._native")]
 pub(crate) struct Call {
     call: pay88_sys::Call,
-    process: u32,
+    begun_in: Process,
 }
 
 impl From<pay88_sys::Call> for Call {
     fn from(call: pay88_sys::Call) -> Call {
         Call {
             call,
-            process: std::process::id(),
+            begun_in: Process::current(),
         }
     }
 }
@@ -154,7 +170,7 @@ impl Call {
     /// Ends it soon, unless its result is there already. Never waits.
     fn cancel(&self) {
         // Calls go on in the process that began them; a forked child has only this object of them.
-        if self.process == std::process::id() {
+        if self.begun_in.is_current() {
             self.call.cancel();
         }
     }

@@ -1,6 +1,7 @@
 //! Waiting in a program of green threads, all of which a blocked thread would stop.
 //!
-//! Promises: nothing is imported that the program has not imported itself; a wait that is given up cancels its call.
+//! Promises: nothing is imported that the program has not imported itself; a wait that is given up cancels its call; one
+//! that goes on in a forked child ends with `forked` within a second.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -26,9 +27,11 @@ pub(crate) fn waiter(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     Ok((!waiter.is_none()).then_some(waiter))
 }
 
-/// Runs an asynchronous call, and waits for its result by `waiter`.
+/// Runs an asynchronous call, and waits for its result by `waiter`. `forked` is the outcome that a child gets which is forked
+/// meanwhile, and whether it may call again.
 pub(crate) fn wait<T: Send + 'static>(
     waiter: &Bound<'_, PyAny>,
+    forked: (&str, bool),
     start: impl FnOnce(&Arrivals<T>) -> pay88_sys::Result<pay88_sys::Call>,
 ) -> PyResult<T> {
     let raise = |error| exception(waiter.py(), &error);
@@ -36,6 +39,10 @@ pub(crate) fn wait<T: Send + 'static>(
     let _canceled_when_dropped = Call::from(start(&arrivals).map_err(raise)?);
     loop {
         waiter.call1((arrivals.descriptor(),))?;
+        if arrivals.are_elsewhere() {
+            let error = waiter.py().import("pay88._error")?.getattr("forked")?;
+            return Err(PyErr::from_value(error.call1(forked)?));
+        }
         if let Some((_, result)) = arrivals.take().pop() {
             return result.map_err(raise);
         }

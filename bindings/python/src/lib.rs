@@ -13,6 +13,7 @@ mod green;
 mod library;
 mod manager;
 mod option;
+mod process;
 mod request;
 mod response;
 mod token;

@@ -20,6 +20,10 @@ pub(crate) struct Arguments<'py>(
 );
 
 impl Arguments<'_> {
+    pub(crate) fn safe_to_repeat(&self) -> bool {
+        self.6
+    }
+
     pub(crate) fn request(&self, py: Python<'_>, library: Library) -> PyResult<Request> {
         let Arguments(method, endpoint, body, headers, params, timeout, safe_to_repeat) = self;
         let timeout = seconds(*timeout)?;
