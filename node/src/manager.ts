@@ -8,9 +8,8 @@ import { call, inbox } from './calls.js';
 import { notSent, rethrown } from './errors.js';
 import { listenIfWanted } from './events.js';
 import { type ManagerHandle, native, type RequestParts, type TokenParts } from './native.js';
-import { flattened, type Options, timeoutOf } from './options.js';
-import { checkTimeout, type RequestOptions, requestParts } from './request.js';
-import { response } from './response.js';
+import { checkTimeout, flattened, type Options, timeoutOf } from './options.js';
+import type { RequestOptions } from './request.js';
 import { Token } from './token.js';
 
 /**
@@ -18,6 +17,15 @@ import { Token } from './token.js';
  * 401, so it is asked this often; in between a read is one of memory.
  */
 const LOOK_EVERY = 100;
+
+type Exchange = typeof import('./request.js') & typeof import('./response.js');
+
+let loaded: Exchange | undefined;
+
+/** What only calls need, with 2 MB of Node: loaded by the first of them, so that programs that only read tokens do without. */
+function exchange(): Exchange {
+  return (loaded ??= { ...require('./request.js'), ...require('./response.js') } as Exchange);
+}
 
 /** How to wait for a token. */
 export interface WaitOptions {
@@ -146,7 +154,7 @@ export class TokenManager {
     // No async function: it would make each call wait its turn three times more.
     try {
       listenIfWanted(inbox);
-      const parts = requestParts(endpoint, options, this.#timeout);
+      const parts = exchange().requestParts(endpoint, options, this.#timeout);
       const signal = options.signal ?? undefined;
       return parts instanceof Promise ? parts.then((read) => this.#send(read, signal)) : this.#send(parts, signal);
     } catch (error) {
@@ -160,7 +168,7 @@ export class TokenManager {
       signal,
       (number, cancelable) =>
         this.#handle.send(inbox, number, cancelable, method, endpoint, body, safeToRepeat, timeout, headers, params),
-      (delivery) => response(delivery.answer!, method),
+      (delivery) => exchange().response(delivery.answer!, method),
     );
   }
 

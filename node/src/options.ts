@@ -69,6 +69,14 @@ export function timeoutOf(options: Options): number {
   return Number(options.timeout ?? process.env['EIGHTY_EIGHT_PAY_TIMEOUT'] ?? TABLE.get('timeout'));
 }
 
+/** Seconds above 0, or none. */
+export function checkTimeout(timeout: unknown): void {
+  if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0 && timeout <= 3600)) {
+    const hint = 'Pass a number of seconds above 0, at most 3600.';
+    throw notSent('config_invalid', 'The timeout is no number of seconds that can be meant.', hint);
+  }
+}
+
 function camel(name: string): string {
   return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -6,6 +6,7 @@
 import { type Body, type ReadBody, readBody, simpleBody } from './body.js';
 import { notSent } from './errors.js';
 import type { RequestParts } from './native.js';
+import { checkTimeout } from './options.js';
 
 type Scalar = string | number | boolean | bigint;
 
@@ -96,14 +97,6 @@ export function requestParts(
     parts.timeout = Math.max(0.001, (end - performance.now()) / 1000);
     return withBody(parts, read);
   });
-}
-
-/** Seconds above 0, or none. */
-export function checkTimeout(timeout: unknown): void {
-  if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0 && timeout <= 3600)) {
-    const hint = 'Pass a number of seconds above 0, at most 3600.';
-    throw notSent('config_invalid', 'The timeout is no number of seconds that can be meant.', hint);
-  }
 }
 
 function withBody(parts: RequestParts, { content, type }: ReadBody): RequestParts {

@@ -64,6 +64,17 @@ test('the main thread and 20 workers share one manager and one token', LIMIT, as
   assert.equal(await sandbox.tokensIssued(), 1);
 });
 
+test('a program that only reads tokens does not load the megabytes of Node that calls need', LIMIT, async () => {
+  const program = `${PAY88}
+    const needed = () => ['http', 'perf_hooks'].filter((name) => process.moduleLoadList.includes('NativeModule ' + name));
+    const tm = new TokenManager();
+    tm.getToken()
+      .then((token) => console.log(token.validFor > 0, needed()))
+      .then(() => tm.makeRequest('/api/echo'))
+      .then(() => console.log(needed()));`;
+  assert.deepEqual(await run(program), { status: 0, out: "true []\n[ 'http', 'perf_hooks' ]\n", err: '' });
+});
+
 test('a token that a worker drops is not handed out here again', LIMIT, async () => {
   const tm = sandbox.manager();
   const token = await tm.getToken();
