@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -31,7 +32,25 @@ pub(crate) struct Player {
 impl Player {
     /// Starts a process; its manager is built by the first order that needs it.
     pub(crate) fn start(options: &Map<String, Value>) -> Player {
-        let mut process = Command::new(std::env::current_exe().unwrap())
+        Player::start_by(Command::new(std::env::current_exe().unwrap()), options)
+    }
+
+    /// A process as in a container: in mount and process namespaces of its own, with nothing in `/dev/shm`, and with
+    /// `directory` at the path `at`.
+    pub(crate) fn contained(options: &Map<String, Value>, directory: &Path, at: &Path) -> Player {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["sh", "-ec"])
+            .arg("mount --bind \"$1\" \"$2\"; mount -t tmpfs none /dev/shm; shift 2; exec \"$@\"")
+            .arg("sh")
+            .args([directory, at])
+            .arg(std::env::current_exe().unwrap());
+        Player::start_by(command, options)
+    }
+
+    fn start_by(mut command: Command, options: &Map<String, Value>) -> Player {
+        let mut process = command
             .args([
                 "--exact",
                 "player::play",

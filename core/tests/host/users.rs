@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::left_out::is_root;
-use crate::stage::{Stage, lock_of};
+use crate::player::Player;
+use crate::stage::{Stage, lock_of, until};
 
 const GROUP: u32 = 60_123;
 
@@ -44,22 +45,27 @@ impl Drop for Left {
     }
 }
 
-/// A directory that somebody else has made.
-struct Taken(PathBuf);
+/// An empty directory that goes with the test.
+struct Empty(PathBuf);
 
-impl Taken {
-    fn new(name: &str) -> Taken {
-        let path = Path::new("/dev/shm").join(name);
+impl Empty {
+    fn new(path: PathBuf) -> Empty {
         fs::create_dir(&path).unwrap();
-        chown(&path, Some(STRANGER), None).unwrap();
-        Taken(path)
+        Empty(path)
     }
 }
 
-impl Drop for Taken {
+impl Drop for Empty {
     fn drop(&mut self) {
         let _ = fs::remove_dir(&self.0);
     }
+}
+
+/// A name in the common memory directory that somebody else has taken.
+fn taken(name: &str) -> Empty {
+    let taken = Empty::new(Path::new("/dev/shm").join(name));
+    chown(&taken.0, Some(STRANGER), None).unwrap();
+    taken
 }
 
 /// Whose it is, and the rights of its user, group and others.
@@ -186,7 +192,7 @@ fn a_directory_that_somebody_else_made_first_is_neither_used_nor_in_the_way() {
     if !is_root() {
         return;
     }
-    let taken = Taken::new("pay88-61003");
+    let taken = taken("pay88-61003");
     let mut stage = Stage::new();
     stage.set("share", "host");
     let mut player = stage.player();
@@ -203,7 +209,7 @@ fn who_finds_all_names_of_its_directory_taken_goes_on_alone_and_is_told_why() {
     if !is_root() {
         return;
     }
-    let taken = ["", ".1", ".2", ".3"].map(|end| Taken::new(&format!("pay88-61005{end}")));
+    let taken = ["", ".1", ".2", ".3"].map(|end| taken(&format!("pay88-61005{end}")));
     let mut stage = Stage::new();
     stage.set("share", "host");
     for tokens in 1..3 {
@@ -254,6 +260,52 @@ fn two_mount_namespaces_are_two_hosts() {
     let _left = path(&outside.ask("stats"));
     assert!(one["token"].is_string() && other["token"].is_string() && one != other);
     assert_eq!(stage.tokens(), 2);
+}
+
+#[test]
+fn containers_with_a_common_directory_have_one_token_and_lead_for_each_other() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::hurried();
+    let mut outside = stage.player();
+    let mut contained = ["one", "two"].map(|name| {
+        let name = format!("host-test-{}-{name}", std::process::id());
+        let at = Empty::new(std::env::temp_dir().join(name));
+        let mut options = stage.options.clone();
+        options["share"] = format!("host:{}", at.0.display()).into();
+        (Player::contained(&options, &stage.dir, &at.0), at)
+    });
+    for round in 1..=3 {
+        let token = outside.ask("token");
+        for (player, _) in &mut contained {
+            assert_eq!(player.ask("token"), token);
+            let stats = player.ask("stats");
+            assert_eq!(stats["share_degraded"], Value::Null);
+            assert_eq!(stats["budget_left_hour"], 10_000 - round);
+        }
+        assert_eq!(stage.tokens(), round);
+        thread::sleep(Duration::from_millis(1200));
+    }
+    // One dies with the lock held, and all its namespaces with it.
+    let [(leader, _), (follower, _)] = &mut contained;
+    let delay = |delay| stage.sandbox.set(|switches| switches.token_delay = delay);
+    delay(Duration::from_millis(500));
+    leader.ask("begin");
+    let asked = || stage.sandbox.counters().tokens_requested;
+    until(Duration::from_secs(5), "it asks", || asked() == 4);
+    follower.tell("token");
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(asked(), 4, "it waits for the leader");
+    delay(Duration::ZERO);
+    leader.signal(libc::SIGKILL);
+    let died = Instant::now();
+    let token = follower.hear().unwrap();
+    let took = died.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    println!("a successor in another container after {took:?}");
+    assert!(token["token"].is_string() && outside.ask("token") == token);
+    assert_eq!(asked(), 5);
 }
 
 #[test]
