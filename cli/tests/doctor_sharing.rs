@@ -17,6 +17,7 @@ mod support;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -499,6 +500,47 @@ fn a_machine_without_memory_file_system_is_told_which_setting_helps() {
             ],
         );
     }
+}
+
+#[test]
+fn where_dev_shm_is_no_memory_the_users_runtime_directory_is_used_if_it_is_memory() {
+    if !is_root() {
+        return;
+    }
+    let no_shm = |runtime_dir: &Path| {
+        format!(
+            "mount --bind /proc /dev/shm; export XDG_RUNTIME_DIR={}",
+            runtime_dir.display()
+        )
+    };
+    let run = tempfile::tempdir().unwrap();
+    let run = run.path();
+    let script = format!(
+        "{}; mount -t tmpfs none $XDG_RUNTIME_DIR; \"$0\" token >&2",
+        no_shm(run)
+    );
+    let stand = Stand::start();
+    let diagnosis = Diagnosis::of(on_machine(&stand, "host", &script));
+    let file = format!("{}/pay88-0/pay88-", run.display());
+    diagnosis.expect("token", "passed", &["shared"]).expect(
+        "host",
+        "passed",
+        &[&file, "a token, asked for"],
+    );
+    assert_eq!(stand.sandbox.counters().tokens_requested, 1);
+
+    // As in the host's own tests: what was built lies on a disk.
+    let disk = Path::new(env!("CARGO_BIN_EXE_pay88")).parent().unwrap();
+    let ended = on_machine(&Stand::start(), "host", &no_shm(disk));
+    let reasons = [
+        "/dev/shm is not in memory",
+        &format!("{} is not in memory", disk.display()),
+        "Nothing can be shared on this host",
+    ];
+    Diagnosis::of(ended)
+        .passes("token", "call")
+        .expect("host", "warning", &reasons);
+    assert!(!disk.join("pay88-0").exists());
 }
 
 #[test]
