@@ -56,6 +56,8 @@ mod stats;
 mod store;
 mod survey;
 mod task;
+#[cfg(test)]
+mod test_limits;
 mod thread;
 mod token;
 mod token_manager;

@@ -111,6 +111,7 @@ impl<T> Drop for PerProcess<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_limits::in_a_child;
     use std::convert::Infallible;
     use std::sync::atomic::AtomicU32;
 
@@ -146,17 +147,11 @@ mod tests {
         let make = || Ok::<_, Infallible>(Loud(std::process::id()));
         let place = PerProcess::new();
         let _ = place.get_or_try_make(make);
-        // SAFETY: the child only allocates, compares and leaves by _exit.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
+        let status = in_a_child(|| {
             let own = matches!(place.get_or_try_make(make), Ok(v) if v.0 == std::process::id());
             drop(place);
-            // SAFETY: leaves the child without running the parent's handlers.
-            unsafe { libc::_exit(if own { 0 } else { 4 }) };
-        }
-        let mut status = 0;
-        // SAFETY: waits for the child started above.
-        unsafe { libc::waitpid(child, &mut status, 0) };
+            if own { 0 } else { 4 }
+        });
         assert_eq!(status, 0);
     }
 
@@ -164,25 +159,13 @@ mod tests {
     fn a_child_that_has_its_parents_number_makes_its_own_too() {
         /// Forks into a namespace of its own, where the child is number 1; its exit status.
         fn first_of_a_namespace(child: impl FnOnce() -> i32) -> i32 {
-            // SAFETY: both processes that are forked only allocate, compare, fork, wait and leave by _exit.
-            unsafe {
-                let between = libc::fork();
-                if between == 0 {
-                    if libc::unshare(libc::CLONE_NEWPID) != 0 {
-                        libc::_exit(77);
-                    }
-                    let first = libc::fork();
-                    if first == 0 {
-                        libc::_exit(child());
-                    }
-                    let mut status = 0;
-                    libc::waitpid(first, &mut status, 0);
-                    libc::_exit(libc::WEXITSTATUS(status));
+            in_a_child(|| {
+                // SAFETY: a plain system call.
+                match unsafe { libc::unshare(libc::CLONE_NEWPID) } {
+                    0 => in_a_child(child),
+                    _ => 77,
                 }
-                let mut status = 0;
-                libc::waitpid(between, &mut status, 0);
-                libc::WEXITSTATUS(status)
-            }
+            })
         }
         let process = || Ok::<_, Infallible>(AtomicU32::new(0));
         let status = first_of_a_namespace(|| {

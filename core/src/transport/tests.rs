@@ -14,19 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use super::*;
-
-/// Runs a test that may hang, with an end.
-fn within(limit: Duration, test: impl FnOnce() + Send + 'static) {
-    let (tx, rx) = mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        test();
-        let _ = tx.send(());
-    });
-    match rx.recv_timeout(limit) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("not done within {limit:?}"),
-        _ => thread.join().unwrap(),
-    }
-}
+use crate::test_limits::within;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,5 +1,6 @@
 //! A plain `fork()`: while other threads call and refresh, and of a process that waits for calls.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::channel;
@@ -61,7 +62,7 @@ fn in_a_child(child: impl FnOnce() -> i32) -> i32 {
         // SAFETY: the child hangs no longer than that, and ends.
         unsafe {
             libc::alarm(20);
-            libc::_exit(child());
+            libc::_exit(catch_unwind(AssertUnwindSafe(child)).unwrap_or(101));
         }
     }
     let mut status = 0;

@@ -7,27 +7,14 @@ mod record;
 mod redis;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::test_limits::{in_a_child, within};
 use daemon::Daemon;
 
 const SECOND: Duration = Duration::from_secs(1);
 const NAME: &str = "0123456789abcdef0123456789abcdef";
-
-/// Runs a test that may hang, with an end.
-fn within(limit: Duration, test: impl FnOnce() + Send + 'static) {
-    let (tx, rx) = mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        test();
-        let _ = tx.send(());
-    });
-    match rx.recv_timeout(limit) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("not done within {limit:?}"),
-        _ => thread.join().unwrap(),
-    }
-}
 
 fn owner() -> Owner {
     crate::random::bytes().unwrap()
@@ -148,9 +135,7 @@ fn what_a_leader_writes_the_others_read(stage: Stage) {
 fn a_forked_child_asks_on_its_own(stage: Stage) {
     let mut session = stage.session();
     publish(&mut *session, b"inherited");
-    // SAFETY: the child asks, allocates, and leaves by _exit.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
+    let status = in_a_child(|| {
         let own = stage
             .server
             .open(NAME, owner(), 5 * SECOND)
@@ -158,12 +143,8 @@ fn a_forked_child_asks_on_its_own(stage: Stage) {
                 own.lead(9 * SECOND, 5 * SECOND)?;
                 own.write(b"the child's", 60 * SECOND, None, true, 5 * SECOND)
             });
-        // SAFETY: leaves the child without running the parent's handlers.
-        unsafe { libc::_exit(if own == Ok(true) { 0 } else { 1 }) };
-    }
-    let mut status = 0;
-    // SAFETY: waits for the child started above.
-    unsafe { libc::waitpid(child, &mut status, 0) };
+        i32::from(own != Ok(true))
+    });
     assert_eq!(status, 0);
     assert_eq!(value(&mut *session).unwrap(), b"the child's");
 }

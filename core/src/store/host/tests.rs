@@ -11,6 +11,7 @@ use crate::grant::Grant;
 use crate::option::Opt;
 use crate::record::{Issue, Stamp};
 use crate::secret::Secret;
+use crate::test_limits::within;
 
 const KEY: &str = "sk_test_sandbox_host_0001";
 const URL: &str = "https://pay.example";
@@ -286,58 +287,64 @@ fn gid_of(path: &Path) -> u32 {
 
 #[test]
 fn what_is_no_file_of_ours_is_left_alone_and_the_next_name_is_taken_until_it_is_gone() {
-    type Replace = fn(&PathBuf);
-    let foreign: [Replace; 5] = [
-        |path| {
-            let text = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-            // SAFETY: a valid text that ends with a zero byte.
-            assert_eq!(unsafe { libc::mkfifo(text.as_ptr(), 0o660) }, 0);
-        },
-        |path| {
-            // Who followed the link would find all in order.
-            let target = path.with_file_name("target.lock");
-            file::create(&target, place::Owner::Group(gid_of(path)), 100, b"x").unwrap();
-            symlink(target, path).unwrap();
-        },
-        |path| fs::create_dir(path).unwrap(),
-        |path| {
-            // Rights that others have too.
-            fs::write(path, b"x").unwrap();
-            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
-        },
-        |path| {
-            let mut header = header();
-            header[8] = 2;
-            fs::write(path, header).unwrap();
-            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o660)).unwrap();
-        },
-    ];
-    for (number, replace) in foreign.iter().enumerate() {
-        let shelf = Shelf::new();
-        let (one, other) = (shelf.user(), shelf.user());
-        publish(&one, 1);
-        let path = shelf.file();
-        fs::remove_file(&path).unwrap();
-        replace(&path);
-        let look = || {
-            let found = fs::symlink_metadata(&path).unwrap();
-            // Through the link to what it leads to; a pipe is not opened.
-            let content = (found.is_file() || found.is_symlink()).then(|| fs::read(&path).unwrap());
-            (found.file_type(), found.ino(), content)
-        };
-        let before = look();
-        publish(&one, 2);
-        assert_eq!(token(&other), Some(2), "{number}");
-        assert!(look() == before, "{number}");
-        assert_eq!(
-            one.path().unwrap(),
-            PathBuf::from(format!("{}.1", path.display()))
-        );
-        let _ = fs::remove_file(&path);
-        let _ = fs::remove_dir(&path);
-        publish(&other, 3);
-        assert_eq!((token(&one), one.path().unwrap()), (Some(3), path));
-    }
+    // Who opened the pipe as a file would wait for its other end.
+    within(Duration::from_secs(60), || {
+        type Replace = fn(&PathBuf);
+        let foreign: [Replace; 5] = [
+            |path| {
+                let text = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+                // SAFETY: a valid text that ends with a zero byte.
+                assert_eq!(unsafe { libc::mkfifo(text.as_ptr(), 0o660) }, 0);
+            },
+            |path| {
+                // Who followed the link would find all in order.
+                let target = path.with_file_name("target.lock");
+                file::create(&target, place::Owner::Group(gid_of(path)), 100, b"x").unwrap();
+                symlink(target, path).unwrap();
+            },
+            |path| fs::create_dir(path).unwrap(),
+            |path| {
+                // Rights that others have too.
+                fs::write(path, b"x").unwrap();
+                fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o666))
+                    .unwrap();
+            },
+            |path| {
+                let mut header = header();
+                header[8] = 2;
+                fs::write(path, header).unwrap();
+                fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o660))
+                    .unwrap();
+            },
+        ];
+        for (number, replace) in foreign.iter().enumerate() {
+            let shelf = Shelf::new();
+            let (one, other) = (shelf.user(), shelf.user());
+            publish(&one, 1);
+            let path = shelf.file();
+            fs::remove_file(&path).unwrap();
+            replace(&path);
+            let look = || {
+                let found = fs::symlink_metadata(&path).unwrap();
+                // Through the link to what it leads to; a pipe is not opened.
+                let content =
+                    (found.is_file() || found.is_symlink()).then(|| fs::read(&path).unwrap());
+                (found.file_type(), found.ino(), content)
+            };
+            let before = look();
+            publish(&one, 2);
+            assert_eq!(token(&other), Some(2), "{number}");
+            assert!(look() == before, "{number}");
+            assert_eq!(
+                one.path().unwrap(),
+                PathBuf::from(format!("{}.1", path.display()))
+            );
+            let _ = fs::remove_file(&path);
+            let _ = fs::remove_dir(&path);
+            publish(&other, 3);
+            assert_eq!((token(&one), one.path().unwrap()), (Some(3), path));
+        }
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Barrier;
 
 use super::server::{Authority, OK, Server, answer_all, read_request};
 use super::*;
+use crate::test_limits::in_a_child;
 
 fn secure(server: &Server, authority: &Authority) -> LinkSettings {
     LinkSettings {
@@ -184,16 +185,10 @@ fn a_forked_child_opens_a_connection_of_its_own() {
         let server = Server::raw(|mut stream, _| answer_all(&mut stream));
         let link = link(plain(server.port));
         post(&link, "x", &limits(SECOND)).unwrap();
-        // SAFETY: the child uses what must work in one, and leaves by _exit.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
+        let status = in_a_child(|| {
             let good = post(&link, "x", &limits(5 * SECOND)).is_ok_and(|a| a.body == b"ok");
-            // SAFETY: ends the child without the parent's handlers.
-            unsafe { libc::_exit(if good { 0 } else { 1 }) };
-        }
-        let mut status = -1;
-        // SAFETY: waits for the child started above.
-        unsafe { libc::waitpid(child, &mut status, 0) };
+            i32::from(!good)
+        });
         assert_eq!(status, 0);
         assert_eq!(server.connections(), 2);
         post(&link, "x", &limits(SECOND)).unwrap();

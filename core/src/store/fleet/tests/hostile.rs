@@ -213,9 +213,7 @@ fn writing_to_a_server_that_has_closed_raises_no_signal() {
         let listener = UnixListener::bind(&path).unwrap();
         std::thread::spawn(move || listener.incoming().for_each(drop));
         let server = server(&format!("redis+unix://{}", path.display()));
-        // SAFETY: the child asks, allocates, and leaves by _exit.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
+        let status = in_a_child(|| {
             // SAFETY: the child alone lets the signal end it, which test programs ignore.
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
             let mut told = 0;
@@ -225,12 +223,8 @@ fn writing_to_a_server_that_has_closed_raises_no_signal() {
                 std::thread::sleep(Duration::from_millis(20));
                 told += i32::from(session.is_ok_and(|mut session| session.look(SECOND).is_err()));
             }
-            // SAFETY: leaves the child without running the parent's handlers.
-            unsafe { libc::_exit(if told == 5 { 0 } else { 1 }) };
-        }
-        let mut status = 0;
-        // SAFETY: waits for the child started above.
-        unsafe { libc::waitpid(child, &mut status, 0) };
+            i32::from(told != 5)
+        });
         assert_eq!(status, 0);
     });
 }
