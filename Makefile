@@ -27,11 +27,13 @@ demo: setup build ## make a charge from every language at a sandbox, and show th
 
 test: setup build ## run everything that proves the promises
 	@mkdir -p target/logs
-	$(CARGO) test --workspace --features pay88/test-hooks -- --test-threads=8 --show-output 2>&1 | tee target/logs/rust
+	$(CARGO) test --workspace --features pay88/test-hooks --no-run
+	@# Whatever hangs has an end; so have all the lines below, here or inside.
+	timeout -k 10 1800 $(CARGO) test --workspace --features pay88/test-hooks -- --test-threads=8 --show-output 2>&1 | tee target/logs/rust
 	tests/c/run.sh 2>&1 | tee target/logs/c
 	python/test.sh 2>&1 | tee target/logs/python
 	node/test.sh 2>&1 | tee target/logs/node
-	tests/scenarios/run.py 2>&1 | tee target/logs/scenarios
+	timeout -k 10 1200 tests/scenarios/run.py 2>&1 | tee target/logs/scenarios
 	timeout 400 tests/scenarios/crowd.py 2>&1 | tee target/logs/crowd
 	$(COMMAND) sandbox --exec -- timeout 300 tests/one_manager/test.py 2>&1 | tee target/logs/one_manager
 	$(COMMAND) sandbox --exec -- timeout 300 tests/readme.py 2>&1 | tee target/logs/readme
