@@ -10,7 +10,7 @@ use crate::clock::BootTime;
 use crate::error::Error;
 use crate::grant::Rejection;
 
-/// When attempts have failed in a row, so often by another host than before, it is not the way of one of them.
+/// When attempts of hosts have failed in a row, so often by another host than the time before, it is not one's own way.
 const IN_A_ROW: u32 = 3;
 
 /// How a failure is remembered.
@@ -68,7 +68,7 @@ pub(crate) struct Hold {
     pub(crate) at: BootTime,
     pub(crate) until: BootTime,
     pub(crate) error: Error,
-    /// Failures of this class in a row; among hosts, those that followed one of another host.
+    /// Failures of this class in a row.
     pub(crate) streak: u32,
 }
 
@@ -112,16 +112,31 @@ impl Hold {
         Some(self.error.clone().with_retry_after(left))
     }
 
-    /// Among the failures of all hosts, whether none of them should ask: that the way of one has failed the others are
-    /// not to notice, but an outage of 88Pay is everybody's.
-    pub(crate) fn is_everybodys(&self) -> bool {
-        self.class.of_key() || self.streak >= IN_A_ROW
+    /// Among the failures of several hosts, one more.
+    pub(crate) fn among_hosts(
+        before: Option<Hold>,
+        of_the_same: bool,
+        now: BootTime,
+        rejection: &Rejection,
+        jitter: f64,
+    ) -> Hold {
+        let mut before = before;
+        if let Some(before) = before.as_mut().filter(|_| of_the_same) {
+            // As long as one host fails it may be its own way.
+            before.streak = before.streak.saturating_sub(1);
+        }
+        Hold::after(before.as_ref(), now, rejection, jitter, 1)
     }
 }
 
-/// The failure that holds, if one does.
+/// The failures that hold, if any do.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Holds(Option<Hold>);
+pub(crate) struct Holds {
+    /// The failure that was met last, here or by others who share the key.
+    last: Option<Hold>,
+    /// The failures of several hosts in a row, see [`Hold::among_hosts`].
+    outage: Option<Hold>,
+}
 
 impl Holds {
     /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1. `parts`: among so many hosts the
@@ -133,26 +148,40 @@ impl Holds {
         jitter: f64,
         parts: u32,
     ) -> Duration {
-        let hold = Hold::after(self.0.as_ref(), now, rejection, jitter, parts);
+        let hold = Hold::after(self.last.as_ref(), now, rejection, jitter, parts);
         let pause = hold.at.until(hold.until);
-        self.0 = Some(hold);
+        self.last = Some(hold);
         pause
     }
 
     /// The remembered failure, with the time that is left of it.
     pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
-        self.0.as_ref()?.check(now)
+        let last = self.last.as_ref().and_then(|hold| hold.check(now));
+        last.or_else(|| self.outage()?.check(now))
+    }
+
+    /// Whether what holds now holds everybody who has the key.
+    pub(crate) fn are_everybodys(&self, now: BootTime) -> bool {
+        let last = self.last.as_ref().filter(|hold| hold.class.of_key());
+        let mut all = [last, self.outage()].into_iter().flatten();
+        all.any(|hold| now < hold.until)
+    }
+
+    /// That the way of one host has failed the others are not to notice, but an outage of 88Pay is everybody's.
+    fn outage(&self) -> Option<&Hold> {
+        let outage = self.outage.as_ref();
+        outage.filter(|outage| outage.streak >= IN_A_ROW)
     }
 
     /// Whether the last attempt failed for now, too.
     pub(crate) fn is_temporary(&self) -> bool {
-        let last = self.0.as_ref();
+        let last = self.last.as_ref();
         last.is_some_and(|hold| hold.class == Class::Temporary)
     }
 
     /// The failure that was remembered last, over or not.
     pub(crate) fn last(&self) -> Option<&Hold> {
-        self.0.as_ref()
+        self.last.as_ref()
     }
 
     /// Takes over what is remembered by those who share the token. Only answers about the key itself hold everybody;
@@ -162,29 +191,33 @@ impl Holds {
         match shared {
             Some(hold) if hold.class.of_key() || waiting.is_some_and(|since| hold.at >= since) => {
                 // Its own failure a process knows better than the record tells it: with the attempt.
-                if self.0.as_ref().is_none_or(|own| {
+                if self.last.as_ref().is_none_or(|own| {
                     (own.class, own.at) != (hold.class, hold.at)
                         && (own.class.of_key() || own.until <= hold.until)
                 }) {
-                    self.0 = Some(hold.clone());
+                    self.last = Some(hold.clone());
                 }
             }
             // Whoever was told so has been granted a token since.
-            _ => self.0 = self.0.take().filter(|own| !own.class.of_key()),
+            _ => self.last = self.last.take().filter(|own| !own.class.of_key()),
         }
+    }
+
+    /// The failures of several hosts, as they are in their store.
+    pub(crate) fn learn_outage(&mut self, outage: Option<&Hold>) {
+        self.outage = outage.cloned();
     }
 
     /// What holds now, for statistics: the name of the class and how long still.
     pub(crate) fn current(&self, now: BootTime) -> Option<(&'static str, Duration)> {
-        self.0
-            .as_ref()
-            .filter(|hold| now < hold.until)
-            .map(|hold| (hold.class.name(), now.until(hold.until)))
+        let mut all = [self.last.as_ref(), self.outage()].into_iter().flatten();
+        let hold = all.find(|hold| now < hold.until)?;
+        Some((hold.class.name(), now.until(hold.until)))
     }
 
     /// A token was granted, or the credentials changed.
     pub(crate) fn clear(&mut self) {
-        self.0 = None;
+        *self = Holds::default();
     }
 }
 

@@ -69,6 +69,8 @@ pub(crate) struct Record {
     pub(crate) rejected: Option<u64>,
     pub(crate) counts: Counts,
     pub(crate) hold: Option<Hold>,
+    /// Attempts of hosts that have failed in a row, at the cost of a slot each.
+    pub(crate) outage: Option<Hold>,
     /// Until then this key is not asked for, but the one that it replaces.
     pub(crate) previous_until: Option<BootTime>,
     /// Failures of the key that were met before are forgotten, by whoever remembers them.
@@ -114,8 +116,13 @@ impl Record {
             Ordering::Greater => {}
         }
         let until = |hold: &Option<Hold>| hold.as_ref().map(|hold| hold.until);
-        if until(&mine.hold) > until(&self.hold) {
-            self.hold = mine.hold.clone();
+        for (mine, hold) in [
+            (&mine.hold, &mut self.hold),
+            (&mine.outage, &mut self.outage),
+        ] {
+            if until(mine) > until(hold) {
+                *hold = mine.clone();
+            }
         }
         self.previous_until = self.previous_until.max(mine.previous_until);
         self.forgotten = self.forgotten.max(mine.forgotten);
@@ -131,7 +138,8 @@ impl Record {
             issue: self.issue.clone(),
             rejected: self.rejected,
             counts: self.counts.clone(),
-            hold: self.hold.clone(),
+            hold: self.hold.clone().filter(|hold| hold.class.of_key()),
+            outage: self.outage.clone(),
             forgotten: self.forgotten,
             host: self.host,
             hosts: self.hosts,
@@ -164,7 +172,7 @@ impl Record {
         if let Some(forgotten) = &mut self.forgotten {
             shift(forgotten);
         }
-        if let Some(hold) = &mut self.hold {
+        for hold in [&mut self.hold, &mut self.outage].into_iter().flatten() {
             shift(&mut hold.at);
             shift(&mut hold.until);
         }
@@ -188,6 +196,7 @@ impl Record {
             ("forced", runs(&self.counts.forced, now)),
             ("told", json!(self.counts.told.map(told_to_json))),
             ("hold", json!(self.hold.as_ref().map(hold_to_json))),
+            ("outage", json!(self.outage.as_ref().map(hold_to_json))),
             ("previous_until", at(self.previous_until)),
             ("forgotten", at(self.forgotten)),
             ("host", json!((self.host > 0).then_some(self.host))),
@@ -287,6 +296,7 @@ fn read(fields: &mut Map<String, Value>) -> Option<Record> {
             told: optional(fields, "told", read_told)?,
         },
         hold: optional(fields, "hold", read_hold)?.flatten(),
+        outage: optional(fields, "outage", read_hold)?.flatten(),
         previous_until: optional(fields, "previous_until", as_time)?,
         forgotten: optional(fields, "forgotten", as_time)?,
         host: optional(fields, "host", |value| value.as_u64())?.unwrap_or_default(),
@@ -447,6 +457,13 @@ mod tests {
                 error: Error::new(ErrorCode::RateLimited, "m \"quoted\"", "h").with_status(429),
                 streak: 2,
             }),
+            outage: Some(Hold {
+                class: Class::Temporary,
+                at: BootTime(4),
+                until: BootTime(60_004),
+                error: Error::new(ErrorCode::ConnectionFailed, "m", "h").with_status(503),
+                streak: 3,
+            }),
             previous_until: Some(BootTime(11)),
             forgotten: Some(BootTime(14)),
             host: u64::MAX,
@@ -525,7 +542,7 @@ mod tests {
         assert_eq!(found.issue, Some(issue(1, 6_000)), "the newer token stays");
         assert_eq!(found.rejected, None, "it was another that was rejected");
         assert_eq!((found.turn, found.sequence), (2, 40));
-        assert_eq!(found.hold, mine.hold);
+        assert_eq!((&found.hold, &found.outage), (&mine.hold, &mine.outage));
         let again = found.clone();
         found.recall(&mine);
         assert_eq!(found, again, "once is enough");

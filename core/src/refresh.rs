@@ -226,6 +226,7 @@ impl Ledger {
         self.budget.set_counts(record.counts.clone());
         self.budget.split(record.split(now));
         self.holds.learn(record.hold.as_ref(), waiting);
+        self.holds.learn_outage(record.outage.as_ref());
     }
 }
 

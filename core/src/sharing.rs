@@ -193,7 +193,7 @@ impl Manager {
     pub(crate) fn forget_holds(&self) -> Result<()> {
         let changed = self.change(|record, state| {
             if let Some(record) = record {
-                record.hold = None;
+                (record.hold, record.outage) = (None, None);
                 record.ask_at = None;
             }
             state.ledger.holds.clear();
@@ -222,6 +222,7 @@ impl Manager {
         }
         let record = Record {
             hold: None,
+            outage: None,
             forgotten: Some(self.clock.boot()),
             ..found.record.unwrap_or_default()
         };

@@ -25,7 +25,7 @@ pub(crate) const COME_BACK: Duration = Duration::from_secs(5);
 /// The hosts are told of each other's slots by then, once the store is back: all that are in use have come back.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// A host that was refused asks the store for others' tokens as often as that.
+/// A host that was refused asks the store for others' tokens as often as that, as long as there may be some.
 const REFUSED: Duration = Duration::from_secs(1);
 
 /// How often a host looks whether another one's token has come: with callers who wait, and without.
@@ -176,14 +176,10 @@ impl Refresh {
         visit.is_some_and(|visit| matches!(visit.stage, Stage::Wait))
     }
 
-    /// The last attempts of the hosts have failed.
+    /// The last attempt of the hosts has failed.
     pub(super) fn others_failed(&self) -> bool {
-        let visit = self
-            .shared
-            .as_ref()
-            .and_then(|shared| shared.visit.as_ref());
-        let last = visit.and_then(|visit| visit.record.hold.as_ref());
-        last.is_some_and(|hold| hold.class == Class::Temporary)
+        let led = self.shared.as_ref().and_then(|shared| shared.led.as_ref());
+        self.has_lease() && led.is_some_and(|led| led.outage.is_some())
     }
 
     /// An attempt that has cost a slot counts among the failures of all hosts.
@@ -196,17 +192,13 @@ impl Refresh {
         if rejection.class == Class::Temporary
             && !rejection.unsent
             && let Some(shared) = &mut self.shared
-            && let (Some(visit), Some(led)) = (&mut shared.visit, &shared.led)
+            && let (Some(visit), Some(led)) = (&mut shared.visit, &mut shared.led)
         {
-            let mut last = visit.record.hold.take();
-            if visit.record.host == led.host
-                && let Some(last) = &mut last
-            {
-                // As long as one host fails it may be its own way.
-                last.streak = last.streak.saturating_sub(1);
-            }
-            visit.record.hold = Some(Hold::after(last.as_ref(), now, rejection, jitter, 1));
-            visit.record.host = led.host;
+            let of_the_same = visit.record.host == led.host;
+            let before = visit.record.outage.take();
+            let outage = Hold::among_hosts(before, of_the_same, now, rejection, jitter);
+            led.outage = Some(outage.clone());
+            (visit.record.outage, visit.record.host) = (Some(outage), led.host);
         }
     }
 
@@ -311,6 +303,8 @@ impl Refresh {
             led.counts.merge(&record.counts);
             led.hosts = record.hosts.max(found.hosts);
             ledger.holds.learn(hold(led, record), None);
+            led.outage = record.outage.clone();
+            ledger.holds.learn_outage(led.outage.as_ref());
         } else {
             visit.record.hosts = led.hosts;
         }
@@ -352,10 +346,7 @@ impl Refresh {
             visit.record.hosts = visit.record.hosts.max(led.hosts);
             return self.keep(ledger, now, now.until(kept.due));
         }
-        let everybodys = found.record.and_then(|record| record.hold);
-        let everybodys = everybodys.filter(Hold::is_everybodys);
-        let held = ledger.holds.check(now);
-        if let Some(error) = held.or_else(|| everybodys?.check(now)) {
+        if let Some(error) = ledger.holds.check(now) {
             return self.refuse(ledger, now, error);
         }
         if found.leads {
@@ -388,8 +379,13 @@ impl Refresh {
     }
 
     fn refuse(&mut self, ledger: &mut Ledger, now: BootTime, error: Error) -> Action {
+        let again = match (ledger.holds.are_everybodys(now), error.retry_after()) {
+            // No other host is granted a token before.
+            (true, Some(left)) => left.min(COME_BACK),
+            _ => REFUSED,
+        };
         if let Some(led) = self.led() {
-            led.ask_at = Some(now.plus(REFUSED));
+            led.ask_at = Some(now.plus(again));
         }
         self.leave(ledger, now, refusal(error))
     }
@@ -486,8 +482,7 @@ impl Refresh {
         visit.leads = false;
         let mut fresh = false;
         if let Then::Finish(finish) = &then {
-            let of_key = ledger.holds.last().filter(|hold| hold.class.of_key());
-            record.end(finish, of_key.or(visit.record.hold.as_ref()));
+            record.end(finish, ledger);
             fresh = matches!(**finish, Finish::Granted { .. } | Finish::Kept { .. });
             if matches!(**finish, Finish::Granted { .. }) {
                 // Not every host may have needed the last token, so the number goes down by halves.
@@ -549,10 +544,10 @@ impl Refresh {
 fn hold<'a>(led: &'a Record, stored: &'a Record) -> Option<&'a Hold> {
     let newest = stored.issue.as_ref().map(|issue| issue.stamp.asked_at);
     let over = newest.max(stored.forgotten);
-    let own = led.hold.as_ref().filter(|own| over < Some(own.at));
+    let own = led.hold.as_ref();
+    let own = own.filter(|own| own.class.of_key() && over < Some(own.at));
     let holds = [stored.hold.as_ref(), own].into_iter().flatten();
-    let of_key = holds.filter(|hold| hold.class.of_key());
-    of_key.max_by_key(|hold| hold.until)
+    holds.max_by_key(|hold| hold.until)
 }
 
 fn refusal(error: Error) -> Then {

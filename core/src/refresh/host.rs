@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::{Action, Finish, Key, Ledger, Refresh, Then, refused, request_time};
 use crate::clock::BootTime;
 use crate::error::{Error, ErrorCode};
-use crate::hold::Hold;
 use crate::keys::NEW_KEY_TRIED_EVERY;
 use crate::record::Record;
 
@@ -181,7 +180,7 @@ impl Refresh {
                 Then::Look if key == Key::Previous => {
                     record.previous_until = Some(now.plus(NEW_KEY_TRIED_EVERY));
                 }
-                Then::Finish(finish) => record.end(finish, ledger.holds.last()),
+                Then::Finish(finish) => record.end(finish, ledger),
                 Then::Look | Then::Send | Then::Visit => {}
             }
             shared.then = Some(then);
@@ -208,12 +207,12 @@ pub(super) fn no_token_came() -> Finish {
 }
 
 impl Record {
-    /// How a refresh ended. `last` is the last failure among those whose record it is.
-    pub(super) fn end(&mut self, finish: &Finish, last: Option<&Hold>) {
+    /// How a refresh ended.
+    pub(super) fn end(&mut self, finish: &Finish, ledger: &Ledger) {
         match finish {
             Finish::Granted { issue, key } => {
                 self.issue = Some(issue.clone());
-                self.hold = None;
+                (self.hold, self.outage) = (None, None);
                 if *key == Key::Current {
                     self.previous_until = None;
                 }
@@ -222,7 +221,7 @@ impl Record {
                 self.issue = Some(issue.clone());
                 self.keep_own_hold();
             }
-            Finish::Failed { held, .. } => match last {
+            Finish::Failed { held, .. } => match ledger.holds.last() {
                 Some(last) if held.is_some() || last.class.of_key() => {
                     self.hold = Some(last.clone());
                 }

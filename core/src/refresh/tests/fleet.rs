@@ -676,13 +676,18 @@ fn failures_of_several_hosts_in_a_row_hold_all_until_one_is_granted_a_token() {
     assert!(held.is_none());
     let pause = error.retry_after().unwrap();
     assert!(pause <= Duration::from_secs(4), "{pause:?}");
+    let asked = store.asked;
+    for millis in (200..2_000).step_by(200) {
+        hosts[3].refresh(&mut store, after(1_000_000 + millis));
+    }
+    assert_eq!(store.asked, asked, "meanwhile no host bothers the store");
     // Then one of them does, whichever, and the pause doubles.
     assert!(tried(&mut hosts[4], &mut store, 4_100));
     assert!(!tried(&mut hosts[5], &mut store, 10_000));
     let now = after(1_012_200);
     let finish = hosts[5].refresh(&mut store, now);
     assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
-    assert_eq!(store.record.as_ref().unwrap().hold, None);
+    assert_eq!(store.record.as_ref().unwrap().outage, None);
     hosts[3].refresh(&mut store, now.plus(Duration::from_millis(10)));
     // Now it is a first failure again.
     assert!(tried(&mut hosts[3], &mut store, 80_000));
@@ -716,7 +721,11 @@ fn a_failure_that_was_forgotten_in_the_store_holds_no_host_any_more() {
     assert!(matches!(finish, Finish::Failed { .. }), "{finish:?}");
     let stored = store.record.as_mut().unwrap();
     (stored.hold, stored.forgotten) = (None, Some(after(1_000)));
-    let finish = two.refresh(&mut store, after(1_100));
+    let asked = store.asked;
+    let finish = two.refresh(&mut store, after(5_000));
+    assert!(matches!(finish, Finish::Failed { .. }), "{finish:?}");
+    assert_eq!(store.asked, asked, "no other host is granted a token");
+    let finish = two.refresh(&mut store, after(5_100));
     assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
 }
 

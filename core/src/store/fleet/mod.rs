@@ -415,7 +415,7 @@ fn not_from_the_future(stored: &mut Record, latest: u64) {
     if let Some(told) = &mut stored.counts.told {
         told.until = told.until.min(BootTime(latest).plus(LONGEST_HOLD));
     }
-    if let Some(hold) = &mut stored.hold {
+    for hold in [&mut stored.hold, &mut stored.outage].into_iter().flatten() {
         let pause = hold.at.until(hold.until).min(LONGEST_HOLD);
         hold.at = hold.at.min(BootTime(latest));
         hold.until = hold.until.min(hold.at.plus(pause));
