@@ -29,7 +29,7 @@ static void build_manager(void) {
     set(config, "merchant_id", told("BENCH_MERCHANT_ID"));
     set(config, "base_url", told("BENCH_BASE_URL"));
     set(config, "ca_bundle", told("BENCH_CA"));
-    set(config, "share", "process");
+    set(config, "share", told("BENCH_SHARE"));
     check(pay88_manager_new(config, &manager, &error), error);
     pay88_config_release(config);
 

@@ -45,7 +45,7 @@ function pay88() {
   const { TokenManager } = createRequire(import.meta.url)('../../node');
   return new TokenManager(told.BENCH_API_KEY, told.BENCH_MERCHANT_ID, told.BENCH_BASE_URL, {
     caBundle: told.BENCH_CA,
-    share: 'process',
+    share: told.BENCH_SHARE,
   });
 }
 

@@ -40,11 +40,11 @@ def check(status, body):
         raise SystemExit(f"contender: status {status} with {len(body)} bytes")
 
 
-def manager(of, share="process"):
+def manager(of):
     import pay88
 
     credentials = os.environ["BENCH_API_KEY"], os.environ["BENCH_MERCHANT_ID"], BASE_URL
-    return getattr(pay88, of)(*credentials, ca_bundle=CA, share=share)
+    return getattr(pay88, of)(*credentials, ca_bundle=CA, share=os.environ["BENCH_SHARE"])
 
 
 def documented_manager():
@@ -252,7 +252,7 @@ def contend(name):
     elif name == "async-aiohttp":
         asynchronously_aiohttp()
     elif name == "busy":
-        busy(manager("TokenManager", share="host"))
+        busy(manager("TokenManager"))
     elif name == "busy-documented":
         busy(documented_manager())
     elif name == "memory":

@@ -40,7 +40,7 @@ impl Crowd {
     fn start(&self, job: &Job) -> Result<Vec<Contender>, Failure> {
         let job = Job {
             api_key: self.api_key(),
-            ..job.clone()
+            ..job.sharing("host")
         };
         (0..self.size)
             .map(|_| Contender::start(Program::Python, self.contender, &job))

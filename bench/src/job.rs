@@ -14,6 +14,8 @@ pub(crate) struct Job {
     /// Scheme, host and port.
     pub(crate) base_url: String,
     pub(crate) api_key: String,
+    /// pay88's option `share`.
+    pub(crate) share: String,
     /// PEM file of the CA that the server's certificate is verified against.
     pub(crate) ca: String,
     pub(crate) access_token: String,
@@ -41,10 +43,19 @@ pub(crate) const API_KEY: &str = "sk_test_sandbox_benchmark0123456789";
 pub(crate) const MERCHANT_ID: &str = "MCH-COL-BENCH1";
 
 impl Job {
+    /// The same, but for what the processes share.
+    pub(crate) fn sharing(&self, share: &str) -> Job {
+        Job {
+            share: share.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// Adds it to the environment of a contender.
     pub(crate) fn tell(&self, command: &mut Command) {
         command
             .env("BENCH_BASE_URL", &self.base_url)
+            .env("BENCH_SHARE", &self.share)
             .env("BENCH_CA", &self.ca)
             .env("BENCH_ACCESS_TOKEN", &self.access_token)
             .env("BENCH_SESSION_ID", &self.session_id)
@@ -69,6 +80,7 @@ impl Job {
         Ok(Job {
             base_url: std::env::var("BENCH_BASE_URL")?,
             api_key: std::env::var("BENCH_API_KEY")?,
+            share: std::env::var("BENCH_SHARE")?,
             ca: std::env::var("BENCH_CA")?,
             access_token: std::env::var("BENCH_ACCESS_TOKEN")?,
             session_id: std::env::var("BENCH_SESSION_ID")?,

@@ -55,28 +55,28 @@ fn contend(name: &str) -> Result<(), Failure> {
         "clock" => serve(|times| token::read_clock(1, times)),
         "clock-threads" => serve(|times| token::read_clock(THREADS, times / THREADS)),
         "token" => {
-            let manager = token::manager(&job, "process")?;
+            let manager = token::manager(&job)?;
             serve(|times| token::read_token(&manager, 1, times))
         }
         "token-shared" => {
-            let manager = token::manager(&job, "host")?;
+            let manager = token::manager(&job.sharing("host"))?;
             serve(|times| token::read_token(&manager, 1, times))
         }
         "learn" => learn::learn(&job),
         learn::LEADER => learn::lead(&job),
         "token-threads" => {
-            let manager = token::manager(&job, "process")?;
+            let manager = token::manager(&job)?;
             serve(|times| token::read_token(&manager, THREADS, times / THREADS))
         }
         "charge" => {
-            let manager = token::manager(&job, "process")?;
+            let manager = token::manager(&job)?;
             serve(|times| blocking::pay88(&job, &manager, times))
         }
         "charge-ureq" => serve(blocking::ureq(&job)?),
         "charge-reqwest" => serve(blocking::reqwest_blocking(&job)?),
         "charge-reqwest-inline" => serve(blocking::reqwest_inline(&job)?),
         "async" => {
-            let manager = token::manager(&job, "process")?;
+            let manager = token::manager(&job)?;
             let runtime = asynchronous::runtime()?;
             let job = Arc::new(job);
             serve(|times| asynchronous::pay88(&runtime, &job, &manager, times))

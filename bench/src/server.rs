@@ -61,6 +61,7 @@ impl Server {
         let job = |port: Port| Job {
             base_url: format!("https://127.0.0.1:{}", ports[port as usize]),
             api_key: API_KEY.to_owned(),
+            share: "process".to_owned(),
             ca: ca.clone(),
             // As long as an ES256 JWT with a few claims.
             access_token: format!("{}.{}.{}", "e".repeat(48), "y".repeat(260), "J".repeat(86)),

@@ -8,13 +8,13 @@ use pay88::{Config, TokenManager};
 use crate::job::{Failure, Job, MERCHANT_ID};
 
 /// A handle for the bench's server.
-pub(crate) fn manager(job: &Job, share: &str) -> Result<TokenManager, Failure> {
+pub(crate) fn manager(job: &Job) -> Result<TokenManager, Failure> {
     let config = Config::without_environment()
         .with("api_key", &job.api_key)?
         .with("merchant_id", MERCHANT_ID)?
         .with("base_url", &job.base_url)?
         .with("ca_bundle", &job.ca)?
-        .with("share", share)?;
+        .with("share", &job.share)?;
     let manager = TokenManager::new(config)?;
     let token = manager.get_token()?;
     if token.access_token() != job.access_token || token.session_id() != job.session_id {
