@@ -30,7 +30,7 @@ ruff check --quiet --config pyproject.toml "$@"
 mypy
 python -m mypy.stubtest pay88._native --mypy-config-file pyproject.toml
 PYRIGHT_PYTHON_USE_BUNDLED_PYRIGHT=1 pyright
-PYTHONPATH=. timeout 600 $sandbox "$tools/bin/pytest" -q
+PYTHONPATH=. timeout 900 $sandbox "$tools/bin/pytest" -q
 
 # The sdist holds all that a wheel is built from, and the wheel all that it needs: both are used far from this tree.
 rm -rf "$target/wheel"

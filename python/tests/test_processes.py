@@ -24,7 +24,9 @@ before = tm.stats()
 def application(environ, start_response):
     statuses = [manager.make_request(CHARGES, "POST", json=CHARGE).status_code for manager in (tm, later)]
     shares = [[stats[name] for name in ("share", "share_path", "share_degraded")] for stats in (before, later.stats())]
-    body = json.dumps({"worker": os.getpid(), "user": os.geteuid(), "statuses": statuses, "shares": shares})
+    renewed = tm.stats()["tokens_issued"] - before["tokens_issued"]
+    own = {"worker": os.getpid(), "user": os.geteuid(), "renewed": renewed}
+    body = json.dumps({**own, "statuses": statuses, "shares": shares})
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body.encode()]
 """
@@ -42,16 +44,32 @@ def by_default(sandbox):
         pathlib.Path(f"{path}.lock").unlink()
 
 
-@pytest.mark.parametrize("user", [None, "www-data"])
-def test_all_workers_of_gunicorn_have_one_token(sandbox, by_default, tmp_path, user):
+@pytest.fixture
+def short_lived(sandbox):
+    """Tokens that are used for a second, from a sandbox without limits."""
+    switches = {"expires_in": 11, "tokens_per_minute": 0, "tokens_per_hour": 0}
+    usual = sandbox.control("GET", "/switches")
+    sandbox.control("POST", "/switches", switches)
+    yield
+    sandbox.control("POST", "/switches", {name: usual[name] for name in [*switches, "token_delay"]})
+
+
+def flags_for(user, directory):
+    """For gunicorn."""
     if user and os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    environment, paths = by_default
-    environment["LATER_KEY"] = sandbox.new_key()
     flags = ["-w", str(WORKERS), "--preload"]
     if user:
-        tmp_path.chmod(0o755)
+        directory.chmod(0o755)
         flags += ["--user", user, "--group", user]
+    return flags
+
+
+@pytest.mark.parametrize("user", [None, "www-data"])
+def test_all_workers_of_gunicorn_have_one_token(sandbox, by_default, tmp_path, user):
+    flags = flags_for(user, tmp_path)
+    environment, paths = by_default
+    environment["LATER_KEY"] = sandbox.new_key()
     # So that no worker answers all.
     sandbox.fault("calls", {"delay": {"seconds": 0.1}}, times=None)
     answers, deadline = {}, time.monotonic() + 30
@@ -69,7 +87,52 @@ def test_all_workers_of_gunicorn_have_one_token(sandbox, by_default, tmp_path, u
         assert shares == [("host", f"pay88-{own}", None), ("host", f"pay88-{uid}", None)]
     assert len(paths) == 2
     # That of the master, which the workers inherit, and one for the key that only they use.
-    assert sandbox.tokens_issued() == 2
+    counters = sandbox.control("GET", "/counters")
+    assert (counters["tokens_requested"], counters["tokens_issued"]) == (2, 2)
+
+
+@pytest.mark.parametrize("user", [None, "www-data"])
+def test_workers_of_gunicorn_renew_what_they_inherited_once_for_all_of_them(
+    sandbox, by_default, short_lived, tmp_path, user
+):
+    flags = flags_for(user, tmp_path)
+    environment, paths = by_default
+    environment["LATER_KEY"] = sandbox.new_key()
+    environment["EIGHTY_EIGHT_PAY_TOKENS_PER_MINUTE"] = "1000"
+    environment["EIGHTY_EIGHT_PAY_TOKENS_PER_HOUR"] = "10000"
+
+    def requests_of_each_key():
+        times = {}
+        for entry in sandbox.control("GET", "/log"):
+            if entry["target"].endswith("/token"):
+                times.setdefault(entry["key"], []).append(entry["time"])
+        return times
+
+    answers = []
+    with serving(APPLICATION, tmp_path, environment, *flags) as ask, concurrent.futures.ThreadPoolExecutor(4) as pool:
+        before = requests_of_each_key()
+        begun = time.monotonic()
+        while time.monotonic() < begun + 6:
+            answers += map(json.loads, pool.map(ask, range(8)))
+        took = time.monotonic() - begun
+        after = requests_of_each_key()
+    for answer in answers:
+        paths.update(path for _, path, _ in answer["shares"])
+    assert {tuple(answer["statuses"]) for answer in answers} == {(200, 200)}
+    assert len({answer["worker"] for answer in answers}) > 1
+    renewed = {answer["worker"]: answer["renewed"] for answer in answers}
+    print(f"{len(answers)} answers in {took:.1f} s; tokens had by each worker: {sorted(renewed.values())}")
+    # The inherited manager, and that of the key which the master never used.
+    assert (len(after), set(before)) == (2, set(after))
+    for key, times in after.items():
+        of_load = times[len(before[key]) :]
+        # Each is renewed 0.9 s after it was asked for, whichever worker is the first to see that.
+        assert all(later - earlier > 0.8 for earlier, later in zip(of_load, of_load[1:])), of_load
+        assert len(of_load) >= 3, of_load
+    assert sum(renewed.values()) >= 3
+    counters = sandbox.control("GET", "/counters")
+    assert (counters["unauthorized"], counters["tokens_refused"]) == (0, {})
+    assert counters["tokens_requested"] == counters["tokens_issued"]
 
 
 FORKS = """
@@ -127,16 +190,11 @@ print(number + 1, failed, f"{before} to {after} descriptors" if after > before +
 """
 
 
-def test_forks_with_calls_and_refreshes_in_flight_hurt_neither_parent_nor_child(sandbox):
-    # A token is used for a second, and a third of that second a refresh is under way.
-    switches = {"expires_in": 11, "tokens_per_minute": 0, "tokens_per_hour": 0, "token_delay": 0.3}
-    usual = sandbox.control("GET", "/switches")
-    sandbox.control("POST", "/switches", switches)
+def test_forks_with_calls_and_refreshes_in_flight_hurt_neither_parent_nor_child(sandbox, short_lived):
+    # A third of a token's second a refresh is under way.
+    sandbox.control("POST", "/switches", {"token_delay": 0.3})
     begun = time.monotonic()
-    try:
-        assert sandbox.run(FORKS, "-W", "ignore", timeout=120) == (0, "200 [] \n", "")
-    finally:
-        sandbox.control("POST", "/switches", {name: usual[name] for name in switches})
+    assert sandbox.run(FORKS, "-W", "ignore", timeout=120) == (0, "200 [] \n", "")
     took = time.monotonic() - begun
     counters = sandbox.control("GET", "/counters")
     assert (counters["unauthorized"], counters["tokens_refused"]) == (0, {})
