@@ -3,6 +3,8 @@
 //! Promises: a tier that cannot be had never stops this process, which then goes on alone; the reason is told once, until
 //! it changes. A forked child opens everything anew. Never decides when a token is asked for.
 
+#[cfg(test)]
+pub(crate) mod first_release;
 pub(crate) mod fleet;
 pub(crate) mod host;
 

@@ -3,6 +3,9 @@
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
 use super::*;
 use crate::budget::Slot;
 use crate::credentials::ApiKey;
@@ -11,6 +14,7 @@ use crate::grant::Grant;
 use crate::option::Opt;
 use crate::record::{Issue, Stamp};
 use crate::secret::Secret;
+use crate::store::first_release;
 use crate::test_limits::within;
 
 const KEY: &str = "sk_test_sandbox_host_0001";
@@ -188,6 +192,96 @@ fn a_later_release_of_the_format_and_this_one_share_a_record() {
     assert_eq!(token(&mine), Some(1));
     publish(&mine, 2);
     assert_eq!(shelf.user().read().unwrap().others["colour"], "blue");
+}
+
+#[test]
+fn the_first_release_of_the_format_and_this_one_share_a_record() {
+    let shelf = Shelf::new();
+    let (mine, other) = (shelf.user(), shelf.user());
+    let path = mine.peek().unwrap().0;
+    let (now, sealer) = (now(), &mine.sealer);
+    let first = first_release::written(now, &json!([[now.0, 2]]));
+    // Seals what that release would write into one of the slots, and empties the other.
+    let put = |plain: &[u8]| {
+        let sealed = sealer.seal(&mine.seal_place(), plain).unwrap();
+        let mut content = header().to_vec();
+        content.extend_from_slice(&(sealed.len() as u32).to_le_bytes());
+        content.extend_from_slice(&sealed);
+        content.resize(FILE_SIZE as usize, 0);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o660)).unwrap();
+    };
+    // The newer of both slots, as that release finds it.
+    let found = || {
+        let content = fs::read(&path).unwrap();
+        let slots = content[HEADER as usize..].chunks(SLOT as usize);
+        let plain = slots.filter_map(|slot| {
+            let length = u32::from_le_bytes(slot[..LENGTH].try_into().unwrap()) as usize;
+            sealer.open(&mine.seal_place(), &slot[LENGTH..LENGTH + length])
+        });
+        let place = |plain: &Zeroizing<Vec<u8>>| {
+            let record: Value = serde_json::from_slice(plain).unwrap();
+            (record["turn"].as_u64(), record["sequence"].as_u64())
+        };
+        plain.max_by_key(place).unwrap()
+    };
+
+    put(&first);
+    let record = mine.read().unwrap();
+    assert_eq!(record.good().unwrap().stamp.id, 5);
+    assert_eq!(record.good().unwrap().grant.session_id.expose(), "sess_5");
+    assert_eq!(
+        (record.counts.taken.len(), record.counts.forced.len()),
+        (2, 1)
+    );
+    assert_eq!(record.counts.told.unwrap().left, 6);
+    assert_eq!(record.hold.unwrap().class.name(), "rate_limited");
+
+    // This release leads, and writes whatever it has beyond that.
+    let (mut lead, mut record) = mine.try_lead(record.turn).unwrap().unwrap();
+    record.done_by = Some(now.plus(Duration::from_secs(20)));
+    mine.write(&mut lead, &mut record).unwrap();
+    record.done_by = None;
+    record.counts.taken.extend([11, 12].map(|id| Slot {
+        at: now,
+        id,
+        apart: true,
+    }));
+    record.issue = Some(Issue {
+        apart: 2,
+        ..issue(6)
+    });
+    (record.host, record.hosts) = (7, 3);
+    (record.away, record.ask_at, record.forgotten) = (Some(now), Some(now), Some(now));
+    record.previous_until = Some(now);
+    record.outage = record.hold.clone();
+    mine.write(&mut lead, &mut record).unwrap();
+    drop(lead);
+    let theirs = first_release::read(&found());
+    let until = now.0 + 60_000;
+    assert_eq!(
+        (theirs.token.as_str(), theirs.session.as_str()),
+        ("token-6", "sess_6")
+    );
+    assert_eq!((theirs.taken, theirs.forced, theirs.told), (4, 1, Some(6)));
+    assert_eq!(theirs.hold, Some(("rate_limited".to_owned(), until)));
+
+    // That release leads, and what it does not know stays.
+    put(&first_release::written_over(&found(), now));
+    for user in [&mine, &other, &shelf.user()] {
+        let again = user.read().unwrap();
+        assert_eq!(again.sequence, record.sequence + 1);
+        assert_eq!(
+            (again.counts.taken.len(), again.good().unwrap().stamp.id),
+            (5, 6)
+        );
+        assert_eq!((again.host, again.hosts), (7, 3));
+        assert!(again.outage.is_some() && again.outage == record.outage);
+        assert_eq!(
+            (again.away, again.ask_at, again.forgotten),
+            (Some(now), Some(now), Some(now))
+        );
+    }
 }
 
 #[test]
