@@ -265,13 +265,12 @@ fn tokens_asked_for_while_the_record_could_not_be_had_are_told_as_soon_as_it_can
     let stage = Stage::hurried();
     let (mut one, mut other) = (stage.player(), stage.player());
     assert_eq!(one.ask("call"), 200);
-    let aside = stage.dir.with_extension("aside");
-    fs::rename(&stage.dir, &aside).unwrap();
+    fs::rename(&stage.dir, stage.away()).unwrap();
     let steady = one.ask("steady 3 50");
     assert_eq!(steady["failed"].as_array().unwrap().len(), 0, "{steady}");
     let alone = stage.tokens();
     assert!(alone >= 3, "{alone} tokens");
-    fs::rename(&aside, &stage.dir).unwrap();
+    fs::rename(stage.away(), &stage.dir).unwrap();
     // With its next renewal, or when it looks for one.
     thread::sleep(Duration::from_millis(1_100));
     assert_eq!(one.ask("call"), 200);
@@ -288,14 +287,14 @@ fn a_directory_that_vanishes_in_the_middle_of_a_refresh_is_no_burden_and_no_slot
         let (mut one, mut other) = (stage.player(), stage.player());
         assert_eq!(one.ask("call"), 200);
         thread::sleep(Duration::from_millis(1200));
-        one.ask(&format!("at {step} away {}", stage.dir.display()));
+        let (dir, away) = (stage.dir.display(), stage.away());
+        one.ask(&format!("at {step} move {dir} {}", away.display()));
         assert_eq!(one.ask("call"), 200, "{step}");
         assert!(!stage.dir.exists(), "{step}");
         let reason = one.ask("stats")["share_degraded"].to_string();
         assert!(reason.contains("No such file"), "{step}: {reason}");
         assert_eq!((stage.tokens(), left(&mut one)), (2, 9_998.into()));
 
-        let away = format!("{}.away", stage.dir.display());
         fs::rename(away, &stage.dir).unwrap();
         // Whoever has something to tell does so when it looks.
         assert_eq!(one.ask("stats")["share_degraded"], Value::Null, "{step}");

@@ -352,10 +352,9 @@ fn act_at(step: &str, deed: String) {
 
 /// Comes to grief: is stopped, is killed, forks a child that lives on and is killed, or has its directory taken away.
 fn act(deed: &str) {
-    if let Some(directory) = deed.strip_prefix("away ") {
-        return std::fs::rename(directory, format!("{directory}.away")).unwrap();
-    }
-    let signal = match deed {
+    let words: Vec<&str> = deed.split(' ').collect();
+    let signal = match words[0] {
+        "move" => return std::fs::rename(words[1], words[2]).unwrap(),
         "stop" => libc::SIGSTOP,
         _ => libc::SIGKILL,
     };

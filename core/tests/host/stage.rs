@@ -89,6 +89,11 @@ impl Stage {
         self.sandbox.counters().tokens_issued
     }
 
+    /// Where the directory is while it is taken away.
+    pub(crate) fn away(&self) -> PathBuf {
+        self.dir.with_extension("away")
+    }
+
     /// The file of the record.
     pub(crate) fn record(&self) -> PathBuf {
         let entries = fs::read_dir(&self.dir).unwrap();
@@ -100,7 +105,9 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dir);
+        for dir in [&self.dir, &self.away()] {
+            let _ = fs::remove_dir_all(dir);
+        }
     }
 }
 
