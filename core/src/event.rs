@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use crate::clock;
-use crate::process::PerProcess;
+use crate::process::{PerProcess, Process};
 
 macro_rules! events {
     ($($id:ident = $name:literal, $summary:literal;)*) => {
@@ -75,8 +75,11 @@ impl Event {
 
 /// A bounded queue of the events of this process, from its making on.
 ///
-/// Dropping it ends the subscription.
-pub struct Events(Arc<Queue>);
+/// Dropping it ends the subscription. It stays its process's: in a forked child nothing comes.
+pub struct Events {
+    queue: Arc<Queue>,
+    opened_in: Process,
+}
 
 struct Queue {
     waiting: Mutex<Waiting>,
@@ -111,15 +114,23 @@ impl Events {
         let mut queues = queues();
         queues.retain(|queue| queue.strong_count() > 0);
         queues.push(Arc::downgrade(&queue));
-        Events(queue)
+        Events {
+            queue,
+            opened_in: Process::current(),
+        }
     }
 
     /// The next event, waiting for it at most that long; `None` if none came.
     pub fn next(&self, wait: Duration) -> Option<Event> {
+        if !self.opened_in.is_current() {
+            // Its lock may have been inherited locked.
+            std::thread::sleep(wait);
+            return None;
+        }
         let deadline = Instant::now().checked_add(wait);
-        let mut waiting = self.0.waiting();
+        let mut waiting = self.queue.waiting();
         loop {
-            if waiting.dropped > 0 && waiting.events.len() < self.0.capacity {
+            if waiting.dropped > 0 && waiting.events.len() < self.queue.capacity {
                 let dropped = std::mem::take(&mut waiting.dropped);
                 let fields = Map::from_iter([("dropped".to_owned(), json!(dropped))]);
                 return Some(Event {
@@ -139,7 +150,7 @@ impl Events {
                 return None;
             }
             waiting = self
-                .0
+                .queue
                 .arrived
                 .wait_timeout(waiting, left)
                 .unwrap_or_else(PoisonError::into_inner)
@@ -151,7 +162,7 @@ impl Events {
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Events")
-            .field("capacity", &self.0.capacity)
+            .field("capacity", &self.queue.capacity)
             .finish_non_exhaustive()
     }
 }
@@ -196,6 +207,15 @@ pub(crate) fn emit(name: EventName, manager_id: u64, fields: impl FnOnce() -> Va
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_limits::in_a_child;
+
+    #[test]
+    fn a_forked_child_waits_for_no_event_of_its_parent_and_for_no_lock() {
+        let events = Events::subscribe(1);
+        let _locked = events.queue.waiting();
+        let wait = Duration::from_millis(10);
+        assert_eq!(in_a_child(|| i32::from(events.next(wait).is_some())), 0);
+    }
 
     #[test]
     fn a_full_queue_drops_the_newest_and_says_how_many() {

@@ -79,6 +79,43 @@ static void connections_are_not_shared_and_the_token_is(void) {
     CHECK(counter("tokens_requested") == 1);
 }
 
+struct interrupted {
+    unsigned long begun;
+    pid_t child;
+};
+
+static int forks_once(void *data) {
+    struct interrupted *interrupted = data;
+    if (interrupted->child == -1 && millis() > interrupted->begun + 100)
+        interrupted->child = fork_or_end();
+    return 0;
+}
+
+static void a_call_whose_interrupt_forks_goes_on_in_the_parent_alone(void) {
+    struct interrupted interrupted = {.child = -1};
+    pay88_request *request = charge_request();
+    pay88_response *response = NULL;
+    pay88_error *error = NULL;
+    long created = counter("charges_created");
+    switches("{\"call_delay\":0.5}");
+    interrupted.begun = millis();
+    pay88_status status = pay88_manager_send(manager, request, forks_once, &interrupted, &response, &error);
+    if (interrupted.child == 0) {
+        CHECK(status == PAY88_FORKED && response == NULL);
+        CHECK(pay88_error_outcome(error) == PAY88_OUTCOME_UNKNOWN && !pay88_error_retryable(error));
+        pay88_error_release(error);
+        switches("{\"call_delay\":0}");
+        call_through(manager);
+        _exit(0);
+    }
+    CHECK(status == PAY88_OK && pay88_response_status(response) == 200);
+    CHECK(interrupted.child > 0);
+    await(interrupted.child);
+    pay88_response_release(response);
+    pay88_request_release(request);
+    CHECK(counter("charges_created") == created + 2);
+}
+
 static void *calls(void *data) {
     while (!over)
         call_through(manager);
@@ -151,6 +188,7 @@ int main(void) {
     config = fresh_config();
     OK(pay88_manager_new(config, &manager, &error));
     connections_are_not_shared_and_the_token_is();
+    a_call_whose_interrupt_forks_goes_on_in_the_parent_alone();
     pay88_manager_release(manager);
     pay88_config_release(config);
 
