@@ -294,10 +294,10 @@ fn forks(manager: &TokenManager, times: u64) -> Value {
             })
         })
         .collect();
-    let asked: Arc<Mutex<Option<Instant>>> = Arc::default();
-    let asks = asked.clone();
-    pay88::hooks::at_refresh_step(RefreshStep::Announced, move || {
-        *asks.lock().unwrap() = Some(Instant::now());
+    // Of this process's refresh, also from one order to the next.
+    static ASKED: Mutex<Option<Instant>> = Mutex::new(None);
+    pay88::hooks::at_refresh_step(RefreshStep::Announced, || {
+        *ASKED.lock().unwrap() = Some(Instant::now());
     });
     thread::sleep(Duration::from_millis(100));
     let mut in_refreshes = 0;
@@ -306,7 +306,7 @@ fn forks(manager: &TokenManager, times: u64) -> Value {
     for number in 0..times {
         // Falls into every phase of a token's second.
         thread::sleep(Duration::from_millis(number * 37 % 120));
-        let last = *asked.lock().unwrap();
+        let last = *ASKED.lock().unwrap();
         in_refreshes += u64::from(last.is_some_and(|last| last.elapsed() < TOKEN_DELAY));
         // SAFETY: the child calls into the library, which is what is tested, and ends without any destructor.
         let child = unsafe { libc::fork() };
