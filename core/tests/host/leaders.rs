@@ -11,13 +11,19 @@ use crate::stage::{Stage, lock_of, until};
 
 const STEPS: [&str; 4] = ["locked", "announced", "answered", "published"];
 
-/// A leader that will come to grief at that step, and a follower that waits meanwhile.
-fn at(stage: &Stage, step: &str, deed: &str) -> (Player, Player) {
-    let (mut leader, mut follower) = (stage.player(), stage.player());
-    for player in [&mut leader, &mut follower] {
+/// Two who have looked and asked for nothing so far.
+fn two(stage: &Stage) -> (Player, Player) {
+    let (mut one, mut other) = (stage.player(), stage.player());
+    for player in [&mut one, &mut other] {
         player.ask("shorten 2000");
         player.ask("stats");
     }
+    (one, other)
+}
+
+/// A leader that will come to grief at that step, and a follower that waits meanwhile.
+fn at(stage: &Stage, step: &str, deed: &str) -> (Player, Player) {
+    let (mut leader, follower) = two(stage);
     leader.ask(&format!("at {step} {deed}"));
     (leader, follower)
 }
@@ -62,12 +68,11 @@ fn a_leader_killed_at_any_step_has_a_successor_within_a_second() {
     }
 }
 
-/// A leader whose token request has been sent and is not answered before half a second is over, and a follower that waits
-/// for it.
+/// A leader whose token request has been sent and is not answered soon, but in time, and a follower that waits for it.
 fn while_it_is_asked(stage: &Stage) -> (Player, Player) {
-    let (mut leader, mut follower) = at(stage, "published", "kill");
+    let (mut leader, mut follower) = two(stage);
     let delay = |delay| stage.sandbox.set(|switches| switches.token_delay = delay);
-    delay(Duration::from_millis(500));
+    delay(Duration::from_millis(1500));
     leader.ask("begin");
     let asked = || stage.sandbox.counters().tokens_requested;
     until(Duration::from_secs(5), "it asks", || asked() == 1);

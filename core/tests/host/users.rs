@@ -290,7 +290,7 @@ fn containers_with_a_common_directory_have_one_token_and_lead_for_each_other() {
     // One dies with the lock held, and all its namespaces with it.
     let [(leader, _), (follower, _)] = &mut contained;
     let delay = |delay| stage.sandbox.set(|switches| switches.token_delay = delay);
-    delay(Duration::from_millis(500));
+    delay(Duration::from_secs(2));
     leader.ask("begin");
     let asked = || stage.sandbox.counters().tokens_requested;
     until(Duration::from_secs(5), "it asks", || asked() == 4);
