@@ -441,7 +441,11 @@ impl Manager {
             .ok_or_else(|| Error::internal("A checked token does not fit into a header."));
         if issue.apart > 0 {
             // In use, it is what brings this host back to the store.
-            self.cache.renew_later(COME_BACK);
+            let record = self.store.record(self.keys().get(key));
+            let ask_at = record.and_then(|record| record.remembered().ask_at);
+            let pause = ask_at.map_or(COME_BACK, |at| self.clock.boot().until(at));
+            self.cache
+                .renew_later(pause.clamp(RENEWAL_PAUSE, COME_BACK));
         }
         token
     }

@@ -68,7 +68,12 @@ impl Manager {
                     };
                     let read = shared.read();
                     self.tier_went(Use::Read, read.as_ref().map(drop).map_err(String::as_str));
-                    Input::Seen(read.unwrap_or_else(|_| shared.remembered()))
+                    let seen = read.unwrap_or_else(|_| shared.remembered());
+                    if self.store.fleet().is_some() && seen.is_back() {
+                        // Another process of this host has been there.
+                        self.store_went(Ok(None));
+                    }
+                    Input::Seen(seen)
                 }
                 Action::Finish(Finish::Shared { issue, key }) => {
                     let mut state = self.state();

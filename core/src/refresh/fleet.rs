@@ -19,11 +19,18 @@ use crate::record::{Issue, Record};
 const ANSWER_TIME: Duration = Duration::from_millis(250);
 const VISIT_TIME: Duration = Duration::from_millis(500);
 
+/// The visit of a leader is up to nine answers. If they take longer than that it may come to no end, and leave its lease
+/// behind.
+const SLOW_ANSWER: Duration = Duration::from_millis(50);
+
 /// A store that was away is asked again after this time.
 pub(crate) const COME_BACK: Duration = Duration::from_secs(5);
 
 /// The hosts are told of each other's slots by then, once the store is back: all that are in use have come back.
 const GRACE: Duration = Duration::from_secs(15);
+
+/// That long after the store was away, the grace and the life of a token, all hosts that are in use have come for one.
+const GATHERED: Duration = Duration::from_secs(75);
 
 /// A host that was refused asks the store for others' tokens as often as that, as long as there may be some.
 const REFUSED: Duration = Duration::from_secs(1);
@@ -85,6 +92,8 @@ pub(super) struct Visit {
     /// What may still be spent on answers, and since when one is awaited.
     left: Duration,
     asked_at: BootTime,
+    /// The last one took long.
+    slow: bool,
     /// What was found there.
     record: Record,
     hosts: u32,
@@ -116,6 +125,12 @@ impl Record {
             Some(away) if now < away.plus(GRACE) => self.hosts.max(1),
             _ => 1,
         }
+    }
+
+    /// Whether this host has been at the store again since it last found it away.
+    pub(crate) fn is_back(&self) -> bool {
+        let tries_again = |away: BootTime| self.ask_at == Some(away.plus(COME_BACK));
+        self.away.is_some_and(|away| !tries_again(away))
     }
 }
 
@@ -222,6 +237,7 @@ impl Refresh {
                 leads: false,
                 left: VISIT_TIME,
                 asked_at: now,
+                slow: false,
                 record: Record::default(),
                 hosts: 0,
                 lacks: false,
@@ -256,13 +272,18 @@ impl Refresh {
     /// An answer has come: what it took is off the time for the store. Says what was awaited.
     fn answered(&mut self, now: BootTime) -> Option<Stage> {
         let visit = self.visiting()?;
-        visit.left = visit.left.saturating_sub(visit.asked_at.until(now));
+        let took = visit.asked_at.until(now);
+        visit.left = visit.left.saturating_sub(took);
+        visit.slow = took > SLOW_ANSWER;
         Some(std::mem::replace(&mut visit.stage, Stage::Idle))
     }
 
-    /// Another look at the store, after a pause that is not on the store's account.
+    /// Another look at the store, after a pause that is not on the store's account. The looks themselves are, if the store
+    /// is slow: who leads there may have given it up, and nobody waits for that host's lease to end.
     pub(super) fn ask_again(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        self.spare_store();
+        if self.visiting().is_some_and(|visit| !visit.slow) {
+            self.spare_store();
+        }
         self.ask(ledger, now, Stage::Look, Ask::Look)
     }
 
@@ -470,14 +491,17 @@ impl Refresh {
             return self.leave_host(ledger, now, then);
         }
         let counts = ledger.budget.counts().clone();
+        let mut was_away = false;
         if let Some(led) = self.led() {
             // With what the answer said is left.
             led.counts = counts.clone();
+            was_away = led.away.is_some_and(|away| now < away.plus(GATHERED));
         }
         let Some(visit) = self.visiting() else {
             return self.leave_host(ledger, now, then);
         };
         let mut record = Box::new(visit.record.clone());
+        let cut_short = was_away || record.issue.is_some() && record.good().is_none();
         record.counts = counts;
         visit.leads = false;
         let mut fresh = false;
@@ -485,8 +509,10 @@ impl Refresh {
             record.end(finish, ledger);
             fresh = matches!(**finish, Finish::Granted { .. } | Finish::Kept { .. });
             if matches!(**finish, Finish::Granted { .. }) {
-                // Not every host may have needed the last token, so the number goes down by halves.
-                let last = record.hosts.saturating_add(visit.hosts).div_ceil(2);
+                // Not every host may have needed the last token, so the number goes down by halves; not at all if they
+                // may not have come for it: it was rejected or dropped, or the store has just been away.
+                let halves = record.hosts.saturating_add(visit.hosts).div_ceil(2);
+                let last = if cut_short { record.hosts } else { halves };
                 record.hosts = visit.hosts.max(last);
             }
         }

@@ -10,6 +10,7 @@ mod outages;
 #[path = "../host/player.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod player;
+mod proxy;
 mod sealed;
 mod stage;
 mod together;

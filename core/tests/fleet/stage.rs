@@ -50,7 +50,7 @@ impl Stage {
         }
     }
 
-    /// Tokens are used for a second, so that a refresh comes every second; the budget allows it.
+    /// Tokens are renewed after eight seconds, which is as often as the most that hosts may have in an hour allow.
     pub(crate) fn hurried(stores: &str) -> Stage {
         let mut stage = Stage::with(stores, |config| {
             config.expires_in = 11.into();

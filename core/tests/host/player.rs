@@ -219,13 +219,14 @@ fn call(manager: &TokenManager) -> Value {
     }
 }
 
-/// Calls every so many milliseconds: how many calls, which were not answered 200, how many waited for a token, and how
-/// long the slowest took.
+/// Calls every so many milliseconds: how many calls, which were not answered 200, how many waited for a token, how long
+/// the slowest took, and for how many seconds from the beginning this process said now and then that its store is away.
 fn steady(manager: &TokenManager, time: Duration, millis: u64) -> Value {
-    let end = Instant::now() + time;
+    let start = Instant::now();
     let before = manager.stats().waits;
     let (mut calls, mut failed, mut slowest) = (0, Vec::new(), Duration::ZERO);
-    while Instant::now() < end {
+    let mut away = None;
+    while start.elapsed() < time {
         let begun = Instant::now();
         let answer = call(manager);
         slowest = slowest.max(begun.elapsed());
@@ -233,11 +234,14 @@ fn steady(manager: &TokenManager, time: Duration, millis: u64) -> Value {
         if answer != 200 {
             failed.push(answer);
         }
+        if manager.stats().store_degraded.is_some() {
+            away = Some(start.elapsed().as_secs_f64());
+        }
         thread::sleep(Duration::from_millis(millis));
     }
     json!({
         "calls": calls, "failed": failed, "waits": manager.stats().waits - before,
-        "slowest": slowest.as_secs_f64(),
+        "slowest": slowest.as_secs_f64(), "away": away,
     })
 }
 
@@ -335,16 +339,19 @@ fn forks(manager: &TokenManager, times: u64) -> Value {
     })
 }
 
+/// When a refresh gets to that step; with `:2` behind it, when it gets there for the second time.
 fn act_at(step: &str, deed: String) {
+    let (step, time) = step.split_once(':').unwrap_or((step, "1"));
+    let mut left: u32 = time.parse().unwrap();
     let step = match step {
         "locked" => RefreshStep::Locked,
         "announced" => RefreshStep::Announced,
         "answered" => RefreshStep::Answered,
         _ => RefreshStep::Published,
     };
-    let mut done = false;
     pay88::hooks::at_refresh_step(step, move || {
-        if !std::mem::replace(&mut done, true) {
+        left = left.wrapping_sub(1);
+        if left == 0 {
             act(&deed);
         }
     });
@@ -361,7 +368,7 @@ fn act(deed: &str) {
     // SAFETY: the forked child only sleeps and ends; a signal to this process needs no memory.
     unsafe {
         if deed == "fork" && libc::fork() == 0 {
-            libc::sleep(10);
+            libc::sleep(20);
             libc::_exit(0);
         }
         libc::kill(libc::getpid(), signal);
