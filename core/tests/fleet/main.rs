@@ -6,6 +6,9 @@
 #[path = "../../src/store/fleet/tests/daemon.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod daemon;
+mod forks;
+mod leaders;
+mod looks;
 mod outages;
 #[path = "../host/player.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
