@@ -80,7 +80,7 @@ pub(crate) struct Record {
     pub(crate) host: u64,
     /// How many hosts share the token, as far as is known; 0 where nothing is.
     pub(crate) hosts: u32,
-    /// When the fleet's store was last out of reach.
+    /// Until when the fleet's store was last out of reach, as far as is known.
     pub(crate) away: Option<BootTime>,
     /// The fleet's store need not be asked before.
     pub(crate) ask_at: Option<BootTime>,

@@ -312,6 +312,10 @@ impl Refresh {
         };
         visit.leads = found.leads;
         visit.hosts = found.hosts;
+        if led.away.is_some() && !led.is_back() {
+            // The grace begins now.
+            led.away = Some(now);
+        }
         led.ask_at = None;
         let before = std::mem::replace(&mut visit.record, found.record.clone().unwrap_or_default());
         visit.lacks = visit.record.counts.lack(&led.counts, now);
