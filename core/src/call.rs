@@ -348,10 +348,12 @@ fn worse(a: Outcome, b: Outcome) -> Outcome {
 const LOOK_IT_UP: &str =
     "It may have been carried out: look the transaction up before sending it again.";
 
+const SAFE_TO_REPEAT: &str = "It is safe to repeat: it cannot have been carried out.";
+
 pub(crate) fn canceled(outcome: Outcome) -> Error {
     let hint = match outcome {
         Outcome::Unknown => LOOK_IT_UP,
-        _ => "It is safe to repeat: it cannot have been carried out.",
+        _ => SAFE_TO_REPEAT,
     };
     Error::new(ErrorCode::Canceled, "The call was canceled.", hint).with_outcome(outcome)
 }
@@ -383,7 +385,9 @@ pub(crate) fn error_of(what: &str, failure: Failure) -> Error {
     let code = match failure.kind {
         FailureKind::Timeout => ErrorCode::Timeout,
         FailureKind::Canceled => return canceled(outcome),
-        FailureKind::Connect | FailureKind::Cut => ErrorCode::ConnectionFailed,
+        FailureKind::Connect | FailureKind::Cut | FailureKind::Unprocessed => {
+            ErrorCode::ConnectionFailed
+        }
         FailureKind::Tls => ErrorCode::TlsFailed,
         FailureKind::Truncated | FailureKind::TooLarge | FailureKind::Malformed => {
             ErrorCode::BadResponse
@@ -392,6 +396,7 @@ pub(crate) fn error_of(what: &str, failure: Failure) -> Error {
     };
     let hint = match (outcome, code) {
         (Outcome::Unknown, _) => LOOK_IT_UP,
+        _ if failure.kind == FailureKind::Unprocessed => SAFE_TO_REPEAT,
         (_, ErrorCode::ConnectionFailed) => {
             "Nothing was sent. Look at the network, the name and the proxy settings."
         }

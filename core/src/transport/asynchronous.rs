@@ -2,7 +2,7 @@
 //!
 //! reqwest's own retries, redirects, proxies and referers are off. Whether a request can have left
 //! is read from its body: hyper first looks at it when the request's head is written to a
-//! connection, never before there is one.
+//! connection, never before there is one. What a server says it has not processed counts as not sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -48,7 +48,7 @@ pub(super) async fn exchange(
         ))
     });
     result.map_err(|failure| Failure {
-        sent: sent.load(Ordering::Acquire),
+        sent: failure.kind != FailureKind::Unprocessed && sent.load(Ordering::Acquire),
         ..failure
     })
 }
@@ -94,6 +94,11 @@ async fn send_and_receive(
         if let Ok(data) = frame.into_data() {
             buffer.append(&data)?;
         }
+    }
+    // hyper takes a stream that was reset by NO_ERROR or CANCEL for one that ended.
+    if head.version == http::Version::HTTP_2 && !body.is_end_stream() {
+        let why = "the server reset it before the answer was complete".to_owned();
+        return Err(Failure::before_sending(FailureKind::Truncated, why));
     }
     Ok(Answer {
         status: head.status,

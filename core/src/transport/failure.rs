@@ -20,6 +20,8 @@ pub(crate) enum FailureKind {
     Tls,
     /// Closed or reset before an answer came.
     Cut,
+    /// The server says that it has not processed the request and will not (RFC 9113, 8.7). Never together with `sent`.
+    Unprocessed,
     /// Closed or reset in the middle of the answer's body.
     Truncated,
     /// The body is over the limit.
@@ -34,7 +36,7 @@ pub(crate) enum FailureKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub kind: FailureKind,
-    /// A byte of this request can have reached the network.
+    /// A byte of this request can have reached the network, and the server has not said that it left it alone.
     pub sent: bool,
     /// What happened, for people.
     pub message: String,
@@ -49,10 +51,10 @@ impl Failure {
         }
     }
 
-    /// The same, met when the answer had begun.
+    /// The same, met when the answer had begun: a request that is being answered was processed.
     pub(super) fn in_answer(self) -> Failure {
         match self.kind {
-            FailureKind::Cut => Failure {
+            FailureKind::Cut | FailureKind::Unprocessed => Failure {
                 kind: FailureKind::Truncated,
                 ..self
             },
@@ -78,10 +80,9 @@ impl Failure {
                     found = malformed();
                     break;
                 }
-                if http.is_user() {
-                    found = (FailureKind::Internal, http.to_string());
-                    break;
-                }
+            } else if let Some(why) = error.downcast_ref().and_then(unprocessed) {
+                found = (FailureKind::Unprocessed, why.to_owned());
+                break;
             } else if let Some(io) = error.downcast_ref::<io::Error>() {
                 found = match io.kind() {
                     io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => malformed(),
@@ -94,5 +95,25 @@ impl Failure {
         }
         let (kind, message) = found;
         Failure::before_sending(kind, message)
+    }
+}
+
+/// Why the request of a stream that ended so was certainly not processed.
+///
+/// h2 ends with a GOAWAY the streams above the last one that the server names, and requests that come after it, which are
+/// never written; those that the server has taken go on, or end with an I/O error if it cuts them. (hyper has one more
+/// way: a GOAWAY between queueing a stream and looking at the connection again. Both are one step of a task, in which
+/// the only thread of `crate::runtime` reads nothing.) A GOAWAY with an error code is not believed, since by its own
+/// account something went wrong.
+fn unprocessed(error: &h2::Error) -> Option<&'static str> {
+    if !error.is_remote() {
+        return None;
+    }
+    match error.reason()? {
+        h2::Reason::NO_ERROR if error.is_go_away() => {
+            Some("the server ended the connection and did not take the request")
+        }
+        h2::Reason::REFUSED_STREAM if error.is_reset() => Some("the server refused the request"),
+        _ => None,
     }
 }

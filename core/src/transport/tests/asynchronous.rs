@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::server::{Authority, OK, Server, answer_all, read_request};
 use super::*;
 
-fn request(body: &'static str) -> AsyncRequest {
+pub(super) fn request(body: &'static str) -> AsyncRequest {
     AsyncRequest {
         method: Method::POST,
         target: "/a?secret=query".to_owned(),
