@@ -2,7 +2,8 @@
 //!
 //! reqwest's own retries, redirects, proxies and referers are off. Whether a request can have left
 //! is read from its body: hyper first looks at it when the request's head is written to a
-//! connection, never before there is one. What a server says it has not processed counts as not sent.
+//! connection, never before there is one. What a server says it has not processed counts as not sent,
+//! and so does what still waited for its turn when the connection ended.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -71,18 +72,23 @@ async fn send_and_receive(
     let url = Url::parse(&url).map_err(|e| internal(e.to_string()))?;
     let mut headers = headers_to_send(request.headers, &request.method, &request.body);
     authorize(&mut headers);
+    let unread = Arc::new(AtomicBool::new(!request.body.is_empty()));
     let body = reqwest::Body::wrap(Watched {
         rest: (!request.body.is_empty()).then_some(request.body),
         sent: request.sent,
+        unread: unread.clone(),
     });
     // Not by its builder, which would take the headers over one by one.
     let mut sending = reqwest::Request::new(request.method, url);
     *sending.headers_mut() = headers;
     *sending.body_mut() = Some(body);
-    let response = client
-        .execute(sending)
-        .await
-        .map_err(|e| explain(&e, link, &limits))?;
+    let response = client.execute(sending).await.map_err(|e| {
+        if unread.load(Ordering::Acquire) && was_dropped(&e) {
+            let why = "the connection ended before the request's turn came".to_owned();
+            return Failure::before_sending(FailureKind::Unprocessed, why);
+        }
+        explain(&e, link, &limits)
+    })?;
     let (head, mut body) = http::Response::from(response).into_parts();
     let mut buffer = BodyBuffer::new(
         body.size_hint().lower(),
@@ -175,6 +181,19 @@ fn explain(error: &reqwest::Error, link: &Link, limits: &AsyncLimits) -> Failure
     Failure::before_sending(FailureKind::Connect, message)
 }
 
+/// Whether hyper dropped the request with its connection, the only one of its errors of use that can be met here.
+///
+/// Over HTTP/2 that is the one request that waits until the server allows another stream. If its body is unread, its end was
+/// not written, and the server never had a request that it could process. Nor was its head, unless that very write failed: once
+/// it is written the task that waits runs next, and begins with the body, before the only thread of `crate::runtime`
+/// reads on and learns of the connection's end.
+fn was_dropped(error: &reqwest::Error) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |e| e.source())
+        .filter_map(|e| e.downcast_ref::<hyper::Error>())
+        .any(hyper::Error::is_user)
+}
+
 /// The cause at the end of the chain: the only one that names no URL.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
@@ -204,6 +223,8 @@ impl Resolve for Lookup {
 struct Watched {
     rest: Option<Bytes>,
     sent: Arc<AtomicBool>,
+    /// There is a body, and nobody asked for it yet.
+    unread: Arc<AtomicBool>,
 }
 
 impl Body for Watched {
@@ -215,6 +236,7 @@ impl Body for Watched {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.sent.store(true, Ordering::Release);
+        self.unread.store(false, Ordering::Release);
         Poll::Ready(self.rest.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 

@@ -20,7 +20,8 @@ pub(crate) enum FailureKind {
     Tls,
     /// Closed or reset before an answer came.
     Cut,
-    /// The server says that it has not processed the request and will not (RFC 9113, 8.7). Never together with `sent`.
+    /// The server says that it has not processed the request and will not (RFC 9113, 8.7), or the connection ended while the
+    /// request waited for its turn. Never together with `sent`.
     Unprocessed,
     /// Closed or reset in the middle of the answer's body.
     Truncated,
