@@ -2,8 +2,7 @@
 //! really has.
 //!
 //! The store is not emptied here, and there is one only: what a store forgets at once, or tells to some hosts while others
-//! are at another one, nobody can know (`docs/fleet.md`). Nor can a host that loses its store know what others have taken
-//! since it was there: so either stores fail, or tokens are dropped and revoked. The scenarios of the table have all of it.
+//! are at another one, nobody can know (`docs/fleet.md`). The scenarios of the table have both.
 
 use pay88_sandbox::Windows;
 
@@ -43,7 +42,7 @@ enum Fleet {
     OneHost,
     /// With a store that never fails.
     Steady(usize),
-    /// With a store that fails, while tokens are worth what they say.
+    /// With a store that goes away and comes back.
     Failing(usize),
 }
 
@@ -56,11 +55,7 @@ impl Fleet {
     }
 
     fn meets(self, what: &Disturbance) -> bool {
-        match what {
-            Disturbance::Store(..) => matches!(self, Fleet::Failing(_)),
-            Disturbance::Invalidate(_) | Disturbance::Revoke => !matches!(self, Fleet::Failing(_)),
-            _ => true,
-        }
+        matches!(self, Fleet::Failing(_)) || !matches!(what, Disturbance::Store(..))
     }
 }
 

@@ -385,6 +385,10 @@ impl World {
             Disturbance::Sleep(host, time) => {
                 self.go_on(self.hosts[host].processes[0]);
                 let host = &mut self.hosts[host];
+                if self.now < host.at {
+                    // It sleeps already.
+                    return;
+                }
                 host.clock.suspend(Duration::from_micros(time));
                 host.at += time;
                 for index in host.processes.clone() {
