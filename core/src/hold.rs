@@ -114,13 +114,12 @@ impl Hold {
 
     /// Among the failures of several hosts, one more.
     pub(crate) fn among_hosts(
-        before: Option<Hold>,
+        mut before: Option<Hold>,
         of_the_same: bool,
         now: BootTime,
         rejection: &Rejection,
         jitter: f64,
     ) -> Hold {
-        let mut before = before;
         if let Some(before) = before.as_mut().filter(|_| of_the_same) {
             // As long as one host fails it may be its own way.
             before.streak = before.streak.saturating_sub(1);
