@@ -15,6 +15,7 @@
 
 #![deny(missing_docs)]
 
+mod above_stdio;
 mod budget;
 mod cache;
 mod call;

@@ -12,6 +12,7 @@ use std::sync::mpsc;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use crate::above_stdio::StdioOccupied;
 use crate::process::PerProcess;
 use crate::thread::spawn_quiet;
 
@@ -44,12 +45,14 @@ fn start() -> Result<Started, String> {
     let (go_on, ended) = oneshot::channel::<()>();
     // Built by the quiet thread that it runs on: those for names inherit its blocked signals.
     spawn_quiet(NAME, STACK, move || {
-        let built = Builder::new_current_thread()
-            .max_blocking_threads(BLOCKING)
-            .thread_name(NAME)
-            .thread_stack_size(STACK)
-            .enable_all()
-            .build();
+        let built = StdioOccupied::new().and_then(|_occupied| {
+            Builder::new_current_thread()
+                .max_blocking_threads(BLOCKING)
+                .thread_name(NAME)
+                .thread_stack_size(STACK)
+                .enable_all()
+                .build()
+        });
         match built {
             Ok(runtime) => {
                 let _ = started.send(Ok(runtime.handle().clone()));

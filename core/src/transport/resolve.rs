@@ -12,6 +12,7 @@ use std::task::{Poll, Waker};
 
 use super::wait::Wait;
 use super::{Failure, FailureKind};
+use crate::above_stdio::StdioOccupied;
 use crate::thread::spawn_quiet;
 
 /// Modules of the system's resolver run on this stack.
@@ -22,6 +23,8 @@ pub(super) type LookUp = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 
 /// The system's resolver, which may take as long as it likes.
 pub(super) fn ask_system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    // It opens files and sockets of its own.
+    let _occupied = StdioOccupied::new()?;
     (host, port).to_socket_addrs().map(Iterator::collect)
 }
 

@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::wait::{Interest, Wait, poll_entry};
 use super::{Failure, FailureKind};
+use crate::above_stdio::above_stdio;
 
 /// A further address is tried beside the ones that have not answered for this long (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -95,7 +96,9 @@ impl Socket {
             )
         };
         let address = SockAddr::unix(path).map_err(fail)?;
-        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None).map_err(fail)?;
+        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)
+            .and_then(above_stdio)
+            .map_err(fail)?;
         socket.set_nonblocking(true).map_err(fail)?;
         loop {
             match resume(|| socket.connect(&address)) {
@@ -190,7 +193,8 @@ fn begin(address: &SocketAddr) -> io::Result<socket2::Socket> {
         Domain::for_address(*address),
         Type::STREAM,
         Some(Protocol::TCP),
-    )?;
+    )
+    .and_then(above_stdio)?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     match socket.connect(&SockAddr::from(*address)) {
