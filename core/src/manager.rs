@@ -56,6 +56,12 @@ pub(crate) struct Manager {
     /// Replaced under the lock of `state`.
     keys: ArcSwap<Keys>,
     pub(crate) store: Store,
+    /// The number of the last token that was kept here. A forked child counts on from it: no number is used twice in a
+    /// line of processes, since whoever keeps tokens knows them by it. Changed under the lock of `state`.
+    generations: AtomicU64,
+    /// When the last token that was dropped was asked for (boot time): none is taken over that is not newer, in a forked
+    /// child either. Changed under the lock of `state`.
+    dropped: AtomicU64,
     /// A forked child begins without a refresh under way: nothing inherited is locked.
     state: PerProcess<Mutex<State>>,
     paths: PerProcess<Mutex<PathHolds>>,
@@ -82,9 +88,6 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) flight: Option<Arc<Flight>>,
     pub(crate) attempts: u64,
-    pub(crate) generations: u64,
-    /// No token is taken over that was not asked for after the last one that was dropped here.
-    pub(crate) dropped: BootTime,
 }
 
 /// Where a caller without a token stands.
@@ -136,6 +139,8 @@ impl Manager {
                 settings.previous_api_key.clone(),
                 now,
             )),
+            generations: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             state: PerProcess::new(),
             paths: PerProcess::new(),
             counters: Counters::default(),
@@ -157,9 +162,6 @@ impl Manager {
                 },
                 flight: None,
                 attempts: 0,
-                // A child goes on counting from the token that it inherited.
-                generations: self.cache.generation().unwrap_or(0),
-                dropped: BootTime::default(),
             }))
         });
         state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -401,13 +403,19 @@ impl Manager {
             now,
             Terms {
                 id: random::number().unwrap_or_default(),
-                newest: self.newest(state),
+                newest: self.newest(),
                 kept: self.kept(now),
                 safety_margin: self.shared.safety_margin,
                 tokens_per_hour: self.shared.tokens_per_hour,
                 fleet: self.store.fleet().is_some(),
             },
         )
+    }
+
+    /// The instant at which the newest token that was ever kept here was asked for.
+    pub(crate) fn newest(&self) -> BootTime {
+        let kept = self.cache.stamp().unwrap_or_default().asked_at;
+        kept.max(BootTime(self.dropped.load(Ordering::Relaxed)))
     }
 
     /// The token that is kept, if it may still be used.
@@ -422,21 +430,15 @@ impl Manager {
         })
     }
 
-    /// Keeps a token that `key` was granted, asked for at that reading.
-    pub(crate) fn publish(
-        &self,
-        state: &mut State,
-        issue: &Issue,
-        key: Key,
-        asked_at: Reading,
-    ) -> Result<Token> {
+    /// Keeps a token that `key` was granted, asked for at that reading. To be called under the lock of `state`.
+    pub(crate) fn publish(&self, issue: &Issue, key: Key, asked_at: Reading) -> Result<Token> {
         let lifetime = self.lifetime(issue);
         if let Some(keys) = self.keys().accepted(key, self.clock.boot()) {
             self.set_keys(keys);
         }
-        state.generations += 1;
+        let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         let clock = self.clock.clone();
-        let token = Snapshot::new(state.generations, &issue.grant, lifetime, asked_at, clock)
+        let token = Snapshot::new(generation, &issue.grant, lifetime, asked_at, clock)
             .map(|snapshot| self.cache.publish(snapshot.stamped(issue.stamp)))
             .ok_or_else(|| Error::internal("A checked token does not fit into a header."));
         if issue.apart > 0 {
@@ -480,13 +482,13 @@ impl Manager {
         if self.cache.generation() != Some(generation) {
             return Ok(false);
         }
-        let drop_it = |state: &mut State| {
+        // Under the lock of `state`. What is dropped is noted first: a child may be forked in between.
+        let drop_it = |_: &mut State| {
             let stamp = self.cache.stamp().unwrap_or_default();
-            let dropped = self.cache.invalidate(generation);
-            if dropped {
-                state.dropped = state.dropped.max(stamp.asked_at);
+            if self.cache.generation() == Some(generation) {
+                self.dropped.fetch_max(stamp.asked_at.0, Ordering::Relaxed);
             }
-            dropped
+            self.cache.invalidate(generation)
         };
         let changed = self.change(|record, state| {
             if self.cache.generation() != Some(generation) {

@@ -342,15 +342,15 @@ impl Manager {
         }
         let landing = match finish {
             Finish::Granted { issue, key } => {
-                let token = self.publish(&mut state, &issue, key, asked_at);
-                if token.is_ok() {
+                let token = self.publish(&issue, key, asked_at);
+                if let Ok(token) = &token {
                     self.counters.issued.add();
-                    let generation = state.generations;
+                    let generation = token.generation();
                     self.tell_issued(&issue, key, generation, attempt, begun);
                 }
                 token.map_or_else(Landing::Failed, Landing::Token)
             }
-            Finish::Shared { issue, key } => match self.adopt(&mut state, &issue, key) {
+            Finish::Shared { issue, key } => match self.adopt(&issue, key) {
                 Some(token) => token.map_or_else(Landing::Failed, Landing::Token),
                 None => Landing::Superseded,
             },

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::clock::BootTime;
 use crate::error::{Error, Result};
 use crate::event::{EventName, emit};
 use crate::manager::{Manager, State};
@@ -76,11 +75,11 @@ impl Manager {
                     Input::Seen(seen)
                 }
                 Action::Finish(Finish::Shared { issue, key }) => {
-                    let mut state = self.state();
+                    let _state = self.state();
                     if self.keys().epoch() != keys.epoch() {
                         return Look::Open;
                     }
-                    return match self.adopt(&mut state, &issue, key) {
+                    return match self.adopt(&issue, key) {
                         Some(Ok(token)) => Look::Token(token),
                         Some(Err(_)) | None => Look::Open,
                     };
@@ -92,32 +91,22 @@ impl Manager {
         }
     }
 
-    /// The instant at which the newest token that was ever kept here was asked for.
-    pub(crate) fn newest(&self, state: &State) -> BootTime {
-        let kept = self.cache.stamp().unwrap_or_default().asked_at;
-        kept.max(state.dropped)
-    }
-
-    /// Keeps a token that another process has asked for; `None` if there is a newer one here by now.
-    pub(crate) fn adopt(
-        &self,
-        state: &mut State,
-        issue: &Issue,
-        key: Key,
-    ) -> Option<Result<Token>> {
-        if issue.stamp.asked_at <= self.newest(state) {
+    /// Keeps a token that another process has asked for; `None` if there is a newer one here by now. To be called under the
+    /// lock of `state`.
+    pub(crate) fn adopt(&self, issue: &Issue, key: Key) -> Option<Result<Token>> {
+        if issue.stamp.asked_at <= self.newest() {
             return self.cache.peek().map(Ok);
         }
         // Boot time is what both have in common; it is rounded down to milliseconds.
         let age = issue.stamp.asked_at.until(self.clock.boot()) + Duration::from_millis(1);
-        let token = self.publish(state, issue, key, self.clock.reading().minus(age));
+        let token = self.publish(issue, key, self.clock.reading().minus(age));
         if issue.apart == 0 && self.store.fleet().is_some() {
             // Whoever brought it has been at the store.
             self.store_went(Ok(None));
         }
-        if token.is_ok() {
+        if let Ok(token) = &token {
             self.counters.shared.add();
-            let generation = state.generations;
+            let generation = token.generation();
             emit(
                 EventName::TokenShared,
                 self.id,

@@ -200,3 +200,27 @@ def test_forks_with_calls_and_refreshes_in_flight_hurt_neither_parent_nor_child(
     assert (counters["unauthorized"], counters["tokens_refused"]) == (0, {})
     # A token is renewed after 0.9 s; the request of a child that ends in the middle of it is made once more.
     assert counters["tokens_issued"] <= 2 * took + 5
+
+
+DROPPED = """
+import os
+import pay88
+
+tokens = pay88.TokenManager()
+dropped = tokens.get_token()
+assert tokens.invalidate()
+child = os.fork()
+if child == 0:
+    another = tokens.get_token()
+    os._exit(0 if another is not dropped and another.access_token != dropped.access_token else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), tokens.get_token() is not dropped)
+"""
+
+
+@pytest.mark.parametrize("share", ["process", None])
+def test_a_child_does_not_get_the_object_of_the_token_that_was_dropped_before_the_fork(
+    sandbox, monkeypatch, share
+):
+    # Else in the directory of these tests.
+    monkeypatch.setattr(sandbox, "share", share or sandbox.share)
+    assert sandbox.run(DROPPED, "-W", "ignore", timeout=60) == (0, "0 True\n", "")

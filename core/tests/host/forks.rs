@@ -1,5 +1,6 @@
 //! A plain `fork()`: while other threads call and refresh, and of a process that waits for calls.
 
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -201,4 +202,43 @@ fn a_child_forked_by_the_interrupt_of_a_blocking_call_leaves_the_call_to_its_par
         unsafe { libc::waitpid(child, &mut status, 0) };
         assert_eq!(status, 0, "call: {call}");
     }
+}
+
+/// Bindings know a token by its number: the object that they made of the dropped one must not stand for another.
+#[test]
+fn a_token_dropped_before_a_fork_stays_dropped_in_the_child_and_its_number_is_not_used_again() {
+    for share in ["process", "host"] {
+        let mut stage = Stage::new();
+        if share == "process" {
+            stage.set("share", share);
+        }
+        let manager = stage.manager();
+        let first = manager.get_token().unwrap();
+        assert_eq!(manager.invalidate(), Ok(true));
+        let is_another = || {
+            let token = manager.get_token().unwrap();
+            token.access_token() != first.access_token() && token.generation() > first.generation()
+        };
+        let status = in_a_child(|| {
+            let of_grandchild = in_a_child(|| i32::from(!is_another()));
+            of_grandchild | i32::from(!is_another()) << 1
+        });
+        assert_eq!(status, 0, "{share}: {status:#x}");
+        assert!(is_another(), "{share}");
+    }
+}
+
+#[test]
+fn a_token_that_was_dropped_while_the_others_could_not_be_told_is_not_taken_from_them_by_a_child() {
+    let stage = Stage::new();
+    let manager = stage.manager();
+    let first = manager.get_token().unwrap();
+    fs::rename(&stage.dir, stage.away()).unwrap();
+    assert_eq!(manager.invalidate(), Ok(true));
+    fs::rename(stage.away(), &stage.dir).unwrap();
+    let status = in_a_child(|| {
+        let token = manager.get_token().unwrap();
+        i32::from(token.access_token() == first.access_token())
+    });
+    assert_eq!(status, 0, "{status:#x}");
 }
