@@ -19,7 +19,7 @@ use crate::flight::SLICE;
 use crate::grant::retry_after;
 use crate::manager::Manager;
 use crate::random;
-use crate::request::{Request, Response};
+use crate::request::{Request, Response, Unauthorized};
 use crate::retry::Retry;
 use crate::signal::either;
 use crate::token::Token;
@@ -223,13 +223,17 @@ impl Call {
     ) -> Step {
         let left = self.deadline.saturating_duration_since(Instant::now());
         match result {
-            Ok(answer) if self.once => Step::Done(Ok(response_of(answer))),
+            Ok(answer) if self.once => self.done(manager, answer, None),
             Ok(answer) => {
                 let status = answer.status.as_u16();
+                let mut unauthorized = None;
                 if status == 401 {
                     if self.reauthorized {
                         manager.answered_401_again(&self.path);
-                    } else if manager.answered_401(&self.path, used) {
+                        unauthorized = Some(Unauthorized::Again);
+                    } else if let Err(why) = manager.answered_401(&self.path, used) {
+                        unauthorized = Some(why);
+                    } else {
                         self.reauthorized = true;
                         return self.again(manager, Outcome::Answered, "401", Duration::ZERO);
                     }
@@ -248,7 +252,7 @@ impl Call {
                         );
                     }
                 }
-                Step::Done(Ok(response_of(answer)))
+                self.done(manager, answer, unauthorized)
             }
             Err(failure) => {
                 if !self.once
@@ -282,6 +286,25 @@ impl Call {
         Step::Again(pause)
     }
 
+    /// A call ends with this answer.
+    fn done(&self, manager: &Manager, answer: Answer, unauthorized: Option<Unauthorized>) -> Step {
+        let status = answer.status.as_u16();
+        manager.counters.answered(status);
+        if status >= 400 {
+            self.tell_failed(
+                manager,
+                ErrorCode::HttpError,
+                Some(status),
+                Outcome::Answered,
+            );
+        }
+        let response = response_of(answer);
+        Step::Done(Ok(match unauthorized {
+            Some(why) => response.unauthorized(why),
+            None => response,
+        }))
+    }
+
     /// The error of a call that ends without an answer.
     fn ended(&self, manager: &Manager, error: Error) -> Error {
         let outcome = worse(self.past, error.outcome());
@@ -294,13 +317,23 @@ impl Call {
             .with_outcome(outcome)
             .with_safe_to_repeat(self.retry.is_safe());
         manager.counters.calls_failed.add();
+        self.tell_failed(manager, error.code(), error.http_status(), outcome);
+        error
+    }
+
+    fn tell_failed(
+        &self,
+        manager: &Manager,
+        code: ErrorCode,
+        status: Option<u16>,
+        outcome: Outcome,
+    ) {
         let (method, path) = (self.method.as_str(), self.target.path());
         emit(
             EventName::CallFailed,
             manager.id,
-            || json!({"method": method, "path": path, "code": error.code().name(), "outcome": outcome.name()}),
+            || json!({"method": method, "path": path, "code": code.name(), "status": status, "outcome": outcome.name()}),
         );
-        error
     }
 }
 

@@ -235,20 +235,33 @@ impl Error {
     ///
     /// Never true with [`Outcome::Unknown`], unless the call was marked safe to repeat.
     pub fn retryable(&self) -> bool {
-        use ErrorCode::{ConnectionFailed, Forked, HttpError, RateLimited, Timeout};
+        use ErrorCode::{BadResponse, ConnectionFailed, Forked, HttpError, RateLimited, Timeout};
         let transient = match self.0.code {
             RateLimited | Timeout | ConnectionFailed | Forked => true,
-            ErrorCode::BadResponse => {
-                self.0.outcome == Outcome::Unknown || matches!(self.0.http_status, Some(500..))
-            }
-            HttpError => matches!(self.0.http_status, Some(429 | 500..)),
+            // Without a status no complete answer came.
+            BadResponse => self.0.http_status.is_none_or(|status| status >= 500),
+            HttpError => match self.0.http_status {
+                // Another token may be asked for then.
+                Some(401) => self.0.retry_after.is_some(),
+                status => matches!(status, Some(429 | 500..)),
+            },
             _ => false,
         };
         transient
             && match self.0.outcome {
                 Outcome::NotSent => true,
                 Outcome::Unknown => self.0.safe_to_repeat,
-                Outcome::Answered => self.0.safe_to_repeat || self.0.http_status == Some(429),
+                Outcome::Answered => {
+                    self.0.safe_to_repeat
+                        || match self.0.code {
+                            // It was refused, and not carried out.
+                            HttpError => matches!(self.0.http_status, Some(401 | 429)),
+                            // Only a refresh has an attempt; else it is the call's own answer that cannot be read.
+                            BadResponse => self.0.attempt.is_some(),
+                            // It was refused and was to be sent again, and that was not sent.
+                            _ => true,
+                        }
+                }
             }
     }
 }
@@ -302,5 +315,42 @@ mod tests {
             .with_outcome(Outcome::Unknown)
             .with_safe_to_repeat(true);
         assert!(marked.retryable());
+    }
+
+    #[test]
+    fn an_answer_that_was_read_whole_is_retryable_only_if_it_refused_the_call_or_is_a_temporary_fault()
+     {
+        let error = |code, status: Option<u16>| {
+            let error = Error::new(code, "m", "h").with_outcome(Outcome::Answered);
+            match status {
+                Some(status) => error.with_status(status),
+                None => error,
+            }
+        };
+        for (code, status, retryable, if_safe) in [
+            (ErrorCode::HttpError, Some(400), false, false),
+            (ErrorCode::HttpError, Some(401), false, false),
+            (ErrorCode::HttpError, Some(429), true, true),
+            (ErrorCode::HttpError, Some(503), false, true),
+            (ErrorCode::BadResponse, Some(200), false, false),
+            (ErrorCode::BadResponse, Some(503), false, true),
+            (ErrorCode::RateLimited, None, true, true),
+            (ErrorCode::CredentialsRejected, Some(401), false, false),
+        ] {
+            let error = error(code, status);
+            assert_eq!(error.retryable(), retryable, "{error:?}");
+            let safe = error.with_safe_to_repeat(true);
+            assert_eq!(safe.retryable(), if_safe, "{safe:?}");
+        }
+        let later = error(ErrorCode::HttpError, Some(401)).with_retry_after(Duration::from_secs(7));
+        assert!(later.retryable());
+    }
+
+    #[test]
+    fn a_token_request_that_was_cut_may_be_sent_again_and_one_that_was_answered_whole_may_not() {
+        let cut = Error::new(ErrorCode::BadResponse, "m", "h").with_attempt(1);
+        assert!(cut.retryable());
+        assert!(!cut.clone().with_status(200).retryable());
+        assert!(cut.with_status(502).retryable());
     }
 }

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::process::{PerProcess, Process};
 
 macro_rules! events {
-    ($($id:ident = $name:literal, $summary:literal;)*) => {
+    ($($id:ident = $name:literal, $level:ident, $summary:literal;)*) => {
         /// The name of an event.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
@@ -34,23 +34,48 @@ macro_rules! events {
             pub const fn summary(self) -> &'static str {
                 match self { $(EventName::$id => $summary,)* }
             }
+
+            /// How much it matters.
+            pub const fn level(self) -> Level {
+                match self { $(EventName::$id => Level::$level,)* }
+            }
         }
     };
 }
 
 events! {
-    TokenIssued = "token_issued", "A token was granted: generation, attempt, expires_in (s), usable (s), took (ms).";
-    TokenShared = "token_shared", "A token that another process had asked for was taken over: generation, age (ms).";
-    ShareDegraded = "share_degraded", "What is shared cannot be had, and this process goes on alone: share, reason.";
-    TokenFailed = "token_failed", "A refresh failed: code, message, attempt, and where it is remembered, hold and pause (s).";
-    TokenInvalidated = "token_invalidated", "A token was dropped before its end: generation, reason.";
-    LifeShort = "life_short", "A token's life is too short for the safety margin and the budget; it is used to 2 s before its end: expires_in (s), usable (s).";
-    PauseCapped = "pause_capped", "88Pay asked to wait longer than an hour; an hour is kept: pause (s).";
-    KeyFallback = "key_fallback", "The new API key is not accepted yet; the previous one is used: attempt.";
-    KeyRotated = "key_rotated", "The API key was changed: keep_old.";
-    CallRepeated = "call_repeated", "A call is sent once more: method, path, reason, pause (ms).";
-    CallFailed = "call_failed", "A call ended with an error: method, path, code, outcome.";
-    EventsDropped = "events_dropped", "A queue was full: dropped.";
+    TokenIssued = "token_issued", Info, "A token was granted: generation, attempt, expires_in (s), usable (s), took (ms).";
+    TokenShared = "token_shared", Info, "A token that another process had asked for was taken over: generation, age (ms).";
+    ShareDegraded = "share_degraded", Warning, "What is shared cannot be had, and this process goes on alone: share, reason.";
+    TokenFailed = "token_failed", Warning, "A refresh failed: code, message, attempt, and where it is remembered, hold and pause (s).";
+    TokenInvalidated = "token_invalidated", Info, "A token was dropped before its end: generation, reason.";
+    TokenKept = "token_kept", Warning, "A call was answered 401, and its token stays in use because no other one may be asked for yet: generation, message, pause (s).";
+    LifeShort = "life_short", Warning, "A token's life is too short for the safety margin and the budget; it is used to 2 s before its end: expires_in (s), usable (s).";
+    PauseCapped = "pause_capped", Warning, "88Pay asked to wait longer than an hour; an hour is kept: pause (s).";
+    KeyFallback = "key_fallback", Warning, "The new API key is not accepted yet; the previous one is used: attempt.";
+    KeyRotated = "key_rotated", Info, "The API key was changed: keep_old.";
+    CallRepeated = "call_repeated", Warning, "A call is sent once more: method, path, reason, pause (ms).";
+    CallFailed = "call_failed", Warning, "A call ended with an error (code and status of the error), or with an answer of status 400 or above (code http_error): method, path, code, status (null if there is none), outcome.";
+    EventsDropped = "events_dropped", Warning, "A queue was full: dropped.";
+}
+
+/// How much an event matters; logs of every language use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// It belongs to the normal course.
+    Info,
+    /// Something went wrong, or somebody should look.
+    Warning,
+}
+
+impl Level {
+    /// `info` or `warning`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Level::Info => "info",
+            Level::Warning => "warning",
+        }
+    }
 }
 
 /// Something that happened.
@@ -67,9 +92,9 @@ pub struct Event {
 }
 
 impl Event {
-    /// `{"name":…,"time":…,"manager_id":…,"fields":{…}}`
+    /// `{"name":…,"level":…,"time":…,"manager_id":…,"fields":{…}}`
     pub fn to_json(&self) -> Value {
-        json!({"name": self.name.name(), "time": self.time, "manager_id": self.manager_id, "fields": self.fields})
+        json!({"name": self.name.name(), "level": self.name.level().name(), "time": self.time, "manager_id": self.manager_id, "fields": self.fields})
     }
 }
 
@@ -215,6 +240,45 @@ mod tests {
         let _locked = events.queue.waiting();
         let wait = Duration::from_millis(10);
         assert_eq!(in_a_child(|| i32::from(events.next(wait).is_some())), 0);
+    }
+
+    #[test]
+    fn the_documents_have_every_event_with_its_level() {
+        let table = include_str!("../../docs/monitoring.md");
+        for event in EventName::ALL {
+            let (name, level) = (event.name(), event.level().name());
+            let row = format!("| `{name}` | {level} | {} |", event.summary());
+            assert!(table.lines().any(|line| line == row), "missing: {row}");
+        }
+        let rows = table
+            .lines()
+            .filter(|line| line.contains("| info |") || line.contains("| warning |"));
+        assert_eq!(rows.count(), EventName::ALL.len());
+    }
+
+    #[test]
+    fn what_belongs_to_the_normal_course_is_no_warning() {
+        let info: Vec<_> = EventName::ALL
+            .iter()
+            .filter(|event| event.level() == Level::Info)
+            .map(|event| event.name())
+            .collect();
+        assert_eq!(
+            info,
+            [
+                "token_issued",
+                "token_shared",
+                "token_invalidated",
+                "key_rotated"
+            ]
+        );
+        let event = Event {
+            name: EventName::TokenShared,
+            time: 1,
+            manager_id: 2,
+            fields: Map::new(),
+        };
+        assert_eq!(event.to_json()["level"], "info");
     }
 
     #[test]

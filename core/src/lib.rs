@@ -66,7 +66,7 @@ mod transport;
 
 pub use config::Config;
 pub use error::{Error, ErrorCode, Outcome, Result};
-pub use event::{Event, EventName, Events};
+pub use event::{Event, EventName, Events, Level};
 pub use option::{ENVIRONMENT_PREFIX, OPTIONS, OptionKind, OptionSpec};
 pub use request::{Request, Response};
 pub use secret::mask;

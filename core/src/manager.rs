@@ -32,6 +32,7 @@ use crate::reach::open_link;
 use crate::record::Issue;
 use crate::refresh::{COME_BACK, Kept, Key, Ledger, Refresh, Terms, over_budget};
 use crate::refresh_thread::Job;
+use crate::request::Unauthorized;
 use crate::sharing::Look;
 use crate::stats::{Counters, Stats};
 use crate::store::{Share, Store};
@@ -88,6 +89,8 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) flight: Option<Arc<Flight>>,
     pub(crate) attempts: u64,
+    /// The token of which it was told last that it stays in use although it was answered 401.
+    kept: Option<u64>,
 }
 
 /// Where a caller without a token stands.
@@ -162,6 +165,7 @@ impl Manager {
                 },
                 flight: None,
                 attempts: 0,
+                kept: None,
             }))
         });
         state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -524,19 +528,33 @@ impl Manager {
         Ok(dropped)
     }
 
-    /// A call with that generation was answered 401: whether to send it again with another token.
-    pub(crate) fn answered_401(&self, path: &str, generation: u64) -> bool {
+    /// A call with that generation was answered 401: it is sent again with another token.
+    ///
+    /// # Errors
+    /// Why there is no other one, and none may be asked for.
+    pub(crate) fn answered_401(&self, path: &str, generation: u64) -> Result<(), Unauthorized> {
         // A newer token is there, or somebody else has dropped this one: neither costs one more.
         if self.cache.generation() != Some(generation) {
-            return true;
+            return Ok(());
         }
         if let Look::Token(_) = self.look() {
-            return true;
+            return Ok(());
         }
         if !self.paths().may_force(path, self.clock.boot()) {
-            return false;
+            return Err(Unauthorized::ByPath);
         }
-        self.invalidate(generation, "answered 401").is_ok()
+        let invalidated = self.invalidate(generation, "answered 401");
+        invalidated.map(drop).map_err(|error| {
+            let pause = error.retry_after().unwrap_or_default();
+            if self.state().kept.replace(generation) != Some(generation) {
+                emit(
+                    EventName::TokenKept,
+                    self.id,
+                    || json!({"generation": generation, "message": error.message(), "pause": pause.as_secs_f64()}),
+                );
+            }
+            Unauthorized::Kept(pause)
+        })
     }
 
     pub(crate) fn answered_401_again(&self, path: &str) {
@@ -611,6 +629,7 @@ impl Manager {
             calls: self.counters.calls.get(),
             calls_repeated: self.counters.calls_repeated.get(),
             calls_failed: self.counters.calls_failed.get(),
+            calls_answered: self.counters.calls_answered(),
             generation: token.as_ref().map_or(0, Token::generation),
             token_age: token
                 .as_ref()

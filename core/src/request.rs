@@ -133,6 +133,18 @@ pub struct Response {
     status: u16,
     headers: HeaderMap,
     body: Bytes,
+    unauthorized: Option<Unauthorized>,
+}
+
+/// Why a call ends with a 401, where another token was looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unauthorized {
+    /// It was sent again with another token, and answered 401 again.
+    Again,
+    /// Its path answered 401 to a new token before: its 401s force none for a while.
+    ByPath,
+    /// None may be asked for before that time is over.
+    Kept(Duration),
 }
 
 impl Response {
@@ -141,7 +153,13 @@ impl Response {
             status,
             headers,
             body,
+            unauthorized: None,
         }
+    }
+
+    pub(crate) fn unauthorized(mut self, why: Unauthorized) -> Response {
+        self.unauthorized = Some(why);
+        self
     }
 
     /// The HTTP status.
@@ -215,20 +233,31 @@ impl Response {
             "" => format!("88Pay answered with status {}.", self.status),
             said => format!("88Pay answered with status {}: {said}", self.status),
         };
-        let hint = match self.status {
-            400 | 422 => "Check the parameters against the documentation of this call.",
-            401 => {
+        let hint = match (self.status, self.unauthorized) {
+            (400 | 422, _) => "Check the parameters against the documentation of this call.",
+            (401, Some(Unauthorized::Again)) => {
                 "The token was not accepted for this call, also after a new one; check that the account may use it."
             }
-            403 => "Check in the dashboard that the account may use this call.",
-            404 => "Check the endpoint.",
-            429 => "Too many calls; 60 a minute and 1,000 an hour are documented.",
+            (401, Some(Unauthorized::ByPath)) => {
+                "This call was answered 401 with a new token before, so none was asked for now; check that the account may use it."
+            }
+            (401, Some(Unauthorized::Kept(_))) => {
+                "The token was not accepted, and no new one may be asked for yet: too many were rejected or dropped lately. Try again after the given time."
+            }
+            (401, None) => "The token was not accepted; no new one was asked for.",
+            (403, _) => "Check in the dashboard that the account may use this call.",
+            (404, _) => "Check the endpoint.",
+            (429, _) => "Too many calls; 60 a minute and 1,000 an hour are documented.",
             _ => "Look the transaction up before sending it again.",
         };
         let mut error = Error::new(ErrorCode::HttpError, message, hint)
             .with_status(self.status)
             .with_outcome(Outcome::Answered);
-        if let Some(after) = crate::grant::retry_after(&self.headers) {
+        let after = match self.unauthorized {
+            Some(Unauthorized::Kept(pause)) => Some(pause),
+            _ => crate::grant::retry_after(&self.headers),
+        };
+        if let Some(after) = after {
             error = error.with_retry_after(after);
         }
         Err(error)

@@ -1,10 +1,22 @@
 //! Counts of a manager, for monitoring. Never holds a secret.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+/// The final answers of calls that are counted by their status: the name of the count, and the statuses.
+const ANSWERS: [(&str, RangeInclusive<u16>); 7] = [
+    ("calls_answered_401", 401..=401),
+    ("calls_answered_403", 403..=403),
+    ("calls_answered_404", 404..=404),
+    ("calls_answered_422", 422..=422),
+    ("calls_answered_429", 429..=429),
+    ("calls_answered_4xx", 400..=499),
+    ("calls_answered_5xx", 500..=999),
+];
 
 /// What a manager has done and what it may still do.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +40,11 @@ pub struct Stats {
     pub calls: u64,
     /// Calls that were sent once more, for any reason.
     pub calls_repeated: u64,
-    /// Calls that ended with an error.
+    /// Calls that ended without an answer.
     pub calls_failed: u64,
+    /// Calls that ended with an answer of such a status: `calls_answered_401`, `_403`, `_404`, `_422` and `_429`, and
+    /// all of them together with others of their class as `_4xx` and `_5xx` (500 and above).
+    pub calls_answered: Vec<(&'static str, u64)>,
     /// The number of the token that is kept; 0 if none is.
     pub generation: u64,
     /// How long ago the kept token was asked for, by whichever process; `None` if none is.
@@ -59,7 +74,7 @@ pub struct Stats {
 impl Stats {
     /// The same as JSON, durations in seconds.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut stats = json!({
             "manager_id": self.manager_id,
             "hits": self.hits,
             "waits": self.waits,
@@ -83,7 +98,11 @@ impl Stats {
             "store": self.store,
             "store_degraded": self.store_degraded,
             "hosts": self.hosts,
-        })
+        });
+        for (name, count) in &self.calls_answered {
+            stats[*name] = json!(count);
+        }
+        stats
     }
 }
 
@@ -102,6 +121,27 @@ pub(crate) struct Counters {
     pub(crate) calls: Counter,
     pub(crate) calls_repeated: Counter,
     pub(crate) calls_failed: Counter,
+    calls_answered: [Counter; ANSWERS.len()],
+}
+
+impl Counters {
+    /// A call ended with an answer of that status.
+    pub(crate) fn answered(&self, status: u16) {
+        for ((_, statuses), counter) in ANSWERS.iter().zip(&self.calls_answered) {
+            if statuses.contains(&status) {
+                counter.add();
+            }
+        }
+    }
+
+    pub(crate) fn calls_answered(&self) -> Vec<(&'static str, u64)> {
+        let counters = self.calls_answered.iter().map(Counter::get);
+        ANSWERS
+            .iter()
+            .map(|(name, _)| *name)
+            .zip(counters)
+            .collect()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -121,5 +161,41 @@ impl Counter {
 
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_counted_by_its_status_and_by_its_class() {
+        let counters = Counters::default();
+        for status in [
+            200, 304, 399, 400, 401, 403, 404, 404, 418, 422, 429, 500, 503, 599, 999,
+        ] {
+            counters.answered(status);
+        }
+        let counts = counters.calls_answered();
+        let named = |name| counts.iter().find(|(known, _)| *known == name).unwrap().1;
+        for (name, count) in [
+            ("calls_answered_401", 1),
+            ("calls_answered_403", 1),
+            ("calls_answered_404", 2),
+            ("calls_answered_422", 1),
+            ("calls_answered_429", 1),
+            ("calls_answered_4xx", 8),
+            ("calls_answered_5xx", 4),
+        ] {
+            assert_eq!(named(name), count, "{name}");
+        }
+        let documents = include_str!("../../docs/monitoring.md");
+        for (name, _) in ANSWERS {
+            let short = name.strip_prefix("calls_answered").unwrap();
+            assert!(
+                documents.contains(name) || documents.contains(&format!("`{short}`")),
+                "{name}"
+            );
+        }
     }
 }

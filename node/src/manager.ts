@@ -48,7 +48,16 @@ export interface Stats {
   refreshes_failed: number;
   calls: number;
   calls_repeated: number;
+  /** Calls that ended without an answer. */
   calls_failed: number;
+  /** Calls that ended with an answer of that status; of any of 400 to 499, or of 500 and above. */
+  calls_answered_401: number;
+  calls_answered_403: number;
+  calls_answered_404: number;
+  calls_answered_422: number;
+  calls_answered_429: number;
+  calls_answered_4xx: number;
+  calls_answered_5xx: number;
   generation: number;
   /** Since the kept token was asked for, by whichever process. */
   token_age: number | null;

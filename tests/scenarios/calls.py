@@ -79,6 +79,51 @@ scenario(
     stats(calls=len(STATUSES), calls_failed=0, calls_repeated=0),
 )
 
+FAILED = [(status, f"/api/status/{status}") for status in (400, 403, 404, 418, 422, 429, 500, 599)]
+scenario(
+    "an answer of status 400 or above is told as an event and counted by its status",
+    new(),
+    request("/api/echo", status=200),
+    request("/api/status/399", "POST", "{}", status=399),
+    *(request(path, "POST", "{}", status=status) for status, path in FAILED if status != 429),
+    fault("calls", answer(429, [("Retry-After", "31")])),
+    request("/api/status/429", "POST", "{}", status=429),
+    fault("calls", answer(401), times=2),
+    request("/api/echo", status=401),
+    stats(
+        calls=11,
+        calls_failed=0,
+        calls_answered_401=1,
+        calls_answered_403=1,
+        calls_answered_404=1,
+        calls_answered_422=1,
+        calls_answered_429=1,
+        calls_answered_4xx=7,
+        calls_answered_5xx=2,
+    ),
+    events(
+        "token_issued",
+        *(
+            (
+                "call_failed",
+                {
+                    "method": "POST",
+                    "path": path,
+                    "code": "http_error",
+                    "status": status,
+                    "outcome": "answered",
+                    "level": "warning",
+                },
+            )
+            for status, path in (*(failed for failed in FAILED if failed[0] != 429), (429, "/api/status/429"))
+        ),
+        "token_invalidated",
+        "call_repeated",
+        ("token_issued", {"level": "info"}),
+        ("call_failed", {"method": "GET", "path": "/api/echo", "status": 401, "code": "http_error"}),
+    ),
+)
+
 scenario(
     "an answer without a body has an empty one",
     new(),

@@ -178,9 +178,14 @@ def stats(*, manager=0, **wanted):
 
 
 def events(*wanted):
-    """The events of the process so far, in their order: names, or pairs of a name and fields."""
-    named = [{"name": one} if isinstance(one, str) else {"name": one[0], "fields": one[1]} for one in wanted]
-    return Ask("events", {}, {"gives": named}, later=True)
+    """The events of the process so far, in their order: names, or pairs of a name and fields, with the `level` among them."""
+
+    def named(name, fields):
+        level = {"level": fields["level"]} if "level" in fields else {}
+        return {"name": name, **level, "fields": {name: value for name, value in fields.items() if name != "level"}}
+
+    gives = [named(one, {}) if isinstance(one, str) else named(*one) for one in wanted]
+    return Ask("events", {}, {"gives": gives}, later=True)
 
 
 def seen(**counters):

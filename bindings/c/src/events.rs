@@ -117,7 +117,8 @@ pub extern "C" fn pay88_event_manager_id(event: Option<&pay88_event>) -> u64 {
     value(|| Some(event?.event.manager_id))
 }
 
-/// The whole event: {"name":...,"time":...,"manager_id":...,"fields":{...}}. Followed by a NUL. Holds no secret.
+/// The whole event: {"name":...,"level":"info" or "warning","time":...,"manager_id":...,"fields":{...}}. Followed by a NUL.
+/// Holds no secret.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_json(event: Option<&pay88_event>) -> pay88_str {
     value(|| Some(event?.json.view()))

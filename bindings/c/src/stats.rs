@@ -27,8 +27,11 @@ impl From<Stats> for pay88_stats {
 
 /// One number by its name: "manager_id", "hits" (cached tokens handed out), "waits" (callers that had to wait for one),
 /// "refreshes", "tokens_issued", "tokens_shared" (taken over from other processes), "refreshes_failed", "calls",
-/// "calls_repeated", "calls_failed", "generation" (of the token that is kept; 0 if none is), "token_age" (seconds since it
-/// was asked for, by whichever process; NaN if none is), "token_valid_for" (seconds), "budget_left_minute",
+/// "calls_repeated", "calls_failed" (that ended without an answer), "calls_answered_401", "calls_answered_403",
+/// "calls_answered_404", "calls_answered_422", "calls_answered_429" (that ended with that status), "calls_answered_4xx" and
+/// "calls_answered_5xx" (with any of 400 to 499, or of 500 and above), "generation" (of the token that is kept; 0 if none
+/// is), "token_age" (seconds since it was asked for, by whichever process; NaN if none is), "token_valid_for" (seconds),
+/// "budget_left_minute",
 /// "budget_left_hour" (tokens that may still be asked for), "budget_split" (hosts among which what was left of them is
 /// split, while no store can be used; else 1), "hosts" (that share the token, as far as this one knows; 0 without a
 /// store). Later releases may add some. NaN for a name that is none.

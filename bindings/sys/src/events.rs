@@ -67,7 +67,7 @@ impl Event {
         unsafe { (self.0.functions.pay88_event_manager_id)(self.0.as_ptr()) }
     }
 
-    /// The whole event: `{"name":…,"time":…,"manager_id":…,"fields":{…}}`.
+    /// The whole event: `{"name":…,"level":…,"time":…,"manager_id":…,"fields":{…}}`.
     pub fn json(&self) -> &str {
         // SAFETY: the handle is valid, and lends the text as long as it lives.
         unsafe { text((self.0.functions.pay88_event_json)(self.0.as_ptr())) }

@@ -577,8 +577,8 @@ impl World {
         let repeats = manager.answered_401(PATH, token.generation());
         self.unpark(self.processes[index].host);
         match repeats {
-            true => self.want(index, manager, since, true),
-            false => self.host_of(index).counts.unauthorized += 1,
+            Ok(()) => self.want(index, manager, since, true),
+            Err(_) => self.host_of(index).counts.unauthorized += 1,
         }
     }
 

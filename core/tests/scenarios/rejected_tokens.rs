@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pay88::Request;
+use pay88::{ErrorCode, EventName, Events, Outcome, Request};
 use pay88_sandbox::{Action, Fault, Match};
 
 use crate::stage::{BOTH_WAYS, Stage, charge, settle};
@@ -170,5 +170,87 @@ fn a_call_is_repeated_once_only_and_its_second_401_is_the_answer() {
         }
         assert_eq!(stage.tokens_requested(), 2);
         assert!(started.elapsed() < Duration::from_secs(20));
+    }
+}
+
+#[test]
+fn a_second_revocation_within_seconds_is_told_as_what_it_is_and_when_it_ends() {
+    for way in BOTH_WAYS {
+        let (stage, time) = Stage::timed();
+        let manager = stage.manager_in(&time, &[]);
+        let events = Events::subscribe(1000);
+        let call = || way.call(&manager, charge()).unwrap();
+        assert_eq!(call().status(), 200);
+        stage.sandbox.revoke_all();
+        assert_eq!(call().status(), 200);
+        time.pass(3.0);
+        stage.sandbox.revoke_all();
+        for _ in 0..5 {
+            let error = call().error_for_status().unwrap_err();
+            assert_eq!(
+                (error.code(), error.http_status(), error.outcome()),
+                (ErrorCode::HttpError, Some(401), Outcome::Answered)
+            );
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+            assert!(error.retryable(), "it was not carried out");
+            assert!(!error.hint().contains("also after a new one"), "{error}");
+        }
+        assert_eq!(stage.tokens_requested(), 2);
+        let told: Vec<_> = std::iter::from_fn(|| events.next(Duration::ZERO))
+            .filter(|event| event.manager_id == manager.id())
+            .filter(|event| event.name == EventName::TokenKept)
+            .collect();
+        assert_eq!(told.len(), 1, "once for a token: {told:?}");
+        assert_eq!(
+            (&told[0].fields["generation"], &told[0].fields["pause"]),
+            (&2.into(), &7.0.into())
+        );
+        time.pass(7.0);
+        assert_eq!(call().status(), 200);
+        assert_eq!(stage.tokens_requested(), 3);
+    }
+}
+
+#[test]
+fn a_401_says_whether_a_new_token_was_tried() {
+    for way in BOTH_WAYS {
+        let stage = Stage::new();
+        let manager = stage.manager();
+        let call = |request| {
+            let answer = way.call(&manager, request).unwrap();
+            let error = answer.error_for_status().unwrap_err();
+            assert!(!error.retryable() && error.retry_after().is_none());
+            error.hint().to_owned()
+        };
+        let request = || Request::get("/api/status/401");
+        assert!(call(request().once()).contains("no new one was asked for"));
+        assert!(call(request()).contains("also after a new one"));
+        assert!(call(request()).contains("with a new token before"));
+        assert_eq!(stage.tokens_requested(), 2);
+    }
+}
+
+/// A token that cannot be had after a 401 leaves the call as safe to make again as before: it was refused.
+#[test]
+fn a_call_that_is_refused_and_then_gets_no_token_may_be_made_again() {
+    for way in BOTH_WAYS {
+        for (action, code, retryable) in [
+            (Action::status(429), ErrorCode::RateLimited, true),
+            (Action::CutInBody, ErrorCode::BadResponse, true),
+            (Action::status(503), ErrorCode::BadResponse, true),
+            (Action::status(401), ErrorCode::CredentialsRejected, false),
+        ] {
+            let stage = Stage::new();
+            let manager = stage.manager();
+            manager.get_token().unwrap();
+            stage.sandbox.revoke_all();
+            stage
+                .sandbox
+                .fault(Fault::always(Match::Token, action.clone()));
+            let error = way.call(&manager, charge()).unwrap_err();
+            assert_eq!(error.code(), code, "{action:?}: {error}");
+            assert_eq!(error.outcome(), Outcome::Answered, "{action:?}");
+            assert_eq!(error.retryable(), retryable, "{action:?}");
+        }
     }
 }
