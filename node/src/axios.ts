@@ -1,50 +1,75 @@
 /**
  * For programs that keep axios: interceptors that authenticate what goes to 88Pay.
  *
- * Promises: the pair goes to the manager's own origin only, and no redirect is followed from there; a 401 leads to one
- * refresh, however many calls it meets, and the call is repeated once if its body can be sent again. Connections and time
- * limits are axios's, not pay88's.
+ * Promises: the pair goes to the manager's own origin only, and no redirect is followed from there; nothing that axios
+ * keeps or throws holds it; a 401 leads to one refresh, however many calls it meets, and the call is repeated once if its
+ * body can be sent again. Connections and time limits are axios's, not pay88's.
  */
 
-import type { AxiosInstance, AxiosResponse, InternalAxiosRequestConfig } from 'axios';
-
+import { notSent } from './errors.js';
 import type { Token, TokenManager } from './index.js';
+import { type RequestConfig, Transport } from './transport.js';
 
-/** Kept by axios from one sending of a call to the next. */
-interface Config extends InternalAxiosRequestConfig {
+interface Interceptors {
+  use(fulfilled: (value: any) => any, rejected?: (error: any) => any): number;
+  eject(id: number): void;
+}
+
+/** What is needed of an instance of axios. Its own type is another one in an ES module than in a CommonJS module. */
+export interface Axios {
+  interceptors: { request: Interceptors; response: Interceptors };
+  getUri(config?: any): string;
+  request(config: any): Promise<any>;
+}
+
+/** What is read and set of a call. */
+interface Config extends RequestConfig {
+  adapter?: unknown;
+  data?: unknown;
+  httpVersion?: unknown;
+  maxRedirects?: number;
+  socketPath?: unknown;
+  transport?: unknown;
+  /** Kept by axios from one sending of a call to the next. */
   pay88Repeated?: boolean;
 }
 
+interface Answer {
+  status: number;
+  config: Config;
+}
+
 /** Adds the interceptors to an instance of axios; the result takes them away again. */
-export function authenticate(axios: AxiosInstance, tm: TokenManager): () => void {
+export function authenticate(axios: Axios, tm: TokenManager): () => void {
   const origin = new URL(tm.baseUrl).origin;
-  const tokens = new WeakMap<Config, Token>();
 
   const request = axios.interceptors.request.use(async (config: Config) => {
-    if (!isOf(origin, axios.getUri(config))) return config;
-    const token = await tm.getToken();
-    config.headers.set('Authorization', `Bearer ${token.access_token}`);
-    config.headers.set('x-session-id', token.session_id);
+    // That of an earlier sending of the same call.
+    if (config.transport instanceof Transport) delete config.transport;
+    if (originOf(axios.getUri(config)) !== origin) return config;
+    checkWay(config);
+    config.adapter = 'http';
     config.maxRedirects = 0;
-    tokens.set(config, token);
+    config.transport = new Transport(origin, await tm.getToken(), config);
     return config;
   });
 
   /** The answer of a repetition; `undefined` if there is none to be made. */
-  const repeated = (answer: AxiosResponse | undefined): Promise<AxiosResponse> | undefined => {
-    const config = answer?.config as Config | undefined;
-    const token = config && tokens.get(config);
-    if (answer?.status !== 401 || !token || config.pay88Repeated || !repeatable(config.data)) return undefined;
+  const repeated = (answer: Answer | undefined): Promise<unknown> | undefined => {
+    const config = answer?.config;
+    if (answer?.status !== 401 || !config || config.pay88Repeated || !repeatable(config.data)) return undefined;
+    const token: Token | null = config.transport instanceof Transport ? Transport.attached(config.transport) : null;
+    if (token === null) return undefined;
     try {
       tm.invalidate(token);
     } catch {
       // Tokens were dropped too often lately: the 401 is the answer.
       return undefined;
     }
-    return axios.request({ ...config, pay88Repeated: true } as Config);
+    return axios.request({ ...config, pay88Repeated: true });
   };
   const response = axios.interceptors.response.use(
-    (answer) => repeated(answer) ?? answer,
+    (answer: Answer) => repeated(answer) ?? answer,
     (error) => repeated(error?.response) ?? Promise.reject(error),
   );
 
@@ -54,12 +79,31 @@ export function authenticate(axios: AxiosInstance, tm: TokenManager): () => void
   };
 }
 
+/** Refuses what would leave out the transport, which alone can see where a request goes. */
+function checkWay({ adapter, httpVersion, socketPath, transport }: Config): void {
+  if (adapter !== undefined && ![adapter].flat().includes('http')) {
+    throw notSent(
+      'refused',
+      'Calls of 88Pay are made by the adapter "http" of axios, and the option `adapter` does not name it.',
+      'Other adapters may follow a redirect and take the session ID with them. Leave `adapter` out, or use makeRequest().',
+    );
+  }
+  for (const [name, value] of Object.entries({ httpVersion, socketPath, transport })) {
+    if (value === undefined || value === null || Number(value) === 1) continue;
+    throw notSent(
+      'refused',
+      `The option \`${name}\` of axios is not taken for calls of 88Pay.`,
+      'It may lead elsewhere, the session ID included. Leave it out, or use makeRequest().',
+    );
+  }
+}
+
 /** A URL that is relative has no origin. */
-function isOf(origin: string, url: string): boolean {
+function originOf(url: string): string | undefined {
   try {
-    return new URL(url).origin === origin;
+    return new URL(url).origin;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

@@ -1,8 +1,9 @@
 /**
  * For programs that keep undici (or give a dispatcher to fetch): an interceptor that authenticates what goes to 88Pay.
  *
- * Promises: the pair goes to the manager's own origin only; a 401 leads to one refresh, however many calls it meets, and the
- * call is repeated once if its body can be sent again. Connections, time limits and redirects are undici's, not pay88's.
+ * Promises: the pair goes to the manager's own origin only, and undici follows no redirect with it; a 401 leads to one
+ * refresh, however many calls it meets, and the call is repeated once if its body can be sent again. Connections and time
+ * limits are undici's, not pay88's.
  */
 
 import type { Dispatcher } from 'undici';
@@ -12,35 +13,40 @@ import type { Token, TokenManager } from './index.js';
 type Handler = Dispatcher.DispatchHandler;
 
 /**
- * For `new Agent().compose(authenticated(tm))`. Compose it last, so that it sees every hop of a redirect. It goes by the
- * origin of each request, which an `Agent` knows; a `Client` or `Pool` does not tell it.
+ * For `new Agent().compose(authenticated(tm), …)`. Compose it first: interceptors that come after it never see the pair, and
+ * it sees every hop of a redirect that they follow. undici's own interceptor for redirects follows none with the pair,
+ * wherever it stands. It goes by the origin of each request, which an `Agent` knows; a `Client` or `Pool` does not tell it.
  */
 export function authenticated(tm: TokenManager): Dispatcher.DispatcherComposeInterceptor {
   const origin = new URL(tm.baseUrl).origin;
   return (dispatch) => (options, handler) => {
     if (options.origin === undefined || new URL(options.origin).origin !== origin) return dispatch(options, handler);
-    const send = (each: (token: Token) => Handler) => {
-      tm.getToken().then(
-        (token) => dispatch({ ...options, headers: withPair(options.headers, token) }, each(token)),
+    const send = (first: boolean) => {
+      tm.getToken()
+        .then((token) => {
+          const repeat = first && repeatable(options.body) ? () => send(false) : null;
+          // 0, since an interceptor below this one would take the headers with it.
+          const authorized = { ...options, maxRedirections: 0, headers: withPair(options.headers, token) };
+          dispatch(authorized, new Authenticated(handler, tm, token, repeat));
+        })
         // Nothing was begun that a controller could end.
-        (error) => handler.onResponseError?.(null as never, error),
-      );
+        .catch((error) => handler.onResponseError?.(null as never, error));
     };
-    const once = repeatable(options.body);
-    send((token) => (once ? new UnlessRejected(handler, tm, token, () => send(() => handler)) : handler));
+    send(true);
     return true;
   };
 }
 
-/** Passes all on but a 401 that a newer token may avoid. */
-class UnlessRejected implements Handler {
+/** Passes all on but a 401 that a newer token may avoid, and what an error shows of the pair. */
+class Authenticated implements Handler {
   readonly #handler: Handler;
   readonly #tm: TokenManager;
   readonly #token: Token;
-  readonly #repeat: () => void;
+  /** Sends the call once more. */
+  readonly #repeat: (() => void) | null;
   #rejected = false;
 
-  constructor(handler: Handler, tm: TokenManager, token: Token, repeat: () => void) {
+  constructor(handler: Handler, tm: TokenManager, token: Token, repeat: (() => void) | null) {
     this.#handler = handler;
     this.#tm = tm;
     this.#token = token;
@@ -56,7 +62,7 @@ class UnlessRejected implements Handler {
   }
 
   onResponseStart(...given: Parameters<NonNullable<Handler['onResponseStart']>>) {
-    if (given[1] === 401) {
+    if (given[1] === 401 && this.#repeat) {
       try {
         this.#tm.invalidate(this.#token);
         this.#rejected = true;
@@ -73,12 +79,12 @@ class UnlessRejected implements Handler {
   }
 
   onResponseEnd(...given: Parameters<NonNullable<Handler['onResponseEnd']>>) {
-    if (this.#rejected) this.#repeat();
+    if (this.#rejected) this.#repeat!();
     else this.#handler.onResponseEnd?.(...given);
   }
 
-  onResponseError(...given: Parameters<NonNullable<Handler['onResponseError']>>) {
-    this.#handler.onResponseError?.(...given);
+  onResponseError(...[controller, error]: Parameters<NonNullable<Handler['onResponseError']>>) {
+    this.#handler.onResponseError?.(controller, withoutPair(error, this.#token));
   }
 }
 
@@ -102,4 +108,13 @@ function withPair(headers: Dispatcher.DispatchOptions['headers'], token: Token):
   }
   flat.push('authorization', `Bearer ${token.access_token}`, 'x-session-id', token.session_id);
   return flat;
+}
+
+/** A mock that does not know a call says with which headers it was made. */
+function withoutPair(error: Error, { access_token, session_id }: Token): Error {
+  for (const text of ['message', 'stack'] as const) {
+    const shown = error[text]?.replaceAll(access_token, '…').replaceAll(session_id, '…');
+    if (shown !== undefined && shown !== error[text]) error[text] = shown;
+  }
+  return error;
 }

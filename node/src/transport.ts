@@ -1,0 +1,122 @@
+/**
+ * How a request of axios is sent: it gets the pair when its connection stands, and loses it when its head is written.
+ *
+ * Promises: the pair goes to one origin only, whatever interceptors, proxies and sockets a call was given; no redirect is
+ * followed; the pair is in no option, and in the request for no longer than one step. Errors of axios show the options,
+ * the request, its agent and the agent's connections.
+ */
+
+import * as http from 'node:http';
+import * as https from 'node:https';
+import type { Socket } from 'node:net';
+
+import { notSent } from './errors.js';
+import type { Token } from './token.js';
+
+/** What is read of a call's options when it is sent. */
+export interface RequestConfig {
+  timeout?: number;
+}
+
+type Answered = (answer: http.IncomingMessage) => void;
+
+/** For the option `transport` of one call. */
+export class Transport {
+  readonly #origin: string;
+  readonly #token: Token;
+  readonly #config: RequestConfig;
+  #attached = false;
+
+  constructor(origin: string, token: Token, config: RequestConfig) {
+    this.#origin = origin;
+    this.#token = token;
+    this.#config = config;
+  }
+
+  /** The token that was sent. */
+  static attached(transport: Transport): Token | null {
+    return transport.#attached ? transport.#token : null;
+  }
+
+  /** As `request` of `node:http`. Throws `refused` if the request would leave for anything but the origin itself. */
+  request(options: https.RequestOptions, answered: Answered): http.ClientRequest {
+    const { request } = options.protocol === 'https:' ? https : http;
+    // What interceptors have turned elsewhere, whoever listens there, gets nothing.
+    if (options.socketPath) return request(options, answered);
+    // As a proxy is asked.
+    const proxied = /^\w+:/.test(options.path ?? '');
+    const target = new URL(proxied ? options.path! : `${options.protocol}//${authority(options)}`).origin;
+    if (target !== this.#origin) return request(options, answered);
+    if (proxied) {
+      throw notSent(
+        'refused',
+        'axios would send the call to a proxy in clear text, the session ID included.',
+        'Pass `proxy: false`, and the agent of a package that tunnels as `httpsAgent`; or use makeRequest().',
+      );
+    }
+    // axios counts the time of connecting for transports of its own only.
+    const { timeout = 0 } = this.#config;
+    this.#attached = true;
+    return withPair(request({ ...options, ...(timeout > 0 && { timeout }) }, answered), this.#token);
+  }
+}
+
+function authority({ hostname, host, port }: https.RequestOptions): string {
+  const name = hostname ?? host ?? '';
+  return `${name.includes(':') ? `[${name}]` : name}${port ? `:${port}` : ''}`;
+}
+
+/** Holds what is written back until the connection stands. */
+function withPair(request: http.ClientRequest, token: Token): http.ClientRequest {
+  const write = request.write.bind(request) as (...given: unknown[]) => boolean;
+  const end = request.end.bind(request) as (...given: unknown[]) => http.ClientRequest;
+  let held: (() => unknown)[] | null = [];
+  let begun = false;
+  const send = <T>(one: () => T): T => {
+    if (begun) return one();
+    begun = true;
+    request.setHeader('Authorization', `Bearer ${token.access_token}`);
+    request.setHeader('x-session-id', token.session_id);
+    try {
+      return one();
+    } finally {
+      forget(request);
+    }
+  };
+  request.write = (...given: unknown[]) => {
+    if (held === null) return send(() => write(...given));
+    held.push(() => write(...given));
+    return false;
+  };
+  request.end = (...given: unknown[]) => {
+    if (held === null) send(() => end(...given));
+    else held.push(() => end(...given));
+    return request;
+  };
+  request.once('socket', (socket: Socket & { secureConnecting?: boolean }) => {
+    const proceed = () => {
+      const all = held ?? [];
+      held = null;
+      if (request.destroyed) return;
+      let flowing: unknown = false;
+      for (const one of all) flowing = send(one);
+      // Who was told to wait waits for this; where the connection is full Node says it later.
+      if (flowing === true) request.emit('drain');
+    };
+    if (socket.secureConnecting) socket.once('secureConnect', proceed);
+    else if (socket.connecting) socket.once('connect', proceed);
+    else proceed();
+  });
+  return request;
+}
+
+/** Takes the pair off a request whose head is written. */
+function forget(request: http.ClientRequest): void {
+  // Node takes no header off while this text is there, which it asks later only for whether it is empty.
+  const sent = request as unknown as { _header: string | null };
+  const line = `${request.method} ${request.path} HTTP/1.1`;
+  sent._header = null;
+  request.removeHeader('Authorization');
+  request.removeHeader('x-session-id');
+  sent._header = line;
+}
