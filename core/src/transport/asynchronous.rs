@@ -23,7 +23,7 @@ use rustls::RootCertStore;
 use super::body::BodyBuffer;
 use super::resolve::Resolver;
 use super::{
-    Answer, AsyncLimits, AsyncRequest, Failure, FailureKind, Link, Shared, authority,
+    Answer, AsyncLimits, AsyncRequest, Failure, FailureKind, Link, Shared, authority, coding,
     headers_to_send, tls,
 };
 
@@ -106,11 +106,12 @@ async fn send_and_receive(
         let why = "the server reset it before the answer was complete".to_owned();
         return Err(Failure::before_sending(FailureKind::Truncated, why));
     }
-    Ok(Answer {
+    let answer = Answer {
         status: head.status,
         headers: head.headers,
         body: buffer.into_inner(),
-    })
+    };
+    coding::decode(answer, limits.max_response_bytes, request.keep_secret).await
 }
 
 impl Clients {

@@ -21,7 +21,9 @@ use super::body::BodyBuffer;
 use super::socket::Socket;
 use super::stream::Stream;
 use super::wait::Wait;
-use super::{Answer, Failure, FailureKind, Limits, Link, Request, Shared, headers_to_send, tls};
+use super::{
+    Answer, Failure, FailureKind, Limits, Link, Request, Shared, coding, headers_to_send, tls,
+};
 
 /// One HTTP/1.1 connection, used by one request at a time.
 pub(super) struct Connection {
@@ -230,11 +232,14 @@ impl Connection {
         }
         // hyper has to see that the message is over before the connection is free again.
         self.settle();
-        Ok(Answer {
+        let answer = Answer {
             status: head.status,
             headers: head.headers,
             body: buffer.into_inner(),
-        })
+        };
+        let decoding = coding::decode(answer, limits.max_response_bytes, request.keep_secret);
+        let mut decoding = pin!(decoding);
+        self.run(wait, |cx| decoding.as_mut().poll(cx))?
     }
 }
 

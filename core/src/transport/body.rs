@@ -1,4 +1,4 @@
-//! The body of an answer, held to a limit while it arrives.
+//! The body of an answer, held to a limit while it arrives and while it is decoded.
 //!
 //! Memory grows with what has come, never with what `Content-Length` promises. A secret body leaves
 //! no copy behind when it grows or when its reading fails.
@@ -33,17 +33,58 @@ impl BodyBuffer {
         Ok(buffer)
     }
 
+    /// A body that has come.
+    pub(super) fn of(bytes: Vec<u8>, secret: bool) -> BodyBuffer {
+        BodyBuffer {
+            limit: bytes.len() as u64,
+            bytes,
+            secret,
+        }
+    }
+
     pub(super) fn append(&mut self, data: &[u8]) -> Result<(), Failure> {
         self.check(self.bytes.len() as u64 + data.len() as u64)?;
-        if self.secret && self.bytes.capacity() - self.bytes.len() < data.len() {
+        self.make_room(data.len());
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Makes it longer by zeros, to this length if the limit allows it, so that a decoder can write them over.
+    pub(super) fn stretch(&mut self, length: usize) {
+        let length = length.min(usize::try_from(self.limit).unwrap_or(usize::MAX));
+        self.make_room(length.saturating_sub(self.bytes.len()));
+        self.bytes.resize(length.max(self.bytes.len()), 0);
+    }
+
+    /// Whether there may be more than this length.
+    pub(super) fn check_more(&self, length: usize) -> Result<(), Failure> {
+        self.check(length as u64 + 1)
+    }
+
+    /// Takes away what was stretched and not used. A secret stays where it is.
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.bytes.truncate(length);
+        if !self.secret {
+            self.bytes.shrink_to_fit();
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    fn make_room(&mut self, more: usize) {
+        if self.secret && self.bytes.capacity() - self.bytes.len() < more {
             // Growing in place may leave the old memory behind as it is.
-            let mut grown = Vec::with_capacity((self.bytes.len() + data.len()).next_power_of_two());
+            let mut grown = Vec::with_capacity((self.bytes.len() + more).next_power_of_two());
             grown.extend_from_slice(&self.bytes);
             self.bytes.zeroize();
             self.bytes = grown;
         }
-        self.bytes.extend_from_slice(data);
-        Ok(())
     }
 
     pub(super) fn into_inner(mut self) -> Vec<u8> {

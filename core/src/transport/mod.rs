@@ -2,13 +2,14 @@
 //! servers that do not speak HTTP (`wire`).
 //!
 //! A [`Link`] stands for the server and the way to it, and is shared by all of the process that go
-//! the same way. It follows no redirect, keeps no cookie, decompresses nothing and repeats no
+//! the same way. It follows no redirect, keeps no cookie and repeats no
 //! request of which a byte was written. Each failure says whether one was. A forked child shares no
 //! connection, lock or thread with its parent.
 
 mod asynchronous;
 mod blocking;
 mod body;
+mod coding;
 mod failure;
 mod pool;
 mod proxy;
@@ -28,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -103,7 +104,7 @@ pub(crate) struct AsyncLimits {
     pub max_response_bytes: u64,
 }
 
-/// A complete answer of any status. `Debug` shows neither headers nor body: both may be secret.
+/// A complete answer of any status, its body decoded. `Debug` shows neither headers nor body: both may be secret.
 pub(crate) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -261,6 +262,10 @@ fn headers_to_send(mut headers: HeaderMap, method: &Method, body: &Bytes) -> Hea
     headers
         .entry(ACCEPT)
         .or_insert(HeaderValue::from_static("*/*"));
+    // Without it a server may choose any coding (RFC 9110, 12.5.3).
+    headers
+        .entry(ACCEPT_ENCODING)
+        .or_insert(HeaderValue::from_static("identity"));
     // An empty body has to be said where one is expected (RFC 9110, 8.6); hyper leaves it out.
     if body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(method) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));

@@ -1,6 +1,7 @@
 //! What holds for exchanges as a whole, shown against small servers on loopback.
 
 mod asynchronous;
+mod coding;
 mod http2;
 mod limits;
 mod reuse;

@@ -31,10 +31,14 @@ fn a_request_is_sent_once_with_the_headers_that_it_needs_and_no_others() {
             lines.sort_unstable();
             let host = format!("host: 127.0.0.1:{}", server.port);
             let length = format!("content-length: {}", body.len());
-            assert_eq!(
-                lines,
-                ["accept: */*", "authorization: Bearer t", &length, &host]
-            );
+            let expected = [
+                "accept-encoding: identity",
+                "accept: */*",
+                "authorization: Bearer t",
+                &length,
+                &host,
+            ];
+            assert_eq!(lines, expected);
         }
         assert_eq!(seen.len(), 2);
     });
