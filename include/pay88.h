@@ -330,7 +330,8 @@ enum pay88_status pay88_manager_new(const struct pay88_config *config,
                                     struct pay88_error **error);
 
 // Closes this handle: pending calls end with PAY88_CANCELED, later ones with PAY88_CONFIG_INVALID. Other handles of the
-// same manager go on. Never waits. May be called while other threads use the handle, and more than once.
+// same manager go on; after the last one a manager of these credentials may have other options. Never waits. May be called
+// while other threads use the handle, and more than once.
 void pay88_manager_close(const struct pay88_manager *manager);
 
 // Whether it was closed. True for NULL.

@@ -69,7 +69,7 @@ pub(crate) struct Manager {
     pub(crate) counters: Counters,
     /// Of the handle that was built last, in milliseconds.
     pub(crate) connect_timeout: AtomicU64,
-    /// Handles alive, and when the last one was let go (boot time).
+    /// Handles that are open, and when the last one was closed or dropped (boot time).
     handles: AtomicUsize,
     idle_since: AtomicU64,
 }
@@ -227,7 +227,7 @@ impl Manager {
         self.handles.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Whether no handle has existed for that long.
+    /// Whether no handle has been open for that long.
     pub(crate) fn idle_for(&self, time: Duration) -> bool {
         self.handles.load(Ordering::SeqCst) == 0
             && self.clock.boot() >= BootTime(self.idle_since.load(Ordering::SeqCst)).plus(time)

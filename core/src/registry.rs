@@ -1,8 +1,8 @@
 //! One manager per process and credentials.
 //!
 //! A manager is found by base URL, merchant and key (the current or the previous one). It is kept while a handle
-//! exists and 10 minutes longer, looked at when another is built; there is no timer. Without a handle it gives way to a
-//! manager with other options.
+//! is open and 10 minutes longer, looked at when another is built; there is no timer. Without an open handle it gives way to
+//! a manager with other options.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,7 +44,7 @@ pub(crate) fn attach(settings: &Settings, clock: Clock) -> Result<Arc<Manager>> 
                 "The option {option} is not the one that this process already uses for these credentials."
             ),
             format!(
-                "Give every manager of these credentials the same {option}, or release the others first."
+                "Give every manager of these credentials the same {option}, or close the others first, each with its `close` (in C `pay88_manager_close`)."
             ),
         )),
     };

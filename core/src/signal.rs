@@ -41,9 +41,11 @@ impl Signal {
         waiting
     }
 
-    pub(crate) fn raise(&self) {
-        self.raised.store(true, Ordering::SeqCst);
+    /// Says whether this was the first time.
+    pub(crate) fn raise(&self) -> bool {
+        let first = !self.raised.swap(true, Ordering::SeqCst);
         self.waiting().notify_waiters();
+        first
     }
 
     pub(crate) fn is_raised(&self) -> bool {

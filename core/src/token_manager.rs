@@ -52,7 +52,9 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.manager.detach();
+        if !self.closed.is_raised() {
+            self.manager.detach();
+        }
     }
 }
 
@@ -372,9 +374,12 @@ impl TokenManager {
     }
 
     /// Closes this handle and its clones: pending calls end with `canceled`, later ones with `config_invalid`. Other
-    /// handles of the same manager go on. Never waits.
+    /// handles of the same manager go on. After the last one was closed or dropped, a manager of these credentials may have
+    /// other options. Never waits.
     pub fn close(&self) {
-        self.0.closed.raise();
+        if self.0.closed.raise() {
+            self.0.manager.detach();
+        }
     }
 
     /// Whether it was closed.

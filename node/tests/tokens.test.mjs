@@ -98,6 +98,14 @@ test('a closed manager refuses, ends what is pending, and the others go on', LIM
   assert.ok(await other.getToken());
 });
 
+test('a closed manager holds no option of those that come after it', LIMIT, async () => {
+  const [closed, other] = [sandbox.manager(), sandbox.manager()];
+  closed.close();
+  assert.throws(() => sandbox.manager({ tokensPerHour: 99 }), { code: 'config_invalid', hint: /close/ });
+  other.close();
+  assert.ok(await sandbox.manager({ tokensPerHour: 99 }).getToken());
+});
+
 test('statistics count', LIMIT, async () => {
   const tm = sandbox.manager();
   await tm.getToken();

@@ -78,6 +78,17 @@ def test_a_closed_manager_refuses_and_the_others_go_on(sandbox):
     assert second.get_token()
 
 
+def test_a_closed_manager_holds_no_option_of_those_that_come_after_it(sandbox):
+    closed, entered = sandbox.manager(), sandbox.manager()
+    closed.close()
+    with entered, pytest.raises(pay88.Pay88Error, match="close") as caught:
+        sandbox.manager(tokens_per_hour=99)
+    assert caught.value.code == "config_invalid"
+    assert sandbox.manager(tokens_per_hour=99).get_token()
+    # Both are still held by the test, closed as they are.
+    assert closed.manager_id == entered.manager_id
+
+
 def test_statistics_count(tm):
     tm.get_token()
     tm.make_request("/api/echo")

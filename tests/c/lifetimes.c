@@ -222,6 +222,20 @@ static void a_call_that_cannot_start_gives_its_data_back_at_once(void) {
     pay88_manager_release(manager);
 }
 
+static void a_closed_handle_holds_no_option_of_its_manager(void) {
+    pay88_config *config = fresh_config();
+    pay88_manager *closed = NULL, *manager = NULL;
+    OK(pay88_manager_new(config, &closed, &error));
+    OK(pay88_config_set(config, "tokens_per_hour", "99", &error));
+    EXPECT(PAY88_CONFIG_INVALID, pay88_manager_new(config, &manager, &error));
+    pay88_manager_close(closed);
+    OK(pay88_manager_new(config, &manager, &error));
+    CHECK(pay88_manager_id(manager) != pay88_manager_id(closed));
+    pay88_manager_release(closed);
+    pay88_manager_release(manager);
+    pay88_config_release(config);
+}
+
 int main(void) {
     handles_may_be_released_in_every_order_with_a_call_pending();
     what_was_read_from_a_manager_outlives_it();
@@ -229,5 +243,6 @@ int main(void) {
     a_call_may_be_canceled_and_released_by_its_own_callback();
     a_canceled_call_calls_back_once();
     a_call_that_cannot_start_gives_its_data_back_at_once();
+    a_closed_handle_holds_no_option_of_its_manager();
     return 0;
 }

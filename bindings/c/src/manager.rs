@@ -63,7 +63,8 @@ pub extern "C" fn pay88_manager_new(
 }
 
 /// Closes this handle: pending calls end with PAY88_CANCELED, later ones with PAY88_CONFIG_INVALID. Other handles of the
-/// same manager go on. Never waits. May be called while other threads use the handle, and more than once.
+/// same manager go on; after the last one a manager of these credentials may have other options. Never waits. May be called
+/// while other threads use the handle, and more than once.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_close(manager: Option<&pay88_manager>) {
     value(|| {

@@ -103,6 +103,28 @@ fn a_manager_that_nobody_holds_gives_way_to_other_options() {
 }
 
 #[test]
+fn a_closed_handle_holds_no_option_of_its_manager() {
+    let base_url = "https://closed.example";
+    let (first, second) = (
+        elsewhere(base_url, &[]).unwrap(),
+        elsewhere(base_url, &[]).unwrap(),
+    );
+    let other = [("share", "process")];
+    first.close();
+    first.close();
+    // The second one is still open.
+    let error = elsewhere(base_url, &other).unwrap_err();
+    assert!(error.message().contains("option share "), "{error}");
+    assert!(error.hint().contains("`close`"), "{error}");
+    second.close();
+    let third = elsewhere(base_url, &other).unwrap();
+    assert_ne!(third.id(), first.id());
+    // To drop what was closed changes nothing: the third one is still open.
+    drop((first, second));
+    assert!(elsewhere(base_url, &[]).is_err());
+}
+
+#[test]
 fn time_outs_and_user_agent_belong_to_the_handle() {
     let stage = Stage::new();
     let manager = stage.manager();
