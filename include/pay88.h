@@ -225,7 +225,8 @@ void pay88_call_release(struct pay88_call *call);
 // pay88_config_release().
 struct pay88_config *pay88_config_new(void);
 
-// As pay88_config_new(), but the environment is not looked at.
+// As pay88_config_new(), but the environment is not looked at: neither for options nor for HTTPS_PROXY and its like,
+// SSL_CERT_FILE, SSL_CERT_DIR and XDG_RUNTIME_DIR.
 struct pay88_config *pay88_config_new_without_environment(void);
 
 // Sets an option; see pay88_option_name() for the names. The value is text, as in the environment variable ("2.5" for

@@ -49,7 +49,7 @@ impl Options {
     /// The text of one option, if it is given anywhere.
     ///
     /// # Errors
-    /// `config_invalid` if its file cannot be read.
+    /// `config_invalid` if its file cannot be read, or its variable is not UTF-8.
     pub(crate) fn raw(&self, option: &OptionSpec) -> Result<Option<Raw>> {
         if let Some(given) = self.0.iter().find(|given| given.name == option.name) {
             return Ok(Some(Raw {
@@ -57,10 +57,10 @@ impl Options {
                 source: format!("--{}", long(option)),
             }));
         }
-        let variable = option.environment_variable();
-        Ok(std::env::var(&variable).ok().map(|text| Raw {
-            text: Zeroizing::new(text),
-            source: variable,
+        let found = Config::new().environment_text(option.name)?;
+        Ok(found.map(|text| Raw {
+            text,
+            source: option.environment_variable(),
         }))
     }
 }

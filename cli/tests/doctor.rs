@@ -9,10 +9,12 @@
 
 mod support;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
 use pay88_sandbox::{Action, Fault, Match, TEST_KEY, TEST_MERCHANT};
-use support::diagnosis::{Diagnosis, doctor};
+use support::diagnosis::{Diagnosis, diagnose, doctor};
 use support::{Stand, pay88, quiet, run, shows_nothing_of};
 
 #[test]
@@ -178,6 +180,43 @@ fn blank_credentials_are_told_apart_from_missing_ones() {
         &["blank", "EIGHTY_EIGHT_PAY_MERCHANT_ID"],
     )
     .skips("token", "call");
+}
+
+#[test]
+fn variables_that_are_mistyped_or_no_text_fail_and_unknown_ones_are_told() {
+    let stand = Stand::start();
+    doctor(&stand, &[("BASE_URL", None), ("BASEURL", Some("x"))])
+        .expect(
+            "base_url",
+            "failed",
+            &[
+                "EIGHTY_EIGHT_PAY_BASEURL",
+                "Did you mean EIGHTY_EIGHT_PAY_BASE_URL?",
+            ],
+        )
+        .skips("token", "call");
+    for option in ["API_KEY", "BASE_URL", "TIMEOUT"] {
+        let mut command = stand.pay88(&["doctor", "--json"]);
+        let variable = format!("EIGHTY_EIGHT_PAY_{option}");
+        command.env(&variable, OsStr::from_bytes(b"\xff"));
+        let check = match option {
+            "TIMEOUT" => "options".to_owned(),
+            single => single.to_ascii_lowercase(),
+        };
+        diagnose(command)
+            .expect(&check, "failed", &[&variable, "not UTF-8"])
+            .skips("token", "call");
+    }
+    assert_eq!(stand.sandbox.counters().tokens_requested, 0);
+    let unknown = [("WEBHOOK_SECRET", Some("x")), ("TIME_LIMIT", Some("9"))];
+    doctor(&stand, &unknown)
+        .expect(
+            "options",
+            "warning",
+            &["EIGHTY_EIGHT_PAY_TIME_LIMIT, EIGHTY_EIGHT_PAY_WEBHOOK_SECRET"],
+        )
+        .passes("api_key", "base_url")
+        .passes("environment", "call");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! From what the user typed to settings that can be relied on.
 //!
 //! Promises: an option given wins over its environment variable, which wins over the default; whatever leaves
-//! [`Config::settings`] has been checked. The environment is read here and nowhere else, at construction only.
+//! [`Config::settings`] has been checked. What is set and cannot be used is refused, and never taken for unset. The
+//! environment is read from here and nowhere else, at construction only.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,12 +13,16 @@ use zeroize::Zeroizing;
 
 use crate::credentials::{ApiKey, MerchantId};
 use crate::endpoint::BaseUrl;
+use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::option::{OPTIONS, Opt, OptionKind};
+use crate::option::{ENVIRONMENT_PREFIX, OPTIONS, Opt, OptionKind};
 use crate::reach::open_link;
 use crate::store::Share;
 use crate::store::fleet::MOST_TOKENS_PER_HOUR;
-use crate::transport::Proxy;
+use crate::transport::{Proxy, SystemRoots};
+
+/// The options without a default.
+const REQUIRED: [Opt; 2] = [Opt::ApiKey, Opt::MerchantId];
 
 /// What a manager is built from: options by name, each with the text that its environment variable would have.
 ///
@@ -30,7 +36,7 @@ use crate::transport::Proxy;
 #[derive(Clone)]
 pub struct Config {
     values: Vec<Option<Zeroizing<String>>>,
-    environment: bool,
+    environment: Environment,
 }
 
 impl Default for Config {
@@ -44,14 +50,15 @@ impl Config {
     pub fn new() -> Self {
         Config {
             values: vec![None; OPTIONS.len()],
-            environment: true,
+            environment: Environment::of_process(),
         }
     }
 
-    /// Nothing set, and the environment is not looked at.
+    /// Nothing set, and the environment is not looked at: neither for options nor for `HTTPS_PROXY` and its like,
+    /// `SSL_CERT_FILE`, `SSL_CERT_DIR` and `XDG_RUNTIME_DIR`.
     pub fn without_environment() -> Self {
         Config {
-            environment: false,
+            environment: Environment::Ignored,
             ..Self::new()
         }
     }
@@ -80,28 +87,106 @@ impl Config {
         OPTIONS
             .iter()
             .position(|option| option.name == name)
-            .is_some_and(|index| self.text(index).is_some())
+            .is_some_and(|index| !matches!(self.text(index), Ok(None)))
     }
 
-    /// The given value, else the environment's. Blank variables count as unset, as in the documentation's samples.
-    fn text(&self, index: usize) -> Option<Zeroizing<String>> {
-        self.values[index].clone().or_else(|| {
-            let variable = self
+    /// The text of the option's environment variable as it is, if that is read and set. For a diagnosis, which tells where a
+    /// value comes from.
+    ///
+    /// # Errors
+    /// `config_invalid` if there is no such option, or the variable is not UTF-8.
+    pub fn environment_text(&self, name: &str) -> Result<Option<Zeroizing<String>>> {
+        let option = &OPTIONS[index_of(name)?];
+        self.environment.raw(&option.environment_variable())
+    }
+
+    /// The environment variables that begin as those of the options do and belong to none, sorted. A manager is not built
+    /// if one of them was likely meant for an option that has no value; the others may be a program's own.
+    pub fn unknown_variables(&self) -> Vec<String> {
+        let known = |name: &String| {
+            OPTIONS
+                .iter()
+                .any(|option| option.environment_variable() == *name)
+        };
+        let mut names = self.environment.names_with_prefix();
+        names.retain(|name| !known(name));
+        names.sort();
+        names.iter().map(|name| shown(name)).collect()
+    }
+
+    /// Refuses a variable that was likely meant for an option without a value: for `option`, or for any. Where the option
+    /// has a value, a variable of nearly its name is not in its place, and may be the program's own (`…_API_KEY_2`).
+    fn refuse_mistyped(&self, option: Option<&str>) -> Result<()> {
+        for variable in self.unknown_variables() {
+            let name = variable[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase();
+            let Some(meant) =
+                nearest(&name, 2).filter(|near| option.is_none_or(|one| one == *near))
+            else {
+                continue;
+            };
+            if !self.is_set(meant) {
+                return Err(Error::invalid(
+                    format!(
+                        "The environment variable {variable} is set, and no option has that name."
+                    ),
+                    format!(
+                        "Did you mean {ENVIRONMENT_PREFIX}{}? If the variable is not for pay88, give {meant} a value, and it is let be.",
+                        meant.to_ascii_uppercase()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The given value, else the environment's.
+    fn text(&self, index: usize) -> Result<Option<Zeroizing<String>>> {
+        match &self.values[index] {
+            Some(value) => Ok(Some(value.clone())),
+            None => self
                 .environment
-                .then(|| environment(&OPTIONS[index].environment_variable()))??;
-            (!variable.trim().is_empty()).then_some(variable)
-        })
+                .text(&OPTIONS[index].environment_variable()),
+        }
     }
 
-    fn get(&self, option: Opt) -> Option<Zeroizing<String>> {
+    fn get(&self, option: Opt) -> Result<Option<Zeroizing<String>>> {
         self.text(option as usize)
     }
 
+    /// The value, else the default.
+    fn get_or_default(&self, option: Opt) -> Result<Zeroizing<String>> {
+        let default = || Zeroizing::new(option.spec().default.to_owned());
+        Ok(self.get(option)?.unwrap_or_else(default))
+    }
+
+    /// The value of an option that has no default, without white space around it.
+    fn required(&self, option: Opt) -> Result<Zeroizing<String>> {
+        let (name, variable) = (option.name(), option.spec().environment_variable());
+        let Some(text) = self.get(option)? else {
+            return Err(Error::invalid(
+                format!("The {name} is missing."),
+                match self.environment {
+                    Environment::Read => {
+                        format!("Pass it, or set the environment variable {variable}.")
+                    }
+                    Environment::Ignored => "Pass it; the environment is not read here.".to_owned(),
+                    Environment::Hidden => "Pass it. The environment is not read, since this program runs with rights that \
+                                            its user does not have (setuid, setgid, or capabilities set by `setcap`)."
+                        .to_owned(),
+                },
+            ));
+        };
+        if text.trim().is_empty() {
+            return Err(Error::invalid(
+                format!("The {name} is blank."),
+                format!("Pass it, or leave it out and set the environment variable {variable}."),
+            ));
+        }
+        Ok(text)
+    }
+
     fn seconds(&self, option: Opt, range: std::ops::RangeInclusive<f64>) -> Result<Duration> {
-        let spec = option.spec();
-        let text = self
-            .get(option)
-            .unwrap_or_else(|| Zeroizing::new(spec.default.to_owned()));
+        let text = self.get_or_default(option)?;
         match text.trim().parse::<f64>() {
             Ok(value) if range.contains(&value) => Ok(Duration::from_secs_f64(value)),
             _ => Err(out_of_range(
@@ -115,10 +200,7 @@ impl Config {
     }
 
     fn whole(&self, option: Opt, range: std::ops::RangeInclusive<u64>) -> Result<u64> {
-        let spec = option.spec();
-        let text = self
-            .get(option)
-            .unwrap_or_else(|| Zeroizing::new(spec.default.to_owned()));
+        let text = self.get_or_default(option)?;
         match text.trim().parse::<u64>() {
             Ok(value) if range.contains(&value) => Ok(value),
             _ => Err(out_of_range(
@@ -137,6 +219,7 @@ impl Config {
     /// # Errors
     /// `config_invalid` with what is wrong and what to do.
     pub fn check(&self, name: &str) -> Result<()> {
+        self.refuse_mistyped(Some(name))?;
         if name == Opt::BaseUrl.name() {
             return self.base_url().map(drop);
         }
@@ -146,45 +229,70 @@ impl Config {
             // Neither of the documented hosts, so that keys of both environments pass.
             .with("base_url", "https://88pay.invalid")?;
         let index = index_of(name)?;
-        alone.values[index] = self.text(index);
+        if let Some(&required) = REQUIRED.iter().find(|option| option.name() == name) {
+            self.required(required)?;
+        }
+        alone.values[index] = self.text(index)?;
         let settings = alone.settings()?;
         if name == Opt::CaBundle.name() && settings.ca_bundle.is_some() {
-            open_link(&settings.base_url, settings.ca_bundle, None)?;
+            open_link(
+                &settings.base_url,
+                settings.ca_bundle,
+                SystemRoots::default(),
+                None,
+            )?;
         }
         Ok(())
     }
 
     pub(crate) fn base_url(&self) -> Result<BaseUrl> {
-        match self.get(Opt::BaseUrl) {
-            Some(text) => BaseUrl::parse(&text),
-            None => BaseUrl::parse(Opt::BaseUrl.spec().default),
-        }
+        BaseUrl::parse(&self.get_or_default(Opt::BaseUrl)?)
     }
 
     pub(crate) fn proxy(&self, base_url: &BaseUrl) -> Result<Option<Proxy>> {
-        Proxy::decide(
-            self.get(Opt::Proxy).as_ref().map(|text| text.trim()),
-            |name| {
-                if self.environment {
-                    environment(name).map(|v| v.to_string())
-                } else {
-                    None
-                }
-            },
-            base_url.scheme(),
-            base_url.host(),
-        )
-        .map_err(|message| {
+        let option = self.get(Opt::Proxy)?;
+        let option = option.as_ref().map(|text| match text.trim() {
+            "none" => "",
+            proxy => proxy,
+        });
+        let unusable = RefCell::new(None);
+        let from_environment = |name: &str| {
+            let text = self.environment.text(name).unwrap_or_else(|error| {
+                unusable.replace(Some(error));
+                None
+            });
+            text.map(|text| text.to_string())
+        };
+        let decided = Proxy::decide(option, from_environment, base_url.scheme(), base_url.host());
+        if let Some(error) = unusable.into_inner() {
+            return Err(error);
+        }
+        decided.map_err(|message| {
             Error::invalid(
-                message,
-                "Use http://[user:password@]host:port, or an empty text for no proxy.",
+                format!("{message}."),
+                "Use http://[user:password@]host:port, or `none` as the option proxy for no proxy.",
             )
         })
     }
 
-    pub(crate) fn ca_bundle(&self) -> Option<PathBuf> {
-        let text = self.get(Opt::CaBundle)?;
-        Some(PathBuf::from(text.trim()))
+    pub(crate) fn ca_bundle(&self) -> Result<Option<PathBuf>> {
+        match self.get(Opt::CaBundle)? {
+            Some(text) if text.trim().is_empty() => Err(Error::invalid(
+                "The option ca_bundle is blank.",
+                "Name a PEM file, or leave the option out: then the system's certificate authorities are trusted.",
+            )),
+            text => Ok(text.map(|text| PathBuf::from(text.trim()))),
+        }
+    }
+
+    pub(crate) fn system_roots(&self) -> SystemRoots {
+        let dirs = self.environment.path("SSL_CERT_DIR").unwrap_or_default();
+        SystemRoots {
+            file: self.environment.path("SSL_CERT_FILE"),
+            dirs: std::env::split_paths(&dirs)
+                .filter(|dir| !dir.as_os_str().is_empty())
+                .collect(),
+        }
     }
 
     pub(crate) fn connect_timeout(&self) -> Result<Duration> {
@@ -193,17 +301,17 @@ impl Config {
 
     /// Everything checked and parsed.
     pub(crate) fn settings(&self) -> Result<Settings> {
+        self.refuse_mistyped(None)?;
         let base_url = self.base_url()?;
-        let api_key = ApiKey::parse(Opt::ApiKey, self.get(Opt::ApiKey), &base_url)?;
-        let previous_api_key = match self.get(Opt::PreviousApiKey) {
-            Some(text) => Some(ApiKey::parse(Opt::PreviousApiKey, Some(text), &base_url)?),
+        let api_key = ApiKey::parse(Opt::ApiKey, &self.required(Opt::ApiKey)?, &base_url)?;
+        let previous_api_key = match self.get(Opt::PreviousApiKey)? {
+            Some(text) => Some(ApiKey::parse(Opt::PreviousApiKey, &text, &base_url)?),
             None => None,
         };
-        let merchant_id = MerchantId::parse(self.get(Opt::MerchantId))?;
-        let share = match self.get(Opt::Share) {
-            Some(text) => Share::parse(&text)?,
-            None => Share::parse(Opt::Share.spec().default)?,
-        };
+        let merchant_id = MerchantId::parse(&self.required(Opt::MerchantId)?)?;
+        let system_roots = self.system_roots();
+        let share =
+            Share::parse(&self.get_or_default(Opt::Share)?)?.with_system_roots(&system_roots);
         let tokens_per_hour = self.whole(Opt::TokensPerHour, 1..=1_000_000)? as u32;
         if share.name() == "fleet" && tokens_per_hour > MOST_TOKENS_PER_HOUR {
             return Err(Error::invalid(
@@ -213,15 +321,11 @@ impl Config {
                 "88Pay grants 100 an hour. Set what it grants your account, or share with the processes of the host only.",
             ));
         }
-        let runtime_dir = (self.environment)
-            .then(|| environment("XDG_RUNTIME_DIR"))
-            .flatten()
-            .map(|dir| PathBuf::from(dir.as_str()))
-            .filter(|dir| dir.is_absolute());
         let proxy = self.proxy(&base_url)?;
+        let ca_bundle = self.ca_bundle()?;
         Ok(Settings {
             user_agent: user_agent(
-                self.get(Opt::UserAgentSuffix)
+                self.get(Opt::UserAgentSuffix)?
                     .as_ref()
                     .map(|text| text.trim()),
             )?,
@@ -232,9 +336,16 @@ impl Config {
             tokens_per_minute: self.whole(Opt::TokensPerMinute, 1..=1_000_000)? as u32,
             tokens_per_hour,
             max_response_bytes: self.whole(Opt::MaxResponseBytes, 1024..=1 << 30)?,
-            ca_bundle: self.ca_bundle(),
+            system_roots: match ca_bundle {
+                Some(_) => SystemRoots::default(),
+                None => system_roots,
+            },
+            ca_bundle,
             share,
-            runtime_dir,
+            runtime_dir: self
+                .environment
+                .path("XDG_RUNTIME_DIR")
+                .filter(|dir| dir.is_absolute()),
             base_url,
             api_key,
             previous_api_key,
@@ -269,6 +380,8 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) ca_bundle: Option<PathBuf>,
+    /// Where the system's authorities are, unless `ca_bundle` is given.
+    pub(crate) system_roots: SystemRoots,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) share: Share,
     /// `$XDG_RUNTIME_DIR`
@@ -289,18 +402,13 @@ fn index_of(name: &str) -> Result<usize> {
 
 fn unknown_option(name: &str) -> Error {
     let shown = shown(name);
-    let nearest = OPTIONS
-        .iter()
-        .map(|option| (distance(name, option.name), option.name))
-        .min()
-        .filter(|(distance, _)| *distance <= 3)
-        .map(|(_, near)| format!("Did you mean `{near}`? "));
+    let meant = nearest(name, 3).map(|near| format!("Did you mean `{near}`? "));
     let all: Vec<_> = OPTIONS.iter().map(|option| option.name).collect();
     Error::invalid(
         format!("There is no option `{shown}`."),
         format!(
             "{}The options are {}.",
-            nearest.unwrap_or_default(),
+            meant.unwrap_or_default(),
             all.join(", ")
         ),
     )
@@ -315,6 +423,16 @@ fn shown(text: &str) -> String {
         return "…".to_owned();
     }
     text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// The option whose name is no more than that many edits away.
+fn nearest(name: &str, edits: usize) -> Option<&'static str> {
+    OPTIONS
+        .iter()
+        .map(|option| (distance(name, option.name), option.name))
+        .min()
+        .filter(|(distance, _)| *distance <= edits)
+        .map(|(_, near)| near)
 }
 
 /// Edit distance, for the hint at a mistyped name.
@@ -364,15 +482,6 @@ fn user_agent(suffix: Option<&str>) -> Result<String> {
             "Use at most 256 visible ASCII characters, such as `my-shop/1.2`.",
         )),
     }
-}
-
-/// An environment variable, unless this program runs with somebody else's rights (`secure_getenv`).
-fn environment(name: &str) -> Option<Zeroizing<String>> {
-    // SAFETY: `getauxval` reads the auxiliary vector that the kernel gave this process; it has no preconditions.
-    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
-        return None;
-    }
-    std::env::var(name).ok().map(Zeroizing::new)
 }
 
 #[cfg(test)]

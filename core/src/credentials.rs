@@ -4,8 +4,6 @@
 //! Facts: real keys have 16 to 32 characters after the prefix and may hold `_` and `-`; merchant IDs are seen with
 //! three and four parts (88Pay documentation, "Authentication" and "Generate token").
 
-use zeroize::Zeroizing;
-
 use crate::endpoint::{BaseUrl, PRODUCTION_HOST, SANDBOX_HOST};
 use crate::error::{Error, Result};
 use crate::option::Opt;
@@ -17,13 +15,15 @@ pub(crate) struct ApiKey(Secret);
 
 impl ApiKey {
     /// Checks a key against the shape of keys and the environment of `base_url`.
-    pub(crate) fn parse(
-        option: Opt,
-        text: Option<Zeroizing<String>>,
-        base_url: &BaseUrl,
-    ) -> Result<ApiKey> {
+    pub(crate) fn parse(option: Opt, text: &str, base_url: &BaseUrl) -> Result<ApiKey> {
         let name = option.name();
-        let text = required(option, text)?;
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Error::invalid(
+                format!("The {name} is blank."),
+                "Copy the API key from the dashboard.",
+            ));
+        }
         let live = text.starts_with("sk_live_");
         if !live && !text.starts_with("sk_test_") {
             return Err(Error::invalid(
@@ -59,7 +59,7 @@ impl ApiKey {
                 "Live keys are sent over https only.",
             ));
         }
-        Ok(ApiKey(Secret::new(text.to_string())))
+        Ok(ApiKey(Secret::new(text.to_owned())))
     }
 
     pub(crate) fn secret(&self) -> &Secret {
@@ -72,8 +72,8 @@ impl ApiKey {
 pub(crate) struct MerchantId(String);
 
 impl MerchantId {
-    pub(crate) fn parse(text: Option<Zeroizing<String>>) -> Result<MerchantId> {
-        let text = required(Opt::MerchantId, text)?;
+    pub(crate) fn parse(text: &str) -> Result<MerchantId> {
+        let text = text.trim();
         let mut parts = text.split('-');
         let shape = parts.next() == Some("MCH")
             && parts.clone().count() >= 2
@@ -88,30 +88,12 @@ impl MerchantId {
                 "Copy the merchant ID from the dashboard, for example MCH-COL-29ZTP4.",
             ));
         }
-        Ok(MerchantId(text.to_string()))
+        Ok(MerchantId(text.to_owned()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-fn required(option: Opt, text: Option<Zeroizing<String>>) -> Result<Zeroizing<String>> {
-    let (name, variable) = (option.name(), option.spec().environment_variable());
-    let Some(text) = text else {
-        return Err(Error::invalid(
-            format!("The {name} is missing."),
-            format!("Pass it, or set the environment variable {variable}."),
-        ));
-    };
-    let trimmed = text.trim();
-    if trimmed.is_empty() {
-        return Err(Error::invalid(
-            format!("The {name} is blank."),
-            format!("Pass it, or leave it out and set the environment variable {variable}."),
-        ));
-    }
-    Ok(Zeroizing::new(trimmed.to_owned()))
 }
 
 #[cfg(test)]
@@ -120,15 +102,11 @@ mod tests {
     use crate::error::ErrorCode;
 
     fn key(text: &str, base: &str) -> Result<ApiKey> {
-        ApiKey::parse(
-            Opt::ApiKey,
-            Some(Zeroizing::new(text.into())),
-            &BaseUrl::parse(base).unwrap(),
-        )
+        ApiKey::parse(Opt::ApiKey, text, &BaseUrl::parse(base).unwrap())
     }
 
     fn merchant(text: &str) -> Result<MerchantId> {
-        MerchantId::parse(Some(Zeroizing::new(text.into())))
+        MerchantId::parse(text)
     }
 
     #[test]

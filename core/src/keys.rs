@@ -96,7 +96,7 @@ mod tests {
 
     fn key(text: &str) -> ApiKey {
         let base_url = BaseUrl::parse("https://pay.example").unwrap();
-        ApiKey::parse(Opt::ApiKey, Some(text.to_owned().into()), &base_url).unwrap()
+        ApiKey::parse(Opt::ApiKey, text, &base_url).unwrap()
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! end, keeps to the limits, and makes authenticated calls that are never charged twice.
 //!
 //! # Where things are
-//! - what the user says: `option` (the table), `config`, `credentials`, `endpoint`, `request`
+//! - what the user says: `option` (the table), `config`, `environment`, `credentials`, `endpoint`, `request`
 //! - the token: `token` (the pair), `cache` (what is valid now), `lifetime`, `grant` (the server's answer)
 //! - how a new one is had: `refresh` (the state machine), `refresh_thread` (its driver), `budget`, `hold`,
 //!   `keys`, `flight` (those who wait), `manager`
@@ -23,6 +23,7 @@ mod clock;
 mod config;
 mod credentials;
 mod endpoint;
+mod environment;
 mod error;
 mod event;
 mod flight;

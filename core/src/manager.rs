@@ -37,7 +37,7 @@ use crate::sharing::Look;
 use crate::stats::{Counters, Stats};
 use crate::store::{Share, Store};
 use crate::token::{Snapshot, Token};
-use crate::transport::{Link, Proxy};
+use crate::transport::{Link, Proxy, SystemRoots};
 
 /// The first pause after a renewal ahead of the end that could not start.
 pub(crate) const RENEWAL_PAUSE: Duration = Duration::from_millis(500);
@@ -78,6 +78,7 @@ pub(crate) struct Manager {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SharedSettings {
     ca_bundle: Option<PathBuf>,
+    system_roots: SystemRoots,
     proxy: Option<Proxy>,
     pub(crate) share: Share,
     pub(crate) safety_margin: Duration,
@@ -106,6 +107,7 @@ impl SharedSettings {
     fn of(settings: &Settings) -> SharedSettings {
         SharedSettings {
             ca_bundle: settings.ca_bundle.clone(),
+            system_roots: settings.system_roots.clone(),
             proxy: settings.proxy.clone(),
             share: settings.share.clone(),
             safety_margin: settings.safety_margin,
@@ -126,6 +128,7 @@ impl Manager {
         let link = open_link(
             &settings.base_url,
             settings.ca_bundle.clone(),
+            settings.system_roots.clone(),
             settings.proxy.clone(),
         )?;
         let now = clock.boot();
@@ -197,7 +200,10 @@ impl Manager {
     pub(crate) fn conflict(&self, settings: &Settings) -> Option<&'static str> {
         let (mine, other) = (&self.shared, SharedSettings::of(settings));
         [
-            ("ca_bundle", mine.ca_bundle == other.ca_bundle),
+            (
+                "ca_bundle",
+                (&mine.ca_bundle, &mine.system_roots) == (&other.ca_bundle, &other.system_roots),
+            ),
             ("proxy", mine.proxy == other.proxy),
             ("share", mine.share == other.share),
             ("safety_margin", mine.safety_margin == other.safety_margin),

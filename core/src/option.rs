@@ -37,7 +37,7 @@ pub struct OptionSpec {
 pub const ENVIRONMENT_PREFIX: &str = "EIGHTY_EIGHT_PAY_";
 
 impl OptionSpec {
-    /// The environment variable that is read when the option is not given.
+    /// The environment variable that is read when the option is not given. Blank, it counts as unset.
     pub fn environment_variable(&self) -> String {
         format!("{ENVIRONMENT_PREFIX}{}", self.name.to_ascii_uppercase())
     }
@@ -62,8 +62,8 @@ options! {
     PreviousApiKey "previous_api_key" Secret "none" "The key that was replaced: used for up to 24 hours when the new one is not accepted yet.";
     Timeout "timeout" Seconds "30" "How long a call may take in all, waiting for a token included; 0.001 to 3600.";
     ConnectTimeout "connect_timeout" Seconds "5" "How long a connection may take to be made; 0.001 to 3600.";
-    CaBundle "ca_bundle" Path "the system's roots" "PEM file of the certificate authorities to trust for 88Pay, instead of the system's.";
-    Proxy "proxy" Secret "HTTPS_PROXY, ALL_PROXY, NO_PROXY" "HTTP proxy (`http://[user:password@]host:port`) for https by CONNECT; empty for no proxy. Never used for loopback.";
+    CaBundle "ca_bundle" Path "SSL_CERT_FILE, SSL_CERT_DIR, the system's authorities" "PEM file of the certificate authorities to trust for 88Pay, instead of the system's.";
+    Proxy "proxy" Secret "HTTPS_PROXY, ALL_PROXY, NO_PROXY" "HTTP proxy (`http://[user:password@]host:port`) for https by CONNECT; `none` for no proxy. Never used for loopback.";
     Share "share" Secret "host" "Who shares the token: `host` is all processes of this user on this host, `host:<dir>` those of a group that may write to that directory on a tmpfs, `process` is this process alone; after a host, or instead of it, separated by commas, the URLs of stores for several hosts (`redis://`, `rediss://`, `redis+unix://`, `memcached://`), in the order of their use.";
     SafetyMargin "safety_margin" Seconds "10" "How long before its end a token is no longer handed out; 2 to 3600.";
     TokensPerMinute "tokens_per_minute" Count "10" "Tokens that may be asked for in any minute; 1 to 1000000.";

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::endpoint::BaseUrl;
 use crate::error::{Error, Result};
 use crate::request::Response;
-use crate::transport::{Limits, Link, LinkSettings, Proxy, Request};
+use crate::transport::{Limits, Link, LinkSettings, Proxy, Request, SystemRoots};
 
 /// There is no body to read.
 const MAX_ANSWER: u64 = 64 * 1024;
@@ -23,21 +23,25 @@ const MAX_ANSWER: u64 = 64 * 1024;
 pub(crate) fn open_link(
     base_url: &BaseUrl,
     ca_bundle: Option<PathBuf>,
+    system_roots: SystemRoots,
     proxy: Option<Proxy>,
 ) -> Result<Arc<Link>> {
+    let hint = match ca_bundle {
+        Some(_) => {
+            "Give ca_bundle a PEM file with the certificates of the authorities to trust, or leave it out: then the system's are \
+             trusted."
+        }
+        None => "Install the system's CA certificates, or name a PEM file with ca_bundle.",
+    };
     Link::open(LinkSettings {
         tls: base_url.is_https(),
         host: base_url.host().to_owned(),
         port: base_url.port(),
         ca_bundle,
+        system_roots,
         proxy,
     })
-    .map_err(|failure| {
-        Error::invalid(
-            failure.message,
-            "Check the option ca_bundle, or install the system's ca-certificates.",
-        )
-    })
+    .map_err(|failure| Error::invalid(format!("{}.", failure.message), hint))
 }
 
 impl Config {
@@ -51,7 +55,12 @@ impl Config {
     pub fn probe(&self) -> Result<Response> {
         let base_url = self.base_url()?;
         let connect_timeout = self.connect_timeout()?;
-        let link = open_link(&base_url, self.ca_bundle(), self.proxy(&base_url)?)?;
+        let link = open_link(
+            &base_url,
+            self.ca_bundle()?,
+            self.system_roots(),
+            self.proxy(&base_url)?,
+        )?;
         let mut headers = HeaderMap::with_capacity(1);
         headers.insert(
             header::USER_AGENT,

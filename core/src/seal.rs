@@ -105,8 +105,7 @@ mod tests {
 
     fn sealer(key: &str) -> Sealer {
         let base_url = BaseUrl::parse("https://pay.example").unwrap();
-        let text = Some(Zeroizing::new(key.to_owned()));
-        Sealer::of(&ApiKey::parse(Opt::ApiKey, text, &base_url).unwrap()).unwrap()
+        Sealer::of(&ApiKey::parse(Opt::ApiKey, key, &base_url).unwrap()).unwrap()
     }
 
     #[test]

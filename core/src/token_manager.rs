@@ -368,8 +368,7 @@ impl TokenManager {
     /// `config_invalid` if the key cannot be used, or another manager of this process has it.
     pub fn rotate(&self, api_key: &str, keep_old: bool) -> Result<()> {
         self.open()?;
-        let text = zeroize::Zeroizing::new(api_key.to_owned());
-        let key = ApiKey::parse(Opt::ApiKey, Some(text), &self.0.manager.base_url)?;
+        let key = ApiKey::parse(Opt::ApiKey, api_key, &self.0.manager.base_url)?;
         registry::rotate(&self.0.manager, key, keep_old)
     }
 

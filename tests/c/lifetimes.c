@@ -226,7 +226,7 @@ static void a_closed_handle_holds_no_option_of_its_manager(void) {
     pay88_config *config = fresh_config();
     pay88_manager *closed = NULL, *manager = NULL;
     OK(pay88_manager_new(config, &closed, &error));
-    OK(pay88_config_set(config, "tokens_per_hour", "99", &error));
+    set(config, "tokens_per_hour", "99");
     EXPECT(PAY88_CONFIG_INVALID, pay88_manager_new(config, &manager, &error));
     pay88_manager_close(closed);
     OK(pay88_manager_new(config, &manager, &error));

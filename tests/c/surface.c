@@ -122,6 +122,28 @@ static void the_environment_may_be_left_out(void) {
     pay88_manager_release(manager);
 }
 
+static void whom_to_trust_is_no_business_of_an_environment_that_is_left_out(void) {
+    const char *url = getenv("EIGHTY_EIGHT_PAY_BASE_URL"), *ca = getenv("EIGHTY_EIGHT_PAY_CA_BUNDLE");
+    CHECK(url != NULL && ca != NULL && setenv("SSL_CERT_FILE", ca, 1) == 0);
+    pay88_config *config = pay88_config_new_without_environment();
+    pay88_manager *manager = NULL;
+    pay88_token *token = NULL;
+    set(config, "api_key", "sk_test_sandbox_of_no_environment");
+    set(config, "merchant_id", "MCH-COL-1");
+    set(config, "base_url", url);
+    set(config, "share", "process");
+    pay88_error *error = NULL;
+    pay88_status status = pay88_manager_new(config, &manager, &error);
+    /* A machine without any certificate of its own is told at once. */
+    if (status == PAY88_OK)
+        status = pay88_manager_get_token(manager, 0, NULL, NULL, &token, &error);
+    CHECK(status == PAY88_TLS_FAILED || strstr(pay88_error_message(error).data, "no usable certificate") != NULL);
+    CHECK(unsetenv("SSL_CERT_FILE") == 0);
+    pay88_error_release(error);
+    pay88_config_release(config);
+    pay88_manager_release(manager);
+}
+
 static int contains(pay88_bytes text, const char *part) {
     size_t len = strlen(part);
     for (size_t i = 0; i + len <= text.len; i++)
@@ -264,6 +286,7 @@ int main(void) {
     a_token_is_cached_and_seen();
     handles_of_the_same_credentials_share_a_manager();
     the_environment_may_be_left_out();
+    whom_to_trust_is_no_business_of_an_environment_that_is_left_out();
     a_request_arrives_as_it_was_made();
     a_body_of_any_bytes_and_size_comes_and_goes();
     an_error_says_what_is_known();

@@ -22,7 +22,8 @@ pub extern "C" fn pay88_config_new() -> *mut pay88_config {
     value(|| Some(give(pay88_config(Config::new()))))
 }
 
-/// As pay88_config_new(), but the environment is not looked at.
+/// As pay88_config_new(), but the environment is not looked at: neither for options nor for HTTPS_PROXY and its like,
+/// SSL_CERT_FILE, SSL_CERT_DIR and XDG_RUNTIME_DIR.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_config_new_without_environment() -> *mut pay88_config {
     silence_panics();

@@ -49,7 +49,10 @@ fn single(name: &'static str, options: &Options, config: &Config) -> Result<Chec
     let Some(option) = OPTIONS.iter().find(|option| option.name == name) else {
         return Ok(Check::skipped(name, "an option of that name"));
     };
-    let raw = options.raw(option)?;
+    let raw = match options.raw(option) {
+        Ok(raw) => raw,
+        Err(error) => return Ok(Check::error(name, &error)),
+    };
     if let Err(error) = config.check(name) {
         let blank = raw.as_ref().filter(|raw| raw.text.trim().is_empty());
         return Ok(match blank {
@@ -102,11 +105,16 @@ fn others(config: &Config) -> Check {
         .map(|option| option.name)
         .filter(|name| config.is_set(name))
         .collect();
-    match set.as_slice() {
-        [] => Check::passed("options", "the defaults"),
-        set => Check::passed(
+    let found = match set.as_slice() {
+        [] => "the defaults".to_owned(),
+        set => format!("{} set, all others the defaults", set.join(", ")),
+    };
+    match config.unknown_variables().as_slice() {
+        [] => Check::passed("options", found),
+        unknown => Check::warning(
             "options",
-            format!("{} set, all others the defaults", set.join(", ")),
+            format!("{found}\nset, and not read: {}", unknown.join(", ")),
+            "No option has these names. Check their spelling, unless another program reads them; `pay88 token --help` lists the options.",
         ),
     }
 }

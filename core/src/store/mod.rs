@@ -21,6 +21,7 @@ use crate::process::PerProcess;
 use crate::store::fleet::{Fleet, StoreUrl};
 use crate::store::host::HostRecord;
 use crate::store::host::place::Place;
+use crate::transport::SystemRoots;
 
 /// The option `share`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,16 @@ impl Share {
         };
         let stores = tiers.map(StoreUrl::parse).collect::<Result<_, _>>()?;
         Ok(Share::Host { dir, stores })
+    }
+
+    /// The same, where stores without a CA of their own trust those authorities.
+    pub(crate) fn with_system_roots(mut self, system_roots: &SystemRoots) -> Share {
+        if let Share::Host { stores, .. } = &mut self {
+            for store in stores {
+                store.set_system_roots(system_roots);
+            }
+        }
+        self
     }
 
     /// `process`, `host` or `fleet`.

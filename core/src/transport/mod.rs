@@ -14,6 +14,7 @@ mod failure;
 mod pool;
 mod proxy;
 mod resolve;
+mod roots;
 mod socket;
 mod stream;
 mod tls;
@@ -36,6 +37,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use proxy::Proxy;
+pub(crate) use roots::SystemRoots;
 pub(crate) use wire::{Dialer, Peer, Wire};
 
 use asynchronous::Clients;
@@ -54,6 +56,7 @@ pub(crate) struct LinkSettings {
     pub port: u16,
     /// PEM; replaces the system's roots.
     pub ca_bundle: Option<PathBuf>,
+    pub system_roots: SystemRoots,
     /// The proxy that [`Proxy::decide`] found.
     pub proxy: Option<Proxy>,
 }
@@ -181,7 +184,11 @@ impl Link {
             let name = ServerName::try_from(settings.host.clone())
                 .map_err(|e| internal(format!("{} is no host name: {e}", settings.host)))?;
             Some((
-                tls::roots(settings.ca_bundle.as_deref(), tls::OPTIONS)?,
+                roots::roots(
+                    settings.ca_bundle.as_deref(),
+                    &settings.system_roots,
+                    tls::OPTIONS,
+                )?,
                 name,
             ))
         } else {

@@ -2,6 +2,7 @@
 
 mod asynchronous;
 mod coding;
+mod authorities;
 mod http2;
 mod limits;
 mod reuse;
@@ -26,6 +27,7 @@ fn plain(port: u16) -> LinkSettings {
         host: "127.0.0.1".to_owned(),
         port,
         ca_bundle: None,
+        system_roots: SystemRoots::default(),
         proxy: None,
     }
 }

@@ -1,14 +1,12 @@
-//! TLS: which roots are trusted, the handshake on the caller's thread, and what a refusal means.
+//! TLS: the handshake on the caller's thread, and what a refusal means.
 //!
 //! Certificates and names are always verified, by TLS 1.2 or 1.3; nothing here can turn that off.
 //! The provider is passed explicitly: no process-wide default is set or read.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
 
 use super::socket::Socket;
@@ -29,40 +27,6 @@ pub(super) const OPTIONS: SettingNames = SettingNames {
     ca: "ca_bundle",
     host: "base_url",
 };
-
-/// The certificates that are trusted: those of `ca_bundle` (PEM), else the system's.
-pub(super) fn roots(
-    ca_bundle: Option<&Path>,
-    names: SettingNames,
-) -> Result<Arc<RootCertStore>, Failure> {
-    let bad = |message: String| Failure::before_sending(FailureKind::Tls, message);
-    let (certificates, origin) = match ca_bundle {
-        Some(path) => {
-            let shown = format!("ca_bundle {}", path.display());
-            let read = CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|e| bad(format!("{shown} cannot be read as PEM: {e}")))?;
-            (read, shown)
-        }
-        None => {
-            let loaded = rustls_native_certs::load_native_certs();
-            let mut shown = "the system's certificate store".to_owned();
-            if let Some(first) = loaded.errors.first() {
-                shown = format!("{shown} ({first})");
-            }
-            (loaded.certs, shown)
-        }
-    };
-    let mut store = RootCertStore::empty();
-    let (usable, _) = store.add_parsable_certificates(certificates);
-    if usable == 0 {
-        return Err(bad(format!(
-            "no usable certificate in {origin}: install the system's CA certificates or name a PEM file with {}",
-            names.ca
-        )));
-    }
-    Ok(Arc::new(store))
-}
 
 /// A configuration with sessions of its own that are resumed; `alpn` in order of preference.
 pub(super) fn client_config(
@@ -160,9 +124,23 @@ pub(super) fn explain(error: &rustls::Error, names: SettingNames) -> String {
             | CertificateError::NotValidYetContext { .. } => {
                 "; check this host's clock, and the certificate's dates".to_owned()
             }
+            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+                format!("; the certificate names no host in its subjectAltName: {SELF_SIGNED}")
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 format!("; check the host in {host}: its certificate is for other names")
             }
+            CertificateError::Other(other) => match other.to_string().as_str() {
+                "CaUsedAsEndEntity" => {
+                    format!(
+                        "; the server's certificate is that of a CA, which no server may use: {SELF_SIGNED}"
+                    )
+                }
+                "UnsupportedCertVersion" => {
+                    format!("; the server's certificate is not of X.509 version 3: {SELF_SIGNED}")
+                }
+                _ => String::new(),
+            },
             _ => String::new(),
         },
         rustls::Error::InvalidMessage(_) => {
@@ -172,3 +150,7 @@ pub(super) fn explain(error: &rustls::Error, names: SettingNames) -> String {
     };
     format!("TLS failed: {error}{advice}")
 }
+
+/// How to make a certificate that a server can use and that is its own CA.
+const SELF_SIGNED: &str = "one that signs itself is made with `openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem \
+                           -days 365 -subj /CN=HOST -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:HOST`";

@@ -13,6 +13,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
 use super::resolve::{self, Resolver};
+use super::roots::{SystemRoots, roots};
 use super::socket::Socket;
 use super::tls::{self, SettingNames};
 use super::wait::Wait;
@@ -37,6 +38,7 @@ pub(crate) enum Peer {
         host: String,
         port: u16,
         ca: Option<PathBuf>,
+        system_roots: SystemRoots,
     },
 }
 
@@ -73,12 +75,17 @@ impl Dialer {
                 return Ok(Wire { socket, tls: None });
             }
             Peer::Tcp { host, port } => (host, *port, None),
-            Peer::Tls { host, port, ca } => (host, *port, Some(ca)),
+            Peer::Tls {
+                host,
+                port,
+                ca,
+                system_roots,
+            } => (host, *port, Some((ca, system_roots))),
         };
         // Before the network is touched: a file that cannot be read is told as such.
         let tls = match ca {
-            Some(ca) => Some(self.tls.get_or_try_make(|| {
-                let roots = tls::roots(ca.as_deref(), STORE_URL)?;
+            Some((ca, system_roots)) => Some(self.tls.get_or_try_make(|| {
+                let roots = roots(ca.as_deref(), system_roots, STORE_URL)?;
                 let name = ServerName::try_from(host.clone()).map_err(|e| {
                     let message = format!("{host} is no host name: {e}");
                     Failure::before_sending(FailureKind::Internal, message)

@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
-use crate::transport::Peer;
+use crate::transport::{Peer, SystemRoots};
 
 /// The longest path that a Unix socket can have on Linux, in bytes.
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -63,6 +63,12 @@ impl StoreUrl {
         parse(text).map_err(|why| {
             Error::invalid(format!("The option share names a store that {why}."), HINT)
         })
+    }
+
+    pub(crate) fn set_system_roots(&mut self, roots: &SystemRoots) {
+        if let Peer::Tls { system_roots, .. } = &mut self.peer {
+            *system_roots = roots.clone();
+        }
     }
 
     /// The URL without user, password and query.
@@ -173,6 +179,7 @@ fn parse_url(url: &Url, text: &str) -> Result<StoreUrl, &'static str> {
                         host,
                         port,
                         ca: query.ca.map(PathBuf::from),
+                        system_roots: SystemRoots::default(),
                     },
                     _ => Peer::Tcp { host, port },
                 },
@@ -282,6 +289,7 @@ mod tests {
 
         let tls = store("rediss://cache?ca=%2Fetc%2Fca.pem");
         let expected = Peer::Tls {
+            system_roots: SystemRoots::default(),
             host: "cache".into(),
             port: 6379,
             ca: Some("/etc/ca.pem".into()),

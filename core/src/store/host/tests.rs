@@ -40,9 +40,8 @@ impl Shelf {
     }
 
     fn user_of(&self, key: &str, url: &str, merchant: &str) -> HostRecord {
-        let text = zeroize::Zeroizing::new(key.to_owned());
         let base_url = BaseUrl::parse(url).unwrap();
-        let key = ApiKey::parse(Opt::ApiKey, Some(text), &base_url).unwrap();
+        let key = ApiKey::parse(Opt::ApiKey, key, &base_url).unwrap();
         let place = Place::new(Some(self.0.clone()), None);
         HostRecord::new(&key, place, url, merchant, 10, Clock::System).unwrap()
     }

@@ -225,6 +225,7 @@ fn through(proxy: &str, authority: &Authority) -> LinkSettings {
         host: "pay.example".to_owned(),
         port: 443,
         ca_bundle: Some(authority.file.clone()),
+        system_roots: SystemRoots::default(),
         proxy,
     }
 }

@@ -82,12 +82,7 @@ impl Session for Reader {
 
 pub(super) fn api_key(text: &str) -> ApiKey {
     let base_url = BaseUrl::parse("https://pay.example").unwrap();
-    ApiKey::parse(
-        Opt::ApiKey,
-        Some(Zeroizing::new(text.to_owned())),
-        &base_url,
-    )
-    .unwrap()
+    ApiKey::parse(Opt::ApiKey, text, &base_url).unwrap()
 }
 
 /// What a host has of the store.
