@@ -10,10 +10,9 @@ mod way;
 
 use std::process::ExitCode;
 
-use clap::Args;
-use pay88::Result;
-
 use crate::options::Options;
+use crate::output::Result;
+use clap::Args;
 use report::Report;
 
 /// Check credentials, settings, the way to 88Pay, a token, a call, and who shares the token.
@@ -23,7 +22,7 @@ use report::Report;
 /// is cut just before the answer can cost a second one). It makes one call that only reads: the balance.
 #[derive(Args)]
 #[command(after_help = "\
-Exit status: 0 all checks passed (warnings allowed), 1 a check failed, 2 the command line is wrong.
+Exit status: 0 all checks passed (warnings allowed), 1 a check failed, 2 the command line is wrong, 3 the report cannot be printed.
 Colour is used on a terminal only, and never if NO_COLOR is set.")]
 pub(crate) struct Doctor {
     /// Prints JSON: `passed`; `checks` with `name`, `status` (passed, warning, failed, skipped), `detail` and `advice`; and

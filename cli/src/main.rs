@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "pay88",
     version = pay88::VERSION,
-    after_help = "Exit status: 0 done, 1 failed, 2 the command line is wrong; see each command's help for more."
+    after_help = "Exit status: 0 done, 1 failed, 2 the command line is wrong, 3 done and its result cannot be printed; see each command's help for more."
 )]
 struct CommandLine {
     #[command(subcommand)]
@@ -35,14 +35,22 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let (result, as_json) = match CommandLine::parse().command {
+    let command = match CommandLine::try_parse() {
+        Ok(line) => line.command,
+        Err(error) if error.use_stderr() => error.exit(),
+        // What was asked for is help or the version.
+        Err(text) => {
+            return match output::print(text.render().to_string()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => failure.report(false),
+            };
+        }
+    };
+    let (result, as_json) = match command {
         Command::Token(command) => (command.run(), command.json),
         Command::Request(command) => (command.run(), command.json),
         Command::Doctor(command) => (command.run(), command.json),
         Command::Sandbox(command) => (command.run(), false),
     };
-    result.unwrap_or_else(|error| {
-        output::report(&error, as_json);
-        ExitCode::FAILURE
-    })
+    result.unwrap_or_else(|failure| failure.report(as_json))
 }

@@ -1,23 +1,124 @@
 //! What is printed: results to standard output, errors to standard error. Never panics when a pipe is closed.
+//!
+//! A result that cannot be printed is never silent, and never taken for work that was not done: it has a code and an exit
+//! status of its own, and says what became of the call.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use pay88::{Error, Result};
+use pay88::{Error, Outcome};
 use serde_json::json;
 
-/// Writes all of it to standard output, at once. A reader that has gone, such as `head`, is no error.
+/// The code of a result that could not be printed. The library has none for it: only the command prints.
+const OUTPUT_FAILED: &str = "output_failed";
+
+/// The exit status then.
+const NOT_PRINTED: u8 = 3;
+
+/// What a command ends with.
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+/// Why a command failed.
+pub(crate) enum Failure {
+    /// What was to be done was not done.
+    Error(Error),
+    /// It was done, and the result cannot be printed.
+    Output(Unprinted),
+}
+
+/// A result that could not be written to standard output, or not whole.
+pub(crate) struct Unprinted {
+    why: io::Error,
+    /// What 88Pay answered, as it may stand on standard error, and the HTTP status.
+    answer: Option<(Vec<u8>, Option<u16>)>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Error(error)
+    }
+}
+
+impl Failure {
+    /// The same, where what was to be printed is an answer that is not to be lost.
+    pub(crate) fn keeping(self, answer: &[u8], status: Option<u16>) -> Failure {
+        match self {
+            Failure::Output(unprinted) => Failure::Output(Unprinted {
+                answer: Some((answer.to_vec(), status)),
+                ..unprinted
+            }),
+            error => error,
+        }
+    }
+
+    /// Tells it on standard error, for people or as one line of JSON; gives the exit status.
+    pub(crate) fn report(&self, as_json: bool) -> ExitCode {
+        match self {
+            Failure::Error(error) => {
+                report(error, as_json);
+                ExitCode::FAILURE
+            }
+            Failure::Output(unprinted) => {
+                tell(&unprinted.told(as_json));
+                ExitCode::from(NOT_PRINTED)
+            }
+        }
+    }
+}
+
+impl Unprinted {
+    fn told(&self, as_json: bool) -> Vec<u8> {
+        let message = format!(
+            "The result cannot be written to standard output: {}.",
+            self.why
+        );
+        let (hint, outcome) = match &self.answer {
+            Some(_) => (
+                "88Pay has answered, so do not ask again because of this. Look at where standard output goes.",
+                Outcome::Answered,
+            ),
+            None => ("Look at where standard output goes.", Outcome::NotSent),
+        };
+        let status = self.answer.as_ref().and_then(|(_, status)| *status);
+        if as_json {
+            let error = json!({
+                "code": OUTPUT_FAILED,
+                "message": message,
+                "hint": hint,
+                "http_status": status,
+                "retry_after": null,
+                "retryable": false,
+                "outcome": outcome.name(),
+                "answer": self.answer.as_ref().map(|(text, _)| String::from_utf8_lossy(text)),
+            });
+            return json!({ "error": error }).to_string().into_bytes();
+        }
+        let mut told = Vec::new();
+        if let Some((text, _)) = &self.answer {
+            told.extend(text.trim_ascii_end());
+            told.push(b'\n');
+        }
+        told.extend(format!("error: {OUTPUT_FAILED}: {message}\n  hint: {hint}").as_bytes());
+        if self.answer.is_some() {
+            told.extend(format!("\n  outcome: {outcome}").as_bytes());
+        }
+        told
+    }
+}
+
+/// Writes all of it to standard output, at once.
 ///
 /// # Errors
-/// `config_invalid` if it cannot be written where it goes.
+/// [`Failure::Output`] if it cannot be written where it goes: a full disk, a pipe whose reader has gone, a closed standard
+/// output.
 pub(crate) fn print(bytes: impl AsRef<[u8]>) -> Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(bytes.as_ref()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::invalid(
-            format!("The output cannot be written: {error}."),
-            "Look at where standard output goes.",
-        )),
-        _ => Ok(()),
-    }
+    let written = match WAS_CLOSED.load(Ordering::Relaxed) {
+        true => Err(io::Error::from_raw_os_error(libc::EBADF)),
+        false => out.write_all(bytes.as_ref()).and_then(|()| out.flush()),
+    };
+    written.map_err(|why| Failure::Output(Unprinted { why, answer: None }))
 }
 
 /// Tells an error on standard error, for people or as one line of JSON.
@@ -43,6 +144,26 @@ pub(crate) fn report(error: &Error, as_json: bool) {
         }
         text + &format!("\n  outcome: {}", error.outcome())
     };
-    // There is nobody left to tell that standard error is closed.
-    let _ = writeln!(io::stderr(), "{text}");
+    tell(text.as_bytes());
+}
+
+fn tell(text: &[u8]) {
+    // There is nobody left to tell that standard error cannot be written.
+    let _ = io::stderr().write_all(&[text, b"\n"].concat());
+}
+
+/// Whether this program was started with standard output closed. The standard library opens /dev/null in its place before
+/// `main`, where all that is printed would be lost in silence; so it is looked at before that, as the program is loaded.
+static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+#[used]
+// SAFETY: the section holds addresses of functions without arguments that the C library calls one by one before `main`, and
+// this is such a function.
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = look_at_standard_output;
+
+extern "C" fn look_at_standard_output() {
+    // SAFETY: F_GETFD takes a number alone.
+    let flags = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) };
+    WAS_CLOSED.store(flags == -1, Ordering::Relaxed);
 }

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::process::ExitCode;
 
 use clap::Args;
-use pay88::{Error, Response, Result, TokenManager};
+use pay88::{Error, Response, TokenManager};
 
 use crate::options::Options;
-use crate::output;
+use crate::output::{self, Result};
 
 /// What curl exits with for such an answer.
 const STATUS_400_OR_ABOVE: u8 = 22;
@@ -20,8 +20,9 @@ const STATUS_400_OR_ABOVE: u8 = 22;
 #[derive(Args)]
 #[command(after_help = "\
 Exit status: 0 an answer below 400, 22 an answer of 400 or above (its body is printed as well, unless --fail is given), \
-1 no answer, 2 the command line is wrong. Errors go to standard error with code, message, hint and outcome: `not_sent` \
-(safe to repeat), `unknown` (look the transaction up first) or `answered`.
+1 no answer, 2 the command line is wrong, 3 an answer that cannot be written to standard output, which then goes to standard \
+error. Errors go to standard error with code, message, hint and outcome: `not_sent` (safe to repeat), `unknown` (look the \
+transaction up first) or `answered`.
 
 Examples:
   pay88 request POST /api/transactions/charges -d @charge.json
@@ -69,16 +70,19 @@ impl Request {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let manager = TokenManager::new(self.options.config()?)?;
         let answer = manager.make_request(self.request()?)?;
-        if answer.status() < 400 {
-            output::print(self.shown(&answer))?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        if !self.fail {
-            output::print(self.shown(&answer))?;
-        } else if let Err(error) = answer.error_for_status() {
+        let status = answer.status();
+        if self.fail
+            && let Err(error) = answer.clone().error_for_status()
+        {
             output::report(&error, self.json);
+        } else {
+            let shown = self.shown(&answer);
+            output::print(&shown).map_err(|failure| failure.keeping(&shown, Some(status)))?;
         }
-        Ok(ExitCode::from(STATUS_400_OR_ABOVE))
+        Ok(match status {
+            ..400 => ExitCode::SUCCESS,
+            400.. => ExitCode::from(STATUS_400_OR_ABOVE),
+        })
     }
 
     fn request(&self) -> Result<pay88::Request> {
@@ -122,20 +126,20 @@ fn body(data: &str) -> Result<Vec<u8>> {
     } else {
         fs::read(file)
     };
-    read.map_err(|error| {
+    Ok(read.map_err(|error| {
         Error::invalid(
             format!("The body in {file} cannot be read: {error}."),
             "Check the name after the @, and that you may read the file.",
         )
-    })
+    })?)
 }
 
-fn header(text: &str) -> Result<(String, String), String> {
+fn header(text: &str) -> std::result::Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("it is not `Name: value`")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn param(text: &str) -> Result<(String, String), String> {
+fn param(text: &str) -> std::result::Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("it is not `name=value`")?;
     Ok((name.to_owned(), value.to_owned()))
 }

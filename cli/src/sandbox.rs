@@ -9,14 +9,14 @@ use std::process::{Child, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use clap::Args;
-use pay88::{ENVIRONMENT_PREFIX, Error, Result};
+use pay88::{ENVIRONMENT_PREFIX, Error};
 use pay88_sandbox::{Clock, Config, Merchant, TEST_KEY, TEST_MERCHANT, VirtualClock, Windows};
 use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::output;
+use crate::output::{self, Result};
 
 /// Where commands and tests find the control port.
 const CONTROL_VARIABLE: &str = "PAY88_SANDBOX_CONTROL";
@@ -35,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// need EIGHTY_EIGHT_PAY_SHARE=process.
 #[derive(Args)]
 #[command(after_help = "\
-Exit status: 0 after SIGINT or SIGTERM; 1 if it cannot start; with --exec that of the command, 128 and the signal's \
+Exit status: 0 after SIGINT or SIGTERM; 1 if it cannot start; 3 if its variables cannot be printed; with --exec that of the command, 128 and the signal's \
 number if a signal ended it, 126 if it cannot be run, 127 if there is none.
 
 Examples:
@@ -136,7 +136,7 @@ impl Sandbox {
             // One of an earlier run would be taken for this one's.
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(not_written(path, &error));
+                    return Err(not_written(path, &error).into());
                 }
                 _ => {}
             }
@@ -295,10 +295,7 @@ fn run_beside(
     signals: &mut Signals,
 ) -> Result<ExitCode> {
     let Some((program, arguments)) = command.split_first() else {
-        return Err(Error::invalid(
-            "--exec has no command.",
-            "Give it after `--`.",
-        ));
+        return Err(Error::invalid("--exec has no command.", "Give it after `--`.").into());
     };
     let started = std::process::Command::new(program)
         .args(arguments)
@@ -347,11 +344,11 @@ fn terminate(child: &Child) {
     unsafe { libc::kill(pid, libc::SIGTERM) };
 }
 
-fn json_value(text: &str) -> Result<Value, String> {
+fn json_value(text: &str) -> std::result::Result<Value, String> {
     serde_json::from_str(text).map_err(|_| "it is not JSON".to_owned())
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use pay88::{Result, TokenManager, mask};
+use pay88::{TokenManager, mask};
 use serde_json::json;
 
 use crate::options::Options;
-use crate::output;
+use crate::output::{self, Result};
 
 /// Get a token and its session ID.
 ///
@@ -16,7 +16,7 @@ use crate::output;
 /// hour that 88Pay grants to a key.
 #[derive(Args)]
 #[command(
-    after_help = "Exit status: 0 a token was granted, 1 none was, 2 the command line is wrong."
+    after_help = "Exit status: 0 a token was granted, 1 none was, 2 the command line is wrong, 3 it cannot be printed."
 )]
 pub(crate) struct Token {
     /// Prints JSON: `access_token`, `session_id`, `expires_in` and `valid_for` in seconds; the first two masked unless
@@ -35,13 +35,21 @@ pub(crate) struct Token {
 impl Token {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let token = TokenManager::new(self.options.config()?)?.get_token()?;
-        let shown = |secret: &str| match self.show {
+        output::print(self.shown(&token, self.show)).map_err(|failure| {
+            // Not shown on standard error, which goes into logs.
+            failure.keeping(self.shown(&token, false).as_bytes(), None)
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn shown(&self, token: &pay88::Token, whole: bool) -> String {
+        let shown = |secret: &str| match whole {
             true => secret.to_owned(),
             false => mask(secret),
         };
         let (access_token, session_id) = (shown(token.access_token()), shown(token.session_id()));
         let (expires_in, valid_for) = (token.expires_in(), token.valid_for().as_secs_f64());
-        output::print(if self.json {
+        if self.json {
             let token = json!({
                 "access_token": access_token,
                 "session_id": session_id,
@@ -54,7 +62,6 @@ impl Token {
                 "access_token  {access_token}\nsession_id    {session_id}\n\
                  expires_in    {expires_in} s\nvalid_for     {valid_for:.1} s\n"
             )
-        })?;
-        Ok(ExitCode::SUCCESS)
+        }
     }
 }

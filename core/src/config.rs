@@ -169,10 +169,13 @@ impl Config {
                     Environment::Read => {
                         format!("Pass it, or set the environment variable {variable}.")
                     }
-                    Environment::Ignored => "Pass it; the environment is not read here.".to_owned(),
-                    Environment::Hidden => "Pass it. The environment is not read, since this program runs with rights that \
-                                            its user does not have (setuid, setgid, or capabilities set by `setcap`)."
-                        .to_owned(),
+                    Environment::Ignored => {
+                        format!("Pass it; the environment variable {variable} is not read here.")
+                    }
+                    Environment::Hidden => format!(
+                        "Pass it. The environment variable {variable} is not read, since this program runs with rights that its \
+                         user does not have (setuid, setgid, or capabilities set by `setcap`)."
+                    ),
                 },
             ));
         };

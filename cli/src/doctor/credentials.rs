@@ -2,10 +2,11 @@
 //!
 //! The library judges; here is only said which option it judged, where that came from, and what was trimmed.
 
-use pay88::{Config, OPTIONS, OptionKind, OptionSpec, Result, TokenManager, mask};
+use pay88::{Config, OPTIONS, OptionKind, OptionSpec, TokenManager, mask};
 
 use super::report::{Check, Report};
 use crate::options::Options;
+use crate::output::Result;
 
 /// The hosts that a key's environment is known for.
 const SANDBOX: &str = "https://api-sandbox.88pay.io";

@@ -4,10 +4,10 @@ use std::env;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use pay88::{Error, Result, Tier};
+use pay88::{Error, Tier};
 use serde_json::{Value, json};
 
-use crate::output;
+use crate::output::{self, Result};
 
 /// How a check ended.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use pay88::{Request, Response, Result, Token, TokenManager, mask};
+use pay88::{Request, Response, Token, TokenManager, mask};
 use serde_json::Value;
 
 use super::report::{Check, Report};
+use crate::output::Result;
 
 /// The life of every token as documented, in seconds.
 const EXPIRES_IN: u64 = 60;

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use pay88::{Result, Tier, TierState, TokenManager};
+use pay88::{Tier, TierState, TokenManager};
 
 use super::report::{Check, Report};
+use crate::output::Result;
 
 /// The process namespace of every machine that is no container has this name.
 const FIRST_NAMESPACE: &str = "pid:[4026531836]";

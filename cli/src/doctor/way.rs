@@ -7,11 +7,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use pay88::{Config, ErrorCode, OPTIONS, Response, Result};
+use pay88::{Config, ErrorCode, OPTIONS, Response};
 use url::{Host, Url};
 
 use super::report::{Check, Report};
 use crate::options::Options;
+use crate::output::Result;
 
 /// How long a name may take to be looked up; the system's resolver has no limit of its own.
 const LOOK_UP_TIME: Duration = Duration::from_secs(5);
@@ -103,7 +104,7 @@ fn base_url(options: &Options) -> Result<Option<Url>> {
 }
 
 /// The addresses of the host, for people.
-fn look_up(base_url: &Url) -> Result<String, String> {
+fn look_up(base_url: &Url) -> std::result::Result<String, String> {
     let name = match base_url.host() {
         Some(Host::Domain(name)) if name != "localhost" => name.to_owned(),
         Some(host) => return Ok(format!("{host} needs no look-up")),
