@@ -1,8 +1,8 @@
 //! What holds for exchanges as a whole, shown against small servers on loopback.
 
 mod asynchronous;
-mod coding;
 mod authorities;
+mod coding;
 mod http2;
 mod limits;
 mod reuse;
