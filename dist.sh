@@ -11,7 +11,7 @@ rm -rf dist "$work"
 mkdir -p dist "$work"
 
 bindings/c/install.sh target/release "$work/$name"
-cp -r bindings/c/examples LICENSE "$work/$name/"
+cp -r bindings/c/examples bindings/c/README.md LICENSE "$work/$name/"
 tar -C "$work" -czf "dist/$name.tar.gz" "$name"
 install -m 755 target/release/pay88 "dist/pay88-$version-linux-$(uname -m)"
 

@@ -9,7 +9,6 @@ case ${1-} in
     *) echo "usage: node/build.sh [--debug]" >&2; exit 2 ;;
 esac
 if ! cmp -s package-lock.json node_modules/.installed; then
-    # Not the scripts: one of them is this one.
     npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
     cp package-lock.json node_modules/.installed
 fi

@@ -20,9 +20,6 @@ import maturin
 
 prepare_metadata_for_build_wheel = maturin.prepare_metadata_for_build_wheel
 prepare_metadata_for_build_editable = maturin.prepare_metadata_for_build_editable
-get_requires_for_build_wheel = maturin.get_requires_for_build_wheel
-get_requires_for_build_editable = maturin.get_requires_for_build_editable
-get_requires_for_build_sdist = maturin.get_requires_for_build_sdist
 
 PACKAGE = pathlib.Path(__file__).resolve().parent
 UNPACKED = PACKAGE / "rust"
@@ -32,6 +29,22 @@ SHARED = ("Cargo.toml", "Cargo.lock", "clippy.toml", "include", "LICENSE")
 _LEFT_OUT = shutil.ignore_patterns(
     ".*", "__pycache__", "*.pyc", "*.so", "*.so.*", "*.node", "target", "node_modules", "dist", "rust"
 )
+
+
+def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
+    """The first that pip asks, so what is missing is told here. Maturin would bring a Rust of its own, without a word."""
+    if not sys.platform.startswith("linux"):
+        sys.exit("pay88 is made for Linux so far; it cannot be built on this system.")
+    if shutil.which("cargo") is None:
+        sys.exit(
+            "pay88 is built from its sources here, and cargo is missing: install Rust 1.89 or newer (https://rustup.rs), "
+            "or install a wheel of pay88, which needs none."
+        )
+    return []
+
+
+get_requires_for_build_editable = get_requires_for_build_wheel
+get_requires_for_build_sdist = get_requires_for_build_wheel
 
 
 def build_wheel(
@@ -79,8 +92,6 @@ def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = N
 
 def _with_library(config_settings: dict[str, Any] | None) -> dict[str, Any]:
     """Puts libpay88 beside the extension, and gives the settings by which maturin builds the extension alike."""
-    if not sys.platform.startswith("linux"):
-        sys.exit("pay88 is made for Linux so far; it cannot be built on this system.")
     profile = (config_settings or {}).get("profile", "release")
     built = _cargo("build", "--package", "pay88-c", "--profile", profile, "--message-format", "json-render-diagnostics")
     files = [file for line in built.splitlines() for file in json.loads(line).get("filenames", ())]

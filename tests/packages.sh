@@ -29,20 +29,65 @@ archive=$(echo "$work"/pay88-c-*)
 cp python/examples/charge.py node/examples/charge.mjs tests/one_manager/program.c "$work"
 cd "$work"
 
+# The commands of its README make programs that find the library, wherever the archive was unpacked.
+blocks() { sed -n '/^```sh$/,/^```$/{/^```/!p}' "$1"; }
+(cd "$archive" && blocks README.md >"$work/build.sh" && alone sh -eu "$work/build.sh")
+row "C archive's README" "$archive/charge"
+row "static library" "$archive/charge-static"
+# So does the command that each example names.
+for source in "$archive"/examples/charge.*; do
+  (cd "$archive/examples" && PKG_CONFIG_PATH=$archive/lib/pkgconfig sh -eu -c "$(sed -n 's/^[ */]* *\(c[c+]* .*\) && .*$/\1/p' "$source")")
+  row "${source##*/}'s command" "$archive/examples/a.out"
+done
+
 compile() { cc -Wall -Wextra -Werror -pthread "-I$archive/include" "$1" "-L$archive/lib" "-Wl,-rpath,$archive/lib" -o "$2" "${@:3}"; }
 compile "$archive/examples/charge.c" charge -lpay88
 row "C archive" ./charge
 
+# Python's sdist needs cargo, and without it says so.
 alone python3 -m venv venv
+mkdir bare
+for tool in sh env timeout cc ld uname; do ln -s "$(command -v "$tool")" bare/; done
+if PATH=$work/bare alone venv/bin/pip wheel --no-deps -w none "$dist"/pay88-[0-9]*.tar.gz >sdist.log 2>&1; then
+  echo "an sdist was built without cargo" >&2; exit 1
+fi
+grep -q 'cargo is missing: install Rust' sdist.log && ! grep -q Traceback sdist.log || { cat sdist.log >&2; exit 1; }
+printf '%-22s says that cargo is missing\n' sdist
+
 alone venv/bin/pip install --quiet --disable-pip-version-check --no-index "$(echo "$dist"/pay88-*.whl)"
 row "wheel" venv/bin/python charge.py
+
+# A program of PyInstaller takes the library along, as a directory and as one file.
+alone python3 -m venv --system-site-packages pyinstaller
+alone pyinstaller/bin/pip install --quiet --disable-pip-version-check pyinstaller==6.22.3 "$(echo "$dist"/pay88-*.whl)"
+for kind in onedir onefile; do
+  alone pyinstaller/bin/pyinstaller --log-level ERROR --$kind --name "$kind" charge.py
+  program=dist/$kind
+  [ $kind = onefile ] || program=$program/$kind
+  row "PyInstaller, $kind" "./$program"
+done
 
 mkdir project
 cp charge.mjs project
 cd project
 echo '{ "private": true }' >package.json
-alone npm install --offline --no-audit --no-fund --no-update-notifier --loglevel=error "$(echo "$dist"/pay88-*.tgz)" >/dev/null
+npm_install() { alone npm install --no-audit --no-fund --no-update-notifier "$@" 2>&1; }
+told=$(npm_install --offline "$(echo "$dist"/pay88-*.tgz)")
+if grep -i warn <<<"$told"; then
+  echo "npm warns of the tarball" >&2; exit 1
+fi
 row "npm tarball" node charge.mjs
+# A bundle leaves the package external, as the README says; one that does not is told so.
+npm_install --loglevel=error esbuild@0.28.1 >/dev/null
+bundle() { alone node_modules/.bin/esbuild charge.mjs --bundle --platform=node --format=esm --log-level=error "$@"; }
+bundle --external:pay88 --outfile=bundle.mjs
+row "esbuild, external" node bundle.mjs
+bundle --loader:.node=copy --outfile=all/bundle.mjs
+told=$(! sandbox node all/bundle.mjs 2>&1)
+case $told in
+  *"has to leave pay88 external"*) ;;
+  *) echo "a bundle with the package in it does not say what to do: $told" >&2; exit 1 ;;
+esac
 cd ..
 
 # A program that has the archive's library, and runs Python that imports the wheel.

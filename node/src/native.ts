@@ -110,7 +110,8 @@ function load(): Native {
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
     const why = missing ? 'the package holds no binary for it' : (cause as Error).message;
-    throw new Error(`pay88 cannot be loaded on ${platform}: ${why}`, { cause });
+    const bundled = 'If a bundler made this program, it has to leave pay88 external, as the README says';
+    throw new Error(`pay88 cannot be loaded on ${platform}: ${why}. ${bundled}.`, { cause });
   }
 }
 

@@ -1,6 +1,6 @@
 /* Makes one charge. EIGHTY_EIGHT_PAY_API_KEY, EIGHTY_EIGHT_PAY_MERCHANT_ID and EIGHTY_EIGHT_PAY_BASE_URL are set.
  *
- *     cc charge.c $(pkg-config --cflags --libs pay88) && ./a.out
+ *     cc charge.c $(pkg-config --cflags --libs pay88) -Wl,-rpath,$(pkg-config --variable=libdir pay88) && ./a.out
  */
 #include <pay88.h>
 #include <stdio.h>

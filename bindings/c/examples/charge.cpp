@@ -1,7 +1,7 @@
 // Makes one charge, with handles that release themselves. EIGHTY_EIGHT_PAY_API_KEY, EIGHTY_EIGHT_PAY_MERCHANT_ID and
 // EIGHTY_EIGHT_PAY_BASE_URL are set.
 //
-//     c++ -std=c++17 charge.cpp $(pkg-config --cflags --libs pay88) && ./a.out
+//     c++ -std=c++17 charge.cpp $(pkg-config --cflags --libs pay88) -Wl,-rpath,$(pkg-config --variable=libdir pay88) && ./a.out
 #include <pay88.h>
 
 #include <future>

@@ -114,7 +114,8 @@ impl Object {
             .map_err(|_| LoadError(format!("{path:?} is no path.")))?;
         if !path.exists() {
             return Err(LoadError(format!(
-                "{SONAME} is missing: it belongs to {}; install pay88 again.",
+                "{SONAME} is missing in {}: install pay88 again, or, if a bundler made this program, have it take that file \
+                 along as pay88's README says.",
                 path.parent().unwrap_or(path).display()
             )));
         }
