@@ -26,8 +26,11 @@
  *                 inherited, on connections and threads of its own, but for pay88_call and pay88_events, which are the
  *                 parent's: asynchronous calls begun before the fork end there, and their callbacks and destroy
  *                 functions run there alone. What the child builds belongs to another manager than what it inherited;
- *                 with the option share at its default both have the same token. A blocking call whose interrupt
- *                 callback forks goes on in the parent; in the child it ends with PAY88_FORKED.
+ *                 with the option share at its default both have the same token.
+ *                 The program's own code may fork where the library runs it. A blocking call whose interrupt callback forks
+ *                 goes on in the parent; in the child it ends with PAY88_FORKED. A callback or destroy function may fork,
+ *                 too: the child should call exec or _exit there. If it returns, its thread waits for ever and nothing of
+ *                 the parent's calls is repeated.
  *   Exit          The program may exit at any moment with calls pending. The library cannot be unloaded.
  *   Output        Nothing is ever printed. Errors, events and statistics hold no secret.
  *
@@ -137,7 +140,11 @@ typedef struct pay88_token pay88_token;
 // It is called exactly once, on a thread of the library with all signals blocked, after *call was written, also when the
 // call was canceled, the manager closed, or the library failed. It may call any function of this library, also cancel and
 // release its own call. It should be quick, since one thread serves all calls. It must return: no longjmp, no C++
-// exception.
+// exception, no pthread_exit.
+//
+// It may fork. The child should call exec or _exit, and may use this library before, as any child may. If the child returns
+// from the callback, it runs nothing of its parent's calls: no destroy, no other callback, nothing is sent. Its thread, the
+// only one that it has of its parent's, waits for ever with all signals blocked. The same holds for pay88_destroy.
 typedef void (*pay88_token_callback)(void *user_data,
                                      enum pay88_status status,
                                      struct pay88_token *token,
@@ -164,7 +171,8 @@ typedef struct pay88_str {
 } pay88_str;
 
 // Asked on the caller's thread at least every 50 ms while a call waits, with nothing locked; anything but 0 ends the call
-// with PAY88_CANCELED. It may call this library. It must return: no longjmp, no C++ exception.
+// with PAY88_CANCELED. It may call this library. It must return: no longjmp, no C++ exception, no pthread_exit. It may fork:
+// the call goes on in the parent, and ends in the child with PAY88_FORKED as soon as the interrupt has returned there.
 typedef int (*pay88_interrupt)(void *interrupt_data);
 
 // Borrowed bytes, valid as long as the handle that they were read from. `data` is never NULL. Not followed by a NUL.

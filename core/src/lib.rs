@@ -69,6 +69,8 @@ pub use config::Config;
 pub use error::{Error, ErrorCode, Outcome, Result};
 pub use event::{Event, EventName, Events, Level};
 pub use option::{ENVIRONMENT_PREFIX, OPTIONS, OptionKind, OptionSpec};
+#[doc(hidden)] // For bindings that run callbacks of a program.
+pub use process::foreign;
 pub use request::{Request, Response};
 pub use secret::mask;
 pub use stats::Stats;

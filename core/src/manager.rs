@@ -26,7 +26,7 @@ use crate::hold::{Class, Holds};
 use crate::keys::Keys;
 use crate::lifetime::Lifetime;
 use crate::path_hold::PathHolds;
-use crate::process::PerProcess;
+use crate::process::{PerProcess, Process};
 use crate::random;
 use crate::reach::open_link;
 use crate::record::Issue;
@@ -276,8 +276,12 @@ impl Manager {
                 Boarding::Token(token) => return Ok(token),
                 Boarding::Flight(flight) => flight,
                 Boarding::Fly(job) => {
-                    let flight = job.flight.clone();
+                    let (flight, begun_in) = (job.flight.clone(), Process::current());
                     self.fly(job, Some((deadline, stop)));
+                    if !begun_in.is_current() {
+                        // `stop` has forked, and the flight with its lock is the parent's.
+                        return Err(stopped());
+                    }
                     flight
                 }
             };

@@ -41,6 +41,25 @@ impl Process {
     }
 }
 
+/// Runs code that is not the library's on a thread of the library: a callback, or a module of the system's resolver.
+///
+/// That code may fork. The child is a copy of this thread, in the middle of what its parent is doing. If it returns from the code
+/// it waits here for ever, so that it repeats nothing, and touches nothing that it inherited.
+pub fn foreign<T>(code: impl FnOnce() -> T) -> T {
+    /// Also where the code panics.
+    struct Parent(Process);
+    impl Drop for Parent {
+        fn drop(&mut self) {
+            while !self.0.is_current() {
+                // SAFETY: a plain system call.
+                unsafe { libc::pause() };
+            }
+        }
+    }
+    let _parent = Parent(Process::current());
+    code()
+}
+
 /// One `T` for each process that asks, made at the first use.
 pub(crate) struct PerProcess<T> {
     current: AtomicPtr<Entry<T>>,

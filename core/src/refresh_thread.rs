@@ -20,6 +20,7 @@ use crate::flight::{Flight, Landing, SLICE};
 use crate::grant::{Grant, MAX_TOKEN_ANSWER, RateLimit, Rejection};
 use crate::keys::Keys;
 use crate::manager::{Manager, RENEWAL_PAUSE};
+use crate::process::{Process, foreign};
 use crate::record::{Issue, Record};
 use crate::refresh::{Action, Ask, Finish, Input, Key, Refresh};
 use crate::store::Use;
@@ -146,7 +147,7 @@ impl Manager {
         let (manager, theirs) = (self.clone(), place.clone());
         let spawned = thread::spawn_quiet("pay88-refresh", STACK, move || {
             if let Some(job) = take(&theirs) {
-                manager.fly(job, None);
+                foreign(|| manager.fly(job, None));
             }
         });
         match spawned {
@@ -179,7 +180,14 @@ impl Manager {
         let mut asked_at = self.clock.reading();
         let mut tier = Tier::default();
         let mut input = Input::Start;
+        let begun_in = Process::current();
         loop {
+            if !begun_in.is_current() {
+                // Forked by the caller's interrupt, or by a module of the system's resolver: the refresh is the parent's, and
+                // so is the right to write what is shared.
+                std::mem::forget(tier);
+                return;
+            }
             let action = {
                 let mut state = self.state();
                 if self.keys().epoch() != job.keys.epoch() {

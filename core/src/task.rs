@@ -1,7 +1,8 @@
 //! Asynchronous work on the library's own threads.
 //!
 //! Promises: the result is delivered exactly once, also after a cancel and after a panic; nothing runs before
-//! [`Task::start`]; what was started before a fork goes on in the parent alone. Never blocks.
+//! [`Task::start`]; what was started before a fork goes on in the parent alone, also where the code that takes a result forks.
+//! Never blocks.
 
 use std::fmt;
 use std::future::Future;
@@ -15,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
-use crate::process::Process;
+use crate::process::{Process, foreign};
 use crate::runtime;
 use crate::signal::Signal;
 
@@ -55,14 +56,17 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        // Not polled again after a panic, so nothing half done is ever looked at.
-        let polled = catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context)));
-        let result =
-            ready!(polled.unwrap_or_else(|panic| Poll::Ready(Err(Error::panicked(&*panic)))));
-        if let Some(done) = self.done.take() {
-            done(result);
-        }
-        Poll::Ready(())
+        // `done` is the caller's, and so is the waker that it may wake.
+        foreign(|| {
+            // Not polled again after a panic, so nothing half done is ever looked at.
+            let polled = catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context)));
+            let result =
+                ready!(polled.unwrap_or_else(|panic| Poll::Ready(Err(Error::panicked(&*panic)))));
+            if let Some(done) = self.done.take() {
+                done(result);
+            }
+            Poll::Ready(())
+        })
     }
 }
 

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/c-tests
 warnings="-Wall -Wextra -Wpedantic -Werror"
-programs=${PROGRAMS:-surface arguments lifetimes single_flight exit fork no_threads signals panics charge.c charge.cpp}
+programs=${PROGRAMS:-surface arguments lifetimes single_flight exit fork fork_places no_threads signals panics charge.c charge.cpp}
 steps=${*:-abi install plain asan valgrind}
 
 # Nothing of this machine's settings is to help or to hinder.
@@ -62,9 +62,9 @@ all() {
     for program in $programs; do
         local source=tests/c/$program.c prefix=$work/shipped more=()
         # A child has lost what the stacks of the parent's other threads hold.
-        [ "$name/$program" != valgrind/fork ] || more=(--leak-check=no)
+        [[ $name/$program != valgrind/fork* ]] || more=(--leak-check=no)
         # The sanitizer's own allocator may be locked at the moment of a fork, and stays so in the child.
-        [ "$name/$program" != asan/fork ] || continue
+        [[ $name/$program != asan/fork* ]] || continue
         [ "$program" != arguments ] || source=$work/arguments.c
         [ "$program" != panics ] || prefix=$work/hooks
         case $program in charge.*) source=bindings/c/examples/$program ;; esac

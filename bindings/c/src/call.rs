@@ -5,7 +5,7 @@
 
 use std::ffi::c_void;
 
-use pay88::{Canceler, Error, Result, Task};
+use pay88::{Canceler, Error, Result, Task, foreign};
 
 use crate::boundary::{release, status, value};
 use crate::error::pay88_error;
@@ -25,7 +25,11 @@ pub struct pay88_call(Canceler);
 /// It is called exactly once, on a thread of the library with all signals blocked, after *call was written, also when the
 /// call was canceled, the manager closed, or the library failed. It may call any function of this library, also cancel and
 /// release its own call. It should be quick, since one thread serves all calls. It must return: no longjmp, no C++
-/// exception.
+/// exception, no pthread_exit.
+///
+/// It may fork. The child should call exec or _exit, and may use this library before, as any child may. If the child returns
+/// from the callback, it runs nothing of its parent's calls: no destroy, no other callback, nothing is sent. Its thread, the
+/// only one that it has of its parent's, waits for ever with all signals blocked. The same holds for pay88_destroy.
 pub type pay88_token_callback = Option<
     extern "C" fn(
         user_data: *mut c_void,
@@ -81,7 +85,8 @@ where
     move |result| {
         // The whole of it moves in here and is dropped, which calls `destroy`, when the callback is done.
         let user_data = user_data;
-        match result {
+        // A child that the callback forks is not to call `destroy`. What `destroy` forks is left to the task.
+        foreign(|| match result {
             Ok(got) => callback(
                 user_data.data,
                 pay88_status::PAY88_OK,
@@ -94,7 +99,7 @@ where
                 std::ptr::null_mut(),
                 pay88_error::give(error),
             ),
-        }
+        });
     }
 }
 

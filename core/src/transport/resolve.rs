@@ -13,6 +13,7 @@ use std::task::{Poll, Waker};
 use super::wait::Wait;
 use super::{Failure, FailureKind};
 use crate::above_stdio::StdioOccupied;
+use crate::process::{Process, foreign};
 use crate::thread::spawn_quiet;
 
 /// Modules of the system's resolver run on this stack.
@@ -126,7 +127,11 @@ impl Resolver {
         *under_way = Some(pending.clone());
         drop(under_way);
         let (this, its) = (self.clone(), pending.clone());
-        if spawn_quiet("pay88-resolve", STACK, move || this.finish(&its)).is_err() {
+        if spawn_quiet("pay88-resolve", STACK, move || {
+            foreign(|| this.finish(&its))
+        })
+        .is_err()
+        {
             // No thread to be had: better a wait that the deadline cannot end than no call.
             self.finish(&pending);
         }
@@ -134,7 +139,12 @@ impl Resolver {
     }
 
     fn finish(&self, pending: &Pending) {
+        let begun_in = Process::current();
         let answer = (self.look_up)(&self.host, self.port).map_err(|e| e.to_string());
+        if !begun_in.is_current() {
+            // A module of the system's resolver has forked: who waits, and the locks, are the parent's.
+            return;
+        }
         *lock(&self.under_way) = None;
         let mut state = lock(&pending.state);
         state.answer = Some(answer);

@@ -8,6 +8,7 @@ use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use super::{Failure, FailureKind, Limits};
+use crate::process::Process;
 
 /// How often a caller's interrupt is asked while a call waits; below the 50 ms that are promised.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
@@ -28,6 +29,8 @@ pub(super) struct Wait<'a> {
     interrupt: Option<&'a dyn Fn() -> bool>,
     next_look: Instant,
     phase: &'static str,
+    /// A child that is forked meanwhile, by the interrupt, a signal handler or a module of the resolver, sends nothing.
+    begun_in: Process,
 }
 
 impl<'a> Wait<'a> {
@@ -38,6 +41,7 @@ impl<'a> Wait<'a> {
             interrupt: limits.interrupt,
             next_look: Instant::now(),
             phase: "before the call began",
+            begun_in: Process::current(),
         }
     }
 
@@ -49,6 +53,7 @@ impl<'a> Wait<'a> {
             interrupt: None,
             next_look: deadline,
             phase: "before it began",
+            begun_in: Process::current(),
         }
     }
 
@@ -99,6 +104,12 @@ impl<'a> Wait<'a> {
                 self.next_look = now + LOOK_EVERY;
             }
             end = end.min(self.next_look);
+        }
+        if !self.begun_in.is_current() {
+            return Err(Failure::before_sending(
+                FailureKind::Canceled,
+                format!("this process was forked {}", self.phase),
+            ));
         }
         Ok(end.saturating_duration_since(now))
     }

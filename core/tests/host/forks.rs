@@ -3,12 +3,14 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::channel;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use pay88::{Control, Error, ErrorCode, Outcome, Request, Response, TokenManager};
+use pay88_sandbox::{Action, Fault, Match};
 use serde_json::json;
 
 use crate::player::TOKEN_DELAY;
@@ -241,4 +243,101 @@ fn a_token_that_was_dropped_while_the_others_could_not_be_told_is_not_taken_from
         i32::from(token.access_token() == first.access_token())
     });
     assert_eq!(status, 0, "{status:#x}");
+}
+
+/// Forks once, in code of the caller's that the library runs on a thread of its own; the child returns from it.
+struct Forks {
+    child: AtomicI32,
+    /// How often the child came back to code of the caller's, in memory that both processes have.
+    returned: &'static AtomicI32,
+}
+
+impl Forks {
+    fn new() -> Arc<Forks> {
+        let (access, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+        );
+        // SAFETY: a fresh page, zeroed, which is never unmapped.
+        let returned = unsafe {
+            let page = libc::mmap(std::ptr::null_mut(), 4096, access, flags, -1, 0);
+            assert_ne!(page, libc::MAP_FAILED);
+            &*page.cast::<AtomicI32>()
+        };
+        Arc::new(Forks {
+            child: AtomicI32::new(-1),
+            returned,
+        })
+    }
+
+    fn run(&self) {
+        if self.child.load(Ordering::SeqCst) == 0 {
+            self.returned.fetch_add(1, Ordering::SeqCst);
+        }
+        if self.child.load(Ordering::SeqCst) == -1 {
+            // SAFETY: the child goes back to the library, which is what is tested, and is killed below.
+            self.child.store(unsafe { libc::fork() }, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Wake for Forks {
+    fn wake(self: Arc<Self>) {
+        self.run();
+    }
+}
+
+#[test]
+fn a_child_forked_by_who_takes_a_result_on_a_thread_of_the_library_carries_nothing_on() {
+    let by_closure = |manager: &TokenManager, forks: &Arc<Forks>| {
+        let forks = forks.clone();
+        manager
+            .prepare_request(Request::get("/api/other"), move |_| forks.run())
+            .unwrap()
+            .start();
+    };
+    let by_waker = |manager: &TokenManager, forks: &Arc<Forks>| {
+        let waker = Waker::from(forks.clone());
+        let mut call = Box::pin(manager.make_request_async(Request::get("/api/other")));
+        let polled = call.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        // Dropped it would be canceled.
+        std::mem::forget(call);
+    };
+    type Start = dyn Fn(&TokenManager, &Arc<Forks>);
+    let ways: [(&str, &Start); 2] = [("closure", &by_closure), ("waker", &by_waker)];
+    for (way, start) in ways {
+        let stage = Stage::with(|_| ());
+        let manager = stage.manager();
+        manager.get_token().unwrap();
+        let again = Action::status_with(429, &[("Retry-After", "2")]);
+        let path = || Match::Path("/api/echo".to_owned());
+        stage.sandbox.fault(Fault::once(path(), again));
+        let (done, result) = channel();
+        let post = Request::post("/api/echo").json(&json!({}));
+        let task = manager.prepare_request(post, move |result| done.send(result).unwrap());
+        task.unwrap().start();
+        until(Duration::from_secs(10), "it is in its pause", || {
+            stage.sandbox.counters().faults_played == 1
+        });
+        let forks = Forks::new();
+        start(&manager, &forks);
+        let answer = result.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!(answer.unwrap().status(), 200, "{way}");
+        // The pause of a copy would be over as well by then.
+        std::thread::sleep(Duration::from_secs(1));
+        let child = forks.child.load(Ordering::SeqCst);
+        assert!(child > 0, "{way}");
+        let mut status = 0;
+        // SAFETY: asks for, kills and takes the child that was made above.
+        let waits = unsafe {
+            let waits = libc::waitpid(child, &mut status, libc::WNOHANG) == 0;
+            libc::kill(child, libc::SIGKILL);
+            waits && libc::waitpid(child, &mut status, 0) == child
+        };
+        assert!(waits, "{way}: the child has ended: {status:#x}");
+        assert_eq!(forks.returned.load(Ordering::SeqCst), 0, "{way}");
+        // Refused once, sent again once, and the other one.
+        assert_eq!(stage.sandbox.counters().calls, 3, "{way}");
+    }
 }
