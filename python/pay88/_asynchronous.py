@@ -9,7 +9,7 @@ from itertools import count
 from os import register_at_fork
 
 from . import _native
-from ._error import forked
+from ._error import CanceledError, forked
 from ._request import arguments
 from ._response import Response
 
@@ -19,15 +19,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from ._request import Params
+    from typing_extensions import Unpack
+
+    from ._error import Outcome
+    from ._request import NoOthers, Params
+
+# Seconds within which the library has ended a call that was canceled, busy machines included.
+_END_OF_CANCELED = 1
+_LOOK_IT_UP = "It may have arrived: look the transaction up, do not repeat it."
 
 
 class AsyncTokenManager(_native.Manager):
     """As TokenManager, for asyncio: get_token and make_request are awaited. Shares the token with the TokenManagers of the
     same credentials. Belongs to no loop: any number of loops and threads may use it at once.
 
-    A task that is canceled takes nothing with it that others wait for. In a forked child what its parent has begun ends
-    with ForkedError at once, and goes on in the parent.
+    A task that is canceled takes nothing with it that others wait for. If it was making a call, the CancelledError has the
+    error of the call as its __cause__, whose outcome says whether 88Pay can have got it; asyncio.timeout() and
+    asyncio.wait_for() raise a TimeoutError with that CancelledError as its own __cause__. Simpler is the argument timeout:
+    the TimedOutError has the outcome itself. In a forked child what its parent has begun ends with ForkedError at once, and
+    goes on in the parent.
     """
 
     __slots__ = ()
@@ -47,9 +57,9 @@ class AsyncTokenManager(_native.Manager):
         params: Params | None = None,
         timeout: float | None = None,
         safe_to_repeat: bool = False,
-        **others: Any,
+        **others: Unpack[NoOthers],
     ) -> Response:
-        """Makes an authenticated call and returns the answer; all as for TokenManager.make_request."""
+        """Makes an authenticated call and returns the answer, whatever its status; all as for TokenManager.make_request."""
         prepared = arguments(method, endpoint, json, data, headers, params, timeout, safe_to_repeat, others)
         return Response(await _here().result_of(self._start_send, prepared, "unknown", safe_to_repeat))
 
@@ -91,7 +101,7 @@ class _Arrivals:
         loop.add_reader(self._completions.fileno(), self._arrived)
 
     async def result_of(
-        self, start: Callable[..., _native.Call], argument: Any, outcome_if_forked: str, retryable_if_forked: bool
+        self, start: Callable[..., _native.Call], argument: Any, outcome_if_forked: Outcome, retryable_if_forked: bool
     ) -> Any:
         number = next(self._numbers)
         future = self._waiting[number] = self._loop.create_future()
@@ -99,8 +109,10 @@ class _Arrivals:
             call = start(self._completions, number, argument)
             try:
                 result = await future
-            except BaseException:
+            except BaseException as error:
                 call.cancel()
+                if outcome_if_forked == "unknown" and isinstance(error, _canceled_error()):
+                    error.__cause__ = await self._end_of_canceled(number)
                 raise
         finally:
             del self._waiting[number]
@@ -111,10 +123,33 @@ class _Arrivals:
             raise result
         return result
 
+    async def _end_of_canceled(self, number: int) -> BaseException:
+        """What became of a call whose task was canceled. It will be here soon: the library ends a canceled call at once."""
+        from asyncio import wait
+
+        future = self._waiting[number]
+        if future.cancelled():
+            future = self._waiting[number] = self._loop.create_future()
+        await wait((future,), timeout=_END_OF_CANCELED)
+        result = future.result() if future.done() else None
+        if isinstance(result, BaseException):
+            return result
+        if result is None:
+            return CanceledError("The task was canceled while its call was pending.", hint=_LOOK_IT_UP)
+        message = "The answer came while the task was canceled."
+        return CanceledError(
+            message, hint="It is the response of this error.", outcome="answered", response=Response(result)
+        )
+
     def _arrived(self) -> None:
         for number, result in self._completions.take():
             future = self._waiting.get(number)
-            if future is not None and not future.done():
+            if future is None:
+                continue
+            if future.cancelled():
+                # Its task is still to be told, and will ask what became of the call.
+                future = self._waiting[number] = self._loop.create_future()
+            if not future.done():
                 future.set_result(result)
 
     def leave_to_the_parent(self) -> None:
@@ -153,6 +188,12 @@ def _here() -> _Arrivals:
                 _of_loops.pop(known, None)
         arrivals = _of_loops[loop] = _Arrivals(loop)
     return arrivals
+
+
+def _canceled_error() -> type[BaseException]:
+    from asyncio import CancelledError
+
+    return CancelledError
 
 
 _get_running_loop: Callable[[], asyncio.AbstractEventLoop] | None = None

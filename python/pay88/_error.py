@@ -1,6 +1,29 @@
-"""What is raised. Instances hold no secret and survive pickling."""
+"""What is raised. Instances hold no secret; they can be pickled, copied and made by programs, in mocks above all."""
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from ._response import Response
+
+    Code = Literal[
+        "config_invalid",
+        "refused",
+        "credentials_rejected",
+        "access_denied",
+        "rate_limited",
+        "timeout",
+        "canceled",
+        "connection_failed",
+        "tls_failed",
+        "bad_response",
+        "http_error",
+        "internal",
+        "forked",
+    ]
+    Outcome = Literal["not_sent", "unknown", "answered"]
 
 
 class Pay88Error(Exception):
@@ -15,127 +38,170 @@ class Pay88Error(Exception):
     retry_after  seconds to wait before the next try makes sense, or None
     retryable    whether the same call may be tried again later and can then succeed
     attempt      the number of the token refresh that failed, or None: all who waited for it get the same
+    response     the answer of an HttpError, else None
 
-    Made by the library only, from these eight in this order.
+    A program can make one from a message, for example RateLimitedError("Later.", retry_after=60) in a mock. What is not
+    given is what such an error has most often; retryable is true only where nothing was sent.
     """
 
-    args: tuple[str, str, str, str, int | None, float | None, bool, int | None]
+    # These are what most errors of a class have. The compiled part sets them on an instance without calling __init__, since
+    # it must not run Python code on threads that the end of the interpreter may hit.
+    code: Code = "internal"
+    outcome: Outcome = "unknown"
+    message: str = ""
+    hint: str = ""
+    http_status: int | None = None
+    retry_after: float | None = None
+    retryable: bool = False
+    attempt: int | None = None
+    response: Response | None = None
 
-    # All is in args, which is what pickle and copy keep. There is no __init__, since the compiled part makes the instances
-    # and must not run Python code on threads that the end of the interpreter may hit.
-
-    @property
-    def code(self) -> str:
-        return self.args[0]
-
-    @property
-    def message(self) -> str:
-        return self.args[1]
-
-    @property
-    def hint(self) -> str:
-        return self.args[2]
-
-    @property
-    def outcome(self) -> str:
-        return self.args[3]
-
-    @property
-    def http_status(self) -> int | None:
-        return self.args[4]
-
-    @property
-    def retry_after(self) -> float | None:
-        return self.args[5]
-
-    @property
-    def retryable(self) -> bool:
-        return self.args[6]
-
-    @property
-    def attempt(self) -> int | None:
-        return self.args[7]
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        hint: str = "",
+        outcome: Outcome | None = None,
+        http_status: int | None = None,
+        retry_after: float | None = None,
+        retryable: bool | None = None,
+        attempt: int | None = None,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.outcome = outcome or type(self).outcome
+        if http_status is None and response is not None:
+            http_status = response.status_code
+        self.http_status = http_status
+        self.retry_after = retry_after
+        self.retryable = self.outcome == "not_sent" and self.code in _TRANSIENT if retryable is None else retryable
+        self.attempt = attempt
+        self.response = response
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.message} {self.hint}".rstrip()
+        message = self.message
+        if self.hint and not message.endswith((".", "!", "?")):
+            message += "."
+        return f"{self.code}: {message} {self.hint}".rstrip()
 
     def __repr__(self) -> str:
         return f"<pay88.{type(self).__name__} {self}>"
 
 
-class ConfigInvalidError(Pay88Error, ValueError):
+class ConfigInvalidError(Pay88Error, ValueError, TypeError):
     """An option, credential or argument cannot be used, or the manager is closed; nothing was sent."""
+
+    code = "config_invalid"
+    outcome = "not_sent"
 
 
 class RefusedError(Pay88Error, ValueError):
     """An endpoint or header would endanger the token; nothing was sent."""
 
+    code = "refused"
+    outcome = "not_sent"
+
 
 class CredentialsRejectedError(Pay88Error, PermissionError):
     """The token endpoint answered 401: wrong API key or merchant ID."""
+
+    code = "credentials_rejected"
+    outcome = "not_sent"
 
 
 class AccessDeniedError(Pay88Error, PermissionError):
     """The token endpoint answered 403: account or address not allowed."""
 
+    code = "access_denied"
+    outcome = "not_sent"
+
 
 class RateLimitedError(Pay88Error):
     """No token may be asked for now: the token endpoint answered 429, or the local budget is used up. Has retry_after."""
+
+    code = "rate_limited"
+    outcome = "not_sent"
 
 
 class TimedOutError(Pay88Error, TimeoutError):
     """The deadline passed (code "timeout"). A TimeoutError."""
 
+    code = "timeout"
+
 
 class CanceledError(Pay88Error):
-    """The manager was closed while the call was pending."""
+    """The manager was closed, or the caller gave up, while the call was pending."""
+
+    code = "canceled"
 
 
 class ConnectionFailedError(Pay88Error, ConnectionError):
     """No connection could be had, or it was cut."""
 
+    code = "connection_failed"
+
 
 class TlsFailedError(Pay88Error, ConnectionError):
     """TLS could not be agreed, or the certificate was not accepted."""
+
+    code = "tls_failed"
+    outcome = "not_sent"
 
 
 class BadResponseError(Pay88Error):
     """The answer is not what 88Pay documents, was cut, or is too large."""
 
+    code = "bad_response"
+
 
 class HttpError(Pay88Error):
-    """A status of 400 or above, where raise_for_status() asked for an exception."""
+    """A status of 400 or above, where raise_for_status() asked for an exception. Its response is the answer."""
+
+    code = "http_error"
+    outcome = "answered"
 
 
 class InternalError(Pay88Error):
     """A fault of the library or of its host; please report it."""
 
+    code = "internal"
+
 
 class ForkedError(Pay88Error):
     """The call was begun before a fork, in the parent process."""
 
+    code = "forked"
 
-def forked(outcome: str, retryable: bool) -> ForkedError:
+
+_TRANSIENT = ("rate_limited", "timeout", "connection_failed", "forked")
+
+
+def forked(outcome: Outcome, retryable: bool) -> ForkedError:
     """For a call of the parent, which goes on with it. Of one that is "unknown" a child cannot tell how far it is."""
     hint = "Ask again in this process."
     if outcome == "unknown":
         hint = "The parent goes on with it: unless repeating it does no harm, look the transaction up."
     message = "The call was begun before a fork, in the parent process."
-    return ForkedError("forked", message, hint, outcome, None, None, retryable, None)
+    return ForkedError(message, hint=hint, outcome=outcome, retryable=retryable)
 
 
 CLASSES: dict[str, type[Pay88Error]] = {
-    "config_invalid": ConfigInvalidError,
-    "refused": RefusedError,
-    "credentials_rejected": CredentialsRejectedError,
-    "access_denied": AccessDeniedError,
-    "rate_limited": RateLimitedError,
-    "timeout": TimedOutError,
-    "canceled": CanceledError,
-    "connection_failed": ConnectionFailedError,
-    "tls_failed": TlsFailedError,
-    "bad_response": BadResponseError,
-    "http_error": HttpError,
-    "internal": InternalError,
-    "forked": ForkedError,
+    error.code: error
+    for error in (
+        ConfigInvalidError,
+        RefusedError,
+        CredentialsRejectedError,
+        AccessDeniedError,
+        RateLimitedError,
+        TimedOutError,
+        CanceledError,
+        ConnectionFailedError,
+        TlsFailedError,
+        BadResponseError,
+        HttpError,
+        InternalError,
+        ForkedError,
+    )
 }

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ._request import Params
+    from typing_extensions import Unpack
+
+    from ._request import NoOthers, Params
 
 
 class TokenManager(_native.BlockingManager):
@@ -35,7 +37,7 @@ class TokenManager(_native.BlockingManager):
         params: Params | None = None,
         timeout: float | None = None,
         safe_to_repeat: bool = False,
-        **others: Any,
+        **others: Unpack[NoOthers],
     ) -> Response:
         """Makes an authenticated call and returns the answer, whatever its status.
 

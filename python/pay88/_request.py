@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ._error import ConfigInvalidError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from decimal import Decimal
     from typing import Any, Union
+
+    from typing_extensions import TypedDict
 
     Params = Union[Mapping[str, Any], Iterable[tuple[str, Any]]]
     Arguments = tuple[str, str, "bytes | None", list[tuple[str, str]], list[tuple[str, str]], "float | None", bool]
+
+    class NoOthers(TypedDict):
+        """Keywords of make_request that type checkers let pass besides those it names: none."""
+
 
 # Arguments of requests, httpx and their kin that would weaken a promise or have another name here.
 _NOT_HERE = {
@@ -27,6 +36,7 @@ _NOT_HERE = {
 }
 _NOT_HERE["follow_redirects"] = _NOT_HERE["allow_redirects"]
 _NOT_HERE["proxy"] = _NOT_HERE["proxies"]
+_NAMES = ("endpoint", "method", "json", "data", "headers", "params", "timeout", "safe_to_repeat")
 
 
 def arguments(
@@ -38,52 +48,111 @@ def arguments(
     params: Params | None,
     timeout: float | None,
     safe_to_repeat: bool,
-    others: dict[str, Any],
+    others: Mapping[str, object],
 ) -> Arguments:
     for name in others:
-        reason = _NOT_HERE.get(name, "There is no such argument.")
-        raise TypeError(f"make_request() does not take {name!r}: {reason}")
+        raise _unknown(name)
     for name, text in (("method", method), ("endpoint", endpoint)):
         if not isinstance(text, str):
-            raise TypeError(f"The argument {name} must be a string, not {_type(text)}.")
+            raise ConfigInvalidError(f"The argument {name} must be a string, not {_type(text)}.")
     if not isinstance(safe_to_repeat, bool):
-        raise TypeError(f"The argument safe_to_repeat must be True or False, not {_type(safe_to_repeat)}.")
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float))):
-        raise TypeError(
-            f"The argument timeout must be a number of seconds for the whole call, not {_type(timeout)}; "
-            "the time for connecting is the option connect_timeout."
-        )
+        raise ConfigInvalidError(f"The argument safe_to_repeat must be True or False, not {_type(safe_to_repeat)}.")
     return method, endpoint, _body(json, data), _headers(headers), _params(params), timeout, safe_to_repeat
+
+
+def _unknown(name: str) -> ConfigInvalidError:
+    hint = _NOT_HERE.get(name)
+    if hint is None:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, _NAMES, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"There is no such argument; there are {', '.join(_NAMES)}."
+    return ConfigInvalidError(f"make_request() does not take {name!r}.", hint=hint)
 
 
 def _body(json: Any, data: bytes | bytearray | memoryview | str | None) -> bytes | None:
     if json is not None:
         if data is not None:
-            raise TypeError("Pass json or data, not both.")
-        from json import dumps
-
-        return dumps(json, allow_nan=False).encode()
+            raise ConfigInvalidError("Both json and data are given.", hint="Pass json or data, not both.")
+        return _encoded("json", _as_json(json))
     if data is None or isinstance(data, bytes):
         return data
     if isinstance(data, str):
-        return data.encode()
+        return _encoded("data", data)
     if isinstance(data, (bytearray, memoryview)):
         return bytes(data)
-    raise TypeError(f"The argument data must be bytes or a string, not {_type(data)}; pass what is to be JSON as json.")
+    raise ConfigInvalidError(
+        f"The argument data must be bytes or a string, not {_type(data)}.", hint="Pass what is to be JSON as json."
+    )
+
+
+def _encoded(name: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Not shown, since it may be a secret; it has surrogates, as bytes have that are not UTF-8.
+        raise ConfigInvalidError(f"The argument {name} holds text that cannot be UTF-8.") from None
+
+
+def _as_json(value: Any) -> str:
+    """JSON, in which a Decimal is a number with its own digits; a float has those of its repr."""
+    from json import dumps
+
+    decimals: list[str] = []
+    mark = ""
+
+    def instead(other: object) -> str:
+        # json can only replace an object by one that it knows. So text stands for a Decimal until all is encoded: a random
+        # one, which is in nothing that the caller passed.
+        nonlocal mark
+        from decimal import Decimal
+
+        if not isinstance(other, Decimal):
+            raise TypeError(f"Object of type {_type(other)} is not JSON serializable")
+        if not mark:
+            from uuid import uuid4
+
+            mark = uuid4().hex
+        decimals.append(_digits(other))
+        return mark
+
+    try:
+        text = dumps(value, allow_nan=False, default=instead)
+    except (TypeError, ValueError, RecursionError) as error:
+        if isinstance(error, ConfigInvalidError):
+            raise
+        raise ConfigInvalidError(
+            f"The argument json cannot be sent as JSON: {error}.",
+            hint="Use dictionaries, lists, strings, numbers, Decimal, True, False and None.",
+        ) from None
+    if not decimals:
+        return text
+    # In the order in which they were met, which is that of the text.
+    before, *parts = text.split(f'"{mark}"')
+    return before + "".join(number + part for number, part in zip(decimals, parts))
+
+
+def _digits(number: Decimal) -> str:
+    from decimal import Decimal
+
+    if not number.is_finite():
+        raise ConfigInvalidError("A number that is infinite or not a number cannot be sent.")
+    # What this gives of a finite one is a number of JSON too: 10.00, 1E+3.
+    return Decimal.__str__(number)
 
 
 def _headers(headers: Mapping[str, str] | None) -> list[tuple[str, str]]:
     if headers is None:
         return []
     if not isinstance(headers, Mapping):
-        raise TypeError(f"The argument headers must be a mapping, not {_type(headers)}.")
+        raise ConfigInvalidError(f"The argument headers must be a mapping, not {_type(headers)}.")
     pairs = list(headers.items())
     for name, value in pairs:
         if not isinstance(name, str):
-            raise TypeError(f"The name of a header must be a string, not {_type(name)}.")
+            raise ConfigInvalidError(f"The name of a header must be a string, not {_type(name)}.")
         if not isinstance(value, str):
             # Not shown: it may be a secret.
-            raise TypeError(f"The header {name!r} must be a string, not {_type(value)}.")
+            raise ConfigInvalidError(f"The header {name!r} must be a string, not {_type(value)}.")
     return pairs
 
 
@@ -91,17 +160,41 @@ def _params(params: Params | None) -> list[tuple[str, str]]:
     if params is None:
         return []
     if isinstance(params, (str, bytes)):
-        raise TypeError(
-            "The argument params must be a mapping or pairs; a query that is ready belongs to the endpoint."
+        raise ConfigInvalidError(
+            "The argument params must be a mapping or pairs.", hint="A query that is ready belongs to the endpoint."
         )
     pairs = []
     for name, value in params.items() if isinstance(params, Mapping) else params:
         if not isinstance(name, str):
-            raise TypeError(f"The name of a parameter must be a string, not {_type(name)}.")
+            raise ConfigInvalidError(f"The name of a parameter must be a string, not {_type(name)}.")
         for one in value if isinstance(value, (list, tuple)) else (value,):
             if one is not None:
-                pairs.append((name, str(one)))
+                pairs.append((name, _param(name, one)))
     return pairs
+
+
+def _param(name: str, value: object) -> str:
+    """The text of a parameter: what the value says, and never what Python shows of it."""
+    from decimal import Decimal
+    from enum import Enum
+
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        _digits(Decimal(value))
+        return float.__repr__(value)
+    if isinstance(value, Decimal):
+        return _digits(value)
+    raise ConfigInvalidError(
+        f"The parameter {name!r} must be a string, a number or True or False, not {_type(value)}.",
+        hint="Pass the text that is to be sent, as a string.",
+    )
 
 
 def _type(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from . import _native
+from ._error import HttpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,12 +37,34 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._values!r})"
 
 
+class _Kept:
+    """What a pickle keeps of the compiled part's response, and can do as that."""
+
+    __slots__ = ("_error", "content", "headers", "status_code")
+
+    def __init__(self, response: _native.Response | _Kept) -> None:
+        self.status_code: int = response.status_code
+        self.content: bytes = response.content
+        self.headers: list[tuple[str, bytes]] = response.headers
+        self._error: HttpError | None = None
+        try:
+            response.raise_for_status()
+        except HttpError as error:
+            self._error = error.with_traceback(None)
+
+    def raise_for_status(self) -> None:
+        if self._error is not None:
+            from copy import copy
+
+            raise copy(self._error)
+
+
 class Response:
-    """An answer of any HTTP status: status_code, headers and content (bytes) as they came."""
+    """An answer of any HTTP status: status_code, headers and content (bytes) as they came. Can be pickled and copied."""
 
     __slots__ = ("_headers", "_native", "content", "status_code")
 
-    def __init__(self, native: _native.Response) -> None:
+    def __init__(self, native: _native.Response | _Kept) -> None:
         self._native = native
         self._headers: Headers | None = None
         self.status_code: int = native.status_code
@@ -72,9 +95,16 @@ class Response:
         return loads(self.content, **kwargs)
 
     def raise_for_status(self) -> Response:
-        """Raises HttpError if the status is 400 or above, else returns the response."""
-        self._native.raise_for_status()
+        """Raises HttpError, whose response this is, if the status is 400 or above, else returns the response."""
+        try:
+            self._native.raise_for_status()
+        except HttpError as error:
+            error.response = self
+            raise
         return self
+
+    def __reduce__(self) -> tuple[type[Response], tuple[_Kept]]:
+        return type(self), (_Kept(self._native),)
 
     def __repr__(self) -> str:
         return f"<pay88.Response [{self.status_code}]>"

@@ -33,3 +33,13 @@ def codes():
     name.restype, name.argtypes = Text, [ctypes.c_int]
     header = (ROOT / "include" / "pay88.h").read_text()
     return [str(name(int(number))) for number in re.findall(r"^  PAY88_[A-Z_]+ = ([1-9]\d\d),$", header, re.MULTILINE)]
+
+
+def outcomes():
+    """The names of all outcomes."""
+    name = ctypes.CDLL(LIBRARY).pay88_outcome_name
+    name.restype, name.argtypes = Text, [ctypes.c_int]
+    header = (ROOT / "include" / "pay88.h").read_text()
+    return [
+        str(name(int(number))) for number in re.findall(r"^  PAY88_OUTCOME_[A-Z_]+ = (\d+),$", header, re.MULTILINE)
+    ]

@@ -319,3 +319,75 @@ def test_what_a_child_awaits_that_its_parent_has_begun_ends_with_forked_at_once(
     print(f"forked after {child[3]:.3f} s")
     assert child[3] < 10
     assert parent == ["parent", [60, 200, 200], 0]
+
+
+# asyncio.timeout() is there from Python 3.11 on.
+@pytest.mark.parametrize("way", ["cancel", "wait_for", *["timeout"] * hasattr(asyncio, "timeout")])
+def test_a_charge_whose_task_is_canceled_says_whether_it_can_have_arrived(sandbox, run, way):
+    sandbox.fault("calls", {"delay": {"seconds": 20}})
+    atm = sandbox.async_manager()
+
+    async def charge():
+        return await atm.make_request(CHARGES, "POST", json=CHARGE)
+
+    async def give_up():
+        if way == "wait_for":
+            await asyncio.wait_for(charge(), 0.3)
+        if way == "timeout":
+            async with asyncio.timeout(0.3):
+                await charge()
+        task = asyncio.ensure_future(charge())
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await task
+
+    async def main():
+        await atm.get_token()
+        begun = time.monotonic()
+        with pytest.raises((asyncio.CancelledError, asyncio.TimeoutError)) as caught:
+            await give_up()
+        return caught.value, time.monotonic() - begun
+
+    error, took = run(main())
+    print(f"given up after {took:.3f} s")
+    canceled = error if isinstance(error, asyncio.CancelledError) else error.__cause__
+    assert isinstance(canceled, asyncio.CancelledError)
+    assert isinstance(canceled.__cause__, pay88.CanceledError)
+    assert (canceled.__cause__.outcome, canceled.__cause__.retryable) == ("unknown", False)
+
+
+def test_a_charge_that_waits_for_its_token_was_not_sent_when_its_task_is_canceled(sandbox, run):
+    sandbox.fault("token", {"delay": {"seconds": 20}})
+
+    async def main():
+        with pytest.raises(asyncio.TimeoutError) as caught:
+            await asyncio.wait_for(sandbox.async_manager().make_request(CHARGES, "POST", json=CHARGE), 0.3)
+        assert caught.value.__cause__.__cause__.outcome == "not_sent"
+
+    run(main())
+    assert sandbox.control("GET", "/charges") == []
+
+
+def test_an_answer_that_comes_as_its_task_is_canceled_is_not_lost(sandbox, run):
+    atm = sandbox.async_manager()
+
+    def keep_the_loop_until_the_answer_is_there():
+        deadline = time.monotonic() + 10
+        while not sandbox.control("GET", "/charges"):
+            assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+    async def main():
+        await atm.get_token()
+        task = asyncio.ensure_future(atm.make_request(CHARGES, "POST", json=CHARGE))
+        await asyncio.sleep(0)
+        keep_the_loop_until_the_answer_is_there()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        return caught.value.__cause__
+
+    error = run(main())
+    assert (error.outcome, error.response.status_code) == ("answered", 200)
+    assert error.response.json()["data"]["reference"]
+    assert len(sandbox.control("GET", "/charges")) == 1

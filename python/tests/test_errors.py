@@ -3,12 +3,14 @@
 import asyncio
 import copy
 import json
+import os
 import pathlib
 import pickle
 import shutil
 import subprocess
 import sys
 import traceback
+import unittest.mock
 
 import pytest
 
@@ -39,21 +41,86 @@ def test_a_used_up_limit_says_when_to_come_back(sandbox):
     assert 5 < caught.value.retry_after <= 7
 
 
-@pytest.mark.parametrize("code", [*CLASSES, "code_of_a_later_release"])
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
-def test_an_error_survives_copying_and_pickling(again, code):
-    error = CLASSES.get(code, pay88.Pay88Error)(code, "It took too long.", "Wait.", "unknown", 503, 2.5, True, 3)
-    twin = again(error)
-    assert type(twin) is type(error)
-    assert isinstance(twin, pay88.Pay88Error)
-    assert (vars(twin), twin.args, twin.outcome, twin.attempt, str(twin), repr(twin)) == (
-        {},
-        error.args,
+AGAIN = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda one: pickle.loads(pickle.dumps(one))}
+
+
+@pytest.mark.parametrize("again", AGAIN.values(), ids=AGAIN)
+@pytest.mark.parametrize("kind", CLASSES.values())
+def test_an_error_is_made_from_a_message_and_survives_copying_and_pickling(again, kind):
+    given = {"hint": "Wait.", "outcome": "unknown", "http_status": 503, "retry_after": 2.5, "attempt": 3}
+    for error in (
+        kind("It took too long"),
+        kind("It took too long", **given),
+        kind("It took too long", **given, retryable=True),
+    ):
+        twin = again(error)
+        assert type(twin) is kind and isinstance(twin, pay88.Pay88Error)
+        assert (vars(twin), twin.args, twin.code, str(twin), repr(twin)) == (
+            vars(error),
+            ("It took too long",),
+            error.code,
+            str(error),
+            repr(error),
+        )
+    assert str(kind("It took too long")) == f"{kind.code}: It took too long"
+    # Two sentences, whoever wrote the first one.
+    assert str(error) == f"{kind.code}: It took too long. Wait."
+    assert (error.outcome, error.http_status, error.retry_after, error.attempt, error.retryable) == (
         "unknown",
+        503,
+        2.5,
         3,
-        str(error),
-        repr(error),
+        True,
     )
+
+
+def test_an_error_of_the_library_survives_copying_and_pickling(sandbox):
+    sandbox.fault("token", {"answer": {"status": 429, "headers": [["Retry-After", "7"]]}})
+    with pytest.raises(pay88.RateLimitedError) as caught:
+        sandbox.manager().get_token()
+    assert caught.value.args == (caught.value.message,)
+    for again in AGAIN.values():
+        twin = again(caught.value)
+        assert type(twin) is pay88.RateLimitedError
+        assert (vars(twin), str(twin)) == ({**vars(caught.value), "response": None}, str(caught.value))
+    of_a_later_release = pay88.Pay88Error("It took too long.")
+    of_a_later_release.code = "later"
+    for again in AGAIN.values():
+        assert str(again(of_a_later_release)) == "later: It took too long."
+
+
+def test_an_error_in_a_mock_says_what_such_errors_say(tm):
+    tm = unittest.mock.create_autospec(tm)
+    tm.get_token.side_effect = pay88.RateLimitedError("Later.")
+    with pytest.raises(pay88.RateLimitedError, match="rate_limited: Later") as caught:
+        tm.get_token()
+    assert (caught.value.outcome, caught.value.retryable, caught.value.retry_after) == ("not_sent", True, None)
+    # Nothing is retryable of which it is not known that nothing was sent.
+    for kind in CLASSES.values():
+        assert not (kind("x").retryable and kind("x").outcome != "not_sent")
+    assert pay88.TimedOutError("x").outcome == "unknown"
+    assert pay88.HttpError("x").outcome == "answered"
+    with pytest.raises(TypeError, match="code"):
+        pay88.RateLimitedError("x", code="timeout")
+
+
+def test_an_error_of_a_status_has_the_response(tm, sandbox):
+    sandbox.fault("calls", {"answer": {"status": 422, "body": '{"status":"Error","code":422,"message":"No"}'}}, 2)
+    answers = [
+        tm.make_request("/api/echo"),
+        asyncio.run(sandbox.async_manager().make_request("/api/echo")),
+    ]
+    for answer in answers:
+        with pytest.raises(pay88.HttpError) as caught:
+            answer.raise_for_status()
+        assert caught.value.response is answer
+        assert caught.value.response.json()["message"] == "No"
+        assert caught.value.http_status == 422
+        twin = pickle.loads(pickle.dumps(caught.value))
+        assert (twin.response.status_code, twin.response.content) == (422, answer.content)
+    assert pay88.RateLimitedError("x").response is None
+    made = pay88.HttpError("x", response=answers[0])
+    assert (made.http_status, made.response) == (422, answers[0])
 
 
 @pytest.mark.parametrize(
@@ -70,7 +137,7 @@ def test_an_error_survives_copying_and_pickling(again, code):
 )
 def test_errors_are_caught_by_the_built_in_class_that_fits(code, base):
     with pytest.raises(base, match=r"What happened\. What to do\."):
-        raise CLASSES[code](code, "What happened.", "What to do.", "not_sent", None, None, False, None)
+        raise CLASSES[code]("What happened.", hint="What to do.")
 
 
 def test_a_missing_library_or_extension_is_told_at_import_in_one_sentence(tmp_path):
@@ -109,12 +176,63 @@ def test_an_option_that_cannot_be_used_is_named(sandbox, options, complaint):
     assert complaint in str(caught.value)
 
 
-def test_an_option_of_a_wrong_type_is_named_without_its_value(sandbox):
-    with pytest.raises(TypeError, match="option api_key") as caught:
-        sandbox.manager(api_key=[sandbox.api_key])
-    assert sandbox.api_key not in str(caught.value)
-    with pytest.raises(TypeError, match="option timeout"):
-        sandbox.manager(timeout=True)
+@pytest.mark.parametrize("name", ["api_key", "ca_bundle", "timeout"])
+@pytest.mark.parametrize("value", [["sk_test_secret"], {"sk_test_secret": 1}, True, "sk_test_secret\udcff", object()])
+def test_an_option_of_a_wrong_type_is_named_without_its_value(sandbox, name, value):
+    with pytest.raises(TypeError, match=f"option {name}") as caught:
+        sandbox.manager(**{name: value})
+    assert isinstance(caught.value, pay88.ConfigInvalidError)
+    assert caught.value.outcome == "not_sent"
+    assert "secret" not in str(caught.value)
+
+
+def test_a_path_may_be_bytes_and_nothing_else_may(sandbox, tmp_path):
+    path = pathlib.Path(shutil.copy(sandbox.ca_bundle, tmp_path / "ca ñ.pem"))
+    for given in (path, str(path), os.fsencode(path)):
+        # Other credentials, since the managers of a process's credentials have to agree on a bundle.
+        assert sandbox.manager(api_key=sandbox.new_key(), ca_bundle=given).get_token()
+    for given in (os.fsdecode(b"/tmp/\xff.pem"), b"/tmp/\xff.pem"):
+        with pytest.raises(pay88.ConfigInvalidError, match="ca_bundle is not text in UTF-8"):
+            sandbox.manager(ca_bundle=given)
+    with pytest.raises(pay88.ConfigInvalidError, match="api_key is bytes"):
+        sandbox.manager(api_key=sandbox.api_key.encode())
+    with pytest.raises(pay88.ConfigInvalidError, match="api_key is bytes") as caught:
+        sandbox.manager().rotate(b"sk_test_secret")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("face", ["TokenManager", "AsyncTokenManager"])
+@pytest.mark.parametrize("option", ["ca_bundle", "base_url", "api_key", "proxy"])
+def test_what_is_set_in_the_environment_and_is_not_utf8_is_refused(sandbox, face, option):
+    variable = f"EIGHTY_EIGHT_PAY_{option.upper()}"
+    program = f"""
+import os, pay88
+os.environb[b"{variable}"] = b"/tmp/secret-\\xff"
+try:
+    pay88.{face}()
+except pay88.ConfigInvalidError as error:
+    print(error)
+"""
+    status, out, err = sandbox.run(program)
+    assert (status, err) == (0, "")
+    assert variable in out and "UTF-8" in out and "secret" not in out
+
+
+def test_a_closed_manager_holds_no_option(sandbox):
+    """While the objects live on."""
+    closed = [sandbox.manager(share="process"), sandbox.async_manager(share="process")]
+    with pytest.raises(pay88.ConfigInvalidError, match="share"):
+        sandbox.manager(share="host")
+    for manager in closed:
+        manager.close()
+    assert sandbox.manager(share="host").manager_id != closed[0].manager_id
+
+
+def test_a_time_that_is_too_long_is_told_in_seconds(sandbox):
+    with pytest.raises(pay88.ConfigInvalidError, match="seconds"):
+        sandbox.manager(timeout=30_000)
+    with pytest.raises(pay88.ConfigInvalidError, match=r"3600|hour|seconds"):
+        sandbox.manager().make_request("/api/echo", timeout=30_000)
 
 
 def test_no_secret_is_in_anything_that_is_printed_or_pickled(sandbox):
@@ -122,7 +240,7 @@ def test_no_secret_is_in_anything_that_is_printed_or_pickled(sandbox):
     token = tm.get_token()
     answer = tm.make_request("/api/echo")
     printed = [str(thing) + repr(thing) + format(thing) for thing in (tm, token, answer, answer.headers)]
-    printed += [json.dumps(tm.stats()), repr(vars(type(tm))), repr(dir(token))]
+    printed += [json.dumps(tm.stats()), repr(vars(type(tm))), repr(dir(token)), pickle.dumps(answer).decode("latin-1")]
     # Functions of their own, so that the secrets stand in no frame of this test that a traceback would show.
     secret_header = {"Authorization": token.access_token}
     for fail in (
@@ -133,7 +251,6 @@ def test_no_secret_is_in_anything_that_is_printed_or_pickled(sandbox):
         lambda: sandbox.manager(base_url="https://api.88pay.io"),
         lambda: pickle.dumps(tm),
         lambda: pickle.dumps(token),
-        lambda: pickle.dumps(answer),
         lambda: copy.copy(tm),
         lambda: asyncio.run(sandbox.async_manager().make_request("//evil.example")),
         lambda: tm.make_request("/api/echo", headers=secret_header),

@@ -78,6 +78,29 @@ def test_a_green_thread_that_gives_up_leaves_the_others(sandbox):
     assert sandbox.tokens_issued() == 1
 
 
+GIVEN_UP_IN_A_CHARGE = """
+import {kind}
+{patch}
+import pay88
+from charges import CHARGE, CHARGES
+tm = pay88.TokenManager()
+tm.get_token()
+try:
+    with {kind}.Timeout(0.3):
+        tm.make_request(CHARGES, "POST", json=CHARGE)
+except {kind}.Timeout as given_up:
+    print(given_up.__cause__.code, given_up.__cause__.outcome)
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_charge_that_a_green_thread_gives_up_says_whether_it_can_have_arrived(sandbox, kind):
+    sandbox.fault("calls", {"delay": {"seconds": 20}})
+    program = GIVEN_UP_IN_A_CHARGE.format(kind=kind, patch=KINDS[kind])
+    status, out, err = sandbox.run(program, "-W", "ignore")
+    assert (status, out, err) == (0, "canceled unknown\n", "")
+
+
 APPLICATION = """
 import pay88
 from charges import CHARGE, CHARGES

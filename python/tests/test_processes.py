@@ -218,9 +218,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), tokens.get_token() is 
 
 
 @pytest.mark.parametrize("share", ["process", None])
-def test_a_child_does_not_get_the_object_of_the_token_that_was_dropped_before_the_fork(
-    sandbox, monkeypatch, share
-):
+def test_a_child_does_not_get_the_object_of_the_token_that_was_dropped_before_the_fork(sandbox, monkeypatch, share):
     # Else in the directory of these tests.
     monkeypatch.setattr(sandbox, "share", share or sandbox.share)
     assert sandbox.run(DROPPED, "-W", "ignore", timeout=60) == (0, "0 True\n", "")

@@ -1,5 +1,6 @@
 """Managers and their tokens."""
 
+import collections.abc
 import subprocess
 import sys
 import threading
@@ -20,6 +21,19 @@ def test_the_cached_token_is_the_same_object(tm, sandbox):
     assert token["expires_in"] == token.expires_in
     with pytest.raises(KeyError):
         token["other"]
+
+
+def test_a_token_is_read_as_88pays_answer_and_is_no_mapping_that_error_reports_print(tm):
+    token = tm.get_token()
+    answer = dict(token)
+    assert answer == {name: getattr(token, name) for name in ("access_token", "expires_in", "session_id")}
+    assert {**token} == answer
+    assert list(token) == token.keys() == list(answer)
+    assert len(token) == 3
+    assert "session_id" in token and "other" not in token and 1 not in token
+    assert not isinstance(token, (collections.abc.Mapping, collections.abc.Sequence))
+    for shown in (repr(token), str(token), f"{token}", repr([token])):
+        assert token.access_token[:12] not in shown and token.session_id[:12] not in shown
 
 
 def test_objects_of_the_same_credentials_share_one_token(tm, sandbox):

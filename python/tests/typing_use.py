@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal, Union
 
 import aiohttp
 import httpx
@@ -32,6 +34,11 @@ def blocking() -> None:
         assert_type(answer.status_code, int)
         assert_type(answer.headers["Content-Type"], str)
         assert_type(answer.raise_for_status().json(), Any)
+        # mypy does not find the types of a dictionary in overloads; pyright does.
+        assert_type(dict(token)["session_id"], Union[str, int])  # type: ignore[misc, assert-type]
+        tm.make_request("/api/echo", json={"amount": Decimal("1.10")}, params={"a": [1, None, Decimal(2)], "b": "c"})
+        tm.make_request("/api/echo", timeot=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        tm.make_request("/api/echo", verify=json)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         tm.make_request(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         assert_type(tm.invalidate(token), bool)
         assert_type(tm.stats(), "dict[str, Any]")
@@ -45,8 +52,15 @@ async def awaited() -> None:
     async with pay88.AsyncTokenManager() as atm:
         assert_type(await atm.get_token(), pay88.Token)
         assert_type(await atm.make_request("/api/balance", method="POST"), pay88.Response)
+        await atm.make_request("/api/echo", timeot=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         httpx.AsyncClient(auth=HttpxAuth(atm))
         aiohttp.ClientSession(middlewares=(Pay88Middleware(atm),))
+
+
+def made() -> None:
+    pay88.RateLimitedError("x", retry_after=3, hint="Later.", outcome="not_sent")
+    pay88.RateLimitedError("x", outcome="sent")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    pay88.RateLimitedError("x", code="timeout")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 def errors() -> None:
@@ -55,5 +69,10 @@ def errors() -> None:
     except pay88.RateLimitedError as error:
         assert_type(error.retry_after, "float | None")
     except pay88.Pay88Error as error:
-        assert_type(error.outcome, str)
+        assert_type(error.outcome, Literal["not_sent", "unknown", "answered"])
+        if error.outcome == "unknwon":  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+            pass
+        if error.code == "rate_limted":  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+            pass
+        assert_type(error.response, "pay88.Response | None")
         assert_type(error.http_status, "int | None")

@@ -33,7 +33,7 @@ impl BlockingManager {
     /// The token: the cached one at once, else it waits for a new one, at most `timeout` seconds (unless given the
     /// manager's own, 30). However many threads wait, one token is asked for. Raises Pay88Error.
     #[pyo3(signature = (timeout=None))]
-    fn get_token(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Py<Token>> {
+    fn get_token(slf: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<Token>> {
         let py = slf.py();
         let timeout = seconds(timeout)?;
         let shared = slf.as_super().get();

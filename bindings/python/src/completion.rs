@@ -168,7 +168,7 @@ impl From<pay88_sys::Call> for Call {
 #[pymethods]
 impl Call {
     /// Ends it soon, unless its result is there already. Never waits.
-    fn cancel(&self) {
+    pub(crate) fn cancel(&self) {
         // Calls go on in the process that began them; a forked child has only this object of them.
         if self.begun_in.is_current() {
             self.call.cancel();

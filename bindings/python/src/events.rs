@@ -1,5 +1,7 @@
 //! Events of the library, as the package's `_events.py` takes them.
 
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pyo3::exceptions::PyImportError;
@@ -7,6 +9,9 @@ use pyo3::prelude::*;
 
 use crate::error::exception;
 use crate::library::library;
+
+/// Whether this process was forked from one that logs, and has not gone on with that.
+static FORKED: AtomicBool = AtomicBool::new(false);
 
 /// A queue of the events of all managers of this process.
 #[pyclass(frozen, module = "pay88._native")]
@@ -18,10 +23,17 @@ impl Events {
     #[new]
     fn new(py: Python<'_>, capacity: usize) -> PyResult<Events> {
         let library = library().map_err(|error| PyImportError::new_err(error.to_string()))?;
-        library
+        let events = library
             .events(capacity)
-            .map(Events)
-            .map_err(|error| exception(py, &error))
+            .map_err(|error| exception(py, &error))?;
+        static AT_FORK: Once = Once::new();
+        AT_FORK.call_once(|| {
+            // It fails for want of memory alone, and then children do not log.
+            // SAFETY: the function stores a flag and nothing else, and this module is never unmapped.
+            unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+        });
+        FORKED.store(false, Ordering::Relaxed);
+        Ok(Events(events))
     }
 
     /// The next event as JSON, if one is there. Never waits.
@@ -32,4 +44,17 @@ impl Events {
             .map_err(|error| exception(py, &error))?;
         Ok(event.map(|event| event.json().to_owned()))
     }
+}
+
+unsafe extern "C" fn forked() {
+    FORKED.store(true, Ordering::Relaxed);
+}
+
+/// To be called before anything that can make an event: goes on with the logging of the process that this one was forked
+/// from.
+pub(crate) fn log_on(py: Python<'_>) -> PyResult<()> {
+    if FORKED.load(Ordering::Relaxed) && FORKED.swap(false, Ordering::Relaxed) {
+        py.import("pay88._events")?.call_method0("log_on")?;
+    }
+    Ok(())
 }

@@ -28,23 +28,38 @@ pub(crate) fn waiter(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
 }
 
 /// Runs an asynchronous call, and waits for its result by `waiter`. `forked` is the outcome that a child gets which is forked
-/// meanwhile, and whether it may call again.
+/// meanwhile, and whether it may call again. What is raised in the wait, such as a `gevent.Timeout`, has as its cause the
+/// error of the call, which says whether the request can have reached 88Pay.
 pub(crate) fn wait<T: Send + 'static>(
     waiter: &Bound<'_, PyAny>,
     forked: (&str, bool),
     start: impl FnOnce(&Arrivals<T>) -> pay88_sys::Result<pay88_sys::Call>,
 ) -> PyResult<T> {
-    let raise = |error| exception(waiter.py(), &error);
+    let py = waiter.py();
+    let raise = |error| exception(py, &error);
     let arrivals = Arrivals::open()?;
-    let _canceled_when_dropped = Call::from(start(&arrivals).map_err(raise)?);
-    loop {
+    let call = Call::from(start(&arrivals).map_err(raise)?);
+    let arrived = || -> PyResult<Option<PyResult<T>>> {
         waiter.call1((arrivals.descriptor(),))?;
         if arrivals.are_elsewhere() {
-            let error = waiter.py().import("pay88._error")?.getattr("forked")?;
-            return Err(PyErr::from_value(error.call1(forked)?));
+            let error = py.import("pay88._error")?.getattr("forked")?;
+            return Ok(Some(Err(PyErr::from_value(error.call1(forked)?))));
         }
-        if let Some((_, result)) = arrivals.take().pop() {
-            return result.map_err(raise);
+        let result = arrivals.take().pop();
+        Ok(result.map(|(_, result)| result.map_err(raise)))
+    };
+    loop {
+        match arrived() {
+            Ok(Some(result)) => return result,
+            Ok(None) => {}
+            Err(raised) => {
+                call.cancel();
+                // The library ends it at once, and the waiter waits for a second at most.
+                if let Ok(Some(Err(error))) = arrived() {
+                    raised.set_cause(py, Some(error));
+                }
+                return Err(raised);
+            }
         }
     }
 }

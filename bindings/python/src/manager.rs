@@ -9,6 +9,7 @@ use pyo3::types::PyDict;
 
 use crate::completion::{Call, Completions};
 use crate::error::exception;
+use crate::events::log_on;
 use crate::library::library;
 use crate::option::{seconds, text};
 use crate::request::Arguments;
@@ -27,6 +28,7 @@ pub(crate) struct Manager {
 impl Manager {
     /// The token if it is there, which is used hereby; without letting go of the GIL, which could take long to come back.
     pub(crate) fn cached(&self, py: Python<'_>) -> PyResult<Option<Py<Token>>> {
+        log_on(py)?;
         let Some(current) = self.manager.current() else {
             return Ok(None);
         };
@@ -78,6 +80,7 @@ impl Manager {
         base_url: Option<&Bound<'_, PyAny>>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Manager> {
+        log_on(py)?;
         let library = library().map_err(|error| PyImportError::new_err(error.to_string()))?;
         let raise = |error: Error| exception(py, &error);
         let mut config = library.config().map_err(raise)?;
@@ -150,6 +153,7 @@ impl Manager {
     /// only if it is still that one. Raises RateLimitedError if that was done too often lately.
     #[pyo3(signature = (token=None))]
     fn invalidate(&self, py: Python<'_>, token: Option<&Bound<'_, Token>>) -> PyResult<bool> {
+        log_on(py)?;
         let token = token.map(|token| &token.get().0);
         py.detach(|| self.manager.invalidate(token))
             .map_err(|error| exception(py, &error))
@@ -158,8 +162,11 @@ impl Manager {
     /// Replaces the API key, for all who use this manager in the process. With `keep_old` the old key is used for up to 24
     /// hours while 88Pay does not accept the new one.
     #[pyo3(signature = (api_key, keep_old=true))]
-    fn rotate(&self, py: Python<'_>, api_key: &str, keep_old: bool) -> PyResult<()> {
-        py.detach(|| self.manager.rotate(api_key, keep_old))
+    fn rotate(&self, api_key: &Bound<'_, PyAny>, keep_old: bool) -> PyResult<()> {
+        let py = api_key.py();
+        log_on(py)?;
+        let api_key = text("api_key", api_key)?;
+        py.detach(|| self.manager.rotate(&api_key, keep_old))
             .map_err(|error| exception(py, &error))
     }
 
@@ -177,7 +184,11 @@ impl Manager {
     }
 
     /// The cached token, which is used hereby, or None; for a call with this timeout.
-    fn _cached(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Py<Token>>> {
+    fn _cached(
+        &self,
+        py: Python<'_>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<Py<Token>>> {
         seconds(timeout)?;
         self.cached(py)
     }
@@ -193,7 +204,7 @@ impl Manager {
         py: Python<'_>,
         completions: &Bound<'_, Completions>,
         number: u64,
-        timeout: Option<f64>,
+        timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Call> {
         let listener = completions.get().0.listener(number);
         let timeout = seconds(timeout)?;

@@ -2,37 +2,72 @@
 
 use std::time::Duration;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
 
-/// Text, a number or a path as text.
+use crate::error::invalid;
+
+/// An option's value, which is text, a number or a path, as text.
 pub(crate) fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let py = value.py();
     let number = value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>();
     if number && !value.is_instance_of::<PyBool>() {
         return Ok(value.str()?.to_cow()?.into_owned());
     }
-    let path = match value.cast::<PyString>() {
-        Ok(text) => return Ok(text.to_cow()?.into_owned()),
-        Err(_) => value.py().import("os")?.call_method1("fspath", (value,)),
+    // What is in the value is in no message: it may be a secret, and messages go to logs.
+    let path = if value.is_instance_of::<PyString>() {
+        Ok(value.clone())
+    } else {
+        py.import("os")?
+            .call_method1("fspath", (value,))
+            .map_err(|_| {
+                let message = format!("The option {name} must be a string, a number or a path.");
+                invalid(py, &message, "Pass it as a string.")
+            })
+    }?;
+    // Bytes are a path that was never decoded; no other option is one.
+    let path = match path.cast::<PyBytes>() {
+        Ok(_) if name != "ca_bundle" => {
+            let message = format!("The option {name} is bytes.");
+            return Err(invalid(
+                py,
+                &message,
+                "Pass it as a string: decode() the bytes.",
+            ));
+        }
+        Ok(bytes) => String::from_utf8(bytes.as_bytes().to_vec()).ok(),
+        Err(_) => utf8(&path),
     };
-    // The value may be a secret, and the message goes to logs.
-    path.and_then(|path| path.extract()).map_err(|_| {
-        PyTypeError::new_err(format!(
-            "The option {name} must be a string, a number or a path."
-        ))
+    path.ok_or_else(|| {
+        let message = format!("The option {name} is not text in UTF-8.");
+        invalid(
+            py,
+            &message,
+            "Use a value, or for a file a path, that is UTF-8.",
+        )
     })
 }
 
-/// Seconds.
-pub(crate) fn seconds(timeout: Option<f64>) -> PyResult<Option<Duration>> {
-    match timeout {
-        None => Ok(None),
-        Some(seconds) if seconds > 0.0 => Ok(Some(
+/// A string, unless it holds what cannot be UTF-8, such as bytes of an environment variable or argument that are not.
+pub(crate) fn utf8(text: &Bound<'_, PyAny>) -> Option<String> {
+    Some(text.cast::<PyString>().ok()?.to_cow().ok()?.into_owned())
+}
+
+/// Seconds, for one call.
+pub(crate) fn seconds(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Duration>> {
+    let Some(timeout) = timeout.filter(|timeout| !timeout.is_none()) else {
+        return Ok(None);
+    };
+    let py = timeout.py();
+    let hint = "Pass the seconds that the whole call may take, as a number; the time for connecting is the option connect_timeout.";
+    if timeout.is_instance_of::<PyBool>() || timeout.is_instance_of::<PyString>() {
+        return Err(invalid(py, "The argument timeout must be a number.", hint));
+    }
+    match timeout.extract::<f64>() {
+        Ok(seconds) if seconds > 0.0 => Ok(Some(
             Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
         )),
-        Some(_) => Err(PyValueError::new_err(
-            "The timeout must be a number of seconds above 0.",
-        )),
+        Ok(_) => Err(invalid(py, "The argument timeout must be above 0.", hint)),
+        Err(_) => Err(invalid(py, "The argument timeout must be a number.", hint)),
     }
 }

@@ -2,9 +2,14 @@
 
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyIterator, PyString, PyTuple};
 
-/// An access token and the session ID that belongs to it. Never changes, and stays readable after its end.
+/// What a token can be asked for by, as in 88Pay's answer. It is no `collections.abc.Mapping` all the same: error reporters
+/// print those with all that is in them.
+const KEYS: [&str; 3] = ["access_token", "expires_in", "session_id"];
+
+/// An access token and the session ID that belongs to it. Never changes, and stays readable after its end. dict(token) is
+/// as 88Pay's answer has it; it holds the secrets, which repr() and str() of the token do not show.
 #[pyclass(frozen, module = "pay88")]
 pub(crate) struct Token(pub(crate) pay88_sys::Token);
 
@@ -42,6 +47,23 @@ impl Token {
             "expires_in" => Ok(self.expires_in().into_pyobject(py)?.into_any()),
             _ => Err(PyKeyError::new_err(name.clone().unbind())),
         }
+    }
+
+    /// The names that it can be asked for by.
+    fn keys(&self) -> Vec<&'static str> {
+        KEYS.to_vec()
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        PyTuple::new(py, KEYS)?.try_iter()
+    }
+
+    fn __len__(&self) -> usize {
+        KEYS.len()
+    }
+
+    fn __contains__(&self, name: &Bound<'_, PyAny>) -> bool {
+        KEYS.iter().any(|key| name.eq(key).unwrap_or(false))
     }
 
     fn __eq__(&self, other: &Token) -> bool {
