@@ -17,10 +17,15 @@ fresh() {
     python3 -m venv --clear "$1"
     "$1/bin/pip" install --quiet --disable-pip-version-check "$2" "$3"
 }
-if ! cmp -s python/requirements-dev.txt "$tools/requirements-dev.txt"; then
-    fresh "$tools" --requirement python/requirements-dev.txt
-    cp python/requirements-dev.txt "$tools/requirements-dev.txt"
-fi
+# kept ENVIRONMENT REQUIREMENTS: makes it unless it is there with the same requirements.
+kept() {
+    cmp -s "$2" "$1/requirements.txt" && return
+    fresh "$1" --requirement "$2"
+    cp "$2" "$1/requirements.txt"
+}
+kept "$tools" python/requirements-dev.txt
+# The lowest versions that the adapters work with; those of the tools are the highest.
+kept "$target/python-lowest" python/requirements-lowest.txt
 export PATH="$tools/bin:$PATH"
 
 cd python
@@ -31,6 +36,7 @@ mypy
 python -m mypy.stubtest pay88._native --mypy-config-file pyproject.toml
 PYRIGHT_PYTHON_USE_BUNDLED_PYRIGHT=1 pyright
 PYTHONPATH=. timeout 900 $sandbox "$tools/bin/pytest" -q
+PYTHONPATH=. timeout 600 $sandbox "$target/python-lowest/bin/pytest" -q tests/test_adapters.py
 
 # The sdist holds all that a wheel is built from, and the wheel all that it needs: both are used far from this tree.
 rm -rf "$target/wheel"

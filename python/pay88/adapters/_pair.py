@@ -1,4 +1,8 @@
-"""What all adapters do: decide who may see the token, write it to a request, and have a new one after a 401."""
+"""What all adapters do: decide who may see the token, name its headers, and have a new one after a 401.
+
+Promise: the token and the session ID, the pair, stand in no variable and in no attribute as text, since error reports show
+those. An adapter keeps the token, whose repr hides them, and reads them where they are written to the connection.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,10 @@ from .. import _native
 from .._asynchronous import get_token
 from .._error import Pay88Error
 from .._manager import TokenManager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _PORTS = {"https": 443, "http": 80}
 AUTHORIZATION = "Authorization"
@@ -25,9 +33,15 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
-def attach(headers: MutableMapping[str, str], token: _native.Token) -> None:
-    headers[AUTHORIZATION] = f"Bearer {token.access_token}"
-    headers[SESSION] = token.session_id
+def value_of(name: str, token: _native.Token) -> str:
+    """What is sent as this header of the pair."""
+    return token.session_id if name == SESSION else f"Bearer {token.access_token}"
+
+
+def detach(headers: MutableMapping[str, Any]) -> None:
+    """Takes the pair out of a request's headers."""
+    headers.pop(AUTHORIZATION, None)
+    headers.pop(SESSION, None)
 
 
 def renewed(manager: TokenManager, rejected: _native.Token) -> _native.Token | None:

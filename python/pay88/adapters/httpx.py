@@ -1,4 +1,4 @@
-"""Authentication for httpx, in Client and in AsyncClient (on asyncio).
+"""Authentication for httpx 0.23 or later, in Client and in AsyncClient (on asyncio).
 
 >>> client = httpx.Client(auth=pay88.adapters.httpx.Pay88Auth(pay88.TokenManager()))
 >>> client = httpx.AsyncClient(auth=pay88.adapters.httpx.Pay88Auth(pay88.AsyncTokenManager()))
@@ -6,20 +6,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
 
 import httpx
 
+from .. import _native
 from .._asynchronous import AsyncTokenManager, get_token
+from .._error import RefusedError
 from .._manager import TokenManager
-from ._pair import attach, belongs_to, renewed, renewed_async
+from ._pair import AUTHORIZATION, SESSION, belongs_to, detach, renewed, renewed_async, value_of
 
 
 class Pay88Auth(httpx.Auth):
     """Attaches a manager's token to requests for its origin; other requests are left as they are.
 
-    A Client needs a TokenManager, an AsyncClient takes either kind. A request whose body is a stream is not repeated. Leave
-    follow_redirects off, as it is by default: httpx would take the session ID, though not the token, along to other hosts.
+    A Client needs a TokenManager, an AsyncClient takes either kind. A request whose body is a stream is not repeated. A
+    redirect that is followed goes without the token and the session ID, wherever it leads. Only the client's transport sees
+    them: hooks, errors and the request of a response are without them.
     """
 
     def __init__(self, manager: TokenManager | AsyncTokenManager) -> None:
@@ -33,14 +37,14 @@ class Pay88Auth(httpx.Auth):
             yield request
             return
         token = manager.get_token()
-        attach(request.headers, token)
-        response = yield request
-        if response.status_code == 401 and _can_be_repeated(request):
+        with _pair_on(request, token):
+            response = yield request
+        if _rejects(response, request):
             new = renewed(manager, token)
             if new is not None:
                 response.read()
-                attach(request.headers, new)
-                yield request
+                with _pair_on(request, new):
+                    yield request
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         manager = self._manager
@@ -48,15 +52,47 @@ class Pay88Auth(httpx.Auth):
             yield request
             return
         token = await get_token(manager)
-        attach(request.headers, token)
-        response = yield request
-        if response.status_code == 401 and _can_be_repeated(request):
+        with _pair_on(request, token):
+            response = yield request
+        if _rejects(response, request):
             new = await renewed_async(manager, token)
             if new is not None:
                 await response.aread()
-                attach(request.headers, new)
-                yield request
+                with _pair_on(request, new):
+                    yield request
 
 
-def _can_be_repeated(request: httpx.Request) -> bool:
-    return isinstance(request.stream, httpx.ByteStream)
+class _Headers(httpx.Headers):
+    """Headers with the pair in what a transport reads of them, `raw`, and nowhere else. httpx copies the headers of a
+    request to the one that follows a redirect, with the session ID: the copy is without it."""
+
+    def __init__(self, others: httpx.Headers, token: _native.Token) -> None:
+        super().__init__(others)
+        self._token = token
+        detach(self)
+        if SESSION in httpx.Headers(self):
+            raise RefusedError(
+                f"httpx {httpx.__version__} would take the session ID along when it follows a redirect.",
+                hint="Use a release of httpx that pay88 names, or TokenManager.make_request().",
+            )
+
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        pair = [(name.encode(), value_of(name, self._token).encode()) for name in (AUTHORIZATION, SESSION)]
+        return [*super().raw, *pair]
+
+
+@contextmanager
+def _pair_on(request: httpx.Request, token: _native.Token) -> Iterator[None]:
+    """Puts the pair on a request while it is sent."""
+    others = request.headers
+    request.headers = _Headers(others, token)
+    try:
+        yield
+    finally:
+        request.headers = others
+
+
+def _rejects(response: httpx.Response, request: httpx.Request) -> bool:
+    """Whether the token was rejected, and the request can be repeated. A redirect that was followed had none."""
+    return response.status_code == 401 and response.request is request and isinstance(request.stream, httpx.ByteStream)

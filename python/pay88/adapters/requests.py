@@ -1,4 +1,4 @@
-"""Authentication for requests.
+"""Authentication for requests 2.28 or later.
 
 >>> session = requests.Session()
 >>> session.auth = pay88.adapters.requests.Pay88Auth(pay88.TokenManager())
@@ -12,15 +12,16 @@ from typing import Any
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 
+from .. import _native
 from .._manager import TokenManager
-from .._native import Token
-from ._pair import AUTHORIZATION, SESSION, attach, belongs_to, renewed
+from ._pair import AUTHORIZATION, SESSION, belongs_to, detach, renewed, value_of
 
 
 class Pay88Auth(AuthBase):
     """Attaches a manager's token to requests for its origin; other requests are left as they are.
 
-    A redirect that leads elsewhere is followed without the pair. A request whose body is a stream is not repeated.
+    A request whose body is a stream is not repeated. A redirect that is followed goes without the token and the session ID,
+    wherever it leads. Hooks and errors do not show them.
     """
 
     def __init__(self, manager: TokenManager) -> None:
@@ -29,21 +30,22 @@ class Pay88Auth(AuthBase):
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         if belongs_to(self._manager, r.url or ""):
             token = self._manager.get_token()
-            attach(r.headers, token)
+            _attach(r, token)
             r.register_hook("response", partial(self._answered, token))  # type: ignore[no-untyped-call]
         return r
 
-    def _answered(self, token: Token, response: Response, **kwargs: Any) -> Response:
+    def _answered(self, token: _native.Token, response: Response, **kwargs: Any) -> Response:
         request = response.request
+        if not isinstance(request.headers.get(AUTHORIZATION), _Value):
+            # A redirect that was followed: it has the hooks of the first request.
+            return response
+        # requests copies the headers of a request to the one that follows a redirect.
+        detach(request.headers)
         if response.status_code == 401:
-            response = self._repeated(token, response, kwargs)
-        if response.is_redirect and not self._stays(response):
-            # requests copies the headers of the first request to the next one.
-            for name in (AUTHORIZATION, SESSION):
-                request.headers.pop(name, None)
+            return self._repeated(token, response, kwargs)
         return response
 
-    def _repeated(self, token: Token, response: Response, kwargs: dict[str, Any]) -> Response:
+    def _repeated(self, token: _native.Token, response: Response, kwargs: dict[str, Any]) -> Response:
         if not isinstance(response.request.body, (bytes, str, type(None))):
             return response
         new = renewed(self._manager, token)
@@ -53,13 +55,30 @@ class Pay88Auth(AuthBase):
         _ = response.content
         response.close()
         request = response.request.copy()
-        attach(request.headers, new)
+        _attach(request, new)
         again: Response = response.connection.send(request, **kwargs)
+        detach(request.headers)
         again.history.append(response)
         again.request = request
         return again
 
-    def _stays(self, response: Response) -> bool:
-        from urllib.parse import urljoin
 
-        return belongs_to(self._manager, urljoin(response.url, response.headers["location"]))
+class _Value:
+    """A header of the pair that the connection alone can read: http.client asks for its bytes by encode()."""
+
+    __slots__ = ("_name", "_token")
+
+    def __init__(self, name: str, token: _native.Token) -> None:
+        self._name = name
+        self._token = token
+
+    def encode(self, *encoding: str) -> bytes:
+        return value_of(self._name, self._token).encode(*encoding)
+
+    def __repr__(self) -> str:
+        return "<hidden>"
+
+
+def _attach(request: PreparedRequest, token: _native.Token) -> None:
+    for name in (AUTHORIZATION, SESSION):
+        request.headers[name] = _Value(name, token)  # type: ignore[assignment]
