@@ -85,7 +85,7 @@ typedef enum pay88_status {
   PAY88_BAD_RESPONSE = 401,
   // An HTTP status of 400 or above, where the caller asked for an error.
   PAY88_HTTP_ERROR = 402,
-  // A fault of the library or of its host (no thread, no memory); please report it.
+  // A fault of the library, to be reported, or of its host (no thread, descriptor or memory): the hint says which.
   PAY88_INTERNAL = 901,
   // The call was begun before a fork, in the parent process.
   PAY88_FORKED = 902,

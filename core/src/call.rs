@@ -13,11 +13,12 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::json;
 
 use crate::endpoint::{BaseUrl, Target, check_headers};
-use crate::error::{Error, ErrorCode, Outcome, Result};
+use crate::error::{Error, ErrorCode, Outcome, Result, limit_reached};
 use crate::event::{EventName, emit};
 use crate::flight::SLICE;
 use crate::grant::retry_after;
 use crate::manager::Manager;
+use crate::provider_message::provider_message;
 use crate::random;
 use crate::request::{Request, Response, Unauthorized};
 use crate::retry::Retry;
@@ -134,11 +135,11 @@ impl Call {
                 max_response_bytes: self.manners.max_response_bytes,
                 interrupt: Some(stop),
             };
-            let mut used = token.generation();
+            let mut used = token.clone();
             let result = manager.link.exchange(request, &limits, &mut |headers| {
                 used = authorize(manager, &token, headers)
             });
-            match self.judge(manager, used, result) {
+            match self.judge(manager, &used, result) {
                 Step::Done(result) => return result,
                 Step::Again(pause) => {
                     let until = Instant::now() + pause;
@@ -196,14 +197,14 @@ impl Call {
                 idle_timeout: self.manners.idle_timeout,
                 max_response_bytes: self.manners.max_response_bytes,
             };
-            let mut used = token.generation();
+            let mut used = token.clone();
             let result = manager
                 .link
                 .exchange_async(request, limits, |headers| {
                     used = authorize(manager, &token, headers)
                 })
                 .await;
-            match self.judge(manager, used, result) {
+            match self.judge(manager, &used, result) {
                 Step::Done(result) => return result,
                 Step::Again(pause) => {
                     // From here on `past` tells of it.
@@ -218,12 +219,12 @@ impl Call {
     fn judge(
         &mut self,
         manager: &Arc<Manager>,
-        used: u64,
+        used: &Token,
         result: Result<Answer, Failure>,
     ) -> Step {
         let left = self.deadline.saturating_duration_since(Instant::now());
         match result {
-            Ok(answer) if self.once => self.done(manager, answer, None),
+            Ok(answer) if self.once => self.done(manager, used, answer, None),
             Ok(answer) => {
                 let status = answer.status.as_u16();
                 let mut unauthorized = None;
@@ -231,7 +232,7 @@ impl Call {
                     if self.reauthorized {
                         manager.answered_401_again(&self.path);
                         unauthorized = Some(Unauthorized::Again);
-                    } else if let Err(why) = manager.answered_401(&self.path, used) {
+                    } else if let Err(why) = manager.answered_401(&self.path, used.generation()) {
                         unauthorized = Some(why);
                     } else {
                         self.reauthorized = true;
@@ -252,7 +253,7 @@ impl Call {
                         );
                     }
                 }
-                self.done(manager, answer, unauthorized)
+                self.done(manager, used, answer, unauthorized)
             }
             Err(failure) => {
                 if !self.once
@@ -287,7 +288,13 @@ impl Call {
     }
 
     /// A call ends with this answer.
-    fn done(&self, manager: &Manager, answer: Answer, unauthorized: Option<Unauthorized>) -> Step {
+    fn done(
+        &self,
+        manager: &Manager,
+        used: &Token,
+        answer: Answer,
+        unauthorized: Option<Unauthorized>,
+    ) -> Step {
         let status = answer.status.as_u16();
         manager.counters.answered(status);
         if status >= 400 {
@@ -298,7 +305,11 @@ impl Call {
                 Outcome::Answered,
             );
         }
-        let response = response_of(answer);
+        let said = match status {
+            400.. => provider_message(&answer.body, &[used.access_token(), used.session_id()]),
+            _ => String::new(),
+        };
+        let response = response_of(answer).saying(said);
         Step::Done(Ok(match unauthorized {
             Some(why) => response.unauthorized(why),
             None => response,
@@ -347,12 +358,12 @@ fn outcome_of(sent: bool) -> Outcome {
 }
 
 /// Fills in the token that is valid now, else the one that the call waited for; says which.
-fn authorize(manager: &Manager, waited_for: &Token, headers: &mut HeaderMap) -> u64 {
-    let now = manager.peek();
-    let snapshot = &now.as_ref().unwrap_or(waited_for).0.snapshot;
+fn authorize(manager: &Manager, waited_for: &Token, headers: &mut HeaderMap) -> Token {
+    let token = manager.peek().unwrap_or_else(|| waited_for.clone());
+    let snapshot = &token.0.snapshot;
     headers.insert(header::AUTHORIZATION, snapshot.authorization.clone());
     headers.insert("x-session-id", snapshot.session.clone());
-    snapshot.generation
+    token
 }
 
 fn method(text: &str) -> Result<Method> {
@@ -427,8 +438,10 @@ pub(crate) fn error_of(what: &str, failure: Failure) -> Error {
         }
         FailureKind::Internal => ErrorCode::Internal,
     };
+    let limit = limit_reached(&failure.message).unwrap_or_default();
     let hint = match (outcome, code) {
         (Outcome::Unknown, _) => LOOK_IT_UP,
+        (_, ErrorCode::ConnectionFailed | ErrorCode::Internal) if !limit.is_empty() => limit,
         _ if failure.kind == FailureKind::Unprocessed => SAFE_TO_REPEAT,
         (_, ErrorCode::ConnectionFailed) => {
             "Nothing was sent. Look at the network, the name and the proxy settings."

@@ -51,7 +51,7 @@ codes! {
     TlsFailed = 304, "tls_failed", "TLS could not be agreed, or the certificate was not accepted.";
     BadResponse = 401, "bad_response", "The answer is not what the API documents, was cut, or is too large.";
     HttpError = 402, "http_error", "An HTTP status of 400 or above, where the caller asked for an error.";
-    Internal = 901, "internal", "A fault of the library or of its host (no thread, no memory); please report it.";
+    Internal = 901, "internal", "A fault of the library, to be reported, or of its host (no thread, descriptor or memory): the hint says which.";
     Forked = 902, "forked", "The call was begun before a fork, in the parent process.";
 }
 
@@ -116,15 +116,25 @@ struct Details {
 }
 
 impl Error {
-    pub(crate) fn new(
+    /// An error with the outcome `not_sent` and nothing else known of it. Message and hint become whole sentences: they get
+    /// a full stop if they have none.
+    ///
+    /// Public for tests of programs that handle errors, which can so make each that the library gives.
+    ///
+    /// ```
+    /// # use pay88::{Error, ErrorCode, Outcome};
+    /// let error = Error::new(ErrorCode::Timeout, "The deadline passed", "").with_outcome(Outcome::Unknown);
+    /// assert!(!error.retryable());
+    /// ```
+    pub fn new(
         code: ErrorCode,
         message: impl Into<String>,
         hint: impl Into<Cow<'static, str>>,
     ) -> Self {
         Error(Box::new(Details {
             code,
-            message: message.into(),
-            hint: hint.into(),
+            message: sentence(Cow::Owned(message.into())).into_owned(),
+            hint: sentence(hint.into()),
             http_status: None,
             retry_after: None,
             outcome: Outcome::NotSent,
@@ -150,15 +160,15 @@ impl Error {
         Self::internal(format!("pay88 panicked: {said}."))
     }
 
-    /// A fault of the library or its host.
+    /// A fault of the library, or of its host if the message ends with what the system said (`… (os error 24)`).
     ///
     /// Public for bindings.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self::new(
-            ErrorCode::Internal,
-            message,
+        let message = message.into();
+        let hint = limit_reached(&message).unwrap_or(
             "This should not happen. Please report it with the message and the version of pay88.",
-        )
+        );
+        Self::new(ErrorCode::Internal, message, hint)
     }
 
     pub(crate) fn refused(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
@@ -166,26 +176,30 @@ impl Error {
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.0.hint = hint.into();
+        self.0.hint = sentence(hint.into());
         self
     }
 
-    pub(crate) fn with_status(mut self, status: u16) -> Self {
+    /// The same, caused by an answer of that HTTP status.
+    pub fn with_status(mut self, status: u16) -> Self {
         self.0.http_status = Some(status);
         self
     }
 
-    pub(crate) fn with_retry_after(mut self, after: Duration) -> Self {
+    /// The same, where the next try makes sense after that time.
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.0.retry_after = Some(after);
         self
     }
 
-    pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
+    /// The same, with what is known of the request.
+    pub fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.0.outcome = outcome;
         self
     }
 
-    pub(crate) fn with_safe_to_repeat(mut self, safe: bool) -> Self {
+    /// The same, of a call that was marked safe to repeat, or was not.
+    pub fn with_safe_to_repeat(mut self, safe: bool) -> Self {
         self.0.safe_to_repeat = safe;
         self
     }
@@ -266,6 +280,36 @@ impl Error {
     }
 }
 
+/// The text as a sentence that another may follow.
+fn sentence(text: Cow<'static, str>) -> Cow<'static, str> {
+    let end = text.trim_end();
+    match end.chars().next_back() {
+        None => Cow::Borrowed(""),
+        Some('.' | '!' | '?') => text,
+        Some(_) => Cow::Owned(format!("{end}.")),
+    }
+}
+
+/// What to do where the system refused a descriptor, a thread or memory, if a message says so as `io::Error` does.
+pub(crate) fn limit_reached(message: &str) -> Option<&'static str> {
+    let (_, number) = message.rsplit_once("(os error ")?;
+    match number.split_once(')')?.0.parse().ok()? {
+        libc::EMFILE => Some(
+            "This process has as many files and connections open as it may. Close some, or raise the limit (`ulimit -n`, LimitNOFILE).",
+        ),
+        libc::ENFILE => Some(
+            "The system has as many files and connections open as it may. Close some, or raise the limit (`sysctl fs.file-max`).",
+        ),
+        libc::EAGAIN => Some(
+            "The system gives no thread. End some, or raise the limit of this user or container (`ulimit -u`, TasksMax, pids.max).",
+        ),
+        libc::ENOMEM => Some(
+            "The system gives no memory. Free some, or raise the limit of this process or container.",
+        ),
+        _ => None,
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.code, self.0.message)?;
@@ -303,6 +347,38 @@ mod tests {
             assert!(pair[0].number() < pair[1].number());
             assert_ne!(pair[0].name(), pair[1].name());
         }
+    }
+
+    #[test]
+    fn message_and_hint_are_sentences() {
+        for (text, whole) in [
+            ("Not found", "Not found."),
+            ("Not found.", "Not found."),
+            ("¿Existe?", "¿Existe?"),
+            ("It is `x`", "It is `x`."),
+            ("refused (os error 24)\n", "refused (os error 24)."),
+            ("", ""),
+        ] {
+            let error = Error::new(ErrorCode::Timeout, text, text.to_owned());
+            assert_eq!((error.message(), error.hint()), (whole, whole));
+        }
+    }
+
+    #[test]
+    fn a_limit_of_the_system_is_told_with_what_to_do_and_not_to_be_reported() {
+        for (number, told) in [
+            (libc::EMFILE, "ulimit -n"),
+            (libc::ENFILE, "fs.file-max"),
+            (libc::EAGAIN, "ulimit -u"),
+            (libc::ENOMEM, "memory"),
+        ] {
+            let refused = std::io::Error::from_raw_os_error(number);
+            let error = Error::internal(format!("No thread: {refused}."));
+            assert!(error.hint().contains(told), "{error}");
+            assert!(!error.hint().contains("report"), "{error}");
+        }
+        let fault = Error::internal("The number (os error 5) is none of them.");
+        assert!(fault.hint().contains("report"), "{fault}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the token endpoint answered, read with distrust.
 //!
 //! Promises: a [`Grant`] is a whole pair that can stand in headers, with a life that was checked; everything else is
-//! an error of the code that the documentation gives it. Never quotes a body of status 200.
+//! an error of the code that the documentation gives it, with 88Pay's own words. Never quotes a body of status 200.
 //!
 //! Facts: shapes, statuses and messages of 88Pay documentation, "Generate token"; `Retry-After: 60` and `retry_after`
 //! come with a 429, and either may be missing.
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode};
 use crate::hold::Class;
+use crate::provider_message::provider_message;
 use crate::secret::{Secret, wipe};
 use crate::transport::{Answer, Failure, FailureKind};
 
@@ -61,8 +62,8 @@ pub(crate) struct RateLimit {
 }
 
 impl Grant {
-    /// Reads an answer of the token endpoint; its body is zeroed.
-    pub(crate) fn read(answer: Answer) -> Result<Grant, Rejection> {
+    /// Reads an answer of the token endpoint; its body is zeroed. `secrets` are those of the request.
+    pub(crate) fn read(answer: Answer, secrets: &[&str]) -> Result<Grant, Rejection> {
         let Answer {
             status,
             headers,
@@ -80,7 +81,10 @@ impl Grant {
                 .with_status(status.as_u16()))
                 })
             }
-            _ => Err(rejection(status, &headers, &body)),
+            _ => {
+                let said = provider_message(&body, secrets);
+                Err(rejection(status, &headers, &body, &said))
+            }
         }
     }
 }
@@ -129,15 +133,20 @@ fn take_fields(value: &mut Value) -> Result<Grant, &'static str> {
     })
 }
 
-fn rejection(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Rejection {
+/// `said` is what 88Pay says of it in its own words, or empty.
+fn rejection(status: StatusCode, headers: &HeaderMap, body: &[u8], said: &str) -> Rejection {
+    let answer = match said {
+        "" => status.as_str().to_owned(),
+        said => format!("{}: {said}", status.as_str()),
+    };
     let error = |code, message: &str, hint: &'static str| {
-        Error::new(code, message, hint).with_status(status.as_u16())
+        Error::new(code, format!("{message} ({answer})"), hint).with_status(status.as_u16())
     };
     match status.as_u16() {
         401 => Rejection {
             error: error(
                 ErrorCode::CredentialsRejected,
-                "88Pay does not accept this API key and merchant ID.",
+                "88Pay does not accept this API key and merchant ID",
                 "Copy both from the dashboard once more; a key belongs to one environment, sandbox or production; a replaced key ends after 24 hours.",
             ),
             class: Class::Unauthorized,
@@ -148,7 +157,7 @@ fn rejection(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Rejection 
         403 => Rejection {
             error: error(
                 ErrorCode::AccessDenied,
-                "88Pay denies access to this account or from this address.",
+                "88Pay denies access to this account or from this address",
                 "In the dashboard check that the account is verified (KYC) and not suspended, and that this server's address is on the allow-list; else write to support@88pay.io.",
             ),
             class: Class::Forbidden,
@@ -161,7 +170,7 @@ fn rejection(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Rejection 
             Rejection {
                 error: error(
                     ErrorCode::RateLimited,
-                    "88Pay grants no more tokens for now (429).",
+                    "88Pay grants no more tokens for now",
                     "10 a minute and 100 an hour are granted to a key: look for other programs that use the same key without pay88.",
                 )
                 .with_retry_after(pause),
@@ -175,7 +184,7 @@ fn rejection(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Rejection 
             resend: matches!(code, 502..=504),
             ..temporary(error(
                 ErrorCode::BadResponse,
-                &format!("The token endpoint answered with status {code}."),
+                "The token endpoint gave no token",
                 if code >= 500 {
                     "88Pay has a temporary fault; try again later."
                 } else {
@@ -282,11 +291,14 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, HeaderValue::from_static(value));
         }
-        Grant::read(Answer {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: map,
-            body: body.as_bytes().to_vec(),
-        })
+        Grant::read(
+            Answer {
+                status: StatusCode::from_u16(status).unwrap(),
+                headers: map,
+                body: body.as_bytes().to_vec(),
+            },
+            &["sk_test_echoed_key_0123456789"],
+        )
     }
 
     fn with_life(life: &str) -> Result<Grant, Rejection> {
@@ -363,6 +375,37 @@ mod tests {
             );
             assert_eq!(rejection.error.http_status(), Some(status));
         }
+    }
+
+    #[test]
+    fn status_and_88pays_own_words_are_told_without_what_they_echo() {
+        let told = |status, body| {
+            let rejection = read(status, &[], body).unwrap_err();
+            rejection.error.message().to_owned()
+        };
+        for (status, told_as) in [
+            (
+                401,
+                "88Pay does not accept this API key and merchant ID (401: Not today).",
+            ),
+            (
+                403,
+                "88Pay denies access to this account or from this address (403: Not today).",
+            ),
+            (429, "88Pay grants no more tokens for now (429: Not today)."),
+            (503, "The token endpoint gave no token (503: Not today)."),
+        ] {
+            assert_eq!(told(status, r#"{"message":"Not today"}"#), told_as);
+        }
+        assert_eq!(
+            told(405, "<html>"),
+            "The token endpoint gave no token (405)."
+        );
+        let echoed = told(401, r#"{"message":"No key sk_test_echoed_key_0123456789"}"#);
+        assert!(
+            echoed.contains("No key …") && !echoed.contains("0123456789"),
+            "{echoed}"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //!   `keys`, `flight` (those who wait), `manager`
 //! - calls: `call`, `retry`, `path_hold`, `reach`, `transport` (blocking and asynchronous), `task`, `runtime`
 //! - among processes: `sharing`, `store` (who shares, and where), `record` (what is shared), `seal`
-//! - one per process: `registry`; what is told: `error`, `event`, `stats`, `survey`
+//! - one per process: `registry`; what is told: `error`, `provider_message`, `event`, `stats`, `survey`
 
 #![deny(missing_docs)]
 
@@ -39,6 +39,7 @@ mod manager;
 mod option;
 mod path_hold;
 mod process;
+mod provider_message;
 mod random;
 mod reach;
 mod record;

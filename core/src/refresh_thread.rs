@@ -336,7 +336,7 @@ impl Manager {
         match self.link.exchange(request, &limits, &mut |_| {}) {
             Ok(answer) => {
                 let told = RateLimit::of(&answer.headers);
-                (Grant::read(answer), told)
+                (Grant::read(answer, &[key.secret().expose()]), told)
             }
             Err(failure) => (Err(Rejection::from(failure)), None),
         }

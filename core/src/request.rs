@@ -133,6 +133,8 @@ pub struct Response {
     status: u16,
     headers: HeaderMap,
     body: Bytes,
+    /// What 88Pay says of a status of 400 or above, without what it echoes of the request's secrets; or nothing.
+    said: String,
     unauthorized: Option<Unauthorized>,
 }
 
@@ -153,8 +155,15 @@ impl Response {
             status,
             headers,
             body,
+            said: String::new(),
             unauthorized: None,
         }
+    }
+
+    /// With what 88Pay says of it in its own words.
+    pub(crate) fn saying(mut self, said: String) -> Response {
+        self.said = said;
+        self
     }
 
     pub(crate) fn unauthorized(mut self, why: Unauthorized) -> Response {
@@ -223,13 +232,7 @@ impl Response {
         if self.status < 400 {
             return Ok(self);
         }
-        let envelope: Option<Value> = serde_json::from_slice(&self.body).ok();
-        let said = envelope
-            .as_ref()
-            .and_then(|value| value.get("message")?.as_str())
-            .unwrap_or_default();
-        let said: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
-        let message = match said.as_str() {
+        let message = match self.said.as_str() {
             "" => format!("88Pay answered with status {}.", self.status),
             said => format!("88Pay answered with status {}: {said}", self.status),
         };
@@ -246,7 +249,8 @@ impl Response {
             }
             (401, None) => "The token was not accepted; no new one was asked for.",
             (403, _) => "Check in the dashboard that the account may use this call.",
-            (404, _) => "Check the endpoint.",
+            (404, _) => "Check the endpoint, and the ID in it.",
+            (405, _) => "Check the method: this endpoint takes another one.",
             (429, _) => "Too many calls; 60 a minute and 1,000 an hour are documented.",
             _ => "Look the transaction up before sending it again.",
         };

@@ -75,7 +75,7 @@ export class TlsFailedError extends Pay88Error {}
 export class BadResponseError extends Pay88Error {}
 /** An HTTP status of 400 or above, where an error was asked for. */
 export class HttpError extends Pay88Error {}
-/** A fault of the library or of its host; please report it. */
+/** A fault of the library, to be reported, or of its host (no thread, descriptor or memory): the hint says which. */
 export class InternalError extends Pay88Error {}
 /** The call was begun before a fork, in the parent process. */
 export class ForkedError extends Pay88Error {}

@@ -164,7 +164,7 @@ class HttpError(Pay88Error):
 
 
 class InternalError(Pay88Error):
-    """A fault of the library or of its host; please report it."""
+    """A fault of the library, to be reported, or of its host (no thread, descriptor or memory): the hint says which."""
 
     code = "internal"
 

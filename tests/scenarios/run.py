@@ -285,7 +285,8 @@ class Run:
             raise MismatchError(f"{len(results)} results, {step.at_once} wanted")
         errors = [result["error"] for result in results if "error" in result]
         for error in errors:
-            if len(error["message"]) < 10 or len(error["hint"]) < 5:
+            sentences = [text for text in (error["message"], error["hint"]) if text.endswith((".", "!", "?"))]
+            if len(error["message"]) < 10 or len(error["hint"]) < 5 or len(sentences) < 2:
                 raise MismatchError(f"an error that does not help: {error}")
         # Times to come back are counted from the moment of each.
         alike = {(error["code"], re.sub(r"[\d.]+", "", error["message"]), error["attempt"]) for error in errors}

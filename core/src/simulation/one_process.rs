@@ -96,7 +96,7 @@ impl World {
             Next::Arrive => {
                 let answer = self.ask_for_token();
                 let told = RateLimit::of(&answer.headers);
-                let input = Input::Answer(Grant::read(answer), told);
+                let input = Input::Answer(Grant::read(answer, &[]), told);
                 let back = (Next::Tell(Box::new(input)), self.latency / 2);
                 if let Some(flight) = &mut self.flight {
                     flight.next = back;

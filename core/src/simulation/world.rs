@@ -335,7 +335,7 @@ impl World {
                 let answered = self.provider.token_request(denied);
                 let told = RateLimit::of(&answered.headers);
                 let (at, input) = match answer < timeout {
-                    true => (answer, Input::Answer(Grant::read(answered), told)),
+                    true => (answer, Input::Answer(Grant::read(answered, &[]), told)),
                     false => (timeout, failed(FailureKind::Timeout, true)),
                 };
                 self.answer(process, ticket, at, input);

@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use pay88::{Config, ErrorCode, Events, Request, Token, TokenManager};
 use pay88_sandbox::{Action, Fault, Match, TEST_KEY, TEST_MERCHANT};
+use serde_json::json;
 
-use crate::stage::{BOTH_WAYS, Stage, block_on, charge};
+use crate::stage::{BOTH_WAYS, Stage, Way, block_on, charge};
 
 const PIECE: usize = 12;
 
@@ -219,4 +220,57 @@ fn nothing_that_is_shown_of_a_run_holds_a_piece_of_a_secret() {
         secrets.push(heart(token.session_id()));
     }
     assert_clean(&shown, &secrets);
+}
+
+#[test]
+fn what_88pay_says_is_told_with_its_status_and_without_what_it_echoes() {
+    for way in BOTH_WAYS {
+        let stage = Stage::new();
+        let manager = stage.manager();
+        let refused = |status, message: String| Action::Answer {
+            status,
+            headers: Vec::new(),
+            body: json!({"status": "Error", "code": status, "message": message}),
+        };
+        let token_of = |manager: &TokenManager| match way {
+            Way::Blocking => manager.get_token(),
+            Way::Asynchronous => block_on(manager.get_token_async()),
+        };
+        let token = token_of(&manager).unwrap();
+        let bearer = token.access_token();
+        for (status, message, told, hint) in [
+            (404, "Not found".to_owned(), "404: Not found.", "endpoint"),
+            (
+                405,
+                "Method not allowed.".to_owned(),
+                "405: Method not allowed.",
+                "method",
+            ),
+            (
+                403,
+                format!("No: {bearer} {}\r\n", token.session_id()),
+                "403: No: … ….",
+                "dashboard",
+            ),
+        ] {
+            stage
+                .sandbox
+                .fault(Fault::once(Match::Calls, refused(status, message)));
+            let answer = way.call(&manager, Request::get("/api/echo")).unwrap();
+            let error = answer.error_for_status().unwrap_err();
+            assert!(error.message().ends_with(told), "{way:?}: {error}");
+            assert!(error.hint().contains(hint), "{way:?}: {error}");
+        }
+        let other = stage.manager_with(&[("merchant_id", "MCH-COL-ECHO")]);
+        let echo = refused(401, format!("Invalid API key {TEST_KEY} or merchant ID"));
+        stage.sandbox.fault(Fault::once(Match::Token, echo));
+        let error = token_of(&other).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::CredentialsRejected);
+        assert!(
+            error
+                .message()
+                .ends_with("(401: Invalid API key … or merchant ID)."),
+            "{error}"
+        );
+    }
 }

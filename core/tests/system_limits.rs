@@ -1,0 +1,137 @@
+//! What is told where the system refuses descriptors or threads: each case is a process of its own, this test once more.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code"
+)]
+
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use pay88::{Config, Request, TokenManager};
+
+/// What the child does.
+const ROLE: &str = "PAY88_TEST_ROLE";
+
+/// The child: calls with whatever the system gives it, and says what came of it.
+#[test]
+#[ignore = "the other tests start it"]
+fn child() {
+    let manager = Config::without_environment()
+        .with("api_key", "sk_test_x1")
+        .and_then(|config| config.with("merchant_id", "MCH-COL-1"))
+        .and_then(|config| config.with("base_url", "http://127.0.0.1:9"))
+        .and_then(|config| config.with("share", "process"))
+        .and_then(TokenManager::new)
+        .unwrap();
+    let error = match std::env::var(ROLE).unwrap().as_str() {
+        "blocking" => {
+            no_more_descriptors();
+            manager.get_token().unwrap_err()
+        }
+        "asynchronous" => {
+            no_more_descriptors();
+            let never = |_| panic!("it was started");
+            let prepared = manager.prepare_request(Request::get("/api/echo"), never);
+            prepared.map(drop).unwrap_err()
+        }
+        "threads" => {
+            let never = |_| panic!("it was started");
+            let prepared = manager.prepare_request(Request::get("/api/echo"), never);
+            prepared.map(drop).unwrap_err()
+        }
+        role => panic!("{role}"),
+    };
+    println!("{} | {} | {}", error.code(), error.message(), error.hint());
+}
+
+/// From here on every descriptor is refused to this process.
+fn no_more_descriptors() {
+    let limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the limit is valid for reading.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+}
+
+fn said(mut command: Command, role: &str) -> String {
+    let arguments = [
+        "child",
+        "--exact",
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ];
+    let done = command.args(arguments).env(ROLE, role).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(
+        done.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    said
+}
+
+#[test]
+fn a_process_without_descriptors_is_told_of_its_limit() {
+    for (role, code) in [
+        ("blocking", "connection_failed"),
+        ("asynchronous", "internal"),
+    ] {
+        let said = said(Command::new(std::env::current_exe().unwrap()), role);
+        assert!(said.contains(&format!("{code} | ")), "{role}: {said}");
+        assert!(
+            said.contains("Too many open files") && said.contains("ulimit -n"),
+            "{role}: {said}"
+        );
+        assert!(!said.contains("report"), "{role}: {said}");
+    }
+}
+
+#[test]
+fn a_user_without_threads_is_told_of_the_limit() {
+    // SAFETY: geteuid has no preconditions.
+    if unsafe { libc::geteuid() } != 0 {
+        assert!(
+            std::env::var_os("PAY88_TEST_NOTHING_SKIPPED").is_none(),
+            "it needs root"
+        );
+        eprintln!("left out: it needs root");
+        return;
+    }
+    // Where another user may start it.
+    let directory = std::env::temp_dir().join(format!("pay88-threads-{}", std::process::id()));
+    fs::create_dir(&directory).unwrap();
+    let program = directory.join("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // A user of its own has one process and one thread of the test harness.
+    let mut command = Command::new(&program);
+    // SAFETY: these calls are safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            let limit = libc::rlimit {
+                rlim_cur: 1,
+                rlim_max: 1,
+            };
+            let refused = libc::setgid(64_123)
+                + libc::setuid(64_123)
+                + libc::setrlimit(libc::RLIMIT_NPROC, &limit);
+            match refused {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        });
+    }
+    let said = said(command, "threads");
+    fs::remove_dir_all(&directory).unwrap();
+    assert!(said.contains("internal | "), "{said}");
+    assert!(
+        said.contains("ulimit -u") && !said.contains("report"),
+        "{said}"
+    );
+}
