@@ -93,8 +93,7 @@ typedef enum pay88_status {
 
 // Whether the request of a failed call can have reached 88Pay.
 typedef enum pay88_outcome {
-  // Nothing of the request was written to the network, or the server said that it has not processed it (HTTP/2): it is
-  // safe to repeat.
+  // Nothing of the request was written to the network: it is safe to repeat.
   PAY88_OUTCOME_NOT_SENT = 0,
   // Bytes were written and no complete answer came: look the transaction up, do not repeat it.
   PAY88_OUTCOME_UNKNOWN = 1,

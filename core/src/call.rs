@@ -24,7 +24,7 @@ use crate::request::{Request, Response, Unauthorized};
 use crate::retry::Retry;
 use crate::signal::either;
 use crate::token::Token;
-use crate::transport::{self, Answer, AsyncLimits, AsyncRequest, Failure, FailureKind, Limits};
+use crate::transport::{self, Answer, Failure, FailureKind, Limits};
 
 /// What a handle brings to its calls.
 #[derive(Clone, Debug)]
@@ -121,24 +121,13 @@ impl Call {
             let token = manager
                 .token(self.deadline, stop)
                 .map_err(|error| self.ended(manager, error))?;
-            let request = transport::Request {
-                method: &self.method,
-                target: self.target.as_str(),
-                headers: &self.headers,
-                body: self.body.clone(),
-                keep_secret: false,
-            };
-            let limits = Limits {
-                deadline: self.deadline,
-                connect_timeout: self.manners.connect_timeout,
-                idle_timeout: self.manners.idle_timeout,
-                max_response_bytes: self.manners.max_response_bytes,
-                interrupt: Some(stop),
-            };
-            let mut used = token.clone();
-            let result = manager.link.exchange(request, &limits, &mut |headers| {
-                used = authorize(manager, &token, headers)
-            });
+            let (sent, mut used) = (AtomicBool::new(false), token.clone());
+            let (request, limits) = (self.request(&sent), self.limits());
+            let result = manager
+                .link
+                .exchange(&request, &limits, Some(stop), &mut |headers| {
+                    used = authorize(manager, &token, headers)
+                });
             match self.judge(manager, &used, result) {
                 Step::Done(result) => return result,
                 Step::Again(pause) => {
@@ -163,7 +152,7 @@ impl Call {
         stop: impl Future<Output = ()>,
     ) -> Result<Response> {
         manager.counters.calls.add();
-        let sent = Arc::new(AtomicBool::new(false));
+        let sent = AtomicBool::new(false);
         let ended = either(self.carry_out(manager, &sent), stop).await;
         ended.unwrap_or_else(|()| {
             Err(self.ended(manager, canceled(outcome_of(sent.load(Ordering::Acquire)))))
@@ -171,11 +160,7 @@ impl Call {
     }
 
     /// `sent` tells of the present sending, also when this is dropped half-way.
-    async fn carry_out(
-        &mut self,
-        manager: &Arc<Manager>,
-        sent: &Arc<AtomicBool>,
-    ) -> Result<Response> {
+    async fn carry_out(&mut self, manager: &Arc<Manager>, sent: &AtomicBool) -> Result<Response> {
         loop {
             let waiting = tokio::time::timeout_at(self.deadline.into(), manager.token_async());
             let token = match waiting.await {
@@ -183,24 +168,11 @@ impl Call {
                 Err(_) => Err(crate::manager::no_token_in_time()),
             };
             let token = token.map_err(|error| self.ended(manager, error))?;
-            let request = AsyncRequest {
-                method: self.method.clone(),
-                target: self.target.as_str().to_owned(),
-                headers: self.headers.clone(),
-                body: self.body.clone(),
-                keep_secret: false,
-                sent: sent.clone(),
-            };
-            let limits = AsyncLimits {
-                deadline: self.deadline,
-                connect_timeout: self.manners.connect_timeout,
-                idle_timeout: self.manners.idle_timeout,
-                max_response_bytes: self.manners.max_response_bytes,
-            };
             let mut used = token.clone();
+            let (request, limits) = (self.request(sent), self.limits());
             let result = manager
                 .link
-                .exchange_async(request, limits, |headers| {
+                .exchange_async(&request, &limits, |headers| {
                     used = authorize(manager, &token, headers)
                 })
                 .await;
@@ -212,6 +184,27 @@ impl Call {
                     tokio::time::sleep(pause).await;
                 }
             }
+        }
+    }
+
+    fn request<'a>(&'a self, sent: &'a AtomicBool) -> transport::Request<'a> {
+        transport::Request {
+            method: &self.method,
+            target: self.target.as_str(),
+            headers: &self.headers,
+            body: self.body.clone(),
+            keep_secret: false,
+            repeatable: self.retry.is_safe(),
+            sent,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            deadline: self.deadline,
+            connect_timeout: self.manners.connect_timeout,
+            idle_timeout: self.manners.idle_timeout,
+            max_response_bytes: self.manners.max_response_bytes,
         }
     }
 
@@ -429,9 +422,7 @@ pub(crate) fn error_of(what: &str, failure: Failure) -> Error {
     let code = match failure.kind {
         FailureKind::Timeout => ErrorCode::Timeout,
         FailureKind::Canceled => return canceled(outcome),
-        FailureKind::Connect | FailureKind::Cut | FailureKind::Unprocessed => {
-            ErrorCode::ConnectionFailed
-        }
+        FailureKind::Connect | FailureKind::Cut => ErrorCode::ConnectionFailed,
         FailureKind::Tls => ErrorCode::TlsFailed,
         FailureKind::Truncated | FailureKind::TooLarge | FailureKind::Malformed => {
             ErrorCode::BadResponse
@@ -442,7 +433,6 @@ pub(crate) fn error_of(what: &str, failure: Failure) -> Error {
     let hint = match (outcome, code) {
         (Outcome::Unknown, _) => LOOK_IT_UP,
         (_, ErrorCode::ConnectionFailed | ErrorCode::Internal) if !limit.is_empty() => limit,
-        _ if failure.kind == FailureKind::Unprocessed => SAFE_TO_REPEAT,
         (_, ErrorCode::ConnectionFailed) => {
             "Nothing was sent. Look at the network, the name and the proxy settings."
         }

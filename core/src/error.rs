@@ -72,8 +72,7 @@ impl fmt::Display for ErrorCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum Outcome {
-    /// Nothing of the request was written to the network, or the server said that it has not processed it (HTTP/2): it is
-    /// safe to repeat.
+    /// Nothing of the request was written to the network: it is safe to repeat.
     NotSent = 0,
     /// Bytes were written and no complete answer came, or the parent process goes on with it (`forked`): look the
     /// transaction up, do not repeat it.

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -72,15 +73,16 @@ impl Config {
             headers: &headers,
             body: Bytes::new(),
             keep_secret: false,
+            repeatable: true,
+            sent: &AtomicBool::new(false),
         };
         let limits = Limits {
             deadline: Instant::now() + 2 * connect_timeout,
             connect_timeout,
             idle_timeout: connect_timeout,
             max_response_bytes: MAX_ANSWER,
-            interrupt: None,
         };
-        link.exchange(request, &limits, &mut |_| {})
+        link.exchange(&request, &limits, None, &mut |_| {})
             .map(response_of)
             .map_err(|failure| error_of("88Pay was not reached", failure))
     }

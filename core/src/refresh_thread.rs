@@ -4,7 +4,7 @@
 //! had, the first who waits does the work; one that gives up leaves it to the next. Never holds the manager's lock while
 //! it sends, pauses, or reads and writes what is shared.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -324,6 +324,9 @@ impl Manager {
             headers: &headers,
             body: Bytes::new(),
             keep_secret: true,
+            // Another token does no harm.
+            repeatable: true,
+            sent: &AtomicBool::new(false),
         };
         let connect_timeout = self.connect_timeout.load(Ordering::Relaxed);
         let limits = Limits {
@@ -331,9 +334,9 @@ impl Manager {
             connect_timeout: connect_within.min(Duration::from_millis(connect_timeout)),
             idle_timeout: IDLE_TIME,
             max_response_bytes: MAX_TOKEN_ANSWER,
-            interrupt: patience.map(|(_, stop)| stop),
         };
-        match self.link.exchange(request, &limits, &mut |_| {}) {
+        let interrupt = patience.map(|(_, stop)| stop);
+        match (self.link).exchange(&request, &limits, interrupt, &mut |_| {}) {
             Ok(answer) => {
                 let told = RateLimit::of(&answer.headers);
                 (Grant::read(answer, &[key.secret().expose()]), told)

@@ -1,7 +1,7 @@
 //! Which calls are sent again.
 //!
-//! Promises: a call is repeated only where it cannot have happened (a 401, a 429, nothing written, or the server says that
-//! it has not processed it) or where repeating does no harm; nothing is ever charged twice by the library. Pure rules.
+//! Promises: a call is repeated only where it cannot have happened (a 401, a 429, nothing written) or where repeating does no
+//! harm; nothing is ever charged twice by the library. Pure rules.
 //!
 //! Fact: 88Pay documents no idempotency key and no merchant reference, so a charge repeated after a time-out or a 5xx
 //! may charge twice.
@@ -67,12 +67,9 @@ impl Retry {
         jitter: impl FnOnce() -> f64,
     ) -> Option<Duration> {
         let pause = match failure.kind {
-            // Nothing is wrong: another connection takes it.
-            FailureKind::Unprocessed if self.repeats == 0 => Duration::ZERO,
-            FailureKind::Unprocessed
-            | FailureKind::Connect
-            | FailureKind::Cut
-            | FailureKind::Truncated => self.back_off(jitter()),
+            FailureKind::Connect | FailureKind::Cut | FailureKind::Truncated => {
+                self.back_off(jitter())
+            }
             _ => return None,
         };
         if failure.sent && !self.safe {
@@ -150,21 +147,6 @@ mod tests {
                 .after_failure(&failure(FailureKind::Cut, false), LEFT, || 1.0)
                 .is_some()
         );
-    }
-
-    #[test]
-    fn a_request_that_the_server_turned_away_is_sent_again_at_once_then_with_a_pause() {
-        let mut charge = retry(Method::POST, "/api/transactions/charges", false);
-        let turned_away = failure(FailureKind::Unprocessed, false);
-        assert_eq!(
-            charge.after_failure(&turned_away, LEFT, || 1.0),
-            Some(Duration::ZERO)
-        );
-        assert_eq!(
-            charge.after_failure(&turned_away, LEFT, || 1.0),
-            Some(2 * FIRST_PAUSE)
-        );
-        assert_eq!(charge.after_failure(&turned_away, LEFT, || 1.0), None);
     }
 
     #[test]

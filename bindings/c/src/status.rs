@@ -46,8 +46,7 @@ pub enum pay88_status {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum pay88_outcome {
-    /// Nothing of the request was written to the network, or the server said that it has not processed it (HTTP/2): it is
-    /// safe to repeat.
+    /// Nothing of the request was written to the network: it is safe to repeat.
     PAY88_OUTCOME_NOT_SENT = 0,
     /// Bytes were written and no complete answer came: look the transaction up, do not repeat it.
     PAY88_OUTCOME_UNKNOWN = 1,

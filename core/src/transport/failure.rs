@@ -3,8 +3,10 @@
 //! Messages hold no header values, no passwords, no query strings and no bytes of the peer's answer.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::io;
 
+use super::answer_head::UnreadableHeader;
 use super::tls;
 
 /// What kind of end it was.
@@ -20,9 +22,6 @@ pub(crate) enum FailureKind {
     Tls,
     /// Closed or reset before an answer came.
     Cut,
-    /// The server says that it has not processed the request and will not (RFC 9113, 8.7), or the connection ended while the
-    /// request waited for its turn. Never together with `sent`.
-    Unprocessed,
     /// Closed or reset in the middle of the answer's body.
     Truncated,
     /// The body is over the limit.
@@ -37,7 +36,7 @@ pub(crate) enum FailureKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub kind: FailureKind,
-    /// A byte of this request can have reached the network, and the server has not said that it left it alone.
+    /// A byte of this request can have reached the network.
     pub sent: bool,
     /// What happened, for people.
     pub message: String,
@@ -55,7 +54,7 @@ impl Failure {
     /// The same, met when the answer had begun: a request that is being answered was processed.
     pub(super) fn in_answer(self) -> Failure {
         match self.kind {
-            FailureKind::Cut | FailureKind::Unprocessed => Failure {
+            FailureKind::Cut => Failure {
                 kind: FailureKind::Truncated,
                 ..self
             },
@@ -69,8 +68,8 @@ impl Failure {
             return Failure::before_sending(FailureKind::Tls, tls::explain(found, tls::OPTIONS));
         }
         let cut = |why: &str| (FailureKind::Cut, format!("the connection was cut: {why}"));
-        let malformed = || {
-            let message = "the server's answer is not valid HTTP".to_owned();
+        let malformed = |why: &dyn Display| {
+            let message = format!("the server's answer is not valid HTTP{why}");
             (FailureKind::Malformed, message)
         };
         let mut found = cut("it ended before the answer was complete");
@@ -78,17 +77,18 @@ impl Failure {
         while let Some(error) = next {
             if let Some(http) = error.downcast_ref::<hyper::Error>() {
                 if http.is_parse() {
-                    found = malformed();
+                    found = malformed(&"");
                     break;
                 }
-            } else if let Some(why) = error.downcast_ref().and_then(unprocessed) {
-                found = (FailureKind::Unprocessed, why.to_owned());
-                break;
             } else if let Some(io) = error.downcast_ref::<io::Error>() {
-                found = match io.kind() {
-                    io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => malformed(),
-                    io::ErrorKind::UnexpectedEof => found,
-                    _ => cut(&io.kind().to_string()),
+                let unreadable = io
+                    .get_ref()
+                    .and_then(|e| e.downcast_ref::<UnreadableHeader>());
+                found = match (unreadable, io.kind()) {
+                    (Some(header), _) => malformed(&format_args!(": {header}")),
+                    (_, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => malformed(&""),
+                    (_, io::ErrorKind::UnexpectedEof) => found,
+                    (_, kind) => cut(&kind.to_string()),
                 };
                 break;
             }
@@ -96,25 +96,5 @@ impl Failure {
         }
         let (kind, message) = found;
         Failure::before_sending(kind, message)
-    }
-}
-
-/// Why the request of a stream that ended so was certainly not processed.
-///
-/// h2 ends with a GOAWAY the streams above the last one that the server names, and requests that come after it, which are
-/// never written; those that the server has taken go on, or end with an I/O error if it cuts them. (hyper has one more
-/// way: a GOAWAY between queueing a stream and looking at the connection again. Both are one step of a task, in which
-/// the only thread of `crate::runtime` reads nothing.) A GOAWAY with an error code is not believed, since by its own
-/// account something went wrong.
-fn unprocessed(error: &h2::Error) -> Option<&'static str> {
-    if !error.is_remote() {
-        return None;
-    }
-    match error.reason()? {
-        h2::Reason::NO_ERROR if error.is_go_away() => {
-            Some("the server ended the connection and did not take the request")
-        }
-        h2::Reason::REFUSED_STREAM if error.is_reset() => Some("the server refused the request"),
-        _ => None,
     }
 }

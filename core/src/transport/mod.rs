@@ -1,25 +1,27 @@
-//! HTTP exchanges with one server: blocking on the caller's thread, or asynchronous; and the byte streams of
-//! servers that do not speak HTTP (`wire`).
+//! HTTP exchanges with one server, written once: on the caller's thread, or as a task of the library's runtime; and the
+//! byte streams of servers that do not speak HTTP (`byte_stream`).
 //!
 //! A [`Link`] stands for the server and the way to it, and is shared by all of the process that go
 //! the same way. It follows no redirect, keeps no cookie and repeats no
 //! request of which a byte was written. Each failure says whether one was. A forked child shares no
 //! connection, lock or thread with its parent.
 
-mod asynchronous;
-mod blocking;
+mod answer_head;
 mod body;
+mod byte_stream;
 mod coding;
+mod connection;
+mod deadline;
+mod exchange;
 mod failure;
 mod pool;
 mod proxy;
+mod reactor;
 mod resolve;
 mod roots;
 mod socket;
 mod stream;
 mod tls;
-mod wait;
-mod wire;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -35,15 +37,16 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
+pub(crate) use byte_stream::{Address, ByteStream, Dialer};
 pub(crate) use failure::{Failure, FailureKind};
 pub(crate) use proxy::Proxy;
 pub(crate) use roots::SystemRoots;
-pub(crate) use wire::{Dialer, Peer, Wire};
 
-use asynchronous::Clients;
 use pool::Pool;
+use reactor::{CallersThread, Tokio, run_here};
 use resolve::{LookUp, Resolver};
 
+use crate::above_stdio::StdioOccupied;
 use crate::process::PerProcess;
 
 /// The server and the way to it: who has the same shares connections.
@@ -61,7 +64,7 @@ pub(crate) struct LinkSettings {
     pub proxy: Option<Proxy>,
 }
 
-/// A blocking request.
+/// A request.
 pub(crate) struct Request<'a> {
     pub method: &'a Method,
     /// Path and query, already checked.
@@ -70,39 +73,19 @@ pub(crate) struct Request<'a> {
     pub body: Bytes,
     /// The answer's body leaves no copy in freed buffers of this module.
     pub keep_secret: bool,
+    /// Sending it twice does no harm.
+    pub repeatable: bool,
+    /// Whether a byte of it can have left. Still tells after the exchange was dropped half-way.
+    pub sent: &'a AtomicBool,
 }
 
-/// When a blocking request is given up.
+/// When a request is given up.
 #[derive(Clone, Copy)]
-pub(crate) struct Limits<'a> {
+pub(crate) struct Limits {
     pub deadline: Instant,
     /// For name, connection, proxy and handshake together.
     pub connect_timeout: Duration,
     /// A kept connection that idled longer is not used again.
-    pub idle_timeout: Duration,
-    pub max_response_bytes: u64,
-    /// Asked on the caller's thread at least every 50 ms while nothing is locked; true stops the call.
-    pub interrupt: Option<&'a dyn Fn() -> bool>,
-}
-
-/// An asynchronous request.
-pub(crate) struct AsyncRequest {
-    pub method: Method,
-    /// Path and query, already checked.
-    pub target: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-    /// As [`Request::keep_secret`].
-    pub keep_secret: bool,
-    /// Set before the first byte can leave. Still tells after the exchange was dropped half-way.
-    pub sent: Arc<AtomicBool>,
-}
-
-/// When an asynchronous request is given up; as [`Limits`], where dropping is the interrupt.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AsyncLimits {
-    pub deadline: Instant,
-    pub connect_timeout: Duration,
     pub idle_timeout: Duration,
     pub max_response_bytes: u64,
 }
@@ -138,7 +121,6 @@ struct Shared {
     pool: Pool,
     resolver: Arc<Resolver>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    clients: Clients,
 }
 
 type Links = Mutex<HashMap<LinkSettings, Weak<Link>>>;
@@ -183,6 +165,8 @@ impl Link {
         let trust = if settings.tls {
             let name = ServerName::try_from(settings.host.clone())
                 .map_err(|e| internal(format!("{} is no host name: {e}", settings.host)))?;
+            // Files, which crates open.
+            let _occupied = StdioOccupied::new().map_err(|e| internal(e.to_string()))?;
             Some((
                 roots::roots(
                     settings.ca_bundle.as_deref(),
@@ -203,33 +187,37 @@ impl Link {
         })
     }
 
-    /// Sends the request and reads the whole answer, on the caller's thread. `authorize` fills in
-    /// the credentials when a connection is ready to take them; once more if that connection turns
-    /// out to be dead before it took a byte.
+    /// Sends the request and reads the whole answer, on the caller's thread. `interrupt` is asked there at once and at
+    /// least every 50 ms, while nothing is locked; true stops the call. `authorize` fills in the credentials when a
+    /// connection is ready to take them; once more if that connection turns out to be dead before it took a byte.
     ///
     /// # Errors
     /// Why there is no complete answer, and whether a byte of the request can have been sent.
     pub(crate) fn exchange(
         &self,
-        request: Request<'_>,
-        limits: &Limits<'_>,
+        request: &Request<'_>,
+        limits: &Limits,
+        interrupt: Option<&dyn Fn() -> bool>,
         authorize: &mut dyn FnMut(&mut HeaderMap),
     ) -> Result<Answer, Failure> {
-        blocking::exchange(self, &request, limits, authorize)
+        let reactor = CallersThread::new(interrupt);
+        run_here(exchange::exchange(
+            self, request, limits, &reactor, authorize,
+        ))
     }
 
-    /// As [`Link::exchange`], inside the runtime of `crate::runtime`. `authorize` is called when the
-    /// request is handed over, which may be before a new connection is ready.
+    /// As [`Link::exchange`], in a task of the runtime of `crate::runtime`. Dropping it is the interrupt.
     ///
     /// # Errors
     /// As [`Link::exchange`].
-    pub(crate) fn exchange_async(
+    pub(crate) async fn exchange_async(
         &self,
-        request: AsyncRequest,
-        limits: AsyncLimits,
-        authorize: impl FnOnce(&mut HeaderMap) + Send,
-    ) -> impl Future<Output = Result<Answer, Failure>> + Send {
-        asynchronous::exchange(self, request, limits, authorize)
+        request: &Request<'_>,
+        limits: &Limits,
+        authorize: impl FnMut(&mut HeaderMap) + Send,
+    ) -> Result<Answer, Failure> {
+        // Boxed, since every future around it is moved several times before it runs, with all that is in it.
+        Box::pin(exchange::exchange(self, request, limits, &Tokio, authorize)).await
     }
 
     fn shared(&self) -> Result<&Shared, Failure> {
@@ -249,7 +237,6 @@ impl Link {
                 pool: Pool::default(),
                 resolver: Resolver::new(first_hop.0, first_hop.1, self.look_up),
                 tls,
-                clients: Clients::default(),
             })
         })
     }
@@ -264,7 +251,7 @@ fn authority(host: &str, port: u16) -> String {
     }
 }
 
-/// Adds to the caller's headers those that both paths add, so that they send the same.
+/// Adds to the caller's headers those that every request has.
 fn headers_to_send(mut headers: HeaderMap, method: &Method, body: &Bytes) -> HeaderMap {
     headers
         .entry(ACCEPT)

@@ -1,22 +1,41 @@
-//! Connections that wait for their next request, shared by all threads.
+//! Connections that wait for their next request, shared by all threads and reactors of the process.
 //!
 //! The last one put back is taken first, so that few are used and the rest grow old. A connection
 //! is tested before it is handed out; one that the server closed, that has something unasked for to
 //! say, or that idled too long is dropped without a word. Nothing is locked during I/O.
+//!
+//! A server may close a connection right behind its answer without saying so. A request that is written at that moment may or
+//! may not be processed, so what may not be repeated goes over a kept connection only once this server has been seen to
+//! keep one for [`PROBATION`], and not if it was seen to close one within [`SOON`].
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::blocking::Connection;
+use super::connection::Connection;
 
 /// More than this many idle connections are not kept.
 const MOST_IDLE: usize = 64;
 
+/// A connection that was kept this long was not closed right behind its answer.
+const PROBATION: Duration = Duration::from_millis(20);
+
+/// A connection that was closed within this time was not idle for long.
+const SOON: Duration = Duration::from_secs(1);
+
+/// How long a server that closes connections is remembered.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
 #[derive(Default)]
 pub(super) struct Pool {
-    idle: Mutex<VecDeque<Idle>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    idle: VecDeque<Idle>,
+    server: Server,
 }
 
 struct Idle {
@@ -24,37 +43,125 @@ struct Idle {
     connection: Connection,
 }
 
+/// What was seen of the server.
+#[derive(Default, Clone, Copy, PartialEq)]
+enum Server {
+    #[default]
+    Unknown,
+    KeepsConnections,
+    /// It closed one soon after an answer, without saying so in the answer.
+    ClosesConnections {
+        seen: Duration,
+    },
+}
+
+/// A connection that was handed out.
+pub(super) struct Kept {
+    pub(super) connection: Connection,
+    /// How long it was idle.
+    pub(super) idled: Duration,
+}
+
 impl Pool {
-    /// A connection that is alive as far as can be seen without waiting.
-    pub(super) fn take(&self, idle_timeout: Duration) -> Option<Connection> {
+    /// A connection that is alive as far as can be seen without waiting; for a request that is not `repeatable`, none of a server
+    /// that closes them. What [`Pool::on_probation`] says is left to wait comes before such a request.
+    pub(super) fn take(&self, idle_timeout: Duration, repeatable: bool) -> Option<Kept> {
         loop {
+            let now = time_awake_or_asleep();
+            let mut state = self.lock();
+            let next = match (repeatable, state.server_now(now)) {
+                (false, Server::ClosesConnections { .. }) => None,
+                // The oldest is the first that can show what the server does.
+                (false, Server::Unknown) => state.idle.pop_front(),
+                _ => state.idle.pop_back(),
+            };
+            drop(state);
             let Idle {
                 since,
                 mut connection,
-            } = self.lock().pop_back()?;
-            if time_awake_or_asleep().saturating_sub(since) <= idle_timeout && connection.is_alive()
-            {
-                return Some(connection);
+            } = next?;
+            let idled = now.saturating_sub(since);
+            if idled > idle_timeout {
+                continue;
             }
+            if connection.is_alive() {
+                return Some(Kept { connection, idled });
+            }
+            self.saw_close(idled);
+        }
+    }
+
+    /// How much longer a connection that idled so long has to be watched before a request that may not be repeated goes over
+    /// it.
+    pub(super) fn on_probation(&self, idled: Duration) -> Duration {
+        match self.lock().server {
+            Server::Unknown => PROBATION.saturating_sub(idled),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// A connection that idled so long was still open.
+    pub(super) fn saw_alive(&self, idled: Duration) {
+        let mut state = self.lock();
+        if idled >= PROBATION && state.server == Server::Unknown {
+            state.server = Server::KeepsConnections;
+        }
+    }
+
+    /// A connection that idled so long, or a little longer, was closed.
+    pub(super) fn saw_close(&self, idled: Duration) {
+        if idled <= SOON {
+            let seen = time_awake_or_asleep();
+            self.lock().server = Server::ClosesConnections { seen };
         }
     }
 
     /// Keeps a connection whose last exchange ended clean.
     pub(super) fn put(&self, connection: Connection, idle_timeout: Duration) {
         let since = time_awake_or_asleep();
-        let mut idle = self.lock();
-        idle.push_back(Idle { since, connection });
+        let mut state = self.lock();
+        state.idle.push_back(Idle { since, connection });
         // The front is the oldest: one that nobody will take any more need not stay open.
+        let idle = &mut state.idle;
         let expired = idle
             .front()
             .is_some_and(|oldest| since.saturating_sub(oldest.since) > idle_timeout);
         let dropped = (expired || idle.len() > MOST_IDLE).then(|| idle.pop_front());
-        drop(idle);
+        drop(state);
         drop(dropped);
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Puts the oldest connection back, unused.
+    pub(super) fn put_back(&self, kept: Kept) {
+        let since = time_awake_or_asleep().saturating_sub(kept.idled);
+        let connection = kept.connection;
+        self.lock().idle.push_front(Idle { since, connection });
+    }
+
+    /// Whether none is idle.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().idle.is_empty()
+    }
+
+    /// Drops all that are idle.
+    pub(super) fn clear(&self) {
+        let dropped = std::mem::take(&mut self.lock().idle);
+        drop(dropped);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn server_now(&mut self, now: Duration) -> Server {
+        if let Server::ClosesConnections { seen } = self.server
+            && now.saturating_sub(seen) > REMEMBERED
+        {
+            self.server = Server::Unknown;
+        }
+        self.server
     }
 }
 

@@ -9,8 +9,9 @@ use std::net::IpAddr;
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 
-use super::socket::Socket;
-use super::wait::Wait;
+use super::answer_head::find_unreadable;
+use super::deadline::Deadline;
+use super::reactor::{Reactor, Watched};
 use super::{Failure, FailureKind};
 
 /// The most that a proxy's answer to CONNECT may have.
@@ -67,6 +68,17 @@ impl Proxy {
         if value.is_empty() {
             return Ok(None);
         }
+        let target: Uri = match bare.contains(':') {
+            true => format!("https://[{bare}]/"),
+            false => format!("https://{bare}/"),
+        }
+        .parse()
+        .map_err(|_| format!("{name} cannot be applied to this host"))?;
+        // First, by a proxy that would do for every host: an exempt one needs none that can be used.
+        let exempting = Matcher::builder().https("http://proxy").no(exempt).build();
+        if exempting.intercept(&target).is_none() {
+            return Ok(None);
+        }
         let scheme_of_proxy = value.split_once("://").map_or("http", |(scheme, _)| scheme);
         if !scheme_of_proxy.eq_ignore_ascii_case("http") {
             return Err(format!(
@@ -75,22 +87,8 @@ impl Proxy {
         }
         let unusable =
             || format!("{name} is not a proxy URL of the form http://[user:password@]host:port");
-        let target: Uri = match bare.contains(':') {
-            true => format!("https://[{bare}]/"),
-            false => format!("https://{bare}/"),
-        }
-        .parse()
-        .map_err(|_| format!("{name} cannot be applied to this host"))?;
-        // Asked twice, since the answer does not tell an exempt host from an unusable URL.
-        let all = Matcher::builder().https(value.to_owned()).build();
-        let found = all.intercept(&target).ok_or_else(unusable)?;
-        let matcher = Matcher::builder()
-            .https(value.to_owned())
-            .no(exempt)
-            .build();
-        if matcher.intercept(&target).is_none() {
-            return Ok(None);
-        }
+        let matcher = Matcher::builder().https(value.to_owned()).build();
+        let found = matcher.intercept(&target).ok_or_else(unusable)?;
         let uri = found.uri();
         let host = uri.host().unwrap_or_default();
         // A port that is no number is taken for none by Uri.
@@ -114,13 +112,14 @@ impl Proxy {
     }
 
     /// Asks the proxy at the other end of `socket` for a tunnel to `target` (`host:port`).
-    pub(super) fn tunnel(
+    pub(super) async fn tunnel<R: Reactor>(
         &self,
         target: &str,
-        socket: &Socket,
-        wait: &mut Wait<'_>,
+        watched: &Watched,
+        deadline: &mut Deadline<'_, R>,
     ) -> Result<(), Failure> {
-        wait.enter("while the proxy opened the tunnel");
+        let socket = watched.socket();
+        deadline.enter("while the proxy opened the tunnel");
         let fail = |why: &dyn std::fmt::Display| {
             Failure::before_sending(
                 FailureKind::Connect,
@@ -136,7 +135,8 @@ impl Proxy {
         request.extend_from_slice(b"\r\n");
         let mut left = &request[..];
         while !left.is_empty() {
-            match socket.finish(wait, || (&*socket).write(left))? {
+            let write = || (&**socket).write(left);
+            match deadline.finish(watched, write).await? {
                 Ok(n) => left = &left[n..],
                 Err(e) => return Err(fail(&e)),
             }
@@ -144,14 +144,15 @@ impl Proxy {
         let mut answer = Vec::new();
         loop {
             let mut chunk = [0; 1024];
-            match socket.finish(wait, || (&*socket).read(&mut chunk))? {
+            let read = || (&**socket).read(&mut chunk);
+            match deadline.finish(watched, read).await? {
                 Ok(0) => return Err(fail(&"it closed the connection")),
                 Ok(n) => answer.extend_from_slice(&chunk[..n]),
                 Err(e) => return Err(fail(&e)),
             }
             let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
             let mut head = httparse::Response::new(&mut headers);
-            match head.parse(&answer) {
+            match lenient().parse_response(&mut head, &answer) {
                 Ok(httparse::Status::Complete(length)) => {
                     return match head.code {
                         // Who speaks first in TLS is the client: more than the head is not a tunnel.
@@ -166,8 +167,23 @@ impl Proxy {
                 }
                 Ok(httparse::Status::Partial) if answer.len() < MAX_ANSWER => {}
                 Ok(httparse::Status::Partial) => return Err(fail(&"its answer is too long")),
-                Err(e) => return Err(fail(&format_args!("its answer is not HTTP: {e}"))),
+                Err(e) => {
+                    return Err(match find_unreadable(&answer) {
+                        Some(header) => fail(&format_args!("its answer is not HTTP: {header}")),
+                        None => fail(&format_args!("its answer is not HTTP: {e}")),
+                    });
+                }
             }
         }
     }
+}
+
+/// Takes the headers that calls take, too.
+fn lenient() -> httparse::ParserConfig {
+    let mut config = httparse::ParserConfig::default();
+    config
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .ignore_invalid_headers_in_responses(true);
+    config
 }

@@ -7,10 +7,11 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use super::wait::Wait;
+use super::deadline::Deadline;
+use super::reactor::Reactor;
 use super::{Failure, FailureKind};
 use crate::above_stdio::StdioOccupied;
 use crate::process::{Process, foreign};
@@ -34,17 +35,11 @@ pub(super) struct Resolver {
     host: String,
     port: u16,
     look_up: LookUp,
-    under_way: Mutex<Option<Arc<Pending>>>,
+    under_way: Mutex<Option<Arc<Mutex<Pending>>>>,
 }
 
 #[derive(Default)]
 struct Pending {
-    state: Mutex<State>,
-    done: Condvar,
-}
-
-#[derive(Default)]
-struct State {
     answer: Option<Result<Vec<SocketAddr>, String>>,
     wakers: Vec<Waker>,
 }
@@ -59,44 +54,27 @@ impl Resolver {
         })
     }
 
-    /// The addresses, waited for on the caller's thread.
-    pub(super) fn resolve(
+    /// The addresses.
+    pub(super) async fn resolve<R: Reactor>(
         self: &Arc<Self>,
-        wait: &mut Wait<'_>,
+        deadline: &mut Deadline<'_, R>,
     ) -> Result<Vec<SocketAddr>, Failure> {
         if let Some(known) = self.without_look_up() {
             return Ok(known);
         }
-        wait.enter("while its host's name was looked up");
+        deadline.enter("while its host's name was looked up");
         let pending = self.join();
-        loop {
-            // The interrupt is asked here, so nothing may be locked.
-            let slice = wait.slice()?;
-            let state = lock(&pending.state);
-            if let Some(answer) = &state.answer {
-                return answer.clone().map_err(|why| self.failure(&why));
+        let answer = deadline.completed(poll_fn(|cx| {
+            let mut pending = lock(&pending);
+            if let Some(answer) = &pending.answer {
+                return Poll::Ready(answer.clone());
             }
-            drop(pending.done.wait_timeout(state, slice));
-        }
-    }
-
-    /// The addresses, for an asynchronous call.
-    pub(super) async fn resolve_async(self: &Arc<Self>) -> Result<Vec<SocketAddr>, Failure> {
-        if let Some(known) = self.without_look_up() {
-            return Ok(known);
-        }
-        let pending = self.join();
-        poll_fn(|cx| {
-            let mut state = lock(&pending.state);
-            match &state.answer {
-                Some(answer) => Poll::Ready(answer.clone().map_err(|why| self.failure(&why))),
-                None => {
-                    state.wakers.push(cx.waker().clone());
-                    Poll::Pending
-                }
+            if !pending.wakers.iter().any(|w| w.will_wake(cx.waker())) {
+                pending.wakers.push(cx.waker().clone());
             }
-        })
-        .await
+            Poll::Pending
+        }));
+        answer.await?.map_err(|why| self.failure(&why))
     }
 
     fn failure(&self, why: &str) -> Failure {
@@ -118,12 +96,12 @@ impl Resolver {
     }
 
     /// The look-up that is under way, else one that is started now.
-    fn join(self: &Arc<Self>) -> Arc<Pending> {
+    fn join(self: &Arc<Self>) -> Arc<Mutex<Pending>> {
         let mut under_way = lock(&self.under_way);
         if let Some(pending) = &*under_way {
             return pending.clone();
         }
-        let pending = Arc::new(Pending::default());
+        let pending = Arc::<Mutex<Pending>>::default();
         *under_way = Some(pending.clone());
         drop(under_way);
         let (this, its) = (self.clone(), pending.clone());
@@ -138,7 +116,7 @@ impl Resolver {
         pending
     }
 
-    fn finish(&self, pending: &Pending) {
+    fn finish(&self, pending: &Mutex<Pending>) {
         let begun_in = Process::current();
         let answer = (self.look_up)(&self.host, self.port).map_err(|e| e.to_string());
         if !begun_in.is_current() {
@@ -146,11 +124,10 @@ impl Resolver {
             return;
         }
         *lock(&self.under_way) = None;
-        let mut state = lock(&pending.state);
-        state.answer = Some(answer);
-        let wakers = std::mem::take(&mut state.wakers);
-        drop(state);
-        pending.done.notify_all();
+        let mut pending = lock(pending);
+        pending.answer = Some(answer);
+        let wakers = std::mem::take(&mut pending.wakers);
+        drop(pending);
         wakers.into_iter().for_each(Waker::wake);
     }
 }

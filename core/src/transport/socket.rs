@@ -1,18 +1,19 @@
-//! One TCP or Unix socket of the blocking path: non-blocking, close-on-exec, never a SIGPIPE.
+//! One TCP or Unix socket: non-blocking, close-on-exec, never a SIGPIPE, never a standard stream.
 //!
 //! Bytes leave only by `send` and `sendmsg` with MSG_NOSIGNAL, and are counted: the count is what
 //! tells whether anything of a request can have reached the network. EINTR is never seen outside.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockAddr, Type};
 
-use super::wait::{Interest, Wait, poll_entry};
+use super::deadline::Deadline;
+use super::reactor::{Reactor, Watched};
 use super::{Failure, FailureKind};
 use crate::above_stdio::above_stdio;
 
@@ -21,6 +22,9 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// How soon a Unix socket whose queue is full is tried again: nothing tells when it has room.
 const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Bytes that are read in one turn. Then the deadline is looked at and others go on, however much a peer sends.
+const TURN: usize = 64 * 1024;
 
 pub(super) struct Socket {
     inner: socket2::Socket,
@@ -32,24 +36,40 @@ pub(super) struct Socket {
     // The last read took all there was, so that another before the next wait would be in vain:
     // hyper and TLS ask many times where one answer is enough.
     drained: AtomicBool,
+    /// What may still be read in this turn.
+    left: AtomicUsize,
+    /// A request begins: what is read next is the head of its answer.
+    begins: AtomicBool,
+}
+
+/// What a socket has to be ready for.
+pub(super) struct Wanted {
+    pub(super) read: bool,
+    pub(super) write: bool,
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.inner.as_raw_fd()
+    }
 }
 
 impl Socket {
     /// Connects to the first address that answers; each further one gets its turn after a failure
     /// or [`STAGGER`], so that one dead address does not eat the time of all. `peer` is for messages.
-    pub(super) fn connect(
+    pub(super) async fn connect<R: Reactor>(
         addresses: &[SocketAddr],
         peer: &str,
-        wait: &mut Wait<'_>,
-    ) -> Result<Socket, Failure> {
-        wait.enter("while connecting");
+        deadline: &mut Deadline<'_, R>,
+    ) -> Result<Watched, Failure> {
+        deadline.enter("while connecting");
         let mut rest = addresses.iter();
-        let mut trying: Vec<socket2::Socket> = Vec::new();
+        let mut trying: Vec<Watched> = Vec::new();
         let mut last_error = None;
         loop {
             let next = rest.next();
             if let Some(address) = next {
-                match begin(address) {
+                match begin(address, deadline.reactor) {
                     Ok(socket) => trying.push(socket),
                     Err(error) => {
                         last_error = Some(error);
@@ -64,22 +84,15 @@ impl Socket {
                 ));
             }
             let until = (rest.len() > 0).then(|| Instant::now() + STAGGER);
-            let mut set: Vec<_> = trying
-                .iter()
-                .map(|s| poll_entry(s.as_raw_fd(), Interest::Write))
-                .collect();
-            if !wait.any_ready(&mut set, until)? {
+            if !deadline.ready_before(&trying, until).await? {
                 continue;
             }
             let mut still = Vec::new();
-            for (socket, entry) in trying.into_iter().zip(set) {
-                if entry.revents == 0 {
-                    still.push(socket);
-                    continue;
-                }
-                match socket.take_error() {
-                    Ok(None) => return Ok(Socket::from(socket)),
-                    Ok(Some(error)) | Err(error) => last_error = Some(error),
+            for watched in trying {
+                match watched.socket().is_connected() {
+                    Ok(true) => return Ok(watched),
+                    Ok(false) => still.push(watched),
+                    Err(error) => last_error = Some(error),
                 }
             }
             trying = still;
@@ -87,8 +100,11 @@ impl Socket {
     }
 
     /// Connects to a Unix socket.
-    pub(super) fn connect_unix(path: &Path, wait: &mut Wait<'_>) -> Result<Socket, Failure> {
-        wait.enter("while connecting");
+    pub(super) async fn connect_unix<R: Reactor>(
+        path: &Path,
+        deadline: &mut Deadline<'_, R>,
+    ) -> Result<Watched, Failure> {
+        deadline.enter("while connecting");
         let fail = |error: io::Error| {
             Failure::before_sending(
                 FailureKind::Connect,
@@ -102,28 +118,32 @@ impl Socket {
         socket.set_nonblocking(true).map_err(fail)?;
         loop {
             match resume(|| socket.connect(&address)) {
-                Ok(()) => return Ok(Socket::from(socket)),
+                Ok(()) => {
+                    let mut watched = Watched::new(Socket::from(socket));
+                    deadline.reactor.adopt(&mut watched).map_err(fail)?;
+                    return Ok(watched);
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    std::thread::sleep(wait.slice()?.min(FULL_QUEUE_PAUSE));
+                    let pause = Instant::now() + FULL_QUEUE_PAUSE;
+                    deadline.ready_before(&[], Some(pause)).await?;
                 }
                 Err(e) => return Err(fail(e)),
             }
         }
     }
 
-    /// Does one read or write, waiting until the socket is ready for it.
-    pub(super) fn finish(
-        &self,
-        wait: &mut Wait<'_>,
-        mut call: impl FnMut() -> io::Result<usize>,
-    ) -> Result<io::Result<usize>, Failure> {
-        loop {
-            wait.slice()?;
-            self.want_nothing();
-            match call() {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.wait_wanted(wait)?,
-                other => return Ok(other),
+    /// Whether a connection that was begun is there; an error if it never will be.
+    fn is_connected(&self) -> io::Result<bool> {
+        if let Some(error) = self.inner.take_error()? {
+            return Err(error);
+        }
+        match self.inner.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(e) if e.raw_os_error() == Some(libc::ENOTCONN) => {
+                self.wants_write.store(true, Ordering::Relaxed);
+                Ok(false)
             }
+            Err(e) => Err(e),
         }
     }
 
@@ -134,16 +154,24 @@ impl Socket {
             wants_read: AtomicBool::new(false),
             wants_write: AtomicBool::new(false),
             drained: AtomicBool::new(false),
+            left: AtomicUsize::new(TURN),
+            begins: AtomicBool::new(false),
         }
     }
 
-    /// Bytes that the kernel took since the last [`Socket::start_counting`].
+    /// Bytes that the kernel took since the last [`Socket::begin_request`].
     pub(super) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
-    pub(super) fn start_counting(&self) {
+    pub(super) fn begin_request(&self) {
         self.sent.store(0, Ordering::Relaxed);
+        self.begins.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether what is read next is the head of an answer; once for each request.
+    pub(super) fn takes_first_answer(&self) -> bool {
+        self.begins.load(Ordering::Relaxed) && self.begins.swap(false, Ordering::Relaxed)
     }
 
     /// Forgets what earlier reads and writes waited for.
@@ -152,25 +180,25 @@ impl Socket {
         self.wants_write.store(false, Ordering::Relaxed);
     }
 
-    /// Waits for what reads and writes since [`Socket::want_nothing`] could not have at once.
-    pub(super) fn wait_wanted(&self, wait: &mut Wait<'_>) -> Result<(), Failure> {
-        let interest = match (
-            self.wants_read.load(Ordering::Relaxed),
-            self.wants_write.load(Ordering::Relaxed),
-        ) {
-            (true, true) => Interest::Both,
-            (false, true) => Interest::Write,
+    /// What reads and writes since [`Socket::want_nothing`] could not have at once.
+    pub(super) fn wanted(&self) -> Wanted {
+        let write = self.wants_write.load(Ordering::Relaxed);
+        Wanted {
             // With nothing wanted at all, the peer's next word is what is waited for.
-            (_, false) => Interest::Read,
-        };
-        wait.ready(self.inner.as_raw_fd(), interest)?;
-        self.look_again();
-        Ok(())
+            read: self.wants_read.load(Ordering::Relaxed) || !write,
+            write,
+        }
     }
 
-    /// Time has passed: the next read asks the kernel.
-    pub(super) fn look_again(&self) {
+    /// Time has passed, or others had their turn: the next read asks the kernel.
+    pub(super) fn begin_turn(&self) {
         self.drained.store(false, Ordering::Relaxed);
+        self.left.store(TURN, Ordering::Relaxed);
+    }
+
+    /// Whether reads wait only because this turn has had its share: there may be more.
+    pub(super) fn turn_is_over(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == 0
     }
 
     fn note<T>(&self, result: io::Result<T>, wants: &AtomicBool) -> io::Result<T> {
@@ -188,7 +216,7 @@ impl Socket {
     }
 }
 
-fn begin(address: &SocketAddr) -> io::Result<socket2::Socket> {
+fn begin(address: &SocketAddr, reactor: &impl Reactor) -> io::Result<Watched> {
     let socket = socket2::Socket::new(
         Domain::for_address(*address),
         Type::STREAM,
@@ -198,16 +226,17 @@ fn begin(address: &SocketAddr) -> io::Result<socket2::Socket> {
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     match socket.connect(&SockAddr::from(*address)) {
-        Ok(()) => Ok(socket),
+        Ok(()) => {}
         // An interrupted connect goes on by itself, as one that did not finish at once.
         Err(e)
             if e.raw_os_error() == Some(libc::EINPROGRESS)
-                || e.kind() == io::ErrorKind::Interrupted =>
-        {
-            Ok(socket)
-        }
-        Err(e) => Err(e),
+                || e.kind() == io::ErrorKind::Interrupted => {}
+        Err(e) => return Err(e),
     }
+    let mut watched = Watched::new(Socket::from(socket));
+    watched.socket().wants_write.store(true, Ordering::Relaxed);
+    reactor.adopt(&mut watched)?;
+    Ok(watched)
 }
 
 fn resume<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
@@ -221,17 +250,21 @@ fn resume<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 
 impl Read for &Socket {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let result = if self.drained.load(Ordering::Relaxed) {
-            Err(io::ErrorKind::WouldBlock.into())
-        } else {
-            resume(|| (&self.inner).read(buf))
-        };
+        let left = self.left.load(Ordering::Relaxed);
+        if left == 0 || self.drained.load(Ordering::Relaxed) {
+            return self.note(Err(io::ErrorKind::WouldBlock.into()), &self.wants_read);
+        }
+        let most = buf.len().min(left);
+        let result = resume(|| (&self.inner).read(&mut buf[..most]));
         // A short read took all there was; the end of stream (0) stays readable.
         let drained = match &result {
-            Ok(n) => (1..buf.len()).contains(n),
+            Ok(n) => (1..most).contains(n),
             Err(e) => e.kind() == io::ErrorKind::WouldBlock,
         };
         self.drained.store(drained, Ordering::Relaxed);
+        if let Ok(n) = result {
+            self.left.store(left - n, Ordering::Relaxed);
+        }
         self.note(result, &self.wants_read)
     }
 }

@@ -1,7 +1,7 @@
 //! A connected socket, plain or under TLS, as hyper reads and writes it.
 //!
 //! Never blocks and never registers a waker: what could not go on at once is noted at the socket,
-//! and the thread that drives the connection waits for it.
+//! and whoever drives the connection waits for it.
 
 use std::io::{self, BufRead, IoSlice, Write};
 use std::pin::Pin;
@@ -11,11 +11,14 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor};
 use rustls::ClientConnection;
 
+use super::answer_head::HeadReader;
 use super::socket::Socket;
 
 pub(super) struct Stream {
     pub(super) socket: Arc<Socket>,
     pub(super) tls: Option<ClientConnection>,
+    /// Sees each answer before hyper does.
+    pub(super) head: HeadReader,
 }
 
 /// Hands what TLS has encrypted to the kernel; WouldBlock when it takes no more.
@@ -36,6 +39,7 @@ fn pending<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
 fn read_tls(
     tls: &mut ClientConnection,
     mut socket: &Socket,
+    head: &mut HeadReader,
     buf: &mut ReadBufCursor<'_>,
 ) -> io::Result<()> {
     loop {
@@ -43,6 +47,7 @@ fn read_tls(
         match reader.fill_buf() {
             Ok(plain) => {
                 let n = plain.len().min(buf.remaining());
+                head.read(&plain[..n])?;
                 buf.put_slice(&plain[..n]);
                 reader.consume(n);
                 return Ok(());
@@ -68,15 +73,21 @@ impl Read for Stream {
         _: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Stream { socket, tls } = &mut *self;
+        let Stream { socket, tls, head } = &mut *self;
+        if socket.takes_first_answer() {
+            head.begin();
+        }
         pending(match tls {
-            Some(tls) => read_tls(tls, socket, &mut buf),
+            Some(tls) => read_tls(tls, socket, head, &mut buf),
             None => {
                 // Plain connections are loopback only: zeroing the buffer first costs nothing that matters.
                 let mut plain = [0; 8192];
                 let limit = plain.len().min(buf.remaining());
-                io::Read::read(&mut &**socket, &mut plain[..limit])
-                    .map(|n| buf.put_slice(&plain[..n]))
+                io::Read::read(&mut &**socket, &mut plain[..limit]).and_then(|n| {
+                    head.read(&plain[..n])?;
+                    buf.put_slice(&plain[..n]);
+                    Ok(())
+                })
             }
         })
     }
@@ -96,7 +107,7 @@ impl hyper::rt::Write for Stream {
         _: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let Stream { socket, tls } = &mut *self;
+        let Stream { socket, tls, .. } = &mut *self;
         pending(match tls {
             Some(tls) => tls.writer().write_vectored(bufs).and_then(|taken| {
                 // Bytes that TLS took count as written; only a full buffer has to wait.
@@ -117,7 +128,7 @@ impl hyper::rt::Write for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Stream { socket, tls } = &mut *self;
+        let Stream { socket, tls, .. } = &mut *self;
         pending(tls.as_mut().map_or(Ok(()), |tls| flush_tls(tls, socket)))
     }
 

@@ -2,8 +2,9 @@
 
 mod asynchronous;
 mod authorities;
+mod closing;
 mod coding;
-mod http2;
+mod heads;
 mod limits;
 mod reuse;
 mod server;
@@ -37,25 +38,91 @@ fn link(settings: LinkSettings) -> Arc<Link> {
     Arc::new(Link::new(settings, resolve::ask_system).unwrap())
 }
 
-fn limits(time: Duration) -> Limits<'static> {
+fn limits(time: Duration) -> Limits {
     Limits {
         deadline: Instant::now() + time,
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(45),
         max_response_bytes: 1 << 20,
-        interrupt: None,
     }
 }
 
-fn post(link: &Link, body: &'static str, limits: &Limits<'_>) -> Result<Answer, Failure> {
-    let request = Request {
+/// A request without credentials, which may be repeated.
+fn request<'a>(body: &'static str, headers: &'a HeaderMap, sent: &'a AtomicBool) -> Request<'a> {
+    Request {
         method: &Method::POST,
         target: "/a?b=c",
-        headers: &HeaderMap::new(),
+        headers,
         body: Bytes::from_static(body.as_bytes()),
         keep_secret: false,
-    };
-    link.exchange(request, limits, &mut |headers| {
-        headers.insert("authorization", HeaderValue::from_static("Bearer t"));
-    })
+        repeatable: true,
+        sent,
+    }
+}
+
+fn authorize(headers: &mut HeaderMap) {
+    headers.insert("authorization", HeaderValue::from_static("Bearer t"));
+}
+
+fn post(link: &Link, body: &'static str, limits: &Limits) -> Result<Answer, Failure> {
+    post_until(link, body, limits, None)
+}
+
+fn post_until(
+    link: &Link,
+    body: &'static str,
+    limits: &Limits,
+    interrupt: Option<&dyn Fn() -> bool>,
+) -> Result<Answer, Failure> {
+    let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+    let request = request(body, &headers, &sent);
+    link.exchange(&request, limits, interrupt, &mut authorize)
+}
+
+/// Who waits for an exchange: each has to keep the same promises.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Caller,
+    Task,
+}
+
+const EACH: [By; 2] = [By::Caller, By::Task];
+
+impl By {
+    /// A request that may be repeated.
+    fn send(self, link: &Arc<Link>, body: &'static str, time: Duration) -> Result<Answer, Failure> {
+        match self {
+            By::Caller => post(link, body, &limits(time)),
+            By::Task => asynchronous::run(link, body, limits(time)),
+        }
+    }
+
+    /// A request that may not be repeated.
+    fn charge(self, link: &Arc<Link>, time: Duration) -> Result<Answer, Failure> {
+        match self {
+            By::Caller => {
+                let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+                let request = charge(&headers, &sent);
+                link.exchange(&request, &limits(time), None, &mut authorize)
+            }
+            By::Task => {
+                let (tx, rx) = mpsc::channel();
+                let link = link.clone();
+                crate::runtime::handle().unwrap().spawn(async move {
+                    let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+                    let request = charge(&headers, &sent);
+                    let limits = limits(time);
+                    let _ = tx.send(link.exchange_async(&request, &limits, authorize).await);
+                });
+                rx.recv_timeout(time + 10 * SECOND).unwrap()
+            }
+        }
+    }
+}
+
+fn charge<'a>(headers: &'a HeaderMap, sent: &'a AtomicBool) -> Request<'a> {
+    Request {
+        repeatable: false,
+        ..request("{}", headers, sent)
+    }
 }

@@ -1,4 +1,4 @@
-//! TLS: the handshake on the caller's thread, and what a refusal means.
+//! TLS: the handshake, and what a refusal means.
 //!
 //! Certificates and names are always verified, by TLS 1.2 or 1.3; nothing here can turn that off.
 //! The provider is passed explicitly: no process-wide default is set or read.
@@ -9,8 +9,8 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
 
-use super::socket::Socket;
-use super::wait::Wait;
+use super::deadline::Deadline;
+use super::reactor::{Reactor, Watched};
 use super::{Failure, FailureKind};
 
 /// What messages call the settings that can mend a refusal.
@@ -44,14 +44,15 @@ pub(super) fn client_config(
 }
 
 /// Shakes hands over a connected socket; everything of it has been handed to the kernel on return.
-pub(super) fn handshake(
+pub(super) async fn handshake<R: Reactor>(
     config: &Arc<ClientConfig>,
     name: &ServerName<'static>,
     names: SettingNames,
-    socket: &Socket,
-    wait: &mut Wait<'_>,
+    watched: &Watched,
+    deadline: &mut Deadline<'_, R>,
 ) -> Result<ClientConnection, Failure> {
-    wait.enter("during the TLS handshake");
+    let socket = watched.socket();
+    deadline.enter("during the TLS handshake");
     let mut tls = ClientConnection::new(config.clone(), name.clone())
         .map_err(|e| Failure::before_sending(FailureKind::Tls, explain(&e, names)))?;
     let lost = |why: &dyn std::fmt::Display| {
@@ -63,14 +64,14 @@ pub(super) fn handshake(
     while tls.is_handshaking() || tls.wants_write() {
         socket.want_nothing();
         let step = if tls.wants_write() {
-            tls.write_tls(&mut &*socket)
+            tls.write_tls(&mut &**socket)
         } else {
-            match tls.read_tls(&mut &*socket) {
+            match tls.read_tls(&mut &**socket) {
                 Ok(0) => return Err(lost(&"the peer closed it")),
                 Ok(n) => {
                     if let Err(error) = tls.process_new_packets() {
                         // The peer is told why, if it can be told at once.
-                        let _ = tls.write_tls(&mut &*socket);
+                        let _ = tls.write_tls(&mut &**socket);
                         return Err(Failure::before_sending(
                             FailureKind::Tls,
                             explain(&error, names),
@@ -83,8 +84,8 @@ pub(super) fn handshake(
         };
         match step {
             // A peer that trickles must not outlive the deadline, so it is asked here as well.
-            Ok(_) => drop(wait.slice()?),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => socket.wait_wanted(wait)?,
+            Ok(_) => drop(deadline.check()?),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => deadline.ready(watched).await?,
             Err(e) => return Err(lost(&e)),
         }
     }

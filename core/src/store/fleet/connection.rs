@@ -10,7 +10,7 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use super::server::LONGEST_VALUE;
-use crate::transport::{Dialer, Wire};
+use crate::transport::{ByteStream, Dialer};
 
 /// The longest value as it lies in a store, with what stands before it.
 const LONGEST_STORED: usize = LONGEST_VALUE + 64;
@@ -19,14 +19,14 @@ const LONGEST_STORED: usize = LONGEST_VALUE + 64;
 const LONGEST_ANSWER: u64 = 2 * LONGEST_STORED as u64;
 
 pub(super) struct Connection {
-    wire: Wire,
+    stream: ByteStream,
     broken: bool,
 }
 
 impl Connection {
     pub(super) fn dial(dialer: &Dialer, deadline: Instant) -> Result<Connection, String> {
         Ok(Connection {
-            wire: dialer.dial(deadline)?,
+            stream: dialer.dial(deadline)?,
             broken: false,
         })
     }
@@ -44,9 +44,9 @@ impl Connection {
         if std::mem::replace(&mut self.broken, true) {
             return Err("the connection was given up before".to_owned());
         }
-        let wire = &mut self.wire;
-        wire.write_all(question, deadline).map_err(lost)?;
-        let incoming = Incoming { wire, deadline };
+        let stream = &mut self.stream;
+        stream.write_all(question, deadline).map_err(lost)?;
+        let incoming = Incoming { stream, deadline };
         let mut answers = Answers(BufReader::new(incoming.take(LONGEST_ANSWER)));
         let answer = read(&mut answers)?;
         if !answers.0.buffer().is_empty() {
@@ -58,13 +58,13 @@ impl Connection {
 }
 
 struct Incoming<'a> {
-    wire: &'a mut Wire,
+    stream: &'a mut ByteStream,
     deadline: Instant,
 }
 
 impl Read for Incoming<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.wire.read(buf, self.deadline)
+        self.stream.read(buf, self.deadline)
     }
 }
 

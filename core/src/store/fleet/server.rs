@@ -65,7 +65,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(url: StoreUrl) -> Server {
         Server {
-            dialer: Dialer::new(url.peer.clone()),
+            dialer: Dialer::new(url.address.clone()),
             ticks: Ticks::new(),
             url,
         }

@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
-use crate::transport::{Peer, SystemRoots};
+use crate::transport::{Address, SystemRoots};
 
 /// The longest path that a Unix socket can have on Linux, in bytes.
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -24,7 +24,7 @@ const HINT: &str = "Use redis://[user:password@]host[:port][/database], rediss:/
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct StoreUrl {
     pub(super) kind: Kind,
-    pub(super) peer: Peer,
+    pub(super) address: Address,
     shown: String,
 }
 
@@ -66,7 +66,7 @@ impl StoreUrl {
     }
 
     pub(crate) fn set_system_roots(&mut self, roots: &SystemRoots) {
-        if let Peer::Tls { system_roots, .. } = &mut self.peer {
+        if let Address::Tls { system_roots, .. } = &mut self.address {
             *system_roots = roots.clone();
         }
     }
@@ -129,7 +129,7 @@ fn parse_url(url: &Url, text: &str) -> Result<StoreUrl, &'static str> {
                     database: number(query.db.as_deref().unwrap_or("0"))?,
                 },
                 shown: format!("redis+unix://{path}"),
-                peer: Peer::Unix(PathBuf::from(path)),
+                address: Address::Unix(PathBuf::from(path)),
             })
         }
         Scheme::Redis | Scheme::Rediss | Scheme::Memcached => {
@@ -174,14 +174,14 @@ fn parse_url(url: &Url, text: &str) -> Result<StoreUrl, &'static str> {
             Ok(StoreUrl {
                 kind,
                 shown: format!("{}://{bracketed}:{port}{slash}{path}", url.scheme()),
-                peer: match scheme {
-                    Scheme::Rediss => Peer::Tls {
+                address: match scheme {
+                    Scheme::Rediss => Address::Tls {
                         host,
                         port,
                         ca: query.ca.map(PathBuf::from),
                         system_roots: SystemRoots::default(),
                     },
-                    _ => Peer::Tcp { host, port },
+                    _ => Address::Tcp { host, port },
                 },
             })
         }
@@ -264,47 +264,47 @@ mod tests {
         }
     }
 
-    fn tcp(host: &str, port: u16) -> Peer {
+    fn tcp(host: &str, port: u16) -> Address {
         let host = host.to_owned();
-        Peer::Tcp { host, port }
+        Address::Tcp { host, port }
     }
 
     #[test]
     fn each_scheme_says_where_the_store_is_and_who_asks() {
         let plain = store("redis://Cache-1");
-        assert_eq!(plain.peer, tcp("cache-1", 6379));
+        assert_eq!(plain.address, tcp("cache-1", 6379));
         assert_eq!(plain.shown(), "redis://cache-1:6379");
         assert_eq!(login_of(&plain), None);
 
         let full = store("redis://pay:p%40ss%3A%2F@127.0.0.1:7000/3");
-        assert_eq!(full.peer, tcp("127.0.0.1", 7000));
+        assert_eq!(full.address, tcp("127.0.0.1", 7000));
         assert_eq!(login_of(&full), Some((Some("pay"), "p@ss:/")));
         assert!(matches!(full.kind, Kind::Redis { database: 3, .. }));
         assert_eq!(full.shown(), "redis://127.0.0.1:7000/3");
 
         let six = store("redis://:secret@[::1]/");
-        assert_eq!(six.peer, tcp("::1", 6379));
+        assert_eq!(six.address, tcp("::1", 6379));
         assert_eq!(login_of(&six), Some((None, "secret")));
         assert_eq!(six.shown(), "redis://[::1]:6379");
 
         let tls = store("rediss://cache?ca=%2Fetc%2Fca.pem");
-        let expected = Peer::Tls {
+        let expected = Address::Tls {
             system_roots: SystemRoots::default(),
             host: "cache".into(),
             port: 6379,
             ca: Some("/etc/ca.pem".into()),
         };
-        assert_eq!(tls.peer, expected);
+        assert_eq!(tls.address, expected);
         assert_eq!(tls.shown(), "rediss://cache:6379");
 
         let unix = store("redis+unix:///run/redis.sock?db=2&user=pay&password=a%2Bb");
-        assert_eq!(unix.peer, Peer::Unix("/run/redis.sock".into()));
+        assert_eq!(unix.address, Address::Unix("/run/redis.sock".into()));
         assert_eq!(login_of(&unix), Some((Some("pay"), "a+b")));
         assert!(matches!(unix.kind, Kind::Redis { database: 2, .. }));
         assert_eq!(unix.shown(), "redis+unix:///run/redis.sock");
 
         let memcached = store(" memcached://cache ");
-        assert_eq!(memcached.peer, tcp("cache", 11211));
+        assert_eq!(memcached.address, tcp("cache", 11211));
         assert!(memcached.kind == Kind::Memcached);
     }
 

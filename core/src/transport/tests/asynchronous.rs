@@ -6,48 +6,29 @@ use std::sync::atomic::Ordering;
 use super::server::{Authority, OK, Server, answer_all, read_request};
 use super::*;
 
-pub(super) fn request(body: &'static str) -> AsyncRequest {
-    AsyncRequest {
-        method: Method::POST,
-        target: "/a?secret=query".to_owned(),
-        headers: HeaderMap::new(),
-        body: Bytes::from_static(body.as_bytes()),
-        keep_secret: false,
-        sent: Arc::default(),
-    }
-}
-
-fn limits(time: Duration) -> AsyncLimits {
-    AsyncLimits {
-        deadline: Instant::now() + time,
-        connect_timeout: 5 * SECOND,
-        idle_timeout: 45 * SECOND,
-        max_response_bytes: 1 << 20,
-    }
-}
-
-pub(super) fn run(
-    link: &Arc<Link>,
-    request: AsyncRequest,
-    time: Duration,
-) -> Result<Answer, Failure> {
-    run_within(link, request, limits(time))
-}
-
-fn run_within(
-    link: &Arc<Link>,
-    request: AsyncRequest,
-    limits: AsyncLimits,
-) -> Result<Answer, Failure> {
-    let link = link.clone();
+pub(super) fn run(link: &Arc<Link>, body: &'static str, limits: Limits) -> Result<Answer, Failure> {
     let (tx, rx) = mpsc::channel();
-    crate::runtime::handle().unwrap().spawn(async move {
-        let answer = link.exchange_async(request, limits, |headers| {
-            headers.insert("authorization", HeaderValue::from_static("Bearer t"));
-        });
-        let _ = tx.send(answer.await);
-    });
+    start(link, body, limits, tx);
     rx.recv_timeout(20 * SECOND).unwrap()
+}
+
+/// Starts an exchange whose result is sent there.
+fn start(
+    link: &Arc<Link>,
+    body: &'static str,
+    limits: Limits,
+    result: mpsc::Sender<Result<Answer, Failure>>,
+) {
+    let link = link.clone();
+    crate::runtime::handle().unwrap().spawn(async move {
+        let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+        let request = request(body, &headers, &sent);
+        let answer = link.exchange_async(&request, &limits, authorize).await;
+        if let Err(failure) = &answer {
+            assert_eq!(failure.sent, sent.load(Ordering::Acquire));
+        }
+        let _ = result.send(answer);
+    });
 }
 
 #[test]
@@ -68,7 +49,7 @@ fn asynchronous_calls_share_connections_and_replace_closed_ones() {
         ..plain(server.port)
     });
     for expected in [1, 1, 1, 2, 2] {
-        assert_eq!(run(&link, request("x"), 5 * SECOND).unwrap().body, b"ok");
+        assert_eq!(run(&link, "x", limits(5 * SECOND)).unwrap().body, b"ok");
         assert_eq!(server.connections(), expected);
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -80,13 +61,7 @@ fn thirty_two_asynchronous_calls_at_a_time_are_answered() {
     let link = link(plain(server.port));
     let (tx, rx) = mpsc::channel();
     for _ in 0..32 {
-        let (link, tx) = (link.clone(), tx.clone());
-        crate::runtime::handle().unwrap().spawn(async move {
-            let answer = link
-                .exchange_async(request(""), limits(10 * SECOND), |_| {})
-                .await;
-            let _ = tx.send(answer);
-        });
+        start(&link, "", limits(10 * SECOND), tx.clone());
     }
     for _ in 0..32 {
         assert_eq!(rx.recv_timeout(15 * SECOND).unwrap().unwrap().body, b"ok");
@@ -144,7 +119,7 @@ fn an_asynchronous_failure_says_whether_the_request_left() {
         ("large", plain(large.port), FailureKind::TooLarge, true),
     ] {
         for body in ["x", ""] {
-            let failure = run(&link(settings.clone()), request(body), SECOND / 2).unwrap_err();
+            let failure = run(&link(settings.clone()), body, limits(SECOND / 2)).unwrap_err();
             assert_eq!(
                 (failure.kind, failure.sent),
                 (kind, sent),
@@ -152,7 +127,7 @@ fn an_asynchronous_failure_says_whether_the_request_left() {
                 failure.message
             );
             assert!(
-                !failure.message.contains("secret"),
+                !failure.message.contains("b=c"),
                 "{name}: {}",
                 failure.message
             );
@@ -169,12 +144,12 @@ fn connect_timeout_ends_an_asynchronous_handshake() {
         ca_bundle: Some(authority.file.clone()),
         ..plain(silent.port)
     });
-    let limits = AsyncLimits {
+    let limits = Limits {
         connect_timeout: SECOND / 5,
         ..limits(10 * SECOND)
     };
     let start = Instant::now();
-    let failure = run_within(&link, request("x"), limits).unwrap_err();
+    let failure = run(&link, "x", limits).unwrap_err();
     assert_eq!(
         (failure.kind, failure.sent),
         (FailureKind::Connect, false),
@@ -188,13 +163,13 @@ fn connect_timeout_ends_an_asynchronous_handshake() {
 fn a_dropped_asynchronous_call_still_tells_whether_it_left() {
     let silent = Server::raw(|_stream, _| std::thread::sleep(20 * SECOND));
     let link = link(plain(silent.port));
-    let request = request("x");
-    let sent = request.sent.clone();
-    assert!(!sent.load(Ordering::Acquire));
+    let sent = Arc::new(AtomicBool::new(false));
+    let its = sent.clone();
     let task = crate::runtime::handle().unwrap().spawn(async move {
-        let _ = link
-            .exchange_async(request, limits(10 * SECOND), |_| {})
-            .await;
+        let headers = HeaderMap::new();
+        let request = request("x", &headers, &its);
+        let limits = limits(10 * SECOND);
+        let _ = link.exchange_async(&request, &limits, authorize).await;
     });
     let start = Instant::now();
     while !sent.load(Ordering::Acquire) {

@@ -38,14 +38,12 @@ fn no_coding_is_asked_for_and_one_that_comes_is_undone_on_a_connection_that_stay
     for secret in [false, true] {
         let mut headers = HeaderMap::new();
         let exchange = |headers: &HeaderMap| {
+            let sent = AtomicBool::new(false);
             let request = Request {
-                method: &Method::POST,
-                target: "/",
-                headers,
-                body: Bytes::new(),
                 keep_secret: secret,
+                ..request("", headers, &sent)
             };
-            link.exchange(request, &limits(5 * SECOND), &mut |_| {})
+            link.exchange(&request, &limits(5 * SECOND), None, &mut |_| {})
         };
         let answer = exchange(&headers).unwrap();
         assert_eq!(answer.body, b"{\"a\":1}");

@@ -137,11 +137,8 @@ fn the_interrupt_ends_a_call_in_every_phase() {
                 asked.fetch_add(1, Ordering::Relaxed);
                 Instant::now() >= stop_at
             };
-            let limits = Limits {
-                interrupt: Some(&interrupt),
-                ..limits(10 * SECOND)
-            };
-            let failure = post(&link, "x", &limits).unwrap_err();
+            let limits = limits(10 * SECOND);
+            let failure = post_until(&link, "x", &limits, Some(&interrupt)).unwrap_err();
             assert_eq!(
                 (failure.kind, failure.sent),
                 (FailureKind::Canceled, sent),
@@ -158,7 +155,7 @@ fn the_interrupt_ends_a_call_in_every_phase() {
 #[test]
 fn connect_timeout_ends_everything_before_the_request_and_nothing_after_it() {
     within(30 * SECOND, || {
-        let short = |limits: Limits<'static>| Limits {
+        let short = |limits: Limits| Limits {
             connect_timeout: Duration::from_millis(200),
             ..limits
         };
@@ -331,11 +328,88 @@ fn a_body_over_the_limit_is_refused_early() {
     });
 }
 
-/// Sets a handler that only counts, without SA_RESTART.
-fn count_signal(signal: i32) -> &'static AtomicUsize {
-    static COUNTS: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
+#[test]
+fn a_flood_of_interim_answers_ends_with_the_deadline_and_holds_nobody_up() {
+    within(60 * SECOND, || {
+        let authority = Authority::new();
+        let flood = |stream: &mut dyn io::Write| {
+            let answers = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(10_000);
+            while stream.write_all(&answers).is_ok() {}
+        };
+        let bare = Server::raw(move |mut stream, _| {
+            read_request(&mut stream).unwrap();
+            flood(&mut stream);
+        });
+        let secure = Server::tls(&authority, &[], move |mut stream, _| {
+            read_request(stream).unwrap();
+            flood(&mut stream);
+        });
+        let under_tls = LinkSettings {
+            tls: true,
+            ca_bundle: Some(authority.file.clone()),
+            ..plain(secure.port)
+        };
+        let honest = Server::raw(|mut stream, _| answer_all(&mut stream));
+        for settings in [plain(bare.port), under_tls] {
+            for by in EACH {
+                let flooded = link(settings.clone());
+                let call = std::thread::spawn(move || {
+                    let begun = Instant::now();
+                    let failure = by.send(&flooded, "x", SECOND).unwrap_err();
+                    (failure, begun.elapsed())
+                });
+                std::thread::sleep(SECOND / 4);
+                let begun = Instant::now();
+                By::Task
+                    .send(&link(plain(honest.port)), "x", 5 * SECOND)
+                    .unwrap();
+                let beside = begun.elapsed();
+                let (failure, took) = call.join().unwrap();
+                assert_eq!((failure.kind, failure.sent), (FailureKind::Timeout, true));
+                assert!(took < SECOND * 3 / 2, "{by:?}: {took:?}");
+                assert!(beside < SECOND / 2, "{by:?}: another call took {beside:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn connections_that_hang_cost_two_calls_at_most() {
+    within(60 * SECOND, || {
+        for by in EACH {
+            // Each of the first eight answers once, all together, and is silent from then on.
+            let together = Arc::new(std::sync::Barrier::new(8));
+            let server = Server::raw(move |mut stream, number| {
+                if number >= 8 {
+                    return answer_all(&mut stream);
+                }
+                read_request(&mut stream).unwrap();
+                together.wait();
+                stream.write_all(OK).unwrap();
+                std::thread::sleep(20 * SECOND);
+            });
+            let link = link(plain(server.port));
+            std::thread::scope(|scope| {
+                let call = || by.send(&link, "x", 5 * SECOND).unwrap();
+                (0..8).for_each(|_| drop(scope.spawn(call)));
+            });
+            // Long enough for each to be one that this server keeps.
+            std::thread::sleep(Duration::from_millis(50));
+            let calls = (0..6).map(|_| by.charge(&link, SECOND / 4));
+            let lost = calls.filter(Result::is_err).count();
+            assert!((1..=2).contains(&lost), "{by:?}: {lost} calls were lost");
+        }
+    });
+}
+
+/// Sets a handler, without SA_RESTART, that only counts; gives what it has counted on this thread.
+fn count_signal(signal: i32) -> impl Fn() -> usize {
+    thread_local! {
+        static COUNTS: [AtomicUsize; 32] = const { [const { AtomicUsize::new(0) }; 32] };
+    }
     extern "C" fn handler(signal: i32) {
-        COUNTS[signal as usize].fetch_add(1, Ordering::SeqCst);
+        // A thread that has ended counts no more.
+        let _ = COUNTS.try_with(|counts| counts[signal as usize].fetch_add(1, Ordering::SeqCst));
     }
     // SAFETY: the handler touches an atomic only; a zeroed sigaction is a valid one without flags.
     unsafe {
@@ -343,7 +417,7 @@ fn count_signal(signal: i32) -> &'static AtomicUsize {
         action.sa_sigaction = handler as extern "C" fn(i32) as usize;
         libc::sigaction(signal, &action, std::ptr::null_mut());
     }
-    &COUNTS[signal as usize]
+    move || COUNTS.with(|counts| counts[signal as usize].load(Ordering::SeqCst))
 }
 
 #[test]
@@ -392,7 +466,7 @@ fn a_storm_of_signals_breaks_no_call_and_prolongs_no_deadline() {
             .collect();
         over.store(true, Ordering::SeqCst);
         storm.join().unwrap();
-        assert!(count.load(Ordering::SeqCst) > 100, "there was no storm");
+        assert!(count() > 100, "there was no storm");
         assert!(
             answers
                 .into_iter()
@@ -419,7 +493,7 @@ fn a_closed_connection_raises_no_sigpipe() {
             let failure = post(&link, big, &limits(5 * SECOND)).unwrap_err();
             assert_eq!((failure.kind, failure.sent), (FailureKind::Cut, true));
         }
-        assert_eq!(count.load(Ordering::SeqCst), 0);
+        assert_eq!(count(), 0);
     });
 }
 
@@ -432,14 +506,17 @@ fn a_socket_that_the_peer_has_reset_takes_no_byte_and_raises_no_sigpipe() {
                 .set_linger(Some(Duration::ZERO))
                 .unwrap();
         });
-        let mut wait = wait::Wait::new(&limits(5 * SECOND));
-        let address = SocketAddr::from(([127, 0, 0, 1], server.port));
-        let socket = socket::Socket::connect(&[address], "it", &mut wait).unwrap();
+        let address = [SocketAddr::from(([127, 0, 0, 1], server.port))];
+        let reactor = CallersThread::new(None);
+        let mut deadline = deadline::Deadline::new(&reactor, Instant::now() + 5 * SECOND);
+        let connecting = socket::Socket::connect(&address, "it", &mut deadline);
+        let watched = run_here(connecting).unwrap();
+        let mut socket = &**watched.socket();
         std::thread::sleep(Duration::from_millis(50));
-        socket.start_counting();
-        assert!((&socket).write(b"x").is_err());
-        assert!((&socket).write(b"x").is_err());
+        socket.begin_request();
+        assert!(socket.write(b"x").is_err());
+        assert!(socket.write(b"x").is_err());
         assert_eq!(socket.sent(), 0);
-        assert_eq!(count.load(Ordering::SeqCst), 0);
+        assert_eq!(count(), 0);
     });
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Barrier;
+use std::sync::atomic::Ordering;
 
 use super::server::{Authority, OK, Server, answer_all, read_request};
 use super::*;
@@ -96,15 +97,10 @@ fn a_connection_that_dies_before_it_took_a_byte_is_replaced_with_new_credentials
         let link = link(plain(server.port));
         post(&link, "x", &limits(SECOND)).unwrap();
         let mut asked = 0;
-        let request = Request {
-            method: &Method::POST,
-            target: "/",
-            headers: &HeaderMap::new(),
-            body: Bytes::from_static(b"x"),
-            keep_secret: false,
-        };
+        let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+        let request = request("x", &headers, &sent);
         // Called after the kept connection was tested: the server resets it in between.
-        let answer = link.exchange(request, &limits(5 * SECOND), &mut |headers| {
+        let answer = link.exchange(&request, &limits(5 * SECOND), None, &mut |headers| {
             asked += 1;
             headers.insert("authorization", asked.into());
             if asked == 1 {
@@ -142,7 +138,7 @@ fn a_connection_that_idled_too_long_is_not_used_again() {
     within(30 * SECOND, || {
         let server = Server::raw(|mut stream, _| answer_all(&mut stream));
         let link = link(plain(server.port));
-        let short = |limits: Limits<'static>| Limits {
+        let short = |limits: Limits| Limits {
             idle_timeout: Duration::from_millis(100),
             ..limits
         };
@@ -198,4 +194,51 @@ fn a_forked_child_opens_a_connection_of_its_own() {
             "the parent's connection was not left alone"
         );
     });
+}
+
+#[test]
+fn no_descriptor_is_a_standard_stream_where_the_host_has_closed_them() {
+    within(30 * SECOND, || {
+        let authority = Authority::new();
+        let server = Server::tls(&authority, &[], |stream, _| answer_all(stream));
+        let settings = secure(&server, &authority);
+        let standard = || {
+            (0..3).any(|fd| {
+                // SAFETY: asks for flags only; a closed descriptor gives EBADF.
+                unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+            })
+        };
+        let status = in_a_child(|| {
+            // SAFETY: nothing of this child uses them.
+            unsafe {
+                libc::close(0);
+                libc::close(1);
+                libc::close(2);
+            }
+            let link = link(settings);
+            let during = AtomicBool::new(false);
+            let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+            // Asked while the connection is open.
+            let mut look = |_: &mut HeaderMap| during.store(standard(), Ordering::SeqCst);
+            let blocking = link
+                .exchange(
+                    &request("x", &headers, &sent),
+                    &limits(5 * SECOND),
+                    None,
+                    &mut look,
+                )
+                .is_ok();
+            let asynchronous = By::Task.send(&link, "x", 5 * SECOND).is_ok();
+            let another = link_again(&link);
+            let alone = By::Task.send(&another, "x", 5 * SECOND).is_ok();
+            let low = during.load(Ordering::SeqCst) || standard();
+            i32::from(!(blocking && asynchronous && alone) || low)
+        });
+        assert_eq!(status, 0);
+    });
+}
+
+/// Another link of the same settings, without the connections of the first.
+fn link_again(first: &Link) -> Arc<Link> {
+    link(first.settings.clone())
 }

@@ -250,15 +250,7 @@ fn a_proxy_opens_a_tunnel_and_sees_nothing_of_the_request() {
             );
         }
         assert_eq!(proxy.connections(), 1);
-        let request = AsyncRequest {
-            method: Method::POST,
-            target: "/a".to_owned(),
-            headers: HeaderMap::new(),
-            body: Bytes::from_static(b"x"),
-            keep_secret: false,
-            sent: Arc::default(),
-        };
-        let answer = super::asynchronous::run(&tunnelled, request, 5 * SECOND).unwrap();
+        let answer = super::asynchronous::run(&tunnelled, "x", limits(5 * SECOND)).unwrap();
         assert_eq!(answer.body, b"ok");
         for request in seen.lock().unwrap().iter() {
             assert!(
@@ -308,6 +300,37 @@ fn a_proxy_that_says_nonsense_or_too_much_is_given_up() {
 }
 
 #[test]
+fn an_odd_header_of_a_proxy_costs_no_tunnel_and_an_unreadable_one_is_named() {
+    within(30 * SECOND, || {
+        let authority = Authority::new();
+        for (header, told) in [
+            ("via : 1.1 proxy", "the TLS handshake"),
+            ("via: \u{1}", "the TLS handshake"),
+            ("via: a\r\n b", "the TLS handshake"),
+            ("no header", "the TLS handshake"),
+            ("via: \0secret", "the header via"),
+        ] {
+            let proxy = Server::raw(move |mut stream, _| {
+                read_request(&mut stream).unwrap();
+                write!(stream, "HTTP/1.1 200 OK\r\n{header}\r\n\r\n").unwrap();
+                let _ = stream.read(&mut [0; 64]);
+            });
+            let url = format!("http://127.0.0.1:{}", proxy.port);
+            for by in EACH {
+                let link = link(through(&url, &authority));
+                let failure = by.send(&link, "x", 5 * SECOND).unwrap_err();
+                assert!(
+                    failure.message.contains(told),
+                    "{header}: {}",
+                    failure.message
+                );
+                assert!(!failure.message.contains("secret"), "{}", failure.message);
+            }
+        }
+    });
+}
+
+#[test]
 fn the_proxy_is_decided_by_the_option_then_the_environment() {
     let decide = |option: Option<&str>, env: &[(&str, &str)], scheme: &str, host: &str| {
         let env: HashMap<_, _> = env.iter().copied().collect();
@@ -350,6 +373,20 @@ fn the_proxy_is_decided_by_the_option_then_the_environment() {
         ),
         found("::1:3")
     );
+    // What is exempt is so whatever the proxy is.
+    for proxy in ["socks5://h:1", "https://h:1", "http://u:secret@"] {
+        for name in ["ALL_PROXY", "HTTPS_PROXY", "all_proxy"] {
+            let env = [(name, proxy), ("NO_PROXY", "other.example, exempt.example")];
+            assert_eq!(decide(None, &env, "https", "exempt.example"), Ok(None));
+            assert!(decide(None, &env, "https", "a.example").is_err());
+            assert_eq!(
+                decide(None, &[(name, proxy), ("no_proxy", "*")], "https", "a"),
+                Ok(None)
+            );
+        }
+        let env = [("NO_PROXY", "exempt.example")];
+        assert!(decide(Some(proxy), &env, "https", "exempt.example").is_err());
+    }
     for (scheme, host) in [
         ("http", "a.example"),
         ("https", "localhost"),

@@ -1,37 +1,39 @@
-//! A request and its answer on the caller's own thread, without a runtime.
+//! One HTTP/1.1 connection, used by one request at a time: hyper's, polled by whoever has the request.
 //!
-//! hyper's HTTP/1.1 connection is polled inline; where it cannot go on, the thread waits for the
-//! socket by `poll(2)` until the deadline, in slices if the caller has an interrupt. A request is
-//! never written twice, except where the first connection took not one byte of it.
+//! hyper never waits by itself: where it cannot go on, the socket notes what it wants, and the exchange waits for that by
+//! its reactor.
 
 use std::fmt::Display;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::HOST;
 use http_body_util::Full;
 use hyper::body::Body;
 use hyper::client::conn::http1;
 
+use super::answer_head::HeadReader;
 use super::body::BodyBuffer;
+use super::deadline::Deadline;
+use super::reactor::{Reactor, Watched};
 use super::socket::Socket;
 use super::stream::Stream;
-use super::wait::Wait;
 use super::{
     Answer, Failure, FailureKind, Limits, Link, Request, Shared, coding, headers_to_send, tls,
 };
 
-/// One HTTP/1.1 connection, used by one request at a time.
 pub(super) struct Connection {
-    socket: Arc<Socket>,
     requests: http1::SendRequest<Full<Bytes>>,
     driver: http1::Connection<Stream, Full<Bytes>>,
     ended: bool,
     awake: Arc<Awake>,
+    pub(super) socket: Watched,
+    /// How long it took to open.
+    pub(super) opened_in: Duration,
 }
 
 /// Told by hyper that polling again makes sense.
@@ -47,88 +49,58 @@ impl Wake for Awake {
     }
 }
 
-pub(super) fn exchange(
-    link: &Link,
-    request: &Request<'_>,
-    limits: &Limits<'_>,
-    authorize: &mut dyn FnMut(&mut HeaderMap),
-) -> Result<Answer, Failure> {
-    let mut wait = Wait::new(limits);
-    wait.slice()?;
-    let shared = link.shared()?;
-    loop {
-        let kept = shared.pool.take(limits.idle_timeout);
-        let reused = kept.is_some();
-        let mut connection = match kept {
-            Some(connection) => connection,
-            None => {
-                wait.begin_connecting(limits.connect_timeout);
-                let opened = Connection::open(link, shared, &mut wait)?;
-                wait.end_connecting();
-                opened
-            }
-        };
-        match connection.exchange(link, request, limits, &mut wait, authorize) {
-            Ok(answer) => {
-                if connection.is_reusable() {
-                    shared.pool.put(connection, limits.idle_timeout);
-                }
-                return Ok(answer);
-            }
-            // Closed between the test and the first byte: nothing left this process.
-            Err(failure) if reused && !failure.sent && failure.kind == FailureKind::Cut => {}
-            Err(failure) => return Err(failure),
-        }
-    }
-}
-
 impl Connection {
-    fn open(link: &Link, shared: &Shared, wait: &mut Wait<'_>) -> Result<Connection, Failure> {
+    /// Connects, through the proxy if there is one, and shakes hands.
+    pub(super) async fn open<R: Reactor>(
+        link: &Link,
+        shared: &Shared,
+        deadline: &mut Deadline<'_, R>,
+    ) -> Result<Connection, Failure> {
+        let begun = Instant::now();
         let settings = &link.settings;
-        let addresses = shared.resolver.resolve(wait)?;
+        let addresses = shared.resolver.resolve(deadline).await?;
         let target = super::authority(&settings.host, settings.port);
         let peer = settings.proxy.as_ref().map(|proxy| proxy.shown());
-        let socket = Socket::connect(&addresses, peer.as_ref().unwrap_or(&target), wait)?;
+        let peer = peer.as_ref().unwrap_or(&target);
+        let socket = Socket::connect(&addresses, peer, deadline).await?;
         if let Some(proxy) = &settings.proxy {
-            proxy.tunnel(&target, &socket, wait)?;
+            proxy.tunnel(&target, &socket, deadline).await?;
         }
         let tls = match &shared.tls {
             Some((config, name)) => {
-                Some(tls::handshake(config, name, tls::OPTIONS, &socket, wait)?)
+                Some(tls::handshake(config, name, tls::OPTIONS, &socket, deadline).await?)
             }
             None => None,
         };
-        let socket = Arc::new(socket);
         let stream = Stream {
-            socket: socket.clone(),
+            socket: socket.socket().clone(),
             tls,
+            head: HeadReader::default(),
         };
-        // hyper's handshake exchanges nothing: it is ready at its first poll.
-        let mut handshake = pin!(http1::Builder::new().handshake(stream));
-        match handshake
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
-            Poll::Ready(Ok((requests, driver))) => Ok(Connection {
-                socket,
-                requests,
-                driver,
-                ended: false,
-                awake: Arc::new(Awake(AtomicBool::new(false))),
-            }),
-            Poll::Ready(Err(e)) => Err(internal(&e)),
-            Poll::Pending => Err(internal(&"no HTTP connection could be set up")),
-        }
+        let mut http = http1::Builder::new();
+        http.allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .ignore_invalid_headers_in_responses(true);
+        // It exchanges nothing: it is ready at its first poll.
+        let (requests, driver) = http.handshake(stream).await.map_err(|e| internal(&e))?;
+        Ok(Connection {
+            requests,
+            driver,
+            ended: false,
+            awake: Arc::new(Awake(AtomicBool::new(false))),
+            socket,
+            opened_in: begun.elapsed(),
+        })
     }
 
     /// Looks, without waiting, whether the server closed the connection or said something unasked for.
     pub(super) fn is_alive(&mut self) -> bool {
-        self.socket.look_again();
+        self.socket.socket().begin_turn();
         self.settle();
         self.is_reusable()
     }
 
-    fn is_reusable(&self) -> bool {
+    pub(super) fn is_reusable(&self) -> bool {
         !self.ended && self.requests.is_ready()
     }
 
@@ -150,21 +122,22 @@ impl Connection {
         self.awake.0.load(Ordering::Acquire)
     }
 
-    /// Drives the connection until `poll` is ready, waiting for the socket in between.
-    fn run<T>(
+    /// Drives the connection until `poll` is ready, waiting for the socket in between. `sent` is told before each wait.
+    async fn run<T, R: Reactor>(
         &mut self,
-        wait: &mut Wait<'_>,
+        deadline: &Deadline<'_, R>,
+        sent: &AtomicBool,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Result<T, Failure> {
         let waker = Waker::from(self.awake.clone());
         loop {
-            wait.slice()?;
-            self.socket.want_nothing();
+            self.socket.socket().want_nothing();
             self.drive();
             if let Poll::Ready(value) = poll(&mut Context::from_waker(&waker)) {
                 return Ok(value);
             }
             if self.awake.0.load(Ordering::Acquire) {
+                deadline.check()?;
                 continue;
             }
             if self.ended {
@@ -173,35 +146,43 @@ impl Connection {
                     "the connection ended without an answer".to_owned(),
                 ));
             }
-            self.socket.wait_wanted(wait)?;
+            // The caller may give up while it waits.
+            sent.store(self.has_sent(), Ordering::Release);
+            deadline.ready(&self.socket).await?;
         }
     }
 
-    fn exchange(
-        &mut self,
-        link: &Link,
-        request: &Request<'_>,
-        limits: &Limits<'_>,
-        wait: &mut Wait<'_>,
-        authorize: &mut dyn FnMut(&mut HeaderMap),
-    ) -> Result<Answer, Failure> {
-        self.socket.start_counting();
-        let result = self.send_and_receive(link, request, limits, wait, authorize);
-        result.map_err(|failure| Failure {
-            sent: self.socket.sent() > 0,
-            ..failure
-        })
+    /// Whether a byte of the request can have left.
+    fn has_sent(&self) -> bool {
+        self.socket.socket().sent() > 0
     }
 
-    fn send_and_receive(
+    /// Sends the request and reads the whole answer.
+    pub(super) async fn exchange<R: Reactor>(
         &mut self,
         link: &Link,
         request: &Request<'_>,
-        limits: &Limits<'_>,
-        wait: &mut Wait<'_>,
-        authorize: &mut dyn FnMut(&mut HeaderMap),
+        limits: &Limits,
+        deadline: &mut Deadline<'_, R>,
+        authorize: &mut impl FnMut(&mut http::HeaderMap),
     ) -> Result<Answer, Failure> {
-        wait.enter("before the answer came");
+        self.socket.socket().begin_request();
+        let result = self.send_and_receive(link, request, limits, deadline, authorize);
+        let result = result.await;
+        let sent = self.has_sent();
+        request.sent.store(sent, Ordering::Release);
+        result.map_err(|failure| Failure { sent, ..failure })
+    }
+
+    async fn send_and_receive<R: Reactor>(
+        &mut self,
+        link: &Link,
+        request: &Request<'_>,
+        limits: &Limits,
+        deadline: &mut Deadline<'_, R>,
+        authorize: &mut impl FnMut(&mut http::HeaderMap),
+    ) -> Result<Answer, Failure> {
+        deadline.enter("before the answer came");
         let mut outgoing = http::Request::new(Full::new(request.body.clone()));
         *outgoing.method_mut() = request.method.clone();
         *outgoing.uri_mut() = request.target.parse().map_err(|e| internal(&e))?;
@@ -211,18 +192,21 @@ impl Connection {
         *outgoing.headers_mut() = headers;
 
         let mut answer = pin!(self.requests.send_request(outgoing));
-        let response = self.run(wait, |cx| answer.as_mut().poll(cx))?;
-        let (head, mut body) = response.map_err(|e| Failure::of_exchange(&e))?.into_parts();
+        let response = self.run(deadline, request.sent, |cx| answer.as_mut().poll(cx));
+        let response = response.await?.map_err(|e| Failure::of_exchange(&e))?;
+        let (head, mut body) = response.into_parts();
 
-        wait.enter("before the answer was complete");
+        deadline.enter("before the answer was complete");
         let mut buffer = BodyBuffer::new(
             body.size_hint().lower(),
             limits.max_response_bytes,
             request.keep_secret,
         )?;
         loop {
-            let frame = self.run(wait, |cx| Pin::new(&mut body).poll_frame(cx));
-            let Some(frame) = frame.map_err(Failure::in_answer)? else {
+            let frame = self.run(deadline, request.sent, |cx| {
+                Pin::new(&mut body).poll_frame(cx)
+            });
+            let Some(frame) = frame.await.map_err(Failure::in_answer)? else {
                 break;
             };
             let frame = frame.map_err(|e| Failure::of_exchange(&e).in_answer())?;
@@ -238,8 +222,7 @@ impl Connection {
             body: buffer.into_inner(),
         };
         let decoding = coding::decode(answer, limits.max_response_bytes, request.keep_secret);
-        let mut decoding = pin!(decoding);
-        self.run(wait, |cx| decoding.as_mut().poll(cx))?
+        deadline.completed(decoding).await?
     }
 }
 

@@ -12,11 +12,12 @@ use std::time::Instant;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
+use super::deadline::Deadline;
+use super::reactor::{CallersThread, Watched, run_here};
 use super::resolve::{self, Resolver};
 use super::roots::{SystemRoots, roots};
 use super::socket::Socket;
 use super::tls::{self, SettingNames};
-use super::wait::Wait;
 use super::{Failure, FailureKind, authority};
 use crate::process::PerProcess;
 
@@ -28,7 +29,7 @@ const STORE_URL: SettingNames = SettingNames {
 
 /// Where a server is, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Peer {
+pub(crate) enum Address {
     /// The path of a socket.
     Unix(PathBuf),
     /// `host` is lower case, IPv6 without brackets.
@@ -42,18 +43,18 @@ pub(crate) enum Peer {
     },
 }
 
-/// Connects to one peer, as often as it is asked to.
+/// Connects to one address, as often as it is asked to.
 pub(crate) struct Dialer {
-    peer: Peer,
+    address: Address,
     /// They hold locks, which a forked child must not inherit.
     resolver: PerProcess<Arc<Resolver>>,
     tls: PerProcess<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
 impl Dialer {
-    pub(crate) fn new(peer: Peer) -> Dialer {
+    pub(crate) fn new(address: Address) -> Dialer {
         Dialer {
-            peer,
+            address,
             resolver: PerProcess::new(),
             tls: PerProcess::new(),
         }
@@ -63,19 +64,23 @@ impl Dialer {
     ///
     /// # Errors
     /// Why there is none by the deadline, for people.
-    pub(crate) fn dial(&self, deadline: Instant) -> Result<Wire, String> {
-        let mut wait = Wait::until(deadline);
-        self.connect(&mut wait).map_err(|failure| failure.message)
+    pub(crate) fn dial(&self, deadline: Instant) -> Result<ByteStream, String> {
+        let reactor = CallersThread::new(None);
+        run_here(self.connect(&mut Deadline::new(&reactor, deadline)))
+            .map_err(|failure| failure.message)
     }
 
-    fn connect(&self, wait: &mut Wait<'_>) -> Result<Wire, Failure> {
-        let (host, port, ca) = match &self.peer {
-            Peer::Unix(path) => {
-                let socket = Socket::connect_unix(path, wait)?;
-                return Ok(Wire { socket, tls: None });
+    async fn connect(
+        &self,
+        deadline: &mut Deadline<'_, CallersThread<'_>>,
+    ) -> Result<ByteStream, Failure> {
+        let (host, port, ca) = match &self.address {
+            Address::Unix(path) => {
+                let socket = Socket::connect_unix(path, deadline).await?;
+                return Ok(ByteStream { socket, tls: None });
             }
-            Peer::Tcp { host, port } => (host, *port, None),
-            Peer::Tls {
+            Address::Tcp { host, port } => (host, *port, None),
+            Address::Tls {
                 host,
                 port,
                 ca,
@@ -98,23 +103,25 @@ impl Dialer {
         let resolver = self
             .resolver
             .get_or_try_make(|| Ok::<_, Failure>(Resolver::new(host, port, resolve::ask_system)))?;
-        let addresses = resolver.resolve(wait)?;
-        let socket = Socket::connect(&addresses, &authority(host, port), wait)?;
+        let addresses = resolver.resolve(deadline).await?;
+        let socket = Socket::connect(&addresses, &authority(host, port), deadline).await?;
         let tls = match tls {
-            Some((config, name)) => Some(tls::handshake(config, name, STORE_URL, &socket, wait)?),
+            Some((config, name)) => {
+                Some(tls::handshake(config, name, STORE_URL, &socket, deadline).await?)
+            }
             None => None,
         };
-        Ok(Wire { socket, tls })
+        Ok(ByteStream { socket, tls })
     }
 }
 
 /// A connection.
-pub(crate) struct Wire {
-    socket: Socket,
+pub(crate) struct ByteStream {
+    socket: Watched,
     tls: Option<ClientConnection>,
 }
 
-impl Wire {
+impl ByteStream {
     /// Writes all of `bytes`.
     ///
     /// # Errors
@@ -142,11 +149,12 @@ impl Wire {
         phase: &'static str,
         f: impl FnOnce(&mut dyn Stream) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut wait = Wait::until(deadline);
-        wait.enter(phase);
+        let reactor = CallersThread::new(None);
+        let mut deadline = Deadline::new(&reactor, deadline);
+        deadline.enter(phase);
         let mut timed = Timed {
             socket: &self.socket,
-            wait,
+            deadline,
         };
         match &mut self.tls {
             Some(tls) => f(&mut rustls::Stream::new(tls, &mut timed)),
@@ -160,27 +168,27 @@ impl<T: Read + Write> Stream for T {}
 
 /// A socket as one that blocks until a deadline.
 struct Timed<'a> {
-    socket: &'a Socket,
-    wait: Wait<'a>,
+    socket: &'a Watched,
+    deadline: Deadline<'a, CallersThread<'a>>,
 }
 
 impl Timed<'_> {
     fn finish(&mut self, call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-        let done = self.socket.finish(&mut self.wait, call);
-        done.unwrap_or_else(|failure| Err(io::Error::new(io::ErrorKind::TimedOut, failure.message)))
+        run_here(self.deadline.finish(self.socket, call))
+            .unwrap_or_else(|failure| Err(io::Error::new(io::ErrorKind::TimedOut, failure.message)))
     }
 }
 
 impl Read for Timed<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let mut socket = self.socket;
+        let mut socket = &**self.socket.socket();
         self.finish(|| socket.read(buf))
     }
 }
 
 impl Write for Timed<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let mut socket = self.socket;
+        let mut socket = &**self.socket.socket();
         self.finish(|| socket.write(buf))
     }
 

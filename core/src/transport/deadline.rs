@@ -1,0 +1,144 @@
+//! When a call is given up: at its deadline, at the end of the time for connecting, or when its caller wants to stop.
+//!
+//! Sockets are looked at first and the time last: an answer that has come in time is taken, however late this thread is.
+
+use std::io;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use super::reactor::{Reactor, Watched};
+use super::{Failure, FailureKind};
+use crate::process::Process;
+
+/// The end of one call, as it goes through its phases, and the reactor by which it waits.
+pub(super) struct Deadline<'a, R> {
+    pub(super) reactor: &'a R,
+    at: Instant,
+    /// The end of connecting, and what `connect_timeout` was.
+    connecting: Option<(Instant, Duration)>,
+    phase: &'static str,
+    /// A child that is forked meanwhile, by the interrupt, a signal handler or a module of the resolver, sends nothing.
+    begun_in: Process,
+}
+
+impl<'a, R: Reactor> Deadline<'a, R> {
+    pub(super) fn new(reactor: &'a R, at: Instant) -> Deadline<'a, R> {
+        Deadline {
+            reactor,
+            at,
+            connecting: None,
+            phase: "before it began",
+            begun_in: Process::current(),
+        }
+    }
+
+    /// Starts the time of connecting: names, addresses, proxy and handshake share it.
+    pub(super) fn begin_connecting(&mut self, limit: Duration) {
+        // A limit beyond what an Instant can hold is none.
+        self.connecting = Instant::now().checked_add(limit).map(|end| (end, limit));
+    }
+
+    /// A connection is there: only the deadline counts from here.
+    pub(super) fn end_connecting(&mut self) {
+        self.connecting = None;
+    }
+
+    /// Says what a failure of the waits that follow was in the middle of.
+    pub(super) fn enter(&mut self, phase: &'static str) {
+        self.phase = phase;
+    }
+
+    /// Fails if the time is over or the caller wants to stop; else until when may be waited.
+    pub(super) fn check(&self) -> Result<Instant, Failure> {
+        let now = Instant::now();
+        if now >= self.at {
+            return Err(Failure::before_sending(
+                FailureKind::Timeout,
+                format!("the time for the call ran out {}", self.phase),
+            ));
+        }
+        let mut end = self.at;
+        if let Some((connect_end, limit)) = self.connecting {
+            if now >= connect_end {
+                return Err(Failure::before_sending(
+                    FailureKind::Connect,
+                    format!("no connection within {limit:?}: gave up {}", self.phase),
+                ));
+            }
+            end = end.min(connect_end);
+        }
+        if self.reactor.interrupted(now) {
+            return Err(Failure::before_sending(
+                FailureKind::Canceled,
+                format!("the caller stopped the call {}", self.phase),
+            ));
+        }
+        if !self.begun_in.is_current() {
+            return Err(Failure::before_sending(
+                FailureKind::Canceled,
+                format!("this process was forked {}", self.phase),
+            ));
+        }
+        Ok(end)
+    }
+
+    /// Waits until the socket is ready for what it wants.
+    pub(super) async fn ready(&self, socket: &Watched) -> Result<(), Failure> {
+        let sockets = std::slice::from_ref(socket);
+        while !self.ready_before(sockets, None).await? {}
+        Ok(())
+    }
+
+    /// Waits until one of the sockets is ready for what it wants (true). Ends before that from time to time, and when
+    /// `until` has come (false).
+    pub(super) async fn ready_before(
+        &self,
+        sockets: &[Watched],
+        until: Option<Instant>,
+    ) -> Result<bool, Failure> {
+        let end = self.check()?;
+        let ready = if sockets.iter().any(|s| s.socket().turn_is_over()) {
+            self.reactor.give_way().await;
+            true
+        } else {
+            let end = until.map_or(end, |until| end.min(until));
+            let ready = self.reactor.ready(sockets, end).await;
+            ready.map_err(|error| {
+                Failure::before_sending(
+                    FailureKind::Internal,
+                    format!("waiting for the network failed: {error}"),
+                )
+            })?
+        };
+        sockets.iter().for_each(|s| s.socket().begin_turn());
+        Ok(ready)
+    }
+
+    /// Waits for what another thread completes.
+    pub(super) async fn completed<F: Future>(&self, future: F) -> Result<F::Output, Failure> {
+        let mut future = pin!(future);
+        loop {
+            let end = self.check()?;
+            if let Some(value) = self.reactor.completed(future.as_mut(), end).await {
+                return Ok(value);
+            }
+        }
+    }
+
+    /// Does one read or write, waiting until the socket is ready for it.
+    pub(super) async fn finish(
+        &self,
+        socket: &Watched,
+        mut call: impl FnMut() -> io::Result<usize>,
+    ) -> Result<io::Result<usize>, Failure> {
+        loop {
+            // A peer that trickles must not outlive the deadline.
+            self.check()?;
+            socket.socket().want_nothing();
+            match call() {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.ready(socket).await?,
+                other => return Ok(other),
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! One request and its answer, by whatever reactor: the one place that says how an exchange goes.
+//!
+//! A request is never written twice, except where a kept connection took not one byte of it. What may not be repeated is
+//! never sent over a connection that the server may be about to close ([`super::pool`]).
+
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+
+use super::connection::Connection;
+use super::deadline::Deadline;
+use super::pool::Kept;
+use super::reactor::Reactor;
+use super::{Answer, Failure, FailureKind, Limits, Link, Request, Shared};
+
+pub(super) async fn exchange<R: Reactor>(
+    link: &Link,
+    request: &Request<'_>,
+    limits: &Limits,
+    reactor: &R,
+    mut authorize: impl FnMut(&mut HeaderMap),
+) -> Result<Answer, Failure> {
+    let mut deadline = Deadline::new(reactor, limits.deadline);
+    deadline.check()?;
+    let shared = link.shared()?;
+    loop {
+        let kept = take(shared, request, limits, &deadline).await?;
+        let idled = kept.as_ref().map(|kept| kept.idled);
+        let mut connection = match kept {
+            Some(kept) => kept.connection,
+            None => {
+                deadline.begin_connecting(limits.connect_timeout);
+                let opened = Connection::open(link, shared, &mut deadline).await?;
+                deadline.end_connecting();
+                opened
+            }
+        };
+        let result = connection
+            .exchange(link, request, limits, &mut deadline, &mut authorize)
+            .await;
+        let failure = match result {
+            Ok(answer) => {
+                if connection.is_reusable() {
+                    shared.pool.put(connection, limits.idle_timeout);
+                }
+                return Ok(answer);
+            }
+            Err(failure) => failure,
+        };
+        let Some(idled) = idled else {
+            return Err(failure);
+        };
+        match failure.kind {
+            FailureKind::Cut => {
+                shared.pool.saw_close(idled);
+                // Closed between the test and the first byte: nothing left this process.
+                if !failure.sent {
+                    continue;
+                }
+            }
+            // What made this connection silent may have made the others so.
+            FailureKind::Timeout => shared.pool.clear(),
+            _ => {}
+        }
+        return Err(failure);
+    }
+}
+
+/// A kept connection that this request may go over.
+async fn take<R: Reactor>(
+    shared: &Shared,
+    request: &Request<'_>,
+    limits: &Limits,
+    deadline: &Deadline<'_, R>,
+) -> Result<Option<Kept>, Failure> {
+    while let Some(mut kept) = shared.pool.take(limits.idle_timeout, request.repeatable) {
+        let left = match request.repeatable {
+            true => Duration::ZERO,
+            false => shared.pool.on_probation(kept.idled),
+        };
+        if kept.connection.opened_in < left && shared.pool.is_empty() {
+            // Another one is there sooner. Once: the next such request watches the older of the two.
+            shared.pool.put_back(kept);
+            return Ok(None);
+        }
+        let adopted = deadline.reactor.adopt(&mut kept.connection.socket);
+        if adopted.is_err() {
+            // A new one will say why.
+            return Ok(None);
+        }
+        if left.is_zero() || outlives(&mut kept, left, deadline).await? {
+            shared.pool.saw_alive(kept.idled);
+            return Ok(Some(kept));
+        }
+        shared.pool.saw_close(kept.idled);
+    }
+    Ok(None)
+}
+
+/// Whether a connection is still open after `time`.
+async fn outlives<R: Reactor>(
+    kept: &mut Kept,
+    time: Duration,
+    deadline: &Deadline<'_, R>,
+) -> Result<bool, Failure> {
+    let until = Instant::now() + time;
+    loop {
+        let sockets = std::slice::from_ref(&kept.connection.socket);
+        sockets[0].socket().want_nothing();
+        let ready = deadline.ready_before(sockets, Some(until)).await?;
+        if ready && !kept.connection.is_alive() {
+            return Ok(false);
+        }
+        if Instant::now() >= until {
+            kept.idled += time;
+            return Ok(kept.connection.is_alive());
+        }
+    }
+}

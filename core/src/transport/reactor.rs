@@ -1,0 +1,258 @@
+//! Who waits for sockets: the caller's own thread by `poll(2)`, or a task of tokio.
+//!
+//! An exchange is written once, over [`Reactor`]. A connection may go from one reactor to another between two exchanges.
+
+use std::cell::{Cell, OnceCell};
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::io::unix::AsyncFd;
+
+use super::socket::Socket;
+use super::{Failure, FailureKind};
+
+/// How often a caller's interrupt is asked while a call waits; below the 50 ms that are promised.
+const LOOK_EVERY: Duration = Duration::from_millis(40);
+
+/// A socket, and the registration of the reactor that waits for it.
+pub(super) struct Watched {
+    /// Dropped before the socket. A forked child never drops it: its parent's sockets would be taken out of the event
+    /// queue that both have.
+    registration: Option<AsyncFd<Arc<Socket>>>,
+    socket: Arc<Socket>,
+}
+
+impl Watched {
+    pub(super) fn new(socket: Socket) -> Watched {
+        Watched {
+            registration: None,
+            socket: Arc::new(socket),
+        }
+    }
+
+    pub(super) fn socket(&self) -> &Arc<Socket> {
+        &self.socket
+    }
+}
+
+/// Waits for what an exchange needs.
+pub(super) trait Reactor {
+    /// Makes a socket one that this reactor can wait for.
+    ///
+    /// # Errors
+    /// The system has no room for it.
+    fn adopt(&self, socket: &mut Watched) -> io::Result<()>;
+
+    /// Whether the caller wants to stop. Nothing may be locked.
+    fn interrupted(&self, now: Instant) -> bool;
+
+    /// Waits until one of the sockets is ready for what it wants (true). May end before that (false), at `until` at the latest.
+    ///
+    /// # Errors
+    /// The system cannot wait.
+    async fn ready(&self, sockets: &[Watched], until: Instant) -> io::Result<bool>;
+
+    /// Waits for what another thread completes. May end before that (`None`), at `until` at the latest.
+    async fn completed<F: Future>(&self, future: Pin<&mut F>, until: Instant) -> Option<F::Output>;
+
+    /// Lets others that wait by this reactor have their turn.
+    async fn give_way(&self);
+}
+
+/// The thread of the caller. Every wait blocks it, so no future is ever pending: [`run_here`] runs them.
+pub(super) struct CallersThread<'a> {
+    interrupt: Option<&'a dyn Fn() -> bool>,
+    next_look: Cell<Instant>,
+    completion: OnceCell<Arc<Completion>>,
+}
+
+impl<'a> CallersThread<'a> {
+    /// `interrupt` is asked at once, and then at least every 50 ms; true stops the call.
+    pub(super) fn new(interrupt: Option<&'a dyn Fn() -> bool>) -> CallersThread<'a> {
+        CallersThread {
+            interrupt,
+            next_look: Cell::new(Instant::now()),
+            completion: OnceCell::new(),
+        }
+    }
+
+    /// How long may be waited before the caller is asked again.
+    fn slice(&self, until: Instant) -> Duration {
+        let end = match self.interrupt {
+            Some(_) => until.min(self.next_look.get()),
+            None => until,
+        };
+        end.saturating_duration_since(Instant::now())
+    }
+}
+
+impl Reactor for CallersThread<'_> {
+    fn adopt(&self, socket: &mut Watched) -> io::Result<()> {
+        // Else the thread of tokio would be woken for what comes.
+        socket.registration = None;
+        Ok(())
+    }
+
+    fn interrupted(&self, now: Instant) -> bool {
+        let Some(interrupt) = self.interrupt.filter(|_| now >= self.next_look.get()) else {
+            return false;
+        };
+        let stop = interrupt();
+        self.next_look.set(Instant::now() + LOOK_EVERY);
+        stop
+    }
+
+    async fn ready(&self, sockets: &[Watched], until: Instant) -> io::Result<bool> {
+        let entry = |watched: &Watched| {
+            let wanted = watched.socket.wanted();
+            let read = if wanted.read { libc::POLLIN } else { 0 };
+            let write = if wanted.write { libc::POLLOUT } else { 0 };
+            libc::pollfd {
+                fd: watched.socket.as_raw_fd(),
+                events: read | write,
+                revents: 0,
+            }
+        };
+        // Nearly always it is one, which needs no memory.
+        let (mut one, mut many);
+        let set = match sockets {
+            [socket] => {
+                one = [entry(socket)];
+                &mut one[..]
+            }
+            _ => {
+                many = sockets.iter().map(entry).collect::<Vec<_>>();
+                &mut many[..]
+            }
+        };
+        // poll counts whole milliseconds: rounded up, else the last one would spin.
+        let millis = self.slice(until).as_micros().div_ceil(1000);
+        let millis = i32::try_from(millis).unwrap_or(i32::MAX);
+        // SAFETY: `set` is a valid slice of pollfd for the whole call and its length is given.
+        let count = unsafe { libc::poll(set.as_mut_ptr(), set.len() as libc::nfds_t, millis) };
+        if count >= 0 {
+            return Ok(count > 0);
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::Interrupted => Ok(false),
+            _ => Err(error),
+        }
+    }
+
+    async fn completed<F: Future>(&self, future: Pin<&mut F>, until: Instant) -> Option<F::Output> {
+        let completion = self.completion.get_or_init(Arc::default);
+        let waker = Waker::from(completion.clone());
+        match future.poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => {
+                completion.wait(self.slice(until));
+                None
+            }
+        }
+    }
+
+    async fn give_way(&self) {}
+}
+
+/// Tells a thread that what it waits for has come.
+#[derive(Default)]
+struct Completion {
+    came: Mutex<bool>,
+    change: Condvar,
+}
+
+impl Completion {
+    /// Waits until it has come since the last wait, or the time is over.
+    fn wait(&self, time: Duration) {
+        let came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.change.wait_timeout_while(came, time, |came| !*came);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+    }
+}
+
+impl Wake for Completion {
+    fn wake(self: Arc<Self>) {
+        *self.came.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.change.notify_all();
+    }
+}
+
+/// Runs what waits by [`CallersThread`] alone.
+pub(super) fn run_here<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(Failure::before_sending(
+            FailureKind::Internal,
+            "a blocking call did not wait to its end".to_owned(),
+        )),
+    }
+}
+
+/// A task of the tokio runtime that polls it.
+pub(super) struct Tokio;
+
+impl Reactor for Tokio {
+    fn adopt(&self, socket: &mut Watched) -> io::Result<()> {
+        if socket.registration.is_none() {
+            // SAFETY: the descriptor is open, and the same, as long as the socket that is handed over lives.
+            socket.registration = Some(unsafe { AsyncFd::register(socket.socket.clone()) }?);
+        }
+        Ok(())
+    }
+
+    fn interrupted(&self, _: Instant) -> bool {
+        // Whoever wants to stop drops the future.
+        false
+    }
+
+    async fn ready(&self, sockets: &[Watched], until: Instant) -> io::Result<bool> {
+        let mut time = pin!(tokio::time::sleep_until(until.into()));
+        poll_fn(|context| {
+            let mut ready = false;
+            for socket in sockets {
+                ready |= poll_ready(socket, context)?;
+            }
+            match ready {
+                true => Poll::Ready(Ok(true)),
+                false => time.as_mut().poll(context).map(|()| Ok(false)),
+            }
+        })
+        .await
+    }
+
+    async fn completed<F: Future>(&self, future: Pin<&mut F>, until: Instant) -> Option<F::Output> {
+        tokio::time::timeout_at(until.into(), future).await.ok()
+    }
+
+    async fn give_way(&self) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Whether a socket is ready for something that it wants. The readiness is taken: what it was for is tried next, until it
+/// would block, and only what comes after that makes the socket ready again.
+fn poll_ready(watched: &Watched, context: &mut Context<'_>) -> io::Result<bool> {
+    let registered = watched.registration.as_ref();
+    let registered = registered.ok_or_else(|| io::Error::other("the socket is not registered"))?;
+    let wanted = watched.socket.wanted();
+    let mut ready = false;
+    if wanted.read
+        && let Poll::Ready(guard) = registered.poll_read_ready(context)
+    {
+        guard?.clear_ready();
+        ready = true;
+    }
+    if wanted.write
+        && let Poll::Ready(guard) = registered.poll_write_ready(context)
+    {
+        guard?.clear_ready();
+        ready = true;
+    }
+    Ok(ready)
+}

@@ -1,0 +1,101 @@
+//! Servers that close a connection right behind their answer, without saying so in the answer.
+
+use std::io::Write;
+
+use super::server::{Authority, OK, Server, answer_all, read_request};
+use super::*;
+
+fn secure(server: &Server, authority: &Authority) -> LinkSettings {
+    LinkSettings {
+        tls: true,
+        ca_bundle: Some(authority.file.clone()),
+        ..plain(server.port)
+    }
+}
+
+#[test]
+fn no_charge_is_in_doubt_at_a_server_that_closes_behind_its_answers() {
+    within(120 * SECOND, || {
+        let authority = Authority::new();
+        for pause in [0, 300, 1000, 3000] {
+            let server = Server::tls(&authority, &[], move |stream, _| {
+                read_request(stream).unwrap();
+                stream.write_all(OK).unwrap();
+                stream.flush().unwrap();
+                std::thread::sleep(Duration::from_micros(pause));
+            });
+            for by in EACH {
+                for process in 0..10 {
+                    let link = link(secure(&server, &authority));
+                    by.send(&link, "", 5 * SECOND).unwrap();
+                    for number in 0..4 {
+                        let answer = by.charge(&link, 5 * SECOND);
+                        let place = format!("{by:?}, {pause} us, {process}: charge {number}");
+                        assert_eq!(answer.expect(&place).body, b"ok");
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn charges_share_the_connections_of_a_server_that_keeps_them() {
+    within(60 * SECOND, || {
+        let authority = Authority::new();
+        for by in EACH {
+            let bare = Server::raw(|mut stream, _| answer_all(&mut stream));
+            let under_tls = Server::tls(&authority, &[], |stream, _| answer_all(stream));
+            for (server, settings) in [
+                (&bare, plain(bare.port)),
+                (&under_tls, secure(&under_tls, &authority)),
+            ] {
+                let link = link(settings);
+                for _ in 0..50 {
+                    by.charge(&link, 5 * SECOND).unwrap();
+                }
+                let connections = server.connections();
+                assert!(connections <= 2, "{by:?}: {connections} connections");
+            }
+        }
+    });
+}
+
+#[test]
+fn what_may_be_repeated_shares_connections_at_once() {
+    let server = Server::raw(|mut stream, _| answer_all(&mut stream));
+    let link = link(plain(server.port));
+    for _ in 0..10 {
+        By::Caller.send(&link, "x", 5 * SECOND).unwrap();
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn a_server_that_begins_to_close_connections_is_remembered() {
+    within(30 * SECOND, || {
+        // The first connection is kept for three answers, and ends right behind the third.
+        let server = Server::raw(|mut stream, number| {
+            for _ in 0..if number == 0 { 3 } else { 1000 } {
+                if read_request(&mut stream).is_none() {
+                    return;
+                }
+                stream.write_all(OK).unwrap();
+            }
+        });
+        let link = link(plain(server.port));
+        for expected in [1, 1, 1] {
+            By::Caller.charge(&link, 5 * SECOND).unwrap();
+            assert_eq!(server.connections(), expected);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // From here on each charge has a connection of its own, and only they.
+        for expected in [2, 3, 4] {
+            By::Caller.charge(&link, 5 * SECOND).unwrap();
+            assert_eq!(server.connections(), expected);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        By::Caller.send(&link, "x", 5 * SECOND).unwrap();
+        assert_eq!(server.connections(), 4);
+    });
+}
