@@ -42,8 +42,10 @@ class TokenManager(_native.BlockingManager):
         """Makes an authenticated call and returns the answer, whatever its status.
 
         endpoint        a path below the base URL
-        json or data    the body; sent as application/json unless a header says otherwise
-        params          for the query; None leaves a parameter out, a list repeats it
+        json or data    the body; sent as application/json unless a header says otherwise. In json a Decimal is a number
+                        with its own digits: Decimal("10.00") is sent as 10.00
+        params          for the query: strings, numbers, True and False (sent as true and false) and enums, whose value is
+                        sent; None leaves a parameter out, a list repeats it
         timeout         seconds for the whole call, waiting for a token included; the option "timeout" unless given
         safe_to_repeat  sending it twice does no harm, so that it is repeated after a fault; never for a charge
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import copy
+import decimal
+import fractions
 import json
 import os
 import pathlib
@@ -39,6 +41,23 @@ def test_a_used_up_limit_says_when_to_come_back(sandbox):
         sandbox.manager().get_token()
     assert caught.value.code == "rate_limited"
     assert 5 < caught.value.retry_after <= 7
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (404, "88Pay answered with status 404: Not here. Check the endpoint, and the ID in it."),
+        (405, "88Pay answered with status 405: Not here. Check the method: this endpoint takes another one."),
+        (422, "88Pay answered with status 422: Not here. Check the parameters against the documentation of this call."),
+    ],
+)
+def test_a_status_is_told_with_88pays_words_in_sentences(tm, sandbox, status, told):
+    body = {"status": "Error", "code": status, "message": "Not here"}
+    sandbox.fault("calls", {"answer": {"status": status, "body": json.dumps(body)}})
+    with pytest.raises(pay88.HttpError) as caught:
+        tm.make_request("/api/echo").raise_for_status()
+    assert str(caught.value) == f"http_error: {told}"
+    assert (caught.value.http_status, caught.value.outcome) == (status, "answered")
 
 
 AGAIN = {"copy": copy.copy, "deepcopy": copy.deepcopy, "pickle": lambda one: pickle.loads(pickle.dumps(one))}
@@ -305,3 +324,31 @@ def assert_none_of(secrets, text):
     for secret in secrets:
         for start in range(len(secret) - 11):
             assert secret[start : start + 12] not in text
+
+
+def test_an_interpreter_with_rights_of_its_own_says_why_the_environment_is_not_read(sandbox, tmp_path):
+    """As after `setcap` on it, for a port below 1024; here by setgid, which has the same effect on root too."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file to another group")
+    interpreter = shutil.copy(os.path.realpath(sys.executable), tmp_path / "python")
+    os.chown(interpreter, -1, 65534)
+    os.chmod(interpreter, 0o2755)
+    environment = {**sandbox.environment, "PYTHONHOME": sys.base_prefix}
+    program = "import pay88\ntry: pay88.TokenManager()\nexcept pay88.ConfigInvalidError as error: print(error)"
+    done = subprocess.run([interpreter, "-c", program], env=environment, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "EIGHTY_EIGHT_PAY_API_KEY is not read" in done.stdout and "setcap" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "option", ["api_key", "merchant_id", "base_url", "ca_bundle", "timeout", "tokens_per_hour", "share"]
+)
+@pytest.mark.parametrize("blank", ["", " \t"])
+def test_an_option_that_is_blank_is_not_taken_for_one_that_is_absent(sandbox, option, blank):
+    with pytest.raises(pay88.ConfigInvalidError, match=option):
+        sandbox.manager(**{option: blank})
+
+
+def test_numbers_of_any_kind_are_options(sandbox):
+    tm = sandbox.manager(timeout=decimal.Decimal("2.5"), tokens_per_hour=90, idle_timeout=fractions.Fraction(5, 1))
+    assert tm.get_token()

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 
 use crate::error::invalid;
 
 /// An option's value, which is text, a number or a path, as text.
 pub(crate) fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = value.py();
-    let number = value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>();
+    // Decimal and the numbers of numpy too.
+    let number = value.is_instance_of::<PyInt>() || value.hasattr("__float__")?;
     if number && !value.is_instance_of::<PyBool>() {
         return Ok(value.str()?.to_cow()?.into_owned());
     }
