@@ -30,6 +30,7 @@ test: setup build ## run everything that proves the promises
 	$(CARGO) test --workspace --features pay88/test-hooks --no-run
 	@# Whatever hangs has an end; so have all the lines below, here or inside.
 	timeout -k 10 1800 $(CARGO) test --workspace --features pay88/test-hooks -- --test-threads=8 --show-output 2>&1 | tee target/logs/rust
+	timeout -k 10 600 $(CARGO) test -p pay88 --features test-hooks,reqwest --test adapters -- --show-output 2>&1 | tee target/logs/adapters
 	tests/c/run.sh 2>&1 | tee target/logs/c
 	python/test.sh 2>&1 | tee target/logs/python
 	node/test.sh 2>&1 | tee target/logs/node
@@ -44,7 +45,10 @@ check: setup ## formatters, linters, and features that must stay off
 	$(CARGO) fmt --check --manifest-path bench/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p pay88 -p pay88-c --all-targets --features test-hooks -- -D warnings
+	$(CARGO) clippy -p pay88 --all-targets --features test-hooks,reqwest -- -D warnings
 	@# Process-global state that a fork breaks.
+	@# An adapter of Rust programs alone.
+	! $(CARGO) tree -p pay88-c -e normal | grep reqwest
 	! $(CARGO) tree -p pay88-c -e features,normal -i tokio | grep -E 'tokio feature "(signal|process|full)"'
 
 header: ## make include/pay88.h anew

@@ -131,6 +131,20 @@ impl BaseUrl {
         }
     }
 
+    /// Checks a URL as the endpoint that it leads to.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn check_url(&self, url: &Url) -> Result<()> {
+        let mut url = url.clone();
+        url.set_fragment(None);
+        let Some(endpoint) = url.as_str().strip_prefix(&self.text) else {
+            return Err(Error::refused(
+                "The URL does not begin with the base URL.",
+                "The token goes to 88Pay only: send this request without it.",
+            ));
+        };
+        self.target(endpoint, &[]).map(drop)
+    }
+
     /// The request target of an endpoint such as `/api/balance?id=MCH-COL-29ZTP4`, with `params` added to its query.
     pub(crate) fn target(&self, endpoint: &str, params: &[(String, String)]) -> Result<Target> {
         let refuse = |why: &str| {

@@ -9,13 +9,15 @@
 //! - the token: `token` (the pair), `cache` (what is valid now), `lifetime`, `grant` (the server's answer)
 //! - how a new one is had: `refresh` (the state machine), `refresh_thread` (its driver), `budget`, `hold`,
 //!   `keys`, `flight` (those who wait), `manager`
-//! - calls: `call`, `retry`, `path_hold`, `reach`, `transport` (blocking and asynchronous), `task`, `runtime`
+//! - calls: `call`, `retry`, `path_hold`, `reach`, `transport` (blocking and asynchronous), `task`, `runtime`, `adapters`
 //! - among processes: `sharing`, `store` (who shares, and where), `record` (what is shared), `seal`
 //! - one per process: `registry`; what is told: `error`, `provider_message`, `event`, `stats`, `survey`
 
 #![deny(missing_docs)]
 
 mod above_stdio;
+#[cfg(feature = "reqwest")]
+pub mod adapters;
 mod budget;
 mod cache;
 mod call;

@@ -118,6 +118,12 @@ impl TokenManager {
         self.0.manager.merchant_id.as_str()
     }
 
+    /// Whether the pair may go to a URL.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn check_url(&self, url: &url::Url) -> Result<()> {
+        self.0.manager.base_url.check_url(url)
+    }
+
     /// A call that may be made; nothing was sent if it may not.
     fn checked(&self, request: Request) -> Result<Call> {
         self.open()?;
