@@ -565,8 +565,10 @@ fn other_users_who_share_among_themselves_are_named() {
         return;
     }
     let stand = Stand::start();
-    let script = "mount -t tmpfs none /dev/shm; cd /dev/shm; mkdir pay88-61001 pay88-61002 pay88-61005.1 pay88-x other; \
-         chown 61001 pay88-61001; chown 61003 pay88-61002; chown 61005 pay88-61005.1; chown 61006 other";
+    // One has a hidden name, since somebody else has taken the first.
+    let script = "mount -t tmpfs none /dev/shm; cd /dev/shm; hidden=pay88-0123456789abcdef0123456789abcdef; \
+         mkdir pay88-61001 pay88-61002 $hidden pay88-x other; \
+         chown 61001 pay88-61001; chown 61003 pay88-61002; chown 61005 $hidden; chown 61006 other";
     let diagnosis = Diagnosis::of(on_machine(&stand, "host", script));
     diagnosis
         .expect("host", "passed", &["/dev/shm/pay88-0/pay88-"])
@@ -576,6 +578,25 @@ fn other_users_who_share_among_themselves_are_named() {
             &["of their own: 61001, 61005", "share=host:<dir>"],
         );
     assert_eq!(diagnosis.tiers[0]["other_users"], json!([61001, 61005]));
+}
+
+#[test]
+fn who_has_taken_a_name_is_told() {
+    if !is_root() {
+        return;
+    }
+    let stand = Stand::start();
+    let script = "mount -t tmpfs none /dev/shm; cd /dev/shm; mkdir pay88-0; chown 61002 pay88-0";
+    let diagnosis = Diagnosis::of(on_machine(&stand, "host", script));
+    diagnosis
+        .expect("host", "passed", &["/dev/shm/pay88-", "a token"])
+        .expect(
+            "names",
+            "warning",
+            &["/dev/shm/pay88-0 belongs to user 61002", "the next name"],
+        );
+    let taken = json!([{"path": "/dev/shm/pay88-0", "by": 61002}]);
+    assert_eq!(diagnosis.tiers[0]["taken_names"], taken);
 }
 
 #[test]
@@ -608,7 +629,7 @@ fn a_full_memory_file_system_is_told() {
         return;
     }
     let stand = Stand::start();
-    let script = "mount -t tmpfs -o size=4k none /dev/shm";
+    let script = "mount -t tmpfs -o size=8k none /dev/shm; ! head -c 9000 /dev/zero >/dev/shm/full";
     Diagnosis::of(on_machine(&stand, "host", script))
         .passes("token", "call")
         .expect("host", "warning", &["No space left on device"]);

@@ -6,6 +6,8 @@
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
+use crate::not_inherited;
+
 /// Which process this is. The number alone does not tell: a child may have its parent's in another namespace, and a
 /// grandchild that of a grandparent that is gone. The forks alone do not tell either: not every way to fork calls handlers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,7 @@ static FORKS: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    not_inherited::close_all();
 }
 
 impl Process {
@@ -26,8 +29,8 @@ impl Process {
         // Not a `Once`: a child that is forked while another thread is in it would wait for ever.
         static COUNTED: AtomicBool = AtomicBool::new(false);
         if !COUNTED.load(Ordering::Relaxed) && !COUNTED.swap(true, Ordering::Relaxed) {
-            // SAFETY: the handler only adds to an atomic, and stays: the library is never unloaded. Without memory for it
-            // the number is what is left.
+            // SAFETY: the handler uses atomics and `close` alone, and stays: the library is never unloaded. Without memory
+            // for it the number is what is left.
             unsafe { libc::pthread_atfork(None, None, Some(forked)) };
         }
         Process {

@@ -38,6 +38,19 @@ pub struct Tier {
     /// The user IDs of those who keep tokens of their own beside this user's; in no order that matters. Empty for a
     /// directory that users share (`host:<dir>`).
     pub other_users: Vec<u32>,
+    /// Names that come before the one in `place`, and are not used since something else is there: of another user, or with
+    /// other rights than this library gives. Those who share use the next name, too.
+    pub taken_names: Vec<TakenName>,
+}
+
+/// A name that something else has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TakenName {
+    /// The path.
+    pub path: String,
+    /// The user ID of the owner of what is there.
+    pub by: u32,
 }
 
 /// What those who share a tier have in common.
@@ -74,6 +87,8 @@ impl Tier {
             "hold": state.and_then(|state| hold_to_json(state.hold)),
             "hosts": state.map(|state| state.hosts),
             "other_users": self.other_users,
+            "taken_names": self.taken_names.iter().map(|taken| json!({"path": taken.path, "by": taken.by}))
+                .collect::<Vec<_>>(),
         })
     }
 }
@@ -105,6 +120,7 @@ impl Manager {
                 hosts: stats.hosts,
             }),
             other_users: Vec::new(),
+            taken_names: Vec::new(),
         }
     }
 
@@ -117,9 +133,9 @@ impl Manager {
             || Err("this machine's cryptography fails".to_owned()),
             |record| record.peek(),
         );
-        let (path, found) = match found {
-            Ok((path, record)) => (Some(path), Ok(record)),
-            Err(reason) => (None, Err(reason)),
+        let (path, taken, found) = match found {
+            Ok((path, taken, record)) => (Some(path), taken, Ok(record)),
+            Err(reason) => (None, Vec::new(), Err(reason)),
         };
         // What can be read may still be a place where nothing can be written.
         let (_, _, degraded) = self.store.status();
@@ -130,8 +146,15 @@ impl Manager {
         Tier {
             kind: "host",
             place: path.map(|path| path.display().to_string()),
-            state: state.map_err(|reason| no_host(&reason, dir)),
+            state: state.map_err(|reason: String| no_host(&reason, dir)),
             other_users: record.map_or_else(Vec::new, |record| record.other_users()),
+            taken_names: taken
+                .into_iter()
+                .map(|taken| TakenName {
+                    path: taken.path.display().to_string(),
+                    by: taken.by,
+                })
+                .collect(),
         }
     }
 
@@ -162,6 +185,7 @@ impl Manager {
             place: Some(url.shown().to_owned()),
             state: state.map_err(|reason| no_store(&reason, url)),
             other_users: Vec::new(),
+            taken_names: Vec::new(),
         }
     }
 

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/c-tests
 warnings="-Wall -Wextra -Wpedantic -Werror"
-programs=${PROGRAMS:-surface arguments lifetimes single_flight exit fork fork_places no_threads signals panics charge.c charge.cpp}
+programs=${PROGRAMS:-surface arguments lifetimes single_flight exit fork fork_places two_copies no_threads signals panics charge.c charge.cpp}
 steps=${*:-abi install plain asan valgrind}
 
 # Nothing of this machine's settings is to help or to hinder.

@@ -35,6 +35,9 @@ pub(super) fn examine(report: &mut Report, manager: Option<&TokenManager>) -> Re
             report.add(check)?;
         }
     }
+    if let Some(check) = tiers.iter().find_map(taken_names) {
+        report.add(check)?;
+    }
     report.tell_tiers(&tiers);
     Ok(())
 }
@@ -151,6 +154,20 @@ fn other_users(tier: &Tier) -> Option<Check> {
             format!("other users of this machine have tokens of their own: {}", users.join(", ")),
             "Run this as the user whose program you look at. Users of one key share its token through `share=host:<dir>`, a \
              directory on a tmpfs that a group of theirs may write to, or through a store.",
+        )
+    })
+}
+
+/// Who is in the way of the names that come first.
+fn taken_names(tier: &Tier) -> Option<Check> {
+    let taken = |taken: &pay88::TakenName| format!("{} belongs to user {}", taken.path, taken.by);
+    let names: Vec<String> = tier.taken_names.iter().map(taken).collect();
+    (!names.is_empty()).then(|| {
+        Check::warning(
+            "names",
+            format!("{}\nthe next name is used", names.join("\n")),
+            "Nothing is lost: all who share the token use that name. If nobody is to have the first one, ask that user, or \
+             remove it as root.",
         )
     })
 }

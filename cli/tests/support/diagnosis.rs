@@ -26,7 +26,15 @@ pub(crate) const CHECKS: [&str; 15] = [
 ];
 
 /// What is said of sharing after them; which of it depends on the option share and the machine.
-pub(crate) const SHARING: [&str; 6] = ["share", "process", "host", "store", "others", "container"];
+pub(crate) const SHARING: [&str; 7] = [
+    "share",
+    "process",
+    "host",
+    "store",
+    "others",
+    "container",
+    "names",
+];
 
 /// The checks by name; the text for people has to say the same, and both have to end alike.
 pub(crate) struct Diagnosis {

@@ -116,7 +116,7 @@ fn a_record_of_a_format_that_is_not_known_and_both_files_at_once_are_no_differen
             fs::copy(path, elsewhere).unwrap();
             // The number of the format is behind eight bytes that are the same in all of them.
             let file = File::options().write(true).open(elsewhere).unwrap();
-            file.write_all_at(&[2], 8).unwrap();
+            file.write_all_at(&[1], 8).unwrap();
             fs::rename(elsewhere, path).unwrap();
         },
         Path::to_owned,
@@ -134,8 +134,8 @@ fn a_record_of_a_format_that_is_not_known_and_both_files_at_once_are_no_differen
 
 #[test]
 fn a_record_that_has_lost_one_of_its_two_slots_is_made_whole_and_stops_nobody() {
-    // The file is 64 bytes and two slots.
-    const SLOT: u64 = (64 * 1024 - 64) / 2;
+    // The file of a short record is 64 bytes and two slots.
+    const SLOT: u64 = (4096 - 64) / 2;
     type Damage = fn(&File);
     let damages: [(&str, Damage); 3] = [
         ("second cut", |file| {
@@ -161,7 +161,7 @@ fn a_record_that_has_lost_one_of_its_two_slots_is_made_whole_and_stops_nobody() 
             assert_eq!(one.ask("call"), 200, "{name}");
             assert_eq!(one.ask("token"), other.ask("token"), "{name}");
             assert_eq!(stage.tokens(), round, "{name}");
-            assert_eq!(fs::metadata(&record).unwrap().len(), 64 * 1024, "{name}");
+            assert_eq!(fs::metadata(&record).unwrap().len(), 4096, "{name}");
         }
         // Somebody who was not there, and knows what the file says and no more.
         let left = stage.player().ask("stats")["budget_left_hour"].clone();
@@ -203,7 +203,7 @@ fn after_the_minute_of_a_cut_record_renewals_go_on_with_one_token_for_all() {
     // The first that looks makes it anew, and the others find there what it remembers.
     let refused = one.ask("token");
     assert_eq!(refused["error"], "rate_limited", "{refused}");
-    assert_eq!(fs::metadata(&record).unwrap().len(), 64 * 1024);
+    assert_eq!(fs::metadata(&record).unwrap().len(), 4096);
     assert_eq!(other.ask("token")["error"], "rate_limited");
     let left = stage.player().ask("stats")["budget_left_hour"].clone();
     assert_eq!(left, 10_000 - 1 - 100);
@@ -251,6 +251,10 @@ fn a_full_tmpfs_leaves_each_process_its_own_token() {
     let mut player = stage.player();
     assert_eq!(
         player.ask(&format!("hide {} 32k", stage.dir.display())),
+        true
+    );
+    assert_eq!(
+        player.ask(&format!("fill {}/full", stage.dir.display())),
         true
     );
     assert_eq!(player.ask("call"), 200);
@@ -305,5 +309,45 @@ fn a_directory_that_vanishes_in_the_middle_of_a_refresh_is_no_burden_and_no_slot
         assert_eq!(other.ask("call"), 200, "{step}");
         assert_eq!(one.ask("token"), other.ask("token"), "{step}");
         assert_eq!((stage.tokens(), left(&mut one)), (3, 9_997.into()));
+    }
+}
+
+/// A limit for files, as a batch system sets one: a longer write would bring SIGXFSZ, whose default ends the process.
+#[test]
+fn a_limit_for_files_stops_no_process_and_each_goes_on_alone_where_it_is_too_low() {
+    for (limit, shares) in [(0, false), (1000, false), (4096, true)] {
+        let stage = Stage::hurried();
+        let mut player = stage.player();
+        assert_eq!(player.ask("call"), 200);
+        assert_eq!(player.ask(&format!("limit files {limit}")), true);
+        // By a thread of the library, which leads a refresh.
+        thread::sleep(Duration::from_millis(1200));
+        assert_eq!(player.ask("call"), 200);
+        // By the caller's own: what was cut is made whole by who looks for it.
+        let file = File::options().write(true).open(stage.record()).unwrap();
+        file.set_len(100).unwrap();
+        let degraded = player.ask("stats")["share_degraded"].to_string();
+        assert_eq!(degraded == "null", shares, "{limit}: {degraded}");
+        assert!(shares || degraded.contains("File too large"), "{degraded}");
+    }
+}
+
+#[test]
+fn no_file_takes_the_place_of_a_standard_stream_that_is_closed() {
+    let stage = Stage::hurried();
+    let mut player = stage.player();
+    assert_eq!(player.ask("close standard error"), true);
+    // Every file is opened anew for each use, and the one that has no number yet gets the lowest.
+    for step in ["locked", "published"] {
+        player.ask(&format!("at {step} complain"));
+        assert_eq!(player.ask("call"), 200);
+        thread::sleep(Duration::from_millis(1200));
+    }
+    assert_eq!(player.ask("complaints"), 2);
+    for entry in fs::read_dir(&stage.dir).unwrap() {
+        let path = entry.unwrap().path();
+        let content = fs::read(&path).unwrap();
+        let found = content.windows(9).any(|part| part == b"complaint");
+        assert!(!found, "{}", path.display());
     }
 }

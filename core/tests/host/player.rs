@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -156,6 +156,11 @@ fn play() {
         let answer = match words[0] {
             "become" => become_user(number(1) as u32, number(2) as u32),
             "hide" => hide(words[1], words[2]),
+            "fill" => fill(words[1]),
+            "limit" => limit_files(number(2)),
+            // SAFETY: nothing of this process holds that descriptor but the stream itself.
+            "close" => json!(unsafe { libc::close(2) } == 0),
+            "complaints" => json!(COMPLAINTS.load(Ordering::Relaxed)),
             "open" => open(words[1]),
             "at" => {
                 act_at(words[1], words[2..].join(" "));
@@ -362,6 +367,7 @@ fn act(deed: &str) {
     let words: Vec<&str> = deed.split(' ').collect();
     let signal = match words[0] {
         "move" => return std::fs::rename(words[1], words[2]).unwrap(),
+        "complain" => return complain(),
         "stop" => libc::SIGSTOP,
         _ => libc::SIGKILL,
     };
@@ -375,6 +381,34 @@ fn act(deed: &str) {
     }
     // A signal to one's own process may take a moment.
     thread::sleep(Duration::from_millis(50));
+}
+
+/// How often it was written to a standard error that is closed.
+static COMPLAINTS: AtomicU32 = AtomicU32::new(0);
+
+fn complain() {
+    let text = b"complaint\n";
+    // SAFETY: a text that lives until the call returns; the descriptor may be anybody's, which is what is tested.
+    if unsafe { libc::write(2, text.as_ptr().cast(), text.len()) } < 0 {
+        COMPLAINTS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// No file may become longer in this process.
+fn limit_files(bytes: u64) -> Value {
+    let limit = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: a valid limit that lives until the call returns.
+    json!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) } == 0)
+}
+
+/// Writes into that file all that its file system has room for.
+fn fill(path: &str) -> Value {
+    let mut file = File::create(path).unwrap();
+    while file.write_all(&[0x88; 4096]).is_ok() {}
+    json!(true)
 }
 
 /// Whether this user may read and write that file; else the number of the error.

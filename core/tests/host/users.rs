@@ -187,45 +187,74 @@ fn files_that_belong_to_somebody_else_are_left_alone_and_the_next_name_is_taken(
     }
 }
 
-#[test]
-fn a_directory_that_somebody_else_made_first_is_neither_used_nor_in_the_way() {
-    if !is_root() {
-        return;
-    }
-    let taken = taken("pay88-61003");
-    let mut stage = Stage::new();
-    stage.set("share", "host");
-    let mut player = stage.player();
-    assert_eq!(player.ask("become 61003 61003"), true);
-    assert!(player.ask("token")["token"].is_string());
-    let left = path(&player.ask("stats"));
-    assert_eq!(left.directory(), Path::new("/dev/shm/pay88-61003.1"));
-    assert_eq!(rights(&taken.0), (STRANGER, 0o755));
-    assert_eq!(fs::read_dir(&taken.0).unwrap().count(), 0);
+/// Its own directory has another name than others can know beforehand.
+fn has_hidden_name(directory: &Path) -> bool {
+    let name = directory.file_name().unwrap().to_str().unwrap();
+    let hidden = name.strip_prefix("pay88-").unwrap();
+    directory.parent() == Some(Path::new("/dev/shm"))
+        && hidden.len() == 32
+        && hidden.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[test]
-fn who_finds_all_names_of_its_directory_taken_goes_on_alone_and_is_told_why() {
+fn directories_that_somebody_else_made_first_are_neither_used_nor_in_the_way() {
     if !is_root() {
         return;
     }
+    // All that can be known beforehand.
     let taken = ["", ".1", ".2", ".3"].map(|end| taken(&format!("pay88-61005{end}")));
-    let mut stage = Stage::new();
+    let mut stage = Stage::with(|config| config.token_delay = Duration::from_millis(100));
     stage.set("share", "host");
-    for tokens in 1..3 {
-        let mut player = stage.player();
+    let mut players: Vec<_> = (0..12).map(|_| stage.player()).collect();
+    for player in &mut players {
         assert_eq!(player.ask("become 61005 61005"), true);
-        assert_eq!(player.ask("call"), 200);
-        let stats = player.ask("stats");
-        let reason = stats["share_degraded"].to_string();
-        assert!(reason.contains("pay88-61005") && reason.contains("taken by others"));
-        assert_eq!(stats["share_path"], Value::Null);
-        assert_eq!(stage.tokens(), tokens);
+    }
+    for player in &mut players {
+        player.tell("call");
+    }
+    for player in &mut players {
+        assert_eq!(player.hear().unwrap(), 200);
+    }
+    let counters = stage.sandbox.counters();
+    assert_eq!((counters.tokens_requested, counters.tokens_issued), (1, 1));
+    let left = path(&players[0].ask("stats"));
+    assert!(has_hidden_name(left.directory()), "{:?}", left.0);
+    assert_eq!(rights(left.directory()), (61_005, 0o700));
+    for player in &mut players {
+        assert_eq!(player.ask("stats")["share_path"], left.0.to_str().unwrap());
     }
     for directory in &taken {
         assert_eq!(rights(&directory.0), (STRANGER, 0o755));
         assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn who_shares_under_a_hidden_name_comes_back_once_the_first_is_free() {
+    if !is_root() {
+        return;
+    }
+    let taken = taken("pay88-61003");
+    let mut stage = Stage::hurried();
+    stage.set("share", "host");
+    let mut players = [stage.player(), stage.player()];
+    for player in &mut players {
+        assert_eq!(player.ask("become 61003 61003"), true);
+        assert_eq!(player.ask("call"), 200);
+    }
+    let before = path(&players[0].ask("stats"));
+    assert!(has_hidden_name(before.directory()));
+    drop(taken);
+    thread::sleep(Duration::from_millis(1200));
+    for player in &mut players {
+        assert_eq!(player.ask("call"), 200);
+    }
+    let after = path(&players[0].ask("stats"));
+    assert_eq!(after.directory(), Path::new("/dev/shm/pay88-61003"));
+    assert_eq!(path(&players[1].ask("stats")).0, after.0);
+    assert_eq!(players[0].ask("token"), players[1].ask("token"));
+    assert_eq!(stage.tokens(), 2);
+    assert_eq!(players[1].ask("stats")["budget_left_hour"], 9_998);
 }
 
 #[test]

@@ -10,13 +10,13 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::place::{Owner, failed};
+use crate::above_stdio::{StdioOccupied, above_stdio};
+use crate::clock::BootTime;
 use crate::random;
-
-/// No file of a record is larger, in bytes.
-pub(crate) const FILE_SIZE: u64 = 64 * 1024;
 
 /// How the names of all files begin that are made here.
 pub(crate) const PREFIX: &str = "pay88-";
@@ -27,20 +27,24 @@ pub(crate) const LOCK: &str = ".lock";
 /// Nothing that is remembered in a record matters any more after this time: the hour of the budget, and much more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3 * 3600);
 
+/// No process looks for forgotten files more often than that.
+const SWEPT_EVERY: Duration = Duration::from_secs(600);
+
 /// What is at a path.
-pub(crate) enum Found {
-    Fit(File),
+pub(crate) enum Found<T> {
+    Fit(T),
     Missing,
     /// Something else; it is left alone.
     Foreign,
 }
 
-pub(crate) fn open(path: &Path, owner: Owner) -> Result<Found, String> {
+pub(crate) fn open(path: &Path, owner: Owner) -> Result<Found<File>, String> {
     let opened = OpenOptions::new()
         .read(true)
         .write(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
-        .open(path);
+        .open(path)
+        .and_then(above_stdio);
     let file = match opened {
         Ok(file) => file,
         Err(error) => {
@@ -62,31 +66,22 @@ pub(crate) fn open(path: &Path, owner: Owner) -> Result<Found, String> {
     })
 }
 
-/// Whether the path still leads to the open file, and the file still is what may be used.
-pub(crate) fn still(path: &Path, file: &File, owner: Owner) -> bool {
-    match (fs::symlink_metadata(path), file.metadata()) {
-        (Ok(there), Ok(open)) => {
-            (there.dev(), there.ino()) == (open.dev(), open.ino()) && fits(&there, owner)
-        }
-        _ => false,
+/// What is at the path, without opening it.
+pub(crate) fn look(path: &Path, owner: Owner) -> Result<Found<()>, String> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if fits(&found, owner) => Ok(Found::Fit(())),
+        Ok(_) => Ok(Found::Foreign),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Missing),
+        Err(error) => Err(failed(path, &error)),
     }
 }
 
 fn fits(file: &Metadata, owner: Owner) -> bool {
-    file.is_file()
-        && owner.has(file)
-        && file.mode() & 0o7777 == owner.mode()
-        && file.nlink() == 1
-        && file.len() <= FILE_SIZE
+    file.is_file() && owner.has(file) && file.mode() & 0o7777 == owner.mode() && file.nlink() == 1
 }
 
-/// Makes a file of `size` bytes that begins with `content`. `None` if there is something at the path by now.
-pub(crate) fn create(
-    path: &Path,
-    owner: Owner,
-    size: u64,
-    content: &[u8],
-) -> Result<Option<File>, String> {
+/// Makes a file with that content. `None` if there is something at the path by now.
+pub(crate) fn create(path: &Path, owner: Owner, content: &[u8]) -> Result<Option<File>, String> {
     let unfinished = beside(path)?;
     let made = (|| {
         let file = OpenOptions::new()
@@ -95,13 +90,13 @@ pub(crate) fn create(
             .create_new(true)
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-            .open(&unfinished)?;
+            .open(&unfinished)
+            .and_then(above_stdio)?;
         if let Owner::Group(gid) = owner {
             std::os::unix::fs::fchown(&file, None, Some(gid))?;
         }
         file.set_permissions(fs::Permissions::from_mode(owner.mode()))?;
-        reserve(&file, size)?;
-        file.write_all_at(content, 0)?;
+        write(&file, content, 0)?;
         match rename_to_free(&unfinished, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
             result => result.map(|()| Some(file)),
@@ -114,14 +109,37 @@ pub(crate) fn create(
     made.map_err(|error: io::Error| failed(path, &error))
 }
 
-/// Gives the file its whole size now, so that no later write lacks room.
-pub(crate) fn reserve(file: &File, size: u64) -> io::Result<()> {
-    if size == 0 {
+/// Writes all of it there, or nothing where memory or the process's limit for files does not allow it.
+pub(crate) fn write(file: &File, content: &[u8], at: u64) -> io::Result<()> {
+    let length = content.len() as u64;
+    if length == 0 {
         return Ok(());
     }
+    // Beyond it the system would send SIGXFSZ, which ends the process where the host does not expect it.
+    if at + length > limit() {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    }
+    // All room first, so that nothing is written in part.
+    reserve(file, at, length)?;
+    file.write_all_at(content, at)
+}
+
+/// No file may become longer in this process, in bytes.
+fn limit() -> u64 {
+    let mut limit = std::mem::MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: `limit` is a valid place for one rlimit.
+    match unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) } {
+        // SAFETY: getrlimit succeeded and so has filled it in.
+        0 => unsafe { limit.assume_init() }.rlim_cur,
+        _ => u64::MAX,
+    }
+}
+
+fn reserve(file: &File, at: u64, length: u64) -> io::Result<()> {
+    let (at, length) = (at as libc::off_t, length as libc::off_t);
     loop {
         // SAFETY: the descriptor is open as long as `file` is borrowed.
-        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, size as libc::off_t) } {
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), at, length) } {
             0 => return Ok(()),
             libc::EINTR => {}
             code => return Err(io::Error::from_raw_os_error(code)),
@@ -129,29 +147,63 @@ pub(crate) fn reserve(file: &File, size: u64) -> io::Result<()> {
     }
 }
 
-/// Removes what this user has left in the directory hours ago, under names as they are made here. Whoever still has such
-/// a file open finds it gone and makes it anew.
-pub(crate) fn sweep(directory: &Path) {
+/// Reads what is there of that much, from there on.
+pub(crate) fn read(file: &File, most: usize, at: u64) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; most];
+    let mut length = 0;
+    while length < most {
+        match file.read_at(&mut content[length..], at + length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    content.truncate(length);
+    Ok(content)
+}
+
+/// Removes what this user has left in the directory hours ago, under names as they are made here, now and then. Whoever
+/// comes back to such a file makes it anew.
+pub(crate) fn sweep(directory: &Path, now: BootTime) {
+    static SWEPT: AtomicU64 = AtomicU64::new(0);
+    let last = SWEPT.load(Ordering::Relaxed);
+    if last > 0 && now < BootTime(last).plus(SWEPT_EVERY) {
+        return;
+    }
+    SWEPT.store(now.0.max(1), Ordering::Relaxed);
+    sweep_now(directory);
+}
+
+pub(super) fn sweep_now(directory: &Path) {
     let old = |found: &Metadata| {
         let age = found.modified().ok().and_then(|at| at.elapsed().ok());
         found.is_file() && age.is_some_and(|age| age > FORGOTTEN_AFTER)
     };
+    // The directory is opened for as long as it is read.
+    let Ok(_streams) = StdioOccupied::new() else {
+        return;
+    };
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let ours = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        let record = ours.filter(|rest| {
-            rest.len() >= 32 && rest.bytes().take(32).all(|b| b.is_ascii_hexdigit())
-        });
-        // A lock file is never written to; it goes with its record.
-        let Some(rest) = record.filter(|rest| !rest.contains(LOCK)) else {
+        let Some((hidden, rest)) = ours.and_then(|name| name.split_at_checked(32)) else {
             continue;
         };
-        if entry.metadata().is_ok_and(|found| old(&found)) {
-            let (hidden, number) = rest.split_at(32);
-            let lock = format!("{PREFIX}{hidden}{LOCK}{number}");
-            // Of others in the group: they do it themselves.
-            if fs::remove_file(entry.path()).is_ok() {
-                let _ = fs::remove_file(directory.join(lock));
+        let is_old = entry.metadata().is_ok_and(|found| old(&found));
+        if !is_old || !hidden.bytes().all(|b| b.is_ascii_hexdigit()) {
+            continue;
+        }
+        match rest.strip_prefix(LOCK) {
+            // A lock's file is never written to: it goes with its record.
+            Some(number) if directory.join(format!("{PREFIX}{hidden}{number}")).exists() => {}
+            Some(_) => drop(fs::remove_file(entry.path())),
+            None => {
+                // Of others in the group: they do it themselves.
+                if fs::remove_file(entry.path()).is_ok() {
+                    let lock = format!("{PREFIX}{hidden}{LOCK}{rest}");
+                    let _ = fs::remove_file(directory.join(lock));
+                }
             }
         }
     }

@@ -5,8 +5,11 @@
 //! is left the minute's budget counts as spent; what could not be written is written as soon as it can be. Nothing is
 //! mapped, renamed over, trusted or written to a disk. Never waits for anybody.
 //!
-//! The file: 64 bytes of header, then two slots, each with its length and one sealed record. Writers take the slots in
-//! turn, so that a torn write leaves the record before it.
+//! Nothing stays open between two uses, so that what is kept of a key takes a page of memory and no descriptor.
+//!
+//! The file: 64 bytes of header, then the slots, each with its length and one sealed record. Two share the first page; a
+//! record that is too long for them has the first slot up to the third, or the third, which take memory while they are
+//! needed. A writer never touches the newest record, so that a torn write leaves the record before it.
 
 mod file;
 mod lock;
@@ -17,15 +20,18 @@ pub(crate) mod place;
 mod tests;
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::file::{FILE_SIZE, Found};
-use self::lock::{Held, LockFile};
-use self::place::{Directory, NAMES, Place, failed, numbered};
+use self::file::Found;
+use self::lock::Held;
+pub(crate) use self::place::Taken;
+use self::place::{Directory, NAMES, Owner, Place, failed};
+use crate::above_stdio::above_stdio;
 use crate::clock::{BootTime, Clock};
 use crate::credentials::ApiKey;
 use crate::record::Record;
@@ -33,11 +39,25 @@ use crate::seal::{OVERHEAD, Sealer};
 
 /// The first bytes of every record's file, and the release of the format that is read here.
 const MAGIC: &[u8; 8] = b"88PAYREC";
-const MAJOR: u32 = 1;
+const MAJOR: u32 = 2;
 
-const HEADER: u64 = 64;
-const SLOT: u64 = (FILE_SIZE - HEADER) / 2;
+const HEADER: usize = 64;
 const LENGTH: usize = 4;
+
+/// The file of a short record.
+const PAGE: u64 = 4096;
+
+/// No file of a record is larger, in bytes.
+const FILE_SIZE: u64 = 64 * 1024;
+
+/// Where a record may begin, and where it ends at the latest. The first two are in the first page; the first reaches over
+/// the second where that is free.
+const SLOTS: [Range<u64>; 3] = [
+    HEADER as u64..LARGE,
+    HEADER as u64 + (PAGE - HEADER as u64) / 2..PAGE,
+    LARGE..FILE_SIZE,
+];
+const LARGE: u64 = HEADER as u64 + (FILE_SIZE - HEADER as u64) / 2;
 
 /// Who takes the lock writes within this time; afterwards it is another's turn.
 const ANNOUNCED_WITHIN: Duration = Duration::from_millis(500);
@@ -53,30 +73,30 @@ pub(crate) struct HostRecord {
     state: Mutex<State>,
     /// It is played there, not in files.
     #[cfg(test)]
-    memory: Option<Arc<memory::Memory>>,
+    memory: Option<std::sync::Arc<memory::Memory>>,
 }
 
 #[derive(Default)]
 struct State {
-    open: Option<Open>,
+    /// The file as it was found last.
+    path: Option<PathBuf>,
+    /// The name for that owner; it is the same as long as the process lives.
+    name: Option<(Owner, String)>,
     /// The newest record that this process has seen or written.
     known: Option<Record>,
     /// There is something in it that is not in the file.
     unwritten: bool,
 }
 
-#[derive(Clone)]
-struct Open {
-    euid: u32,
+/// The two files, as they are at their paths now.
+struct Files {
     directory: Directory,
     lock_path: PathBuf,
-    lock: Arc<LockFile>,
     record_path: PathBuf,
-    /// It was opened under the name that is tried first; another name is looked for anew each time, so that all who
-    /// share the record meet again once the first is free.
-    settled: bool,
     /// Made with the first writing.
-    record: Option<Arc<File>>,
+    record: Option<File>,
+    /// The names before that others have taken.
+    taken: Vec<Taken>,
 }
 
 /// The right to write, as long as it is not late.
@@ -103,11 +123,11 @@ pub(crate) enum Unwritten {
     Lost(String),
 }
 
-/// What the two slots hold.
+/// What the slots hold.
 struct Slots {
     best: Option<Record>,
-    /// Where the next record goes.
-    free: u64,
+    /// Where that is.
+    at: Range<u64>,
 }
 
 impl HostRecord {
@@ -139,8 +159,7 @@ impl HostRecord {
 
     /// The file, once it is known.
     pub(crate) fn path(&self) -> Option<PathBuf> {
-        let state = self.state();
-        state.open.as_ref().map(|open| open.record_path.clone())
+        self.state().path.clone()
     }
 
     /// The record as it is now. Needs no lock.
@@ -153,32 +172,25 @@ impl HostRecord {
         if let Some(memory) = &self.memory {
             return Ok(self.learn(&mut state, memory.record()));
         }
-        let open = self.ready(&mut state)?;
-        match self.look(&open)? {
+        let files = self.files(&mut state)?;
+        match self.look(&files)? {
             Some(slots) if !state.unwritten => Ok(self.learn(&mut state, slots.best)),
-            found => self.repair(&mut state, &open, found),
+            found => self.repair(&mut state, &files, found),
         }
     }
 
-    /// The file of the record, or where it would be, and the record as it is. Makes, repairs and remembers nothing.
+    /// The file of the record, or where it would be, the names before it that others have taken, and the record as it is.
+    /// Makes, repairs and remembers nothing.
     ///
     /// # Errors
     /// Why there can be none.
-    pub(crate) fn peek(&self) -> Result<(PathBuf, Record), String> {
-        let directory = self.place.seek(euid())?;
-        let name = self.name(&directory)?;
-        for number in 0..NAMES {
-            let path = directory.path.join(numbered(&name, number));
-            let Found::Fit(file) = file::open(&path, directory.owner)? else {
-                continue;
-            };
-            if !of_another_format(&file) {
-                let slots = self.slots(&file, &path)?;
-                let found = slots.map_or_else(|| Some(self.unknown()), |slots| slots.best);
-                return Ok((path, found.unwrap_or_default()));
-            }
-        }
-        Ok((directory.path.join(name), Record::default()))
+    pub(crate) fn peek(&self) -> Result<(PathBuf, Vec<Taken>, Record), String> {
+        let files = self.find(&mut State::default(), false)?;
+        let found = match self.look(&files)? {
+            Some(slots) => slots.best.unwrap_or_default(),
+            None => self.unknown(),
+        };
+        Ok((files.record_path, files.taken, found))
     }
 
     /// The other users of this machine who have records of their own where this user's is.
@@ -211,17 +223,18 @@ impl HostRecord {
                 .map(|held| self.lead(Grip::Memory(held), turn));
             return Ok(lead.map(|lead| (lead, self.learn(&mut state, memory.record()))));
         }
-        // Again where the files were replaced between opening and locking.
+        // Again where the files were replaced between looking and locking.
         for _ in 0..3 {
-            let open = self.ready(&mut state)?;
-            let Some(held) = open.lock.try_lock(turn) else {
+            let files = self.files(&mut state)?;
+            let Some(held) = lock::try_lock(&files.lock_path, files.directory.owner, turn)? else {
                 return Ok(None);
             };
-            if !open.is_intact() {
+            let files = self.files(&mut state)?;
+            if !held.is_at(&files.lock_path) {
                 continue;
             }
             let lead = self.lead(Grip::File(held), turn);
-            let record = match self.look(&open)? {
+            let record = match self.look(&files)? {
                 Some(slots) => self.learn(&mut state, slots.best),
                 None => self.lost(&mut state),
             };
@@ -262,16 +275,16 @@ impl HostRecord {
             lead.until = record.done_by.unwrap_or(lead.until);
             return Ok(());
         }
-        let open = self.ready(state).map_err(Unwritten::Lost)?;
-        let lock_replaced = !lead.held.is_of(&open.lock);
+        let files = self.files(state).map_err(Unwritten::Lost)?;
+        let lock_replaced = !lead.held.is_at(&files.lock_path);
         if lock_replaced {
             // Whoever has the new one leads.
-            let held = open.lock.try_lock(lead.turn).ok_or(Unwritten::Late)?;
+            let held = lock::try_lock(&files.lock_path, files.directory.owner, lead.turn);
+            let held = held.map_err(Unwritten::Lost)?.ok_or(Unwritten::Late)?;
             lead.held = Grip::File(held);
         }
-        let slots = self.look(&open).map_err(Unwritten::Lost)?;
-        let free = slots.as_ref().map_or(0, |slots| slots.free);
-        let found = slots.and_then(|slots| slots.best);
+        let slots = self.look(&files).map_err(Unwritten::Lost)?;
+        let (found, at) = slots.map_or((None, 0..0), |slots| (slots.best, slots.at));
         if lock_replaced && found.as_ref().is_some_and(|found| found.newer_than(record)) {
             // Or has led already.
             return Err(Unwritten::Late);
@@ -283,7 +296,7 @@ impl HostRecord {
         // What cannot be written is remembered here all the same: it was spent.
         state.known = Some(record.clone());
         state.unwritten = true;
-        self.store(state, &open, free, &slot)
+        self.store(&files, &at, &slot, now)
             .map_err(Unwritten::Lost)?;
         state.unwritten = false;
         lead.until = record.done_by.unwrap_or(lead.until);
@@ -294,7 +307,8 @@ impl HostRecord {
     fn slot(&self, record: &Record, now: BootTime) -> Result<Vec<u8>, String> {
         let plain = record.to_bytes(now);
         let length = plain.len() + OVERHEAD;
-        if plain.is_empty() || LENGTH + length > SLOT as usize {
+        let most = SLOTS[0].end - SLOTS[0].start;
+        if plain.is_empty() || (LENGTH + length) as u64 > most {
             return Err("the token is too long to be shared".to_owned());
         }
         let sealed = self
@@ -306,27 +320,45 @@ impl HostRecord {
         Ok(slot)
     }
 
-    fn store(&self, state: &mut State, open: &Open, free: u64, slot: &[u8]) -> Result<(), String> {
-        let path = &open.record_path;
-        if let Some(record) = &open.record {
-            let write = || -> io::Result<()> {
-                if record.metadata()?.len() < FILE_SIZE {
-                    file::reserve(record, FILE_SIZE)?;
-                    record.write_all_at(&header(), 0)?;
-                }
-                record.write_all_at(slot, HEADER + free * SLOT)
+    /// Writes the slot where it does not touch what is at `newest`.
+    fn store(
+        &self,
+        files: &Files,
+        newest: &Range<u64>,
+        slot: &[u8],
+        now: BootTime,
+    ) -> Result<(), String> {
+        let path = &files.record_path;
+        let at =
+            place_for(slot.len() as u64, newest).ok_or("the token is too long to be shared")?;
+        let write = |file: &File| -> io::Result<()> {
+            let found = file.metadata()?.len();
+            if found < PAGE {
+                // It was cut; what is left of it stays.
+                file::write(file, &vec![0; (PAGE - found) as usize], found)?;
+                file::write(file, &header(), 0)?;
+            }
+            file::write(file, slot, at)?;
+            // What no record needs any more takes no memory. Who looks for a record looks there first.
+            let needed = match at + slot.len() as u64 {
+                ..=PAGE => PAGE,
+                _ => FILE_SIZE,
             };
-            return write().map_err(|error| failed(path, &error));
+            match found > needed {
+                true => file.set_len(needed),
+                false => Ok(()),
+            }
+        };
+        if let Some(file) = &files.record {
+            return write(file).map_err(|error| failed(path, &error));
         }
         let mut content = header().to_vec();
         content.extend_from_slice(slot);
-        file::sweep(&open.directory.path);
-        let made = file::create(path, open.directory.owner, FILE_SIZE, &content)?;
-        let made = made.ok_or_else(|| format!("{}: another file came there", path.display()))?;
-        if let Some(open) = &mut state.open {
-            open.record = Some(Arc::new(made));
-        }
-        Ok(())
+        content.resize(content.len().max(PAGE as usize), 0);
+        file::sweep(&files.directory.path, now);
+        let made = file::create(path, files.directory.owner, &content)?;
+        made.map(drop)
+            .ok_or_else(|| format!("{}: another file came there", path.display()))
     }
 
     /// What a value is sealed for.
@@ -336,61 +368,71 @@ impl HostRecord {
         [b"host", b"record", &FORMAT, base_url, merchant_id]
     }
 
-    fn look(&self, open: &Open) -> Result<Option<Slots>, String> {
-        match &open.record {
-            Some(file) => self.slots(file, &open.record_path),
+    fn look(&self, files: &Files) -> Result<Option<Slots>, String> {
+        match &files.record {
+            Some(file) => self
+                .slots(file)
+                .map_err(|error| failed(&files.record_path, &error)),
             None => Ok(Some(Slots {
                 best: None,
-                free: 0,
+                at: 0..0,
             })),
         }
     }
 
-    /// Both slots; `None` if neither of them can be read.
-    fn slots(&self, file: &File, path: &Path) -> Result<Option<Slots>, String> {
-        // A reader may meet a writer at both slots, one after the other; that is over at once.
+    /// The newest record; `None` if none can be read.
+    fn slots(&self, file: &File) -> io::Result<Option<Slots>> {
+        // A reader may meet a writer at one slot after the other; that is over at once.
         for _ in 0..3 {
-            let mut best: Option<(Record, u64)> = None;
-            for number in 0..2 {
-                let record = self
-                    .read_slot(file, number)
-                    .map_err(|error| failed(path, &error))?;
-                if let Some(record) = record
-                    && best
-                        .as_ref()
-                        .is_none_or(|(best, _)| record.newer_than(best))
-                {
-                    best = Some((record, number));
+            // That one first: it is gone only when there is a newer one in the first page.
+            let large = match file.metadata()?.len() > LARGE {
+                true => self.read_slot(file, &[], 2)?,
+                false => None,
+            };
+            let page = file::read(file, PAGE as usize, 0)?;
+            let mut found = vec![large, self.read_slot(file, &page, 0)?];
+            found.push(self.read_slot(file, &page, 1)?);
+            let newest = found.into_iter().flatten().reduce(|best, other| {
+                match other.0.newer_than(&best.0) {
+                    true => other,
+                    false => best,
                 }
-            }
-            if let Some((record, number)) = best {
+            });
+            if let Some((record, at)) = newest {
                 return Ok(Some(Slots {
                     best: Some(record),
-                    free: 1 - number,
+                    at,
                 }));
             }
         }
         Ok(None)
     }
 
-    fn read_slot(&self, file: &File, number: u64) -> io::Result<Option<Record>> {
-        let at = HEADER + number * SLOT;
-        let mut length = [0; LENGTH];
-        let mut sealed = Vec::new();
-        let result = file.read_exact_at(&mut length, at).and_then(|()| {
-            let length = u32::from_le_bytes(length) as usize;
-            if length <= SLOT as usize - LENGTH {
-                sealed.resize(length, 0);
-            }
-            file.read_exact_at(&mut sealed, at + LENGTH as u64)
-        });
-        match result {
-            // It was cut.
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-            result => result?,
+    /// The record in that slot, and where it is. `page` is the beginning of the file, as far as it was read.
+    fn read_slot(
+        &self,
+        file: &File,
+        page: &[u8],
+        number: usize,
+    ) -> io::Result<Option<(Record, Range<u64>)>> {
+        let slot = &SLOTS[number];
+        let read = |range: Range<u64>| match page.get(range.start as usize..range.end as usize) {
+            Some(part) => Ok(part.to_vec()),
+            None => file::read(file, (range.end - range.start) as usize, range.start),
+        };
+        let begin = slot.start + LENGTH as u64;
+        let Ok(length) = read(slot.start..begin)?.try_into() else {
+            return Ok(None);
+        };
+        let end = begin + u64::from(u32::from_le_bytes(length));
+        if end > slot.end {
+            return Ok(None);
         }
+        // What was cut does not open.
+        let sealed = read(begin..end)?;
         let plain = self.sealer.open(&self.seal_place(), &sealed);
-        Ok(plain.and_then(|plain| Record::from_bytes(&plain)))
+        let record = plain.and_then(|plain| Record::from_bytes(&plain));
+        Ok(record.map(|record| (record, slot.start..end)))
     }
 
     /// What was found, and what this process remembers where that is newer.
@@ -410,12 +452,13 @@ impl HostRecord {
     fn repair(
         &self,
         state: &mut State,
-        open: &Open,
+        files: &Files,
         found: Option<Slots>,
     ) -> Result<Record, String> {
         let is_lost = found.is_none();
         let mut record = self.learn(state, found.and_then(|slots| slots.best));
-        let Some(held) = open.lock.try_lock(record.turn) else {
+        let lock = lock::try_lock(&files.lock_path, files.directory.owner, record.turn);
+        let Ok(Some(held)) = lock else {
             return Ok(record);
         };
         if is_lost {
@@ -443,78 +486,94 @@ impl HostRecord {
         found
     }
 
-    /// The open files, as they are at their paths now.
-    fn ready(&self, state: &mut State) -> Result<Open, String> {
-        let euid = euid();
-        let current = state
-            .open
-            .as_ref()
-            .is_some_and(|open| open.euid == euid && open.settled && open.is_intact());
-        if !current {
-            state.open = None;
-            state.open = Some(self.open(euid)?);
-        }
-        state
-            .open
-            .clone()
-            .ok_or_else(|| "nothing is open".to_owned())
+    fn files(&self, state: &mut State) -> Result<Files, String> {
+        let files = self.find(state, true)?;
+        state.path = Some(files.record_path.clone());
+        Ok(files)
     }
 
-    fn open(&self, euid: u32) -> Result<Open, String> {
-        let (directory, directory_settled) = self.place.find(euid)?;
-        let name = self.name(&directory)?;
+    /// Looked for anew each time, so that all who share the record meet again once a name that was taken is free. With
+    /// `make` the directory is made if there is none.
+    fn find(&self, state: &mut State, make: bool) -> Result<Files, String> {
+        let euid = euid();
+        let hidden = |number: u32| self.directory_name(euid, number);
+        let (directory, mut taken) = self.place.find(euid, &hidden, make)?;
+        let name = self.name(state, directory.owner)?;
         for number in 0..NAMES {
-            let record_path = directory.path.join(numbered(&name, number));
-            let lock_path = directory
-                .path
-                .join(numbered(&format!("{name}{}", file::LOCK), number));
+            let numbered = |name: &str| match number {
+                0 => directory.path.join(name),
+                _ => directory.path.join(format!("{name}.{number}")),
+            };
+            let record_path = numbered(&name);
+            let lock_path = numbered(&format!("{name}{}", file::LOCK));
             let record = match file::open(&record_path, directory.owner)? {
-                Found::Fit(file) if of_another_format(&file) => continue,
-                Found::Fit(file) => Some(Arc::new(file)),
-                Found::Missing => None,
-                Found::Foreign => continue,
+                Found::Fit(file) if of_another_format(&file) => None,
+                Found::Fit(file) => Some(Some(file)),
+                Found::Missing => Some(None),
+                Found::Foreign => None,
             };
-            let Some(lock) = LockFile::open(&lock_path, directory.owner)? else {
-                continue;
-            };
-            return Ok(Open {
-                euid,
-                directory,
-                lock_path,
-                lock,
-                record_path,
-                settled: directory_settled && number == 0,
-                record,
-            });
+            let lock_is_foreign =
+                matches!(file::look(&lock_path, directory.owner)?, Found::Foreign);
+            match record {
+                Some(record) if !lock_is_foreign => {
+                    return Ok(Files {
+                        directory,
+                        lock_path,
+                        record_path,
+                        record,
+                        taken,
+                    });
+                }
+                Some(_) => taken.extend(Taken::at(lock_path)),
+                None => taken.extend(Taken::at(record_path)),
+            }
         }
-        Err(format!(
-            "other files have taken the names in {}",
-            directory.path.display()
-        ))
+        Err(Taken::all(&taken))
     }
 
     /// Keyed by the API key: who does not know it learns nothing from it.
-    fn name(&self, directory: &Directory) -> Result<String, String> {
-        let boot = fs::read("/proc/sys/kernel/random/boot_id")
-            .map_err(|error| format!("the boot id cannot be read: {error}"))?;
+    fn name(&self, state: &mut State, owner: Owner) -> Result<String, String> {
+        if let Some((of, name)) = &state.name
+            && *of == owner
+        {
+            return Ok(name.clone());
+        }
+        let boot = Path::new("/proc/sys/kernel/random/boot_id");
+        let boot = File::open(boot)
+            .and_then(above_stdio)
+            .and_then(|file| file::read(&file, 64, 0))
+            .map_err(|error| failed(boot, &error))?;
         // Boot time is common to those of one time namespace only.
         let clock = fs::metadata("/proc/self/ns/time").map_or(0, |found| found.ino());
-        let owner = format!("{:?}", directory.owner);
         let hidden = self.sealer.name(&[
             self.base_url.as_bytes(),
             self.merchant_id.as_bytes(),
-            owner.as_bytes(),
+            format!("{owner:?}").as_bytes(),
             boot.trim_ascii(),
             &clock.to_le_bytes(),
         ]);
-        Ok(format!("{}{hidden}", file::PREFIX))
+        let name = format!("{}{hidden}", file::PREFIX);
+        state.name = Some((owner, name.clone()));
+        Ok(name)
+    }
+
+    /// Of the directory that is tried where others have taken so many names before: nobody without the key can make it
+    /// first.
+    fn directory_name(&self, euid: u32, number: u32) -> String {
+        self.sealer.name(&[
+            b"directory",
+            self.base_url.as_bytes(),
+            self.merchant_id.as_bytes(),
+            &euid.to_le_bytes(),
+            &number.to_le_bytes(),
+        ])
     }
 }
 
 impl Grip {
-    fn is_of(&self, lock: &Arc<LockFile>) -> bool {
+    fn is_at(&self, path: &Path) -> bool {
         match self {
-            Grip::File(held) => held.is_of(lock),
+            Grip::File(held) => held.is_at(path),
             #[cfg(test)]
             Grip::Memory(_) => false,
         }
@@ -545,16 +604,13 @@ impl Lead {
     }
 }
 
-impl Open {
-    /// Both paths still lead to the open files.
-    fn is_intact(&self) -> bool {
-        let owner = self.directory.owner;
-        let record = match &self.record {
-            Some(file) => file::still(&self.record_path, file, owner),
-            None => fs::symlink_metadata(&self.record_path).is_err(),
-        };
-        record && self.lock.still(&self.lock_path, owner)
-    }
+/// Where a record of that length goes that must not touch what is at `newest`.
+fn place_for(length: u64, newest: &Range<u64>) -> Option<u64> {
+    let free = |slot: &&Range<u64>| {
+        let end = slot.start + length;
+        end <= slot.end && (end <= newest.start || newest.end <= slot.start)
+    };
+    SLOTS.iter().find(free).map(|slot| slot.start)
 }
 
 fn euid() -> u32 {
@@ -562,8 +618,8 @@ fn euid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-fn header() -> [u8; HEADER as usize] {
-    let mut header = [0; HEADER as usize];
+fn header() -> [u8; HEADER] {
+    let mut header = [0; HEADER];
     header[..8].copy_from_slice(MAGIC);
     header[8..12].copy_from_slice(&MAJOR.to_le_bytes());
     header
@@ -571,8 +627,6 @@ fn header() -> [u8; HEADER as usize] {
 
 /// Whether another release wrote it in a way that this one does not know.
 fn of_another_format(file: &File) -> bool {
-    let mut header = [0; 12];
-    file.read_exact_at(&mut header, 0).is_ok()
-        && &header[..8] == MAGIC
-        && header[8..] != MAJOR.to_le_bytes()
+    let header = file::read(file, 12, 0).unwrap_or_default();
+    header.len() == 12 && header[..8] == *MAGIC && header[8..] != MAJOR.to_le_bytes()
 }

@@ -1,6 +1,8 @@
 //! Where on this machine the record may be: in memory, in a directory that nobody else can write to.
 //!
-//! Promises: nothing is kept on a disk; a directory of another user is neither used nor touched.
+//! Promises: nothing is kept on a disk; a directory of another user is neither used nor touched, and takes the place of
+//! none: where the name that all keys of a user have in common is taken, there are names that only those who have the key
+//! can know beforehand.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -10,11 +12,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::above_stdio::StdioOccupied;
+
 /// How many names are tried where somebody else has taken one.
 pub(crate) const NAMES: u32 = 4;
 
-/// How the name of a user's own directory begins; the user's number follows.
+/// How the name of a user's own directory begins; the user's number follows, or what its key makes of it.
 const OWN: &str = "pay88-";
+
+/// Tells the name of the directory that is tried so many names after the first.
+pub(crate) type HiddenName<'a> = &'a dyn Fn(u32) -> String;
 
 const TMPFS: u32 = 0x0102_1994;
 const RAMFS: u32 = 0x8584_58f6;
@@ -31,6 +38,27 @@ pub(crate) struct Place {
 pub(crate) struct Directory {
     pub(crate) path: PathBuf,
     pub(crate) owner: Owner,
+}
+
+/// A name that somebody else has taken, which is why a further one is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) path: PathBuf,
+    pub(crate) by: u32,
+}
+
+impl Taken {
+    pub(crate) fn at(path: PathBuf) -> Option<Taken> {
+        let by = fs::symlink_metadata(&path).ok()?.uid();
+        Some(Taken { path, by })
+    }
+
+    /// Why nothing can be had where all names are taken.
+    pub(crate) fn all(taken: &[Taken]) -> String {
+        let each = |taken: &Taken| format!("{} (user {})", taken.path.display(), taken.by);
+        let names: Vec<String> = taken.iter().map(each).collect();
+        format!("all names are taken by others: {}", names.join(", "))
+    }
 }
 
 /// Whose files they are.
@@ -62,48 +90,59 @@ impl Place {
         Place { given, runtime_dir }
     }
 
-    /// The directory to use, made if need be, and whether it has the name that is tried first; or why there is none.
-    pub(crate) fn find(&self, euid: u32) -> Result<(Directory, bool), String> {
-        self.directory(euid, true)
-    }
-
-    /// The directory that is used, or would be made.
-    pub(crate) fn seek(&self, euid: u32) -> Result<Directory, String> {
-        self.directory(euid, false).map(|(directory, _)| directory)
+    /// The directory that is used, and the names before it that are taken. If there is none it is made, or with `make` unset
+    /// told where it would be.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn find(
+        &self,
+        euid: u32,
+        hidden: HiddenName<'_>,
+        make: bool,
+    ) -> Result<(Directory, Vec<Taken>), String> {
+        if let Some(given) = &self.given {
+            return shared(given).map(|directory| (directory, Vec::new()));
+        }
+        let mut reasons = Vec::new();
+        // Not first where the user has a runtime directory: services without access to it, and whoever comes after the
+        // user has logged out, would be other hosts.
+        let runtime_dir = PathBuf::from(format!("/run/user/{euid}"));
+        for base in [
+            Some(Path::new("/dev/shm")),
+            Some(&runtime_dir),
+            self.runtime_dir.as_deref(),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            match own(base, euid, hidden, make) {
+                Ok(found) => return Ok(found),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        reasons.dedup();
+        Err(reasons.join("; "))
     }
 
     /// The other users who have directories of their own beside this user's.
     pub(crate) fn other_users(&self, euid: u32) -> Vec<u32> {
-        let own = self.seek(euid).ok().filter(|_| self.given.is_none());
-        let base = own.as_ref().and_then(|own| own.path.parent());
+        // Whether a name is taken does not matter here.
+        let own = self.find(euid, &|number| number.to_string(), false).ok();
+        let own = own.filter(|_| self.given.is_none());
+        let base = own.as_ref().and_then(|(own, _)| own.path.parent());
+        let _streams = StdioOccupied::new();
         let entries = base.and_then(|base| fs::read_dir(base).ok());
         let user = |entry: fs::DirEntry| {
             let (name, found) = (entry.file_name(), entry.metadata().ok()?);
-            let uid = name.to_str()?.strip_prefix(OWN)?.split('.').next()?;
-            let uid = uid.parse().ok()?;
+            let (name, uid) = (name.to_str()?.strip_prefix(OWN)?, found.uid());
+            let hidden = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
             // A name that somebody else has taken is nobody's directory.
-            (found.is_dir() && found.uid() == uid && uid != euid).then_some(uid)
+            (found.is_dir() && (hidden || name == uid.to_string()) && uid != euid).then_some(uid)
         };
         let users = entries.into_iter().flatten().flatten().filter_map(user);
         let users: BTreeSet<u32> = users.collect();
         users.into_iter().collect()
-    }
-
-    fn directory(&self, euid: u32, make: bool) -> Result<(Directory, bool), String> {
-        if let Some(given) = &self.given {
-            return shared(given).map(|directory| (directory, true));
-        }
-        let mut reasons = Vec::new();
-        for base in [Some(Path::new("/dev/shm")), self.runtime_dir.as_deref()]
-            .into_iter()
-            .flatten()
-        {
-            match own(base, euid, make) {
-                Ok(directory) => return Ok(directory),
-                Err(reason) => reasons.push(reason),
-            }
-        }
-        Err(reasons.join("; "))
     }
 }
 
@@ -137,12 +176,26 @@ fn shared(path: &Path) -> Result<Directory, String> {
 }
 
 /// A directory of this user alone; where there is none it is made, or told where it would be.
-fn own(base: &Path, euid: u32, make: bool) -> Result<(Directory, bool), String> {
+fn own(
+    base: &Path,
+    euid: u32,
+    hidden: HiddenName<'_>,
+    make: bool,
+) -> Result<(Directory, Vec<Taken>), String> {
     in_memory(base)?;
     let owner = Owner::User(euid);
+    let mut taken = Vec::new();
     for number in 0..NAMES {
-        let path = base.join(numbered(&format!("{OWN}{euid}"), number));
-        if make {
+        let path = base.join(match number {
+            0 => format!("{OWN}{euid}"),
+            _ => format!("{OWN}{}", hidden(number)),
+        });
+        // Most often it is there: looked at first, and made only then.
+        let mut found = fs::symlink_metadata(&path);
+        if make
+            && let Err(error) = &found
+            && error.kind() == io::ErrorKind::NotFound
+        {
             match DirBuilder::new().mode(0o700).create(&path) {
                 // A umask may have taken from it.
                 Ok(()) => fs::set_permissions(&path, fs::Permissions::from_mode(0o700))
@@ -150,30 +203,25 @@ fn own(base: &Path, euid: u32, make: bool) -> Result<(Directory, bool), String> 
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(&path, &error)),
             }
+            found = fs::symlink_metadata(&path);
         }
-        let found = match fs::symlink_metadata(&path) {
-            Ok(found) => found,
+        match found {
+            Ok(found)
+                if found.is_dir() && found.uid() == euid && found.mode() & 0o7777 == 0o700 =>
+            {
+                return Ok((Directory { path, owner }, taken));
+            }
+            Ok(found) => taken.push(Taken {
+                path,
+                by: found.uid(),
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !make => {
-                return Ok((Directory { path, owner }, number == 0));
+                return Ok((Directory { path, owner }, taken));
             }
             Err(error) => return Err(failed(&path, &error)),
-        };
-        if found.is_dir() && found.uid() == euid && found.mode() & 0o7777 == 0o700 {
-            return Ok((Directory { path, owner }, number == 0));
         }
     }
-    Err(format!(
-        "{OWN}{euid} and its further names in {} are taken by others",
-        base.display()
-    ))
-}
-
-/// The name itself, then with numbers.
-pub(crate) fn numbered(name: &str, number: u32) -> String {
-    match number {
-        0 => name.to_owned(),
-        _ => format!("{name}.{number}"),
-    }
+    Err(Taken::all(&taken))
 }
 
 fn in_memory(path: &Path) -> Result<(), String> {

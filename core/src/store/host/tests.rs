@@ -1,5 +1,7 @@
 //! One record and several who use it, each as a process would. What needs real processes is in `tests/host`.
 
+mod any_bytes;
+
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -46,6 +48,11 @@ impl Shelf {
         HostRecord::new(&key, place, url, merchant, 10, Clock::System).unwrap()
     }
 
+    /// Where the record is or would be.
+    fn record_path(&self, user: &HostRecord) -> PathBuf {
+        user.peek().unwrap().0
+    }
+
     /// The record's file: the one without `.lock`.
     fn file(&self) -> PathBuf {
         let entries = fs::read_dir(&self.0).unwrap();
@@ -81,12 +88,27 @@ fn issue(id: u64) -> Issue {
     }
 }
 
+/// One whose token is that long.
+fn long_issue(id: u64, length: usize) -> Issue {
+    let mut issue = issue(id);
+    issue.grant.access_token = Secret::new(format!("{id:x<length$}"));
+    issue
+}
+
 /// Leads, counts one slot, and publishes that token.
 fn publish(user: &HostRecord, id: u64) {
+    publish_issue(user, issue(id));
+}
+
+fn publish_long(user: &HostRecord, id: u64, length: usize) {
+    publish_issue(user, long_issue(id, length));
+}
+
+fn publish_issue(user: &HostRecord, issue: Issue) {
     let turn = user.read().unwrap().turn;
     let (mut lead, mut record) = user.try_lead(turn).unwrap().unwrap();
     record.counts.spend_minute(now(), 1);
-    record.issue = Some(issue(id));
+    record.issue = Some(issue);
     user.write(&mut lead, &mut record).unwrap();
 }
 
@@ -105,7 +127,7 @@ fn what_one_writes_the_others_read() {
     }
     assert_eq!(one.read().unwrap().counts.taken.len(), 19);
     let file = fs::symlink_metadata(shelf.file()).unwrap();
-    assert_eq!((file.mode() & 0o7777, file.len()), (0o660, FILE_SIZE));
+    assert_eq!((file.mode() & 0o7777, file.len()), (0o660, PAGE));
 }
 
 #[test]
@@ -206,15 +228,15 @@ fn the_first_release_of_the_format_and_this_one_share_a_record() {
         let mut content = header().to_vec();
         content.extend_from_slice(&(sealed.len() as u32).to_le_bytes());
         content.extend_from_slice(&sealed);
-        content.resize(FILE_SIZE as usize, 0);
+        content.resize(PAGE as usize, 0);
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o660)).unwrap();
     };
     // The newer of both slots, as that release finds it.
     let found = || {
         let content = fs::read(&path).unwrap();
-        let slots = content[HEADER as usize..].chunks(SLOT as usize);
-        let plain = slots.filter_map(|slot| {
+        let plain = SLOTS[..2].iter().filter_map(|slot| {
+            let slot = &content[slot.start as usize..];
             let length = u32::from_le_bytes(slot[..LENGTH].try_into().unwrap()) as usize;
             sealer.open(&mine.seal_place(), &slot[LENGTH..LENGTH + length])
         });
@@ -305,6 +327,64 @@ fn a_torn_write_leaves_the_record_before_it() {
     );
 }
 
+/// The memory that the record's file takes, in bytes.
+fn memory(shelf: &Shelf) -> u64 {
+    512 * fs::metadata(shelf.file()).unwrap().blocks()
+}
+
+#[test]
+fn a_long_record_takes_more_memory_while_it_is_long_and_no_write_of_any_length_is_lost_when_it_is_torn()
+ {
+    let shelf = Shelf::new();
+    let user = shelf.user();
+    publish(&user, 1);
+    assert_eq!(memory(&shelf), PAGE);
+    // Where torn files are looked at.
+    let desk = Shelf::new();
+    publish(&desk.user(), 1);
+    let (mut torn, mut last) = (0, 10);
+    for (before, length) in [
+        10, 1_000, 1_600, 2_500, 2_500, 100, 100, 2_500, 5_000, 32_000, 32_000, 32_000, 10, 10,
+        31_000, 10, 10,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (before, id) = (before as u64 + 1, before as u64 + 2);
+        let earlier = fs::read(shelf.file()).unwrap();
+        publish_long(&user, id, length);
+        assert_eq!(token(&shelf.user()), Some(id), "{length}");
+        let whole = fs::read(shelf.file()).unwrap();
+        let at = |at: usize, of: &[u8]| of.get(at).copied().unwrap_or(0);
+        let changed: Vec<_> = (0..whole.len())
+            .filter(|place| at(*place, &earlier) != at(*place, &whole))
+            .collect();
+        for part in 0..8 {
+            // The writing came as far as that.
+            let until = changed[changed.len() * part / 8];
+            let mut content = earlier.clone();
+            content.resize(earlier.len().max(whole.len()), 0);
+            content[..until].copy_from_slice(&whole[..until]);
+            fs::write(desk.file(), &content).unwrap();
+            let found = token(&desk.user());
+            assert_eq!(found, Some(before), "{length}, torn at {until}");
+            torn += 1;
+        }
+        let most = match length.max(std::mem::replace(&mut last, length)) {
+            ..1_700 => PAGE,
+            1_700..4_000 => 2 * PAGE,
+            _ => FILE_SIZE + PAGE,
+        };
+        assert!(memory(&shelf) <= most, "{length}: {}", memory(&shelf));
+    }
+    assert_eq!(torn, 17 * 8);
+    // What does not fit at all is not shared, and said so.
+    let (mut lead, mut record) = user.try_lead(0).unwrap().unwrap();
+    record.issue = Some(long_issue(99, 40_000));
+    let refused = user.write(&mut lead, &mut record);
+    assert!(matches!(&refused, Err(Unwritten::Lost(reason)) if reason.contains("too long")));
+}
+
 #[test]
 fn an_older_file_takes_nothing_from_those_who_know_better() {
     let shelf = Shelf::new();
@@ -353,7 +433,7 @@ fn a_file_without_a_readable_record_counts_the_minute_as_spent_once() {
             first,
             "the time runs from the first look"
         );
-        assert_eq!(fs::metadata(shelf.file()).unwrap().len(), FILE_SIZE);
+        assert_eq!(fs::metadata(shelf.file()).unwrap().len(), PAGE);
     }
 }
 
@@ -392,7 +472,7 @@ fn what_is_no_file_of_ours_is_left_alone_and_the_next_name_is_taken_until_it_is_
             |path| {
                 // Who followed the link would find all in order.
                 let target = path.with_file_name("target.lock");
-                file::create(&target, place::Owner::Group(gid_of(path)), 100, b"x").unwrap();
+                file::create(&target, place::Owner::Group(gid_of(path)), b"x").unwrap();
                 symlink(target, path).unwrap();
             },
             |path| fs::create_dir(path).unwrap(),
@@ -404,7 +484,8 @@ fn what_is_no_file_of_ours_is_left_alone_and_the_next_name_is_taken_until_it_is_
             },
             |path| {
                 let mut header = header();
-                header[8] = 2;
+                // Of the release before.
+                header[8] = 1;
                 fs::write(path, header).unwrap();
                 fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o660))
                     .unwrap();
@@ -492,29 +573,32 @@ fn who_was_passed_over_writes_nothing_though_it_is_in_time() {
 }
 
 #[test]
-fn a_file_that_was_forgotten_for_hours_is_removed_when_another_is_made() {
+fn files_that_were_forgotten_for_hours_are_removed() {
     let shelf = Shelf::new();
     let (mine, other) = (shelf.user(), shelf.user_of(KEY, URL, "MCH-COL-2"));
     publish(&mine, 1);
+    publish(&other, 1);
     let stranger = shelf.0.join("pay88-notes");
+    // Its leader died before it wrote anything.
+    let alone = shelf.0.join(format!("pay88-{}.lock", "0".repeat(32)));
+    fs::write(&alone, b"").unwrap();
     fs::write(&stranger, b"x").unwrap();
-    for path in [&shelf.0.join(mine.path().unwrap()), &stranger] {
+    let lock = |path: PathBuf| PathBuf::from(format!("{}.lock", path.display()));
+    let lock_in_use = lock(other.path().unwrap());
+    for path in [&mine.path().unwrap(), &stranger, &alone, &lock_in_use] {
         let hours_ago = std::time::SystemTime::now() - 4 * Duration::from_secs(3600);
         let file = File::options().write(true).open(path).unwrap();
         file.set_modified(hours_ago).unwrap();
     }
-    publish(&other, 1);
+    file::sweep_now(&shelf.0);
     let mut left: Vec<_> = fs::read_dir(&shelf.0)
         .unwrap()
         .map(|e| e.unwrap().path())
         .collect();
-    left.retain(|path| path.to_str().unwrap().contains("pay88-"));
-    assert_eq!(
-        left.len(),
-        3,
-        "the new one, its lock, and what is not ours: {left:?}"
-    );
-    assert!(!mine.path().unwrap().exists() && stranger.exists());
+    left.sort();
+    let mut expected = vec![other.path().unwrap(), lock_in_use, stranger];
+    expected.sort();
+    assert_eq!(left, expected);
     publish(&mine, 2);
     assert_eq!(token(&shelf.user()), Some(2));
 }
@@ -530,7 +614,9 @@ fn a_disk_a_public_directory_and_none_at_all_are_refused_with_the_reason() {
         (open, "anybody"),
         (shelf.0.join("missing"), "No such file"),
     ] {
-        let error = Place::new(Some(path), None).find(0).unwrap_err();
+        let error = Place::new(Some(path), None)
+            .find(0, &|_| String::new(), true)
+            .unwrap_err();
         assert!(error.contains(reason), "{error}");
     }
 }
