@@ -7,12 +7,15 @@
 //! Facts: 10 a minute, 100 an hour, `X-RateLimit-*` on every answer (88Pay documentation, "Rate limits"). Whether
 //! refused requests count is not documented: they are counted.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use crate::clock::BootTime;
 
-const MINUTE: Duration = Duration::from_secs(60 + 2);
+/// The way of a request to 88Pay takes no longer, and clocks of stores are read at least as exactly.
+pub(crate) const MARGIN: Duration = Duration::from_secs(2);
+
+const MINUTE: Duration = Duration::from_secs(60 + MARGIN.as_secs());
 const HOUR: Duration = Duration::from_secs(3600 + 15);
 
 /// Tokens forced by a 401 or by `invalidate` come from a reserve of their own, inside the budget.
@@ -29,6 +32,15 @@ pub(crate) struct Slot {
     pub(crate) apart: bool,
 }
 
+impl Slot {
+    /// Its instant, if it is known elsewhere by another one: the later one if it was dated anew, else its own, since what goes
+    /// to and fro between clocks must not creep.
+    pub(crate) fn dated(&self, elsewhere: Option<&BootTime>) -> BootTime {
+        let anew = elsewhere.filter(|at| **at >= self.at.plus(MARGIN));
+        anew.copied().unwrap_or(self.at)
+    }
+}
+
 /// Over the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -37,6 +49,16 @@ pub(crate) struct Refusal {
     /// `minute`, `hour`, `part` (of either, while hosts split them), `told` or `forced`: which limit it was.
     pub(crate) limit: &'static str,
 }
+
+/// With more hosts than slots in a window they take turns. All together they take one slot of so many, each when a random
+/// number says so, and only while half the slots are free: that as many as a window has come together does not happen.
+const IN_TURNS: u32 = 4;
+
+/// A turn that is not used by then is over.
+const TURN: Duration = MINUTE;
+
+/// More statements of the server than this that all say something are not kept apart.
+const MOST_TOLD: usize = 8;
 
 /// What the server said is left, until it counts anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +75,8 @@ pub(crate) struct Counts {
     /// The slots that were taken, oldest first, no older than an hour.
     pub(crate) taken: VecDeque<Slot>,
     pub(crate) forced: VecDeque<Slot>,
-    pub(crate) told: Option<Told>,
+    /// What the server said and still holds, the one that ends first before the others. None says less than another.
+    pub(crate) told: Vec<Told>,
 }
 
 /// The counts and the limits that this process keeps.
@@ -64,6 +87,8 @@ pub(crate) struct Budget {
     counts: Counts,
     /// That many hosts split what is left while they cannot tell each other; else 1.
     split: usize,
+    /// A random number of this host.
+    host: u64,
 }
 
 impl Counts {
@@ -81,6 +106,11 @@ impl Counts {
             (&mut self.taken, &other.taken),
             (&mut self.forced, &other.forced),
         ] {
+            let dated: HashMap<u32, BootTime> =
+                theirs.iter().map(|slot| (slot.id, slot.at)).collect();
+            for slot in mine.iter_mut().filter(|slot| slot.id != 0) {
+                slot.at = slot.dated(dated.get(&slot.id));
+            }
             let known: HashSet<u32> = mine.iter().map(|slot| slot.id).collect();
             // Without an id, one at the same instant is the same slot; both are in order.
             let nameless = |slots: &VecDeque<Slot>| -> Vec<Slot> {
@@ -100,11 +130,34 @@ impl Counts {
             );
             mine.make_contiguous().sort_by_key(|slot| slot.at);
         }
-        // Which was said later is not known; the lower one is safe.
-        self.told = [self.told, other.told]
-            .into_iter()
-            .flatten()
-            .min_by_key(|told| told.left);
+        // Which was said later is not known; all of it holds until it ends.
+        other.told.iter().for_each(|told| self.hear(*told));
+    }
+
+    /// Adds what the server said.
+    pub(crate) fn hear(&mut self, told: Told) {
+        if self.told.iter().any(|known| known.covers(&told)) {
+            return;
+        }
+        self.told.retain(|known| !told.covers(known));
+        self.told.push(told);
+        self.told.sort_by_key(|told| (told.until, told.left));
+        while self.told.len() > MOST_TOLD {
+            // The two that end last become one that says as much as both.
+            let Some((last, before)) = self.told.pop().zip(self.told.pop()) else {
+                return;
+            };
+            self.hear(Told {
+                left: last.left.min(before.left),
+                hourly: last.hourly || before.hourly,
+                until: last.until,
+            });
+        }
+    }
+
+    /// What the server said that holds now.
+    fn holding(&self, now: BootTime) -> impl Iterator<Item = &Told> {
+        self.told.iter().filter(move |told| now < told.until)
     }
 
     /// Drops what others had taken since then when they were looked at before, and have given back by the later look.
@@ -137,7 +190,14 @@ impl Counts {
                 times.pop_front();
             }
         }
-        self.told = self.told.filter(|told| now < told.until);
+        self.told.retain(|told| now < told.until);
+    }
+}
+
+impl Told {
+    /// Whether it says all that `other` says.
+    fn covers(&self, other: &Told) -> bool {
+        self.left <= other.left && self.until >= other.until && self.hourly >= other.hourly
     }
 }
 
@@ -148,12 +208,14 @@ impl Budget {
             per_hour: per_hour as usize,
             counts: Counts::default(),
             split: 1,
+            host: 0,
         }
     }
 
     /// From now on so many hosts, of which none knows what the others take, each keep to their part; 1 if all can be told.
-    pub(crate) fn split(&mut self, hosts: u32) {
-        self.split = hosts.max(1) as usize;
+    /// `host` is a random number of this one.
+    pub(crate) fn split(&mut self, hosts: u32, host: u64) {
+        (self.split, self.host) = (hosts.max(1) as usize, host);
     }
 
     /// Among how many hosts what is left is split.
@@ -175,8 +237,8 @@ impl Budget {
         if let Some(refusal) = self.refusal(now) {
             return Err(refusal);
         }
-        if let Some(told) = &mut self.counts.told {
-            told.left -= 1;
+        for told in &mut self.counts.told {
+            told.left = told.left.saturating_sub(1);
         }
         let slot = Slot { at: now, id, apart };
         self.counts.taken.push_back(slot);
@@ -188,9 +250,18 @@ impl Budget {
         let same = |taken: &Slot| (taken.at, taken.id) == (slot.at, slot.id);
         if let Some(at) = self.counts.taken.iter().rposition(same) {
             self.counts.taken.remove(at);
-            if let Some(told) = &mut self.counts.told {
+            for told in &mut self.counts.told {
                 told.left = told.left.saturating_add(1);
             }
+        }
+    }
+
+    /// The request of that slot may have been counted at 88Pay as late as at that instant.
+    pub(crate) fn date_anew(&mut self, slot: Slot, at: BootTime) {
+        let same = |taken: &Slot| (taken.at, taken.id) == (slot.at, slot.id);
+        if let Some(index) = self.counts.taken.iter().rposition(same) {
+            self.counts.taken.remove(index);
+            self.counts.taken.push_back(Slot { at, ..slot });
         }
     }
 
@@ -239,15 +310,13 @@ impl Budget {
             hourly,
             until: now.plus(reset_in.min(window)),
         };
-        match &self.counts.told {
-            Some(known) if now < known.until && known.left <= told.left => {}
-            _ => self.counts.told = Some(told),
-        }
+        self.counts.forget(now);
+        self.counts.hear(told);
     }
 
     /// What the server said was said of a key that is no longer used.
     pub(crate) fn forget_told(&mut self) {
-        self.counts.told = None;
+        self.counts.told.clear();
     }
 
     /// How many slots there are: in a minute and in an hour.
@@ -257,9 +326,9 @@ impl Budget {
 
     /// Slots left now: in this minute and in this hour.
     pub(crate) fn left(&self, now: BootTime) -> (usize, usize) {
-        let mut minute = self.window(now, self.per_minute, MINUTE).left();
-        let mut hour = self.window(now, self.per_hour, HOUR).left();
-        if let Some(told) = self.counts.told.filter(|told| now < told.until) {
+        let mut minute = self.free(now, &self.window(now, self.per_minute, MINUTE));
+        let mut hour = self.free(now, &self.window(now, self.per_hour, HOUR));
+        for told in self.counts.holding(now) {
             let left = told.left as usize;
             minute = minute.min(left);
             if told.hourly {
@@ -276,9 +345,10 @@ impl Budget {
             let until = self.full_until(now, limit, window)?;
             Some(Refusal { until, limit: name })
         };
-        let told = self.counts.told.filter(|told| told.left == 0);
-        let told = told.map(|told| Refusal {
-            until: told.until,
+        let told = self.counts.told.iter().filter(|told| told.left == 0);
+        let told = told.map(|told| told.until).max();
+        let told = told.map(|until| Refusal {
+            until,
             limit: "told",
         });
         let minute = full(self.per_minute, MINUTE, "minute");
@@ -299,7 +369,7 @@ impl Budget {
     /// When a slot of that window is free again, if none is now.
     fn full_until(&self, now: BootTime, limit: usize, window: Duration) -> Option<BootTime> {
         let mut used = self.window(now, limit, window);
-        if used.left() > 0 {
+        if self.free(now, &used) > 0 {
             return None;
         }
         for slot in &self.counts.taken {
@@ -311,8 +381,38 @@ impl Budget {
                 }
             }
         }
-        // There are more hosts than slots: none of them may ask before they can tell each other again.
-        Some(now.plus(MINUTE))
+        // There are more hosts than slots: it is another one's turn, or they can tell each other again by then.
+        let (since, period) = self.turn(now);
+        Some(now.plus(MINUTE.min(period.saturating_sub(since))))
+    }
+
+    /// How many slots of a window this host may take now.
+    fn free(&self, now: BootTime, used: &Window) -> usize {
+        match used.left() {
+            0 if self.has_turn(now, used) => 1,
+            left => left,
+        }
+    }
+
+    /// Whether one slot is this host's although there are more hosts than slots.
+    fn has_turn(&self, now: BootTime, used: &Window) -> bool {
+        let (since, _) = self.turn(now);
+        let began = BootTime(now.0.saturating_sub(since.as_millis() as u64));
+        let taken = |slot: &Slot| slot.apart && slot.at >= began;
+        used.split > used.limit
+            && 2 * used.common <= used.limit
+            && since < TURN
+            && !self.counts.taken.iter().any(taken)
+    }
+
+    /// For how long it has been this host's turn, and how long it is from one to the next.
+    fn turn(&self, now: BootTime) -> (Duration, Duration) {
+        let each =
+            |window: Duration, limit: usize| window * IN_TURNS / limit.clamp(1, 1 << 16) as u32;
+        let each = each(HOUR, self.per_hour).max(each(MINUTE, self.per_minute));
+        let period = each.as_millis() as u64 * self.split.clamp(1, 1 << 32) as u64;
+        let since = (now.0 % period + self.host % period) % period;
+        (Duration::from_millis(since), Duration::from_millis(period))
     }
 
     fn window(&self, now: BootTime, limit: usize, window: Duration) -> Window {
@@ -456,6 +556,35 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_said_and_holds_still_is_not_displaced_by_what_has_ended() {
+        let told = |left, until| Told {
+            left,
+            hourly: false,
+            until: after(until),
+        };
+        let (mut ended, mut holds) = (Counts::default(), Counts::default());
+        ended.hear(told(0, 10.0));
+        holds.hear(told(2, 50.0));
+        for (one, other) in [(&ended, &holds), (&holds, &ended)] {
+            let mut budget = Budget::new(10, 100);
+            let mut both = one.clone();
+            both.merge(other);
+            budget.set_counts(both);
+            assert_eq!(budget.refusal(after(9.9)).unwrap().until, after(10.0));
+            assert_eq!(budget.left(after(10.0)).0, 2);
+            assert_eq!(budget.left(after(50.0)).0, 10);
+        }
+        // What says less than is known is not kept, and never more than a few.
+        holds.hear(told(3, 50.0));
+        assert_eq!(holds.told.len(), 1);
+        for left in 3..1000 {
+            holds.hear(told(left, 50.0 + f64::from(left)));
+        }
+        assert!(holds.told.len() <= MOST_TOLD);
+        assert!(holds.told.iter().any(|told| told.until == after(1049.0)));
+    }
+
+    #[test]
     fn hosts_that_replace_the_same_token_have_forced_one() {
         let mut fleet = Counts::default();
         for host in 0..30 {
@@ -488,7 +617,7 @@ mod tests {
         for (hosts, each) in [(1, 100 - 20), (2, 40), (8, 10)] {
             let mut budget = Budget::new(100, 100);
             budget.counts.taken = (0..20).map(|i| slot(0.0, i + 1, false)).collect();
-            budget.split(hosts);
+            budget.split(hosts, 0);
             for i in 0..each {
                 budget.take(after(100.0), 100 + i, true).unwrap();
             }
@@ -497,8 +626,80 @@ mod tests {
             assert_eq!(refusal.until, after(3615.0), "{hosts}");
         }
         let mut budget = Budget::new(10, 100);
-        budget.split(11);
+        budget.split(11, 0);
         assert_eq!(budget.take(START, 1, true).unwrap_err().limit, "part");
+    }
+
+    /// Three hours without a store, after an hour of 77 tokens; whenever a host may ask it does.
+    #[test]
+    fn more_hosts_than_slots_take_turns_and_each_has_one_but_all_together_never_overflow() {
+        for (hosts, host_seed) in [(11, 1), (30, 2), (100, 3), (101, 4), (1_000, 5)] {
+            let mut before = VecDeque::new();
+            for i in 0..77_u32 {
+                before.push_back(slot(f64::from(i) * 46.8, i + 1, false));
+            }
+            let mut random = numbers(host_seed);
+            let mut fleet: Vec<Budget> = (0..hosts)
+                .map(|_| {
+                    let mut budget = Budget::new(10, 100);
+                    budget.counts.taken = before.clone();
+                    budget.split(hosts, random());
+                    budget
+                })
+                .collect();
+            let mut taken: Vec<f64> = (0..77).map(|i| f64::from(i) * 46.8).collect();
+            let mut had = vec![0; hosts as usize];
+            for second in (3_605..14_400).step_by(1 + hosts as usize / 100) {
+                let now = f64::from(second);
+                for (host, budget) in fleet.iter_mut().enumerate() {
+                    if budget.take(after(now), second, true).is_ok() {
+                        taken.push(now);
+                        had[host] += 1;
+                    }
+                }
+            }
+            for (window, most) in [(60.0, 10), (3600.0, 100)] {
+                let fullest = taken.iter().enumerate().map(|(first, from)| {
+                    taken[first..]
+                        .iter()
+                        .take_while(|at| **at < from + window)
+                        .count()
+                });
+                let fullest = fullest.max().unwrap();
+                assert!(fullest <= most, "{hosts}: {fullest} in {window} s");
+            }
+            let without = had.iter().filter(|had| **had == 0).count();
+            // The period of 50 hosts is two hours.
+            assert!(
+                hosts > 50 || without == 0,
+                "{hosts}: {without} have had none"
+            );
+            assert!(taken.len() > 77 + 30, "{hosts}: {}", taken.len());
+        }
+    }
+
+    /// A turn that is refused says when to look again, and never later than a minute: the store may be back by then.
+    #[test]
+    fn whose_turn_it_is_not_is_told_to_look_again_within_a_minute() {
+        let mut budget = Budget::new(10, 100);
+        budget.split(1_000, 0);
+        for second in 0..200_000 {
+            let now = after(f64::from(second));
+            if let Some(refusal) = budget.refusal(now) {
+                let wait = now.until(refusal.until);
+                assert!(!wait.is_zero() && wait <= MINUTE, "{wait:?}");
+            }
+        }
+    }
+
+    /// Numbers that are the same in each run.
+    fn numbers(seed: u64) -> impl FnMut() -> u64 {
+        let mut state = seed;
+        move || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed ^ (mixed >> 27)
+        }
     }
 
     #[test]

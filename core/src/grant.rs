@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode};
 use crate::hold::Class;
+use crate::json;
 use crate::provider_message::provider_message;
 use crate::secret::{Secret, wipe};
 use crate::transport::{Answer, Failure, FailureKind};
@@ -23,6 +24,12 @@ pub(crate) const MAX_TOKEN_ANSWER: u64 = 64 * 1024;
 
 /// The longest token or session ID that is taken, in bytes: what servers take in a header.
 const MAX_FIELD: usize = 16 * 1024;
+
+/// What `expires_in` may say, in seconds. More than a year is no life but an instant.
+const LIVES: std::ops::RangeInclusive<u64> = 11..=365 * 24 * 3600;
+
+/// No token is used longer, in seconds, whatever its answer says.
+const LONGEST_LIFE: u64 = 3600;
 
 /// What `Retry-After` may say.
 const RETRY_AFTER: std::ops::RangeInclusive<Duration> =
@@ -73,12 +80,16 @@ impl Grant {
         match status.as_u16() {
             200..=299 => {
                 read_grant(&body).map_err(|why| {
-                    temporary(Error::new(
-                    ErrorCode::BadResponse,
-                    format!("The token endpoint's answer cannot be used: {why}."),
-                    "Check that base_url is 88Pay's and that no proxy answers in its place.",
-                )
-                .with_status(status.as_u16()))
+                    let error = Error::new(
+                        ErrorCode::BadResponse,
+                        format!("The token endpoint's answer cannot be used: {why}."),
+                        "Check that base_url is 88Pay's and that no proxy answers in its place.",
+                    );
+                    temporary(match why {
+                        // No whole answer came, so that it may be asked again.
+                        CUT => error,
+                        _ => error.with_status(status.as_u16()),
+                    })
                 })
             }
             _ => {
@@ -89,8 +100,12 @@ impl Grant {
     }
 }
 
+const CUT: &str = "it ends in the middle";
+
 fn read_grant(body: &[u8]) -> Result<Grant, &'static str> {
-    let mut value: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON")?;
+    let cut = |error: serde_json::Error| error.is_eof() && !body.trim_ascii().is_empty();
+    let not_json = |error| if cut(error) { CUT } else { "it is not JSON" };
+    let mut value = json::read(body).map_err(not_json)?;
     let taken = take_fields(&mut value);
     wipe(&mut value);
     taken
@@ -101,20 +116,11 @@ fn take_fields(value: &mut Value) -> Result<Grant, &'static str> {
         .get_mut("data")
         .and_then(Value::as_object_mut)
         .ok_or("it has no object `data`")?;
-    let expires_in = match data.get("expires_in") {
-        None => return Err("it has no `expires_in`"),
-        Some(Value::Number(number)) => number.as_u64(),
-        // `60.0` would be a fraction; `"60"` is what some services make of a number.
-        Some(Value::String(digits))
-            if digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()) =>
-        {
-            digits.parse().ok()
-        }
-        Some(_) => None,
-    };
-    let expires_in = expires_in
-        .filter(|seconds| (11..=3600).contains(seconds))
-        .ok_or("its `expires_in` is no whole number of seconds from 11 to 3600")?;
+    let expires_in = data.get("expires_in").ok_or("it has no `expires_in`")?;
+    let expires_in = whole_seconds(expires_in)
+        .filter(|seconds| LIVES.contains(seconds))
+        .ok_or("its `expires_in` is no whole number of seconds from 11 to 31,536,000")?
+        .min(LONGEST_LIFE);
     let mut field = |name: &str| match data.get_mut(name) {
         Some(Value::String(text)) if !text.is_empty() && text.len() <= MAX_FIELD => {
             let secret = Secret::new(std::mem::take(text));
@@ -131,6 +137,19 @@ fn take_fields(value: &mut Value) -> Result<Grant, &'static str> {
         session_id: field("session_id").ok_or("its `session_id` is missing or no session ID")?,
         expires_in,
     })
+}
+
+/// `60`, `60.0`, `"60"` and `"60.0"`: what services make of a number.
+fn whole_seconds(value: &Value) -> Option<u64> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) if text.len() <= 20 => text.clone(),
+        _ => return None,
+    };
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_whole = digits(whole) && digits(fraction) && fraction.bytes().all(|b| b == b'0');
+    is_whole.then(|| whole.parse().ok()).flatten()
 }
 
 /// `said` is what 88Pay says of it in its own words, or empty.
@@ -229,7 +248,7 @@ impl From<Failure> for Rejection {
 /// How long a 429 asks to wait, and whether that was more than is kept.
 fn pause_of(headers: &HeaderMap, body: &[u8]) -> (Duration, bool) {
     let told = retry_after(headers).or_else(|| {
-        let body: Value = serde_json::from_slice(body).ok()?;
+        let body = json::read(body).ok()?;
         let field = body
             .get("retry_after")
             .or_else(|| body.get("data")?.get("retry_after"))?;
@@ -312,19 +331,89 @@ mod tests {
     }
 
     #[test]
-    fn lives_from_11_to_3600_whole_seconds_are_taken_and_no_others() {
-        for (life, seconds) in [("11", 11), ("60", 60), ("\"60\"", 60), ("3600", 3600)] {
-            assert_eq!(with_life(life).unwrap().expires_in, seconds);
+    fn lives_from_11_whole_seconds_are_taken_and_used_for_an_hour_at_most() {
+        for (life, seconds) in [
+            ("11", 11),
+            ("60", 60),
+            ("60.0", 60),
+            ("6e1", 60),
+            ("\"60\"", 60),
+            ("\"60.0\"", 60),
+            ("\"060.000\"", 60),
+            ("3600", 3600),
+            ("3601", 3600),
+            ("7200", 3600),
+            ("86400", 3600),
+            ("\"86400\"", 3600),
+            ("31536000", 3600),
+        ] {
+            assert_eq!(with_life(life).unwrap().expires_in, seconds, "{life}");
         }
         for life in [
-            "0", "5", "10", "59.5", "60.0", "3601", "1e18", "-60", "\"\"", "\"6e1\"", "null",
-            "true", "[60]",
+            "0",
+            "5",
+            "10",
+            "59.5",
+            "\"59.5\"",
+            "\"60.\"",
+            "\".0\"",
+            "\"60.0.0\"",
+            "\" 60\"",
+            "\"+60\"",
+            "\"1e3\"",
+            "10.0",
+            "1e18",
+            // An instant and not a life.
+            "1767225600",
+            "1767225600000",
+            "\"1767225600\"",
+            "-60",
+            "\"\"",
+            "\"6e1\"",
+            "null",
+            "true",
+            "[60]",
         ] {
             assert_eq!(
                 with_life(life).unwrap_err().error.code(),
                 ErrorCode::BadResponse,
                 "{life}"
             );
+        }
+    }
+
+    #[test]
+    fn an_answer_with_a_byte_order_mark_or_half_a_character_is_read() {
+        let data = r#""data":{"access_token":"a.b.c","session_id":"s","expires_in":60}"#;
+        for body in [
+            format!("\u{feff}{{{data}}}"),
+            format!(r#"{{"message":"token \ud83d generated",{data}}}"#),
+            format!(r#"{{"message":"\ude00","\ud800":1,{data}}}"#),
+        ] {
+            assert_eq!(
+                read(200, &[], &body).unwrap().access_token.expose(),
+                "a.b.c",
+                "{body}"
+            );
+        }
+        let in_token =
+            r#"{"data":{"access_token":"secret\ud800","session_id":"s","expires_in":60}}"#;
+        assert!(read(200, &[], in_token).is_err());
+        let refused = read(
+            429,
+            &[],
+            "\u{feff}{\"message\":\"\\ud800\",\"retry_after\":17}",
+        )
+        .unwrap_err();
+        assert_eq!(refused.error.retry_after(), Some(Duration::from_secs(17)));
+    }
+
+    #[test]
+    fn an_answer_that_ends_in_the_middle_may_be_asked_for_again_and_another_may_not() {
+        let retryable = |body: &str| read(200, &[], body).unwrap_err().error.retryable();
+        assert!(retryable(r#"{"data":{"access_token":"a.b.c","sess"#));
+        for body in ["", " ", "<html>", "{}", "{}{}", r#"{"data":null}"#] {
+            assert!(!retryable(body), "{body}");
         }
     }
 

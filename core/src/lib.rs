@@ -33,6 +33,7 @@ mod grant;
 mod hold;
 #[cfg(feature = "test-hooks")]
 pub mod hooks;
+mod json;
 mod keys;
 #[cfg(test)]
 mod left_out;

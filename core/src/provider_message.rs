@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::json;
+
 /// The longest text that is shown, in characters.
 const LONGEST: usize = 200;
 
@@ -26,7 +28,7 @@ pub(crate) fn provider_message(body: &[u8], secrets: &[&str]) -> String {
     if body.len() > LARGEST_BODY {
         return String::new();
     }
-    let Ok(Value::Object(envelope)) = serde_json::from_slice(body) else {
+    let Ok(Value::Object(envelope)) = json::read(body) else {
         return String::new();
     };
     let Some(Value::String(message)) = envelope.get("message") else {

@@ -107,13 +107,18 @@ impl Record {
         self.sequence = self.sequence.max(mine.sequence);
         self.counts.merge(&mine.counts);
         let asked_at = |issue: &Option<Issue>| issue.as_ref().map(|issue| issue.stamp.asked_at);
+        let (found, known) = (self.rejected, mine.rejected);
         match asked_at(&self.issue).cmp(&asked_at(&mine.issue)) {
             Ordering::Less => {
                 self.issue = mine.issue.clone();
-                self.rejected = mine.rejected;
+                self.rejected = known;
             }
-            Ordering::Equal => self.rejected = self.rejected.or(mine.rejected),
+            Ordering::Equal => self.rejected = found.or(known),
             Ordering::Greater => {}
+        }
+        let kept = self.issue.as_ref().map(|issue| issue.stamp.id);
+        if kept.is_some() && (found == kept || known == kept) {
+            self.rejected = kept;
         }
         let until = |hold: &Option<Hold>| hold.as_ref().map(|hold| hold.until);
         for (mine, hold) in [
@@ -166,9 +171,10 @@ impl Record {
         for slots in [&mut self.counts.taken, &mut self.counts.forced] {
             slots.iter_mut().for_each(|slot| shift(&mut slot.at));
         }
-        if let Some(told) = &mut self.counts.told {
-            shift(&mut told.until);
-        }
+        self.counts
+            .told
+            .iter_mut()
+            .for_each(|told| shift(&mut told.until));
         if let Some(forgotten) = &mut self.forgotten {
             shift(forgotten);
         }
@@ -182,6 +188,10 @@ impl Record {
     pub(crate) fn to_bytes(&self, now: BootTime) -> Zeroizing<Vec<u8>> {
         let mut fields = self.others.clone();
         let at = |time: Option<BootTime>| json!(time.map(|time| time.0));
+        // The first release knows one, so the lowest comes first.
+        let mut told = self.counts.told.clone();
+        told.sort_by_key(|told| told.left);
+        let mut told = told.into_iter().map(told_to_json);
         for (name, value) in [
             ("turn", json!(self.turn)),
             ("sequence", json!(self.sequence)),
@@ -194,7 +204,8 @@ impl Record {
             ("rejected", json!(self.rejected)),
             ("taken", runs(&self.counts.taken, now)),
             ("forced", runs(&self.counts.forced, now)),
-            ("told", json!(self.counts.told.map(told_to_json))),
+            ("told", told.next().unwrap_or_default()),
+            ("told_more", more(told.collect())),
             ("hold", json!(self.hold.as_ref().map(hold_to_json))),
             ("outage", json!(self.outage.as_ref().map(hold_to_json))),
             ("previous_until", at(self.previous_until)),
@@ -250,6 +261,14 @@ fn issue_to_json(issue: &Issue) -> Value {
     })
 }
 
+/// `null` for nothing.
+fn more(values: Vec<Value>) -> Value {
+    match values.is_empty() {
+        true => Value::Null,
+        false => Value::Array(values),
+    }
+}
+
 fn told_to_json(told: Told) -> Value {
     json!({"left": told.left, "hourly": told.hourly, "until": told.until.0})
 }
@@ -293,7 +312,7 @@ fn read(fields: &mut Map<String, Value>) -> Option<Record> {
         counts: Counts {
             taken: optional(fields, "taken", read_runs)?.unwrap_or_default(),
             forced: optional(fields, "forced", read_runs)?.unwrap_or_default(),
-            told: optional(fields, "told", read_told)?,
+            told: read_all_told(fields)?,
         },
         hold: optional(fields, "hold", read_hold)?.flatten(),
         outage: optional(fields, "outage", read_hold)?.flatten(),
@@ -353,7 +372,23 @@ fn read_issue(value: &mut Value) -> Option<Issue> {
     })
 }
 
-fn read_told(value: &mut Value) -> Option<Told> {
+fn read_all_told(fields: &mut Map<String, Value>) -> Option<Vec<Told>> {
+    let mut counts = Counts::default();
+    let first = optional(fields, "told", |value| read_told(value))?;
+    let more = optional(fields, "told_more", |value| {
+        value
+            .as_array()?
+            .iter()
+            .map(read_told)
+            .collect::<Option<Vec<_>>>()
+    })?;
+    for told in first.into_iter().chain(more.into_iter().flatten()) {
+        counts.hear(told);
+    }
+    Some(counts.told)
+}
+
+fn read_told(value: &Value) -> Option<Told> {
     Some(Told {
         left: u32::try_from(value.get("left")?.as_u64()?).ok()?,
         hourly: value.get("hourly")?.as_bool()?,
@@ -395,8 +430,12 @@ fn read_runs(value: &mut Value) -> Option<VecDeque<Slot>> {
         let count = run.get(1)?.as_u64().filter(|count| *count <= 1_000_000)?;
         slots.extend((0..count).map(|_| slot));
     }
+    slots.make_contiguous().sort_by_key(|slot| slot.at);
     Some(slots)
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
@@ -444,11 +483,18 @@ mod tests {
                     },
                 ]),
                 forced: VecDeque::from([slot(70)]),
-                told: Some(Told {
-                    left: 3,
-                    hourly: true,
-                    until: BootTime(80),
-                }),
+                told: vec![
+                    Told {
+                        left: 2,
+                        hourly: false,
+                        until: BootTime(70),
+                    },
+                    Told {
+                        left: 3,
+                        hourly: true,
+                        until: BootTime(80),
+                    },
+                ],
             },
             hold: Some(Hold {
                 class: Class::RateLimited,
@@ -546,6 +592,20 @@ mod tests {
         let again = found.clone();
         found.recall(&mine);
         assert_eq!(found, again, "once is enough");
+    }
+
+    #[test]
+    fn a_token_that_either_of_two_records_rejects_is_rejected_in_both_together() {
+        for (found, mine) in [(Some(7), Some(1)), (Some(1), Some(7)), (None, Some(1))] {
+            let with = |rejected| Record {
+                issue: Some(issue(1, 6_000)),
+                rejected,
+                ..Record::default()
+            };
+            let mut record = with(found);
+            record.recall(&with(mine));
+            assert!(record.good().is_none(), "{found:?} {mine:?}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use self::fleet::Visit;
 pub(crate) use self::fleet::{Ask, COME_BACK, Found};
 #[cfg(test)]
 pub(crate) use self::host::LOOK_AGAIN;
-use crate::budget::{Budget, Refusal, Slot};
+use crate::budget::{Budget, MARGIN, Refusal, Slot};
 use crate::clock::BootTime;
 use crate::error::{Error, ErrorCode};
 use crate::grant::{Grant, RateLimit, Rejection};
@@ -224,7 +224,7 @@ impl Ledger {
     /// Goes on from what is shared. `waiting` says since when its leader was waited for.
     pub(crate) fn learn(&mut self, record: &Record, now: BootTime, waiting: Option<BootTime>) {
         self.budget.set_counts(record.counts.clone());
-        self.budget.split(record.split(now));
+        self.budget.split(record.split(now), record.host);
         self.holds.learn(record.hold.as_ref(), waiting);
         self.holds.learn_outage(record.outage.as_ref());
     }
@@ -314,6 +314,8 @@ impl Refresh {
             Input::Counted(hosts) => self.counted(ledger, now, hosts),
             Input::Away => self.away(ledger, now),
             Input::Answer(result, told) => {
+                let unsent = result.as_ref().is_err_and(|rejection| rejection.unsent);
+                self.settle(ledger, now, unsent);
                 if let Some(told) = told {
                     ledger
                         .budget
@@ -325,7 +327,7 @@ impl Refresh {
                 }
             }
             Input::Abandoned { unsent } => {
-                self.settle(ledger, unsent);
+                self.settle(ledger, now, unsent);
                 self.leave(ledger, now, Then::Finish(Box::new(Finish::Abandoned)))
             }
         }
@@ -380,7 +382,8 @@ impl Refresh {
 
     fn request(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
         if self.slot.is_some_and(|slot| now >= slot.at.plus(SLOT_GOOD)) {
-            // It was stopped in between, and 88Pay would count the request later than the others do.
+            // It was stopped in between, and 88Pay would count the request later than the others do. Nothing was sent yet.
+            self.settle(ledger, now, true);
             self.spare_store();
             return self.send(ledger, now);
         }
@@ -395,10 +398,13 @@ impl Refresh {
         }
     }
 
-    /// The last sending is over: its slot comes back only if nothing was written to the network.
-    fn settle(&mut self, ledger: &mut Ledger, unsent: bool) {
-        if let (true, Some(slot)) = (unsent, self.slot.take()) {
-            ledger.budget.give_back(slot);
+    /// The last sending is over: its slot comes back only if nothing was written to the network. Else it counts from the
+    /// latest instant at which 88Pay can have counted the request.
+    fn settle(&mut self, ledger: &mut Ledger, now: BootTime, unsent: bool) {
+        match self.slot.take() {
+            Some(slot) if unsent => ledger.budget.give_back(slot),
+            Some(slot) if now >= slot.at.plus(MARGIN) => ledger.budget.date_anew(slot, now),
+            _ => {}
         }
         if let Some(led) = self.led() {
             led.counts = ledger.budget.counts().clone();
@@ -428,7 +434,6 @@ impl Refresh {
         mut rejection: Rejection,
     ) -> Action {
         rejection.error = rejection.error.with_attempt(self.attempt);
-        self.settle(ledger, rejection.unsent);
         if rejection.class == Class::Unauthorized && std::mem::take(&mut self.other_key) {
             self.key = match self.key {
                 Key::Current => Key::Previous,

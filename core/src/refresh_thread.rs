@@ -188,18 +188,15 @@ impl Manager {
                 std::mem::forget(tier);
                 return;
             }
-            let action = {
+            let (now, action) = {
                 let mut state = self.state();
                 if self.keys().epoch() != job.keys.epoch() {
                     // The rotation has landed the flight.
                     return;
                 }
-                job.refresh.step(
-                    &mut state.ledger,
-                    self.clock.boot(),
-                    random::fraction(),
-                    input,
-                )
+                let now = self.clock.boot();
+                let jitter = random::fraction();
+                (now, job.refresh.step(&mut state.ledger, now, jitter, input))
             };
             input = match action {
                 action @ (Action::Look { .. } | Action::Lead { .. } | Action::Write(_)) => {
@@ -212,6 +209,8 @@ impl Manager {
                     connect_within,
                 } => {
                     asked_at = self.clock.reading();
+                    // What was stopped since is too late for the slot that it has.
+                    let within = within.saturating_sub(now.until(self.clock.boot()));
                     let (result, told) =
                         self.ask(job.keys.get(key), (within, connect_within), patience);
                     reached!(Answered);

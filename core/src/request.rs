@@ -10,6 +10,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorCode, Outcome, Result};
+use crate::json;
 
 /// A call of 88Pay's API.
 ///
@@ -208,7 +209,7 @@ impl Response {
     /// # Errors
     /// `bad_response` if it is none.
     pub fn json(&self) -> Result<Value> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        json::read(&self.body).map_err(|error| {
             Error::new(
                 ErrorCode::BadResponse,
                 format!(

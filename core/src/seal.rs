@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::credentials::ApiKey;
 
 const NONCE: usize = 24;
-const TAG: usize = 16;
+pub(crate) const TAG: usize = 16;
 
 /// How much longer a sealed value is than what it holds.
 pub(crate) const OVERHEAD: usize = NONCE + TAG;
@@ -48,11 +48,16 @@ impl Sealer {
         })
     }
 
+    /// What only who has the key can make of `parts`.
+    pub(crate) fn tag(&self, parts: &[&[u8]]) -> [u8; TAG] {
+        let tag = hmac::sign(&self.name, &joined(parts));
+        std::array::from_fn(|at| tag.as_ref().get(at).copied().unwrap_or_default())
+    }
+
     /// A name that says nothing to others: 32 hexadecimal digits over `parts`.
     pub(crate) fn name(&self, parts: &[&[u8]]) -> String {
-        let tag = hmac::sign(&self.name, &joined(parts));
-        let half = tag.as_ref().iter().take(16);
-        half.map(|byte| format!("{byte:02x}")).collect()
+        let tag = self.tag(parts);
+        tag.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Nonce, ciphertext and tag. It opens only with the same `place`. `None` without randomness.

@@ -170,13 +170,15 @@ impl Manager {
         let keys = self.keys();
         let record = Arc::new(alone).record(keys.get(keys.begin_with(self.clock.boot()).0));
         let answer = match record {
-            Some(mut record) => record.ask(Ask::Look, STORE_TIME),
+            Some(mut record) => record
+                .ask(Ask::Look, STORE_TIME)
+                .and_then(|answer| Ok((answer, record.hosts(STORE_TIME)?))),
             None => Err("this machine's cryptography fails".to_owned()),
         };
-        let state = answer.map(|answer| match answer {
+        let state = answer.map(|(answer, hosts)| match answer {
             Answer::Found(found) => {
                 let record = found.record.unwrap_or_default();
-                self.state_of(&record, record.hosts.max(found.hosts))
+                self.state_of(&record, record.hosts.max(hosts))
             }
             Answer::Stored(_) | Answer::Counted(_) => self.state_of(&Record::default(), 0),
         });

@@ -4,6 +4,7 @@ from vocabulary import (
     CHARGES,
     OTHER_AUTHORITY,
     OTHER_KEY,
+    THIRD_KEY,
     accept,
     answer,
     between,
@@ -12,6 +13,7 @@ from vocabulary import (
     events,
     fault,
     get_token,
+    invalidate,
     new,
     peek_token,
     rotate,
@@ -164,4 +166,35 @@ scenario(
     new(ca_bundle=OTHER_AUTHORITY),
     get_token(error="tls_failed", outcome="not_sent", retryable=False, message=containing("certificate")),
     seen(tokens_requested=0, tls_handshakes=0),
+)
+
+TOKEN_ANSWER = '{"message":"m","data":{"access_token":"a.b.c","session_id":"sess_1","expires_in":%s}}'
+for what, body, expires_in in (
+    ("whose life is a fraction of nothing", TOKEN_ANSWER % "60.0", 60),
+    ("whose life is such a text", TOKEN_ANSWER % '"60.0"', 60),
+    ("whose life is two hours", TOKEN_ANSWER % "7200", 3600),
+    ("whose life is a day", TOKEN_ANSWER % "86400", 3600),
+    ("that begins with a byte-order mark", "\ufeff" + TOKEN_ANSWER % "60", 60),
+    ("with half a character", TOKEN_ANSWER.replace('"m"', '"m\\ud83d"') % "60", 60),
+):
+    scenario(
+        f"an answer to the token request {what} is read, and a life counts as an hour at most",
+        fault("token", answer(200, body=body)),
+        new(),
+        get_token(access_token="a.b.c", session_id="sess_1", expires_in=expires_in),
+        seen(tokens_requested=1),
+    )
+
+scenario(
+    "after two new keys that are not accepted yet the one that works is still used",
+    new(),
+    get_token(token=1),
+    rotate(OTHER_KEY),
+    rotate(THIRD_KEY),
+    invalidate(gives=True),
+    get_token(token=2),
+    seen(tokens_issued=2, tokens_requested=3),
+    events(
+        "token_issued", "key_rotated", "key_rotated", "token_invalidated", "token_issued", ("key_fallback", {"attempt": 2})
+    ),
 )

@@ -190,6 +190,7 @@ class Run:
         self._places = {
             words.KEY: f"sk_test_sandbox_{secrets.token_hex(8)}",
             words.OTHER_KEY: f"sk_test_sandbox_{secrets.token_hex(8)}",
+            words.THIRD_KEY: f"sk_test_sandbox_{secrets.token_hex(8)}",
             words.MERCHANT: f"MCH-COL-{secrets.token_hex(6).upper()}",
             words.BASE_URL: sandbox.base_url,
             words.AUTHORITY: str(sandbox.authority),
@@ -295,7 +296,7 @@ class Run:
         return results
 
     def _search(self, text):
-        keys = (self._places[words.KEY], self._places[words.OTHER_KEY])
+        keys = tuple(self._places[key] for key in (words.KEY, words.OTHER_KEY, words.THIRD_KEY))
         for secret in (*keys, *(part for pair in self._pairs for part in pair)):
             if secret in text:
                 raise MismatchError("the result shows a secret")

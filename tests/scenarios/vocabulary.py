@@ -11,6 +11,7 @@ import typing
 # The credentials of the scenario: the sandbox knows the first key.
 KEY = "<key>"
 OTHER_KEY = "<other key>"
+THIRD_KEY = "<third key>"
 MERCHANT = "<merchant>"
 BASE_URL = "<base url>"
 AUTHORITY = "<authority>"

@@ -39,8 +39,7 @@ const REFUSED: Duration = Duration::from_secs(1);
 const LOOK_OFTEN: Duration = Duration::from_millis(25);
 const LOOK_SELDOM: Duration = Duration::from_millis(500);
 
-/// All hosts together, up to 2,000, look no more often than 4,000 times a second. The number of hosts comes from the
-/// store in clear, and nobody waits long for what it says.
+/// All hosts together, up to 2,000, look no more often than 4,000 times a second.
 const FOR_EACH_HOST: Duration = Duration::from_micros(250);
 
 /// Until the slot is told nobody has to wait longer than that for a host that died.
@@ -79,7 +78,7 @@ pub(crate) struct Found {
     /// Whether the lease was had, and if not whether somebody else has it.
     pub(crate) leads: bool,
     pub(crate) leased: bool,
-    /// How many hosts have taken its token over.
+    /// How many hosts have taken its token over; counted for who has the lease, else 0.
     pub(crate) hosts: u32,
 }
 
@@ -326,7 +325,11 @@ impl Refresh {
             led.counts
                 .drop_given_back(since, &before.counts, &record.counts);
             led.counts.merge(&record.counts);
-            led.hosts = record.hosts.max(found.hosts);
+            // Of a token that it has this host may know more than who asked for it.
+            let id = |issue: &Option<Issue>| issue.as_ref().map(|issue| issue.stamp.id);
+            let knows = !found.leads && id(&led.issue) == id(&record.issue);
+            let known = if knows { led.hosts } else { 0 };
+            led.hosts = record.hosts.max(found.hosts).max(known);
             ledger.holds.learn(hold(led, record), None);
             led.outage = record.outage.clone();
             ledger.holds.learn_outage(led.outage.as_ref());
@@ -334,7 +337,7 @@ impl Refresh {
             visit.record.hosts = led.hosts;
         }
         ledger.budget.set_counts(led.counts.clone());
-        ledger.budget.split(led.split(now));
+        ledger.budget.split(led.split(now), led.host);
         let newer = visit
             .record
             .good()
@@ -452,7 +455,7 @@ impl Refresh {
             Some(Stage::Slot) if written => self.announce(ledger, now),
             Some(Stage::Slot) => {
                 // Another host has the lease by now; nothing was sent.
-                self.settle(ledger, true);
+                self.settle(ledger, now, true);
                 if let Some(visit) = self.visiting() {
                     visit.leads = false;
                     // That was never there.
@@ -536,7 +539,9 @@ impl Refresh {
     /// No store can be reached: this host goes on by itself.
     pub(super) fn away(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
         let stage = self.answered(now);
-        let hosts = self.led().map_or(1, |led| led.hosts.max(1));
+        let (hosts, host) = self
+            .led()
+            .map_or((1, 0), |led| (led.hosts.max(1), led.host));
         if let Some(led) = self.led() {
             led.away = Some(now);
             led.ask_at = Some(now.plus(COME_BACK));
@@ -545,7 +550,7 @@ impl Refresh {
             shared.visit = None;
             shared.apart = true;
         }
-        ledger.budget.split(hosts);
+        ledger.budget.split(hosts, host);
         match stage {
             Some(Stage::Count(finish)) => self.leave_host(ledger, now, Then::Finish(finish)),
             Some(Stage::End(mut then)) => {
@@ -557,7 +562,7 @@ impl Refresh {
                 self.leave_host(ledger, now, then)
             }
             Some(Stage::Slot) => {
-                self.settle(ledger, true);
+                self.settle(ledger, now, true);
                 self.send(ledger, now)
             }
             _ if self.kept(now).is_some() => self.keep(ledger, now, COME_BACK),

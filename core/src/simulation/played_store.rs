@@ -1,4 +1,4 @@
-//! A store in memory: what Redis or Memcached would do with the value, the lease and the count of one credential.
+//! A store in memory: what Redis or Memcached would do with the value, the lease and the marks of one credential.
 //!
 //! Promises: an operation takes effect at one instant, and its answer takes as long as the network does. A session ends
 //! with its first failure.
@@ -40,7 +40,7 @@ struct Inside {
     /// Goes up with each writing, and with each token.
     writings: u64,
     tokens: u64,
-    seen: u32,
+    marks: Vec<u8>,
     lease: Option<(Owner, At)>,
     /// The operations of each second.
     operations: Vec<u32>,
@@ -82,7 +82,7 @@ impl PlayedStore {
                 value_until: 0,
                 writings: 0,
                 tokens: 0,
-                seen: 0,
+                marks: Vec::new(),
                 lease: None,
                 operations: Vec::new(),
             }),
@@ -103,7 +103,8 @@ impl PlayedStore {
 
     pub(super) fn flush(&self) {
         let mut inside = self.inside();
-        (inside.value, inside.lease, inside.seen) = (None, None, 0);
+        (inside.value, inside.lease) = (None, None);
+        inside.marks.clear();
         inside.writings += 1;
         inside.tokens += 1;
     }
@@ -276,7 +277,6 @@ impl Connection {
         Kept {
             value: inside.value.clone().map(Zeroizing::new),
             leased: others.map(|(_, until)| Duration::from_micros(until - now)),
-            seen: inside.seen,
             now: StoreTime {
                 earliest: millis,
                 // When the answer comes, as far as who asked can tell.
@@ -311,7 +311,7 @@ impl Session for Connection {
         value: &[u8],
         keep: Duration,
         lease: Option<Duration>,
-        fresh: bool,
+        fresh: Option<&[u8]>,
         within: Duration,
     ) -> Result<bool, String> {
         self.ask(within, |connection, inside, now| {
@@ -326,9 +326,9 @@ impl Session for Connection {
             inside.value = Some(value.to_vec());
             inside.value_until = now + micros(keep);
             inside.lease = lease.map(|lease| (connection.owner, now + micros(lease)));
-            if fresh {
+            if let Some(mark) = fresh {
                 inside.tokens += 1;
-                inside.seen = 1;
+                inside.marks = mark.to_vec();
                 connection.token = inside.tokens;
             }
             true
@@ -342,13 +342,16 @@ impl Session for Connection {
         })
     }
 
-    fn seen(&mut self, within: Duration) -> Result<u32, String> {
+    fn marks(&mut self, mine: &[u8], within: Duration) -> Result<Vec<u8>, String> {
         self.ask(within, |connection, inside, _| {
             if connection.token != inside.tokens {
-                return 0;
+                return Vec::new();
             }
-            inside.seen += 1;
-            inside.seen
+            let there = |mark: &[u8]| mark == mine;
+            if !mine.is_empty() && !inside.marks.chunks(mine.len()).any(there) {
+                inside.marks.extend_from_slice(mine);
+            }
+            inside.marks.clone()
         })
     }
 }

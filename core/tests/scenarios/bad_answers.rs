@@ -75,7 +75,7 @@ fn a_token_answer_that_is_not_as_documented_is_a_bad_response_and_no_call_is_sen
         json!(10),
         json!(59.5),
         json!(1e18),
-        json!(3601),
+        json!(1_767_225_600),
         json!(-60),
         json!(true),
         json!(""),
@@ -115,12 +115,16 @@ fn a_token_answer_that_is_not_as_documented_is_a_bad_response_and_no_call_is_sen
 }
 
 #[test]
-fn a_life_from_11_to_3600_seconds_is_taken_as_number_or_digits() {
+fn a_life_from_11_seconds_is_taken_as_number_or_digits_and_used_for_an_hour_at_most() {
     for (life, expires_in, usable) in [
         (json!(11), 11, 9),
         (json!(60), 60, 50),
         (json!("60"), 60, 50),
+        (json!(60.0), 60, 50),
+        (json!("60.0"), 60, 50),
         (json!(3600), 3600, 3590),
+        (json!(7200), 3600, 3590),
+        (json!(86_400), 3600, 3590),
     ] {
         let stage = stage();
         stage.sandbox.set(|switches| switches.expires_in = life);
@@ -131,6 +135,33 @@ fn a_life_from_11_to_3600_seconds_is_taken_as_number_or_digits() {
             valid <= f64::from(usable) && valid > f64::from(usable) - 3.0,
             "{valid}"
         );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_half_a_character_are_no_reason_to_do_without_a_token_or_an_answer() {
+    let token = data("expires_in", json!(60)).to_string();
+    let marked = format!("\u{feff}{token}");
+    let half = token.replacen("\"m\"", "\"m\\ud83d\"", 1);
+    assert_ne!(half, token);
+    for body in [marked, half] {
+        let stage = stage();
+        stage
+            .sandbox
+            .fault(Fault::once(Match::Token, Action::body(body)));
+        assert_eq!(stage.manager().get_token().unwrap().session_id(), "sess_1");
+    }
+    for way in BOTH_WAYS {
+        let stage = stage();
+        let manager = stage.manager();
+        for body in ["\u{feff}{\"data\":\"x\u{fffd}\"}", r#"{"data":"x\ud800"}"#] {
+            stage
+                .sandbox
+                .fault(Fault::once(Match::Calls, Action::body(body)));
+            let answer = way.call(&manager, Request::get("/api/echo")).unwrap();
+            assert_eq!(answer.json().unwrap()["data"], "x\u{fffd}");
+            assert_eq!(answer.body(), body.as_bytes(), "it is kept as it came");
+        }
     }
 }
 

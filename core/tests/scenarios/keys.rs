@@ -41,6 +41,27 @@ fn a_new_key_that_is_not_accepted_yet_falls_back_to_the_old_one_with_an_event() 
 }
 
 #[test]
+fn the_key_that_works_is_kept_whatever_is_rotated_after_it() {
+    for share in ["host", "process"] {
+        let stage = Stage::new();
+        let manager = match share {
+            "host" => stage.manager(),
+            share => stage.manager_with(&[("share", share)]),
+        };
+        manager.get_token().unwrap();
+        manager.rotate(NEW_KEY, true).unwrap();
+        manager
+            .rotate("sk_test_sandbox_the_new_key_0002", true)
+            .unwrap();
+        assert!(manager.invalidate().unwrap());
+        manager.get_token().unwrap();
+        assert_eq!(manager.make_request(charge()).unwrap().status(), 200);
+        let seen = keys_seen(&stage);
+        assert_eq!(seen.len(), 3, "{share}: {seen:?}");
+    }
+}
+
+#[test]
 fn a_previous_key_that_is_given_at_construction_is_fallen_back_to() {
     let stage = Stage::new();
     let manager = stage.manager_with(&[("api_key", NEW_KEY), ("previous_api_key", TEST_KEY)]);

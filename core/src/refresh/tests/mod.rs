@@ -405,6 +405,52 @@ fn a_slot_of_a_request_that_was_not_written_comes_back_for_all() {
 }
 
 #[test]
+fn a_stall_between_slot_and_sending_spends_no_slot() {
+    let (mut ledger, now) = (ledger(), after(0));
+    let mut refresh = sharing(now, false);
+    let (mut now, mut input, mut written) = (now, Input::Start, 0);
+    loop {
+        input = match refresh.step(&mut ledger, now, 0.5, input) {
+            Action::Look { .. } => Input::Seen(Record::default()),
+            Action::Lead { .. } => Input::Led(Some(Record::default())),
+            Action::Write(record) => {
+                assert_eq!(record.counts.taken.len(), 1, "no more than one is taken");
+                written += 1;
+                if written < 4 {
+                    now = now.plus(Duration::from_secs(1));
+                }
+                Input::Written(record)
+            }
+            Action::Send { .. } => break,
+            other => panic!("{other:?}"),
+        };
+    }
+    assert_eq!(written, 4);
+    assert_eq!(ledger.budget.counts().taken.len(), 1);
+}
+
+#[test]
+fn a_request_that_may_have_been_counted_late_counts_from_its_answer() {
+    for (took, at) in [(1_999, 0), (2_000, 2_000), (9_000, 9_000)] {
+        for answer in [
+            Input::Answer(Ok(grant()), None),
+            rejected(Class::Temporary, false, false),
+            Input::Abandoned { unsent: false },
+        ] {
+            let mut ledger = ledger();
+            let mut refresh = sharing(after(0), false);
+            announce(&mut refresh, &mut ledger, after(0), Record::default());
+            let action = refresh.step(&mut ledger, after(took), 0.5, answer);
+            let Action::Write(record) = action else {
+                panic!("{action:?}")
+            };
+            let taken: Vec<_> = record.counts.taken.iter().map(|slot| slot.at).collect();
+            assert_eq!(taken, [after(at)], "{took}");
+        }
+    }
+}
+
+#[test]
 fn a_new_key_that_is_not_known_yet_is_told_to_all_and_the_old_ones_record_is_gone_to() {
     let (mut ledger, now) = (ledger(), after(0));
     let mut refresh = sharing(now, true);

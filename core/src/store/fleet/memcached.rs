@@ -1,6 +1,6 @@
 //! Memcached (1.6 or newer, by its meta commands): several steps where Redis has one, each of them fenced.
 //!
-//! A credential has the items `pay88:name:value`, `:lease`, `:clock` and, for each token, `:seen:generation`. Every
+//! A credential has the items `pay88:name:value`, `:lease`, `:clock` and, for each token, `:hosts:generation`. Every
 //! write says which version it replaces (CAS), so that whoever wrote meanwhile wins, and a lease is given back by who
 //! has it alone. Memcached tells no time, so one is made of the life that is left to the item `:clock` (see `tick`);
 //! its epoch stands before each value, and a value of another epoch counts as none: its instants mean nothing any more.
@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 
 use super::connection::{Answers, Connection, strange};
 use super::server::{
-    Found, Generation, Owner, Session, check_length, deadline, first_lease, next_generation,
+    Found, Generation, Owner, Session, check_length, deadline, first_lease, is_missing,
+    next_generation,
 };
 use super::tick::{Epoch, TickClock};
 use crate::clock::Clock;
@@ -147,7 +148,7 @@ impl Memcached {
             }
             _ => None,
         };
-        let (mut found_value, mut hosts) = (None, 0);
+        let mut found_value = None;
         (self.value, self.token) = (None, None);
         if let Reply::Done(item) = value {
             self.value = Some(item.version()?);
@@ -158,17 +159,11 @@ impl Memcached {
             {
                 self.token = Some((*generation, left));
                 found_value = Some(Zeroizing::new(value.to_vec()));
-                let count = self.command("mg", &seen(generation), "v");
-                hosts = match self.ask([count], deadline)? {
-                    [Reply::Done(count)] => count.number()?,
-                    _ => 0,
-                };
             }
         }
         Ok(Found {
             value: found_value,
             leased,
-            seen: hosts,
             now: self
                 .clock
                 .read(self.epoch, seconds, asked, Clock::System.boot()),
@@ -223,7 +218,7 @@ impl Session for Memcached {
         value: &[u8],
         keep: Duration,
         lease: Option<Duration>,
-        fresh: bool,
+        fresh: Option<&[u8]>,
         within: Duration,
     ) -> Result<bool, String> {
         check_length(value)?;
@@ -231,7 +226,7 @@ impl Session for Memcached {
         let Some(mine) = self.lease else {
             return Ok(false);
         };
-        let same = self.token.filter(|_| !fresh);
+        let same = self.token.filter(|_| fresh.is_none());
         let generation = next_generation(same.map(|(generation, _)| generation))?;
         let keep = seconds(keep);
 
@@ -251,24 +246,19 @@ impl Session for Memcached {
 
         let stored = Zeroizing::new([&self.epoch[..], &generation, value].concat());
         let store = self.set("value", &stored, &format!("{flags} T{keep}"));
-        let count = self.command(
-            if fresh { "ma" } else { "mg" },
-            &seen(&generation),
-            &if fresh {
-                format!("N{keep} J1 T{keep}")
-            } else {
-                format!("T{keep}")
-            },
-        );
+        let marks = match fresh {
+            Some(mark) => self.set(&hosts(&generation), mark, &format!("T{keep}")),
+            None => self.command("mg", &hosts(&generation), &format!("T{keep}")),
+        };
         let stored = match lease {
             Some(_) => {
-                let [stored, _] = self.ask([store, count], deadline)?;
+                let [stored, _] = self.ask([store, marks], deadline)?;
                 stored
             }
             None => {
                 let give_back = self.command("md", "lease", &format!("C{held}"));
                 self.lease = None;
-                let [stored, _, _] = self.ask([store, count, give_back], deadline)?;
+                let [stored, _, _] = self.ask([store, marks, give_back], deadline)?;
                 stored
             }
         };
@@ -293,15 +283,25 @@ impl Session for Memcached {
         self.ask([give_back], deadline(within)).map(drop)
     }
 
-    fn seen(&mut self, within: Duration) -> Result<u32, String> {
+    fn marks(&mut self, mine: &[u8], within: Duration) -> Result<Vec<u8>, String> {
         let Some((generation, left)) = self.token else {
-            return Ok(0);
+            return Ok(Vec::new());
         };
-        let count = self.command("ma", &seen(&generation), &format!("N{left} J1 v"));
-        match self.ask([count], deadline(within))? {
-            [Reply::Done(count)] => count.number(),
-            _ => Err(strange()),
+        let (deadline, hosts) = (deadline(within), hosts(&generation));
+        let [there] = self.ask([self.command("mg", &hosts, "v")], deadline)?;
+        let mut marks = match there {
+            Reply::Done(item) => item.data()?.clone(),
+            _ => Vec::new(),
+        };
+        if is_missing(mine, &marks) {
+            let [added] = self.ask([self.set(&hosts, mine, "MA")], deadline)?;
+            if !matches!(added, Reply::Done(_)) {
+                // There are none yet: they were thrown out to make room.
+                self.ask([self.set(&hosts, mine, &format!("ME T{left}"))], deadline)?;
+            }
+            marks.extend_from_slice(mine);
         }
+        Ok(marks)
     }
 }
 
@@ -317,18 +317,11 @@ impl Item {
             None => Err("it is too old: Memcached 1.6 or newer is needed".to_owned()),
         }
     }
-
-    fn number(&self) -> Result<u32, String> {
-        let text = std::str::from_utf8(self.data()?);
-        text.ok()
-            .and_then(|text| text.trim_end().parse().ok())
-            .ok_or_else(strange)
-    }
 }
 
-/// The item that counts the hosts with that token.
-fn seen(generation: &Generation) -> String {
-    format!("seen:{:016x}", u64::from_be_bytes(*generation))
+/// The item with the marks of the hosts that have that token.
+fn hosts(generation: &Generation) -> String {
+    format!("hosts:{:016x}", u64::from_be_bytes(*generation))
 }
 
 /// Whole seconds of which not one is missing: the first may be over as soon as it has begun.

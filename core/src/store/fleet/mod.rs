@@ -15,7 +15,7 @@ mod url;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,7 +32,7 @@ use crate::process::PerProcess;
 use crate::random;
 use crate::record::{Record, Stamp};
 use crate::refresh::{Ask, Found};
-use crate::seal::Sealer;
+use crate::seal::{Sealer, TAG};
 
 /// What one store may take to be connected to and to answer.
 pub(crate) const ATTEMPT_TIME: Duration = Duration::from_millis(250);
@@ -42,6 +42,9 @@ const LEFT_ALONE: (Duration, Duration) = (Duration::from_secs(5), Duration::from
 
 /// The record is kept as long as the counts of an hour matter.
 const KEPT: Duration = Duration::from_secs(3700);
+
+/// A host's number and its tag.
+const MARK: usize = 8 + TAG;
 
 /// The release of the format; the first byte of every value. The instant at which the token was asked for follows.
 const FORMAT: u8 = 1;
@@ -102,6 +105,8 @@ pub(crate) struct FleetRecord {
     name: String,
     /// Who asks, to the store.
     owner: Owner,
+    /// The number by which the fleet knows this host; 0 before it leads.
+    host: u64,
     /// The store that answered.
     session: Option<(usize, Box<dyn Session>)>,
     /// As it was found or written there last, on the store's clock, and sealed.
@@ -163,6 +168,7 @@ impl Fleet {
             sealer,
             name,
             owner: random::bytes()?,
+            host: 0,
             session: None,
             stored: Record::default(),
             value: Vec::new(),
@@ -198,6 +204,7 @@ impl Fleet {
 impl FleetRecord {
     /// From now on the store is asked for the leader of that host's turn: whoever follows one that died has its lease.
     pub(crate) fn lead_for(&mut self, host: &Record) {
+        self.host = host.host;
         if host.host != 0 {
             let (host, turn) = (host.host.to_le_bytes(), host.turn.to_le_bytes());
             self.owner = std::array::from_fn(|at| *host.iter().chain(&turn).nth(at).unwrap_or(&0));
@@ -286,11 +293,18 @@ impl FleetRecord {
         what: &Ask,
         within: Duration,
     ) -> Result<Answer, String> {
+        let until = self.fleet.clock.boot().plus(within);
         let (leads, found) = match what {
             Ask::Look => (false, session.look(within)?),
             Ask::Lead { lease } => session.lead(*lease, within)?,
             Ask::Release => return session.release(within).map(|()| Answer::Stored(true)),
-            Ask::Count => return session.seen(within).map(Answer::Counted),
+            Ask::Count => {
+                let mine = self.mark(&self.stored, self.host);
+                let marks = session.marks(&mine, within)?;
+                // They cannot be more than is known, so that none has to be looked at.
+                let known = marks.len() / MARK <= self.stored.hosts as usize;
+                return Ok(Answer::Counted(if known { 0 } else { self.count(&marks) }));
+            }
             Ask::Write {
                 record,
                 lease,
@@ -298,8 +312,8 @@ impl FleetRecord {
             } => {
                 let stored = on_the_stores_clock(record, &self.stored, self.ahead);
                 let value = self.seal(&stored, self.fleet.clock.boot())?;
-                let until = self.fleet.clock.boot().plus(within);
-                let written = session.write(&value, KEPT, *lease, *fresh, within)?;
+                let mine = fresh.then(|| self.mark(&stored, self.host));
+                let written = session.write(&value, KEPT, *lease, mine.as_deref(), within)?;
                 if written {
                     (self.stored, self.value) = (stored, value);
                 } else {
@@ -332,12 +346,48 @@ impl FleetRecord {
         if record.is_none() {
             (self.stored, self.value) = (Record::default(), Vec::new());
         }
+        let hosts = match leads {
+            true => self.count(&session.marks(&[], self.fleet.clock.boot().until(until))?),
+            false => 0,
+        };
         Ok(Answer::Found(Box::new(Found {
             record,
             leads,
             leased: found.leased.is_some(),
-            hosts: found.seen,
+            hosts,
         })))
+    }
+
+    /// How many hosts have the token that was found last.
+    ///
+    /// # Errors
+    /// Why the store does not say so.
+    pub(crate) fn hosts(&mut self, within: Duration) -> Result<u32, String> {
+        let (_, session) = self.session.as_mut().ok_or("no store was asked before")?;
+        let marks = session.marks(&[], within)?;
+        Ok(self.count(&marks))
+    }
+
+    /// What a host leaves beside the token that it takes over: its number, and that it has the key. Nobody else can make one,
+    /// and none is good for another token.
+    fn mark(&self, stored: &Record, host: u64) -> Vec<u8> {
+        let token = stored.issue.as_ref().map_or(0, |issue| issue.stamp.id);
+        let (token, host) = (token.to_le_bytes(), host.to_le_bytes());
+        let tag = self
+            .sealer
+            .tag(&[b"mark", self.name.as_bytes(), &token, &host]);
+        [&host[..], &tag].concat()
+    }
+
+    /// The hosts that have marked the token that was found last.
+    fn count(&self, marks: &[u8]) -> u32 {
+        let marks = marks.as_chunks::<MARK>().0.iter();
+        let hosts = marks.filter_map(|mark| {
+            let host = u64::from_le_bytes(*mark.first_chunk()?);
+            (self.mark(&self.stored, host) == mark).then_some(host)
+        });
+        let hosts: HashSet<u64> = hosts.collect();
+        u32::try_from(hosts.len()).unwrap_or(u32::MAX)
     }
 
     fn place<'a>(&'a self, asked_at: &'a [u8]) -> [&'a [u8]; 6] {
@@ -389,7 +439,7 @@ fn on_the_stores_clock(record: &Record, stored: &Record, (least, most): (i64, i6
     let same = |slots: &mut VecDeque<Slot>, known: &VecDeque<Slot>| {
         for slot in slots.iter_mut() {
             if let Some(known) = known.iter().find(|known| known.id == slot.id) {
-                slot.at = known.at;
+                slot.at = known.dated(Some(&slot.at));
             }
         }
         slots.make_contiguous().sort_by_key(|slot| slot.at);
@@ -412,7 +462,7 @@ fn not_from_the_future(stored: &mut Record, latest: u64) {
             slot.at = slot.at.min(BootTime(latest));
         }
     }
-    if let Some(told) = &mut stored.counts.told {
+    for told in &mut stored.counts.told {
         told.until = told.until.min(BootTime(latest).plus(LONGEST_HOLD));
     }
     for hold in [&mut stored.hold, &mut stored.outage].into_iter().flatten() {

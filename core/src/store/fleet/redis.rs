@@ -1,8 +1,8 @@
 //! Redis (6 or newer) and Valkey: each operation is one script, so nothing comes between its steps.
 //!
-//! The keys of a credential, `pay88:{name}:value`, `:lease` and `:seen`, share a hash tag, so a cluster keeps them
+//! The keys of a credential, `pay88:{name}:value`, `:lease` and `:hosts`, share a hash tag, so a cluster keeps them
 //! together. The value has the generation of its token before it. A user of an access control list needs
-//! `~pay88:* +eval +time +get +getrange +set +del +incr +pttl +pexpire` (and `+select` for a database).
+//! `~pay88:* +eval +time +get +getrange +set +del +pttl +pexpire` (and `+select` for a database).
 //!
 //! The protocol (RESP 2) is written here: the crate `redis` sets no end for a whole operation on a blocking connection,
 //! and its parser descends as deep as an answer says: 120 arrays in one another overflow a stack of 128 KiB (512 KiB
@@ -14,17 +14,16 @@ use zeroize::Zeroizing;
 
 use super::connection::{Answers, Connection, strange};
 use super::server::{
-    Found, Generation, Owner, Session, StoreTime, check_length, deadline, first_lease,
-    next_generation,
+    Found, Generation, LONGEST_MARKS, Owner, Session, StoreTime, check_length, deadline,
+    first_lease, next_generation,
 };
 use super::url::Login;
 
-/// Ends each script that says what there is. KEYS of all scripts are the value, the lease, and the count. ARGV: owner.
+/// Ends each script that says what there is. KEYS of all scripts are the value, the lease, and the marks. ARGV: owner.
 const FOUND: &str = "
 local time = redis.call('TIME')
 local lease = redis.call('GET', KEYS[2]) == ARGV[1] and -2 or redis.call('PTTL', KEYS[2])
-return {led, time[1] * 1000 + math.floor(time[2] / 1000), lease,
-        tonumber(redis.call('GET', KEYS[3]) or 0), redis.call('GET', KEYS[1])}";
+return {led, time[1] * 1000 + math.floor(time[2] / 1000), lease, redis.call('GET', KEYS[1])}";
 
 const LOOK: &str = "local led = 0";
 
@@ -40,11 +39,12 @@ const HOLD: &str = "
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[2])";
 
-/// ARGV: owner, value with its generation, milliseconds to keep it, those of the lease or 0, 1 for a new token.
+/// ARGV: owner, value with its generation, milliseconds to keep it, those of the lease or 0, the mark for a new token or
+/// nothing.
 const WRITE: &str = "
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-if ARGV[5] == '1' then redis.call('SET', KEYS[3], 1, 'PX', ARGV[3])
+if ARGV[5] ~= '' then redis.call('SET', KEYS[3], ARGV[5], 'PX', ARGV[3])
 else redis.call('PEXPIRE', KEYS[3], ARGV[3]) end
 if ARGV[4] == '0' then redis.call('DEL', KEYS[2])
 else redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
@@ -55,12 +55,15 @@ const RELEASE: &str = "
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return 1";
 
-/// ARGV: generation.
-const SEEN: &str = "
-if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
-local seen = redis.call('INCR', KEYS[3])
-redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[1]))
-return seen";
+/// ARGV: generation, mark or nothing, how long all marks may be.
+const MARKS: &str = "
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return '' end
+local marks = redis.call('GETRANGE', KEYS[3], 0, ARGV[3] - 1)
+if ARGV[2] ~= '' and #marks + #ARGV[2] <= tonumber(ARGV[3]) and not string.find(marks, ARGV[2], 1, true) then
+    marks = marks .. ARGV[2]
+    redis.call('SET', KEYS[3], marks, 'PX', math.max(redis.call('PTTL', KEYS[1]), 1))
+end
+return marks";
 
 /// What the codes of Redis's errors mean for who asks.
 const REFUSALS: &[(&str, &str)] = &[
@@ -140,7 +143,7 @@ impl Redis {
         Redis {
             connection,
             owner,
-            keys: ["value", "lease", "seen"].map(|what| format!("pay88:{{{name}}}:{what}")),
+            keys: ["value", "lease", "hosts"].map(|what| format!("pay88:{{{name}}}:{what}")),
             generation: None,
         }
     }
@@ -238,10 +241,9 @@ impl Redis {
                 Reply::Number(led),
                 Reply::Number(now),
                 Reply::Number(lease),
-                Reply::Number(seen),
                 Reply::Bytes(stored),
             ],
-        ) = <[Reply; 5]>::try_from(list)
+        ) = <[Reply; 4]>::try_from(list)
         else {
             return Err(strange());
         };
@@ -260,12 +262,9 @@ impl Redis {
         let value = split.map(|(_, value)| Zeroizing::new(value.to_vec()));
         self.generation = split.map(|(generation, _)| *generation);
         let earliest = u64::try_from(now).map_err(|_| strange())?;
-        // The two keys may end a moment apart.
-        let seen = if value.is_some() { seen } else { 0 };
         let found = Found {
             value,
             leased,
-            seen: u32::try_from(seen).map_err(|_| strange())?,
             now: StoreTime {
                 earliest,
                 // The server reads its clock somewhere in between, and cuts it to milliseconds.
@@ -294,21 +293,21 @@ impl Session for Redis {
         value: &[u8],
         keep: Duration,
         lease: Option<Duration>,
-        fresh: bool,
+        fresh: Option<&[u8]>,
         within: Duration,
     ) -> Result<bool, String> {
         check_length(value)?;
-        let generation = next_generation(self.generation.filter(|_| !fresh))?;
+        let generation = next_generation(self.generation.filter(|_| fresh.is_none()))?;
         let stored = [&generation, value].concat();
         let first = lease.map_or("0".to_owned(), |lease| millis(first_lease(lease, within)));
-        let (keep, fresh) = (millis(keep), if fresh { "1" } else { "0" });
+        let keep = millis(keep);
         let (owner, end) = (self.owner, deadline(within));
         let argv: [&[u8]; 5] = [
             &owner,
             &stored,
             keep.as_bytes(),
             first.as_bytes(),
-            fresh.as_bytes(),
+            fresh.unwrap_or_default(),
         ];
         match self.run(WRITE, &argv, end)? {
             Reply::Number(1) => {
@@ -328,12 +327,14 @@ impl Session for Redis {
         }
     }
 
-    fn seen(&mut self, within: Duration) -> Result<u32, String> {
+    fn marks(&mut self, mine: &[u8], within: Duration) -> Result<Vec<u8>, String> {
         let Some(generation) = self.generation else {
-            return Ok(0);
+            return Ok(Vec::new());
         };
-        match self.run(SEEN, &[&generation], deadline(within))? {
-            Reply::Number(seen) => u32::try_from(seen).map_err(|_| strange()),
+        let longest = LONGEST_MARKS.to_string();
+        let argv: [&[u8]; 3] = [&generation, mine, longest.as_bytes()];
+        match self.run(MARKS, &argv, deadline(within))? {
+            Reply::Bytes(Some(marks)) => Ok(marks.to_vec()),
             _ => Err(strange()),
         }
     }

@@ -1,6 +1,6 @@
 //! One store of the list `share`, and what can be done there for one credential.
 //!
-//! A store holds a value (sealed, never opened here), a lease, and a count of the hosts that took over the value.
+//! A store holds a value (sealed, never opened here), a lease, and the marks of the hosts that took over the value.
 //!
 //! Promises: of all who lead at once at most one has the lease, and a value is replaced only by who has it and only if
 //! nobody else has written since it was given. Each operation ends within its time, whatever the server does. No reason
@@ -21,7 +21,7 @@ use crate::transport::Dialer;
 /// Who has a lease: no two who may lead at once are the same.
 pub(crate) type Owner = [u8; 16];
 
-/// What tells one token's value from the next, for the count of those who have it.
+/// What tells one token's value from the next, for the marks of those who have it.
 pub(super) type Generation = [u8; 8];
 
 /// The generation of a value that is about to be written: that of the value before it, if the token is the same.
@@ -40,6 +40,15 @@ pub(super) fn check_length(value: &[u8]) -> Result<(), String> {
 
 /// The longest value, in bytes.
 pub(super) const LONGEST_VALUE: usize = 64 * 1024;
+
+/// All marks of a token together, in bytes. Beyond it no host adds its own.
+pub(super) const LONGEST_MARKS: usize = LONGEST_VALUE;
+
+/// Whether `mine` is to be added to the marks of a token.
+pub(super) fn is_missing(mine: &[u8], marks: &[u8]) -> bool {
+    let there = |mine: &[u8]| marks.windows(mine.len()).any(|mark| mark == mine);
+    !mine.is_empty() && marks.len() + mine.len() <= LONGEST_MARKS && !there(mine)
+}
 
 /// How long a lease is at first, until the answer that it was taken has come within the time of the question. A server
 /// that stood still takes it for somebody who has gone long since; then it ends soon.
@@ -121,8 +130,8 @@ pub(crate) trait Session: Send {
     fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String>;
 
     /// Replaces the value for `keep`, if the lease is still this session's and nobody else has written since it was
-    /// taken; says whether it did. Keeps the lease for `lease` more, or gives it back in the same step. `fresh`: the
-    /// value has a new token, which so far this host alone has; otherwise the count stays.
+    /// taken; says whether it did. Keeps the lease for `lease` more, or gives it back in the same step. `fresh` is the mark
+    /// of this host if the value has a new token, which so far it alone has; otherwise the marks stay.
     ///
     /// # Errors
     /// Why it is not known whether it was written, or why the store refuses to.
@@ -131,7 +140,7 @@ pub(crate) trait Session: Send {
         value: &[u8],
         keep: Duration,
         lease: Option<Duration>,
-        fresh: bool,
+        fresh: Option<&[u8]>,
         within: Duration,
     ) -> Result<bool, String>;
 
@@ -141,12 +150,13 @@ pub(crate) trait Session: Send {
     /// Why it may still be there; it then ends by itself.
     fn release(&mut self, within: Duration) -> Result<(), String>;
 
-    /// Counts this host among those that took over the token of the value that this session saw last, and says how many
-    /// there are; 0 if there is another token by now.
+    /// The marks of the hosts that have the token of the value which this session saw last, one behind the other, with
+    /// `mine` added unless that is empty. They are as they lie there: whoever can write to the store can change them. Empty
+    /// if there is another token by now.
     ///
     /// # Errors
-    /// Why it is not known whether it was counted.
-    fn seen(&mut self, within: Duration) -> Result<u32, String>;
+    /// Why it is not known whether the mark was added.
+    fn marks(&mut self, mine: &[u8], within: Duration) -> Result<Vec<u8>, String>;
 }
 
 /// What a store has for a credential.
@@ -155,8 +165,6 @@ pub(crate) struct Found {
     pub(crate) value: Option<Zeroizing<Vec<u8>>>,
     /// Somebody else has the lease, for at most that much longer.
     pub(crate) leased: Option<Duration>,
-    /// The hosts that have the token of the value.
-    pub(crate) seen: u32,
     pub(crate) now: StoreTime,
 }
 

@@ -3,6 +3,7 @@
 mod daemon;
 mod hostile;
 mod memcached;
+mod properties;
 mod record;
 mod redis;
 
@@ -14,6 +15,8 @@ use crate::test_limits::{in_a_child, within};
 use daemon::Daemon;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// The mark of the host that writes a token.
+const MINE: &[u8] = b"the first host's";
 const NAME: &str = "0123456789abcdef0123456789abcdef";
 
 fn owner() -> Owner {
@@ -33,7 +36,7 @@ fn publish(session: &mut dyn Session, value: &[u8]) {
     assert!(session.lead(10 * SECOND, SECOND).unwrap().0);
     assert!(
         session
-            .write(value, 60 * SECOND, None, true, SECOND)
+            .write(value, 60 * SECOND, None, Some(MINE), SECOND)
             .unwrap()
     );
 }
@@ -97,7 +100,8 @@ promises! {
     a_late_leader_writes_nothing_and_gives_back_nobody_elses_lease
     who_does_not_lead_writes_nothing
     a_leader_that_keeps_its_lease_writes_again
-    the_hosts_that_have_a_token_are_counted
+    the_hosts_that_have_a_token_leave_their_marks_each_once
+    no_more_marks_are_taken_than_are_read
     a_value_ends_when_its_time_is_over
     a_value_that_ended_while_one_led_is_replaced
     any_bytes_up_to_the_limit_come_back_as_they_were
@@ -111,9 +115,10 @@ promises! {
 }
 
 fn an_empty_store_has_nothing_but_a_clock(stage: Stage) {
-    let found = stage.session().look(SECOND).unwrap();
+    let mut session = stage.session();
+    let found = session.look(SECOND).unwrap();
     assert!(found.value.is_none() && found.leased.is_none());
-    assert_eq!(found.seen, 0);
+    assert!(session.marks(MINE, SECOND).unwrap().is_empty());
     assert!(found.now.earliest <= found.now.latest && found.now.earliest > 1_000_000_000);
 }
 
@@ -126,7 +131,7 @@ fn what_a_leader_writes_the_others_read(stage: Stage) {
     assert_eq!(**found.value.unwrap(), *b"first");
     assert!(
         other
-            .write(b"second", 60 * SECOND, None, true, SECOND)
+            .write(b"second", 60 * SECOND, None, Some(MINE), SECOND)
             .unwrap()
     );
     assert_eq!(value(&mut *one).unwrap(), b"second");
@@ -141,7 +146,7 @@ fn a_forked_child_asks_on_its_own(stage: Stage) {
             .open(NAME, owner(), 5 * SECOND)
             .and_then(|mut own| {
                 own.lead(9 * SECOND, 5 * SECOND)?;
-                own.write(b"the child's", 60 * SECOND, None, true, 5 * SECOND)
+                own.write(b"the child's", 60 * SECOND, None, Some(MINE), 5 * SECOND)
             });
         i32::from(own != Ok(true))
     });
@@ -173,7 +178,7 @@ fn who_follows_one_that_died_has_its_lease(stage: Stage) {
     let mut died = open();
     assert!(died.lead(9 * SECOND, SECOND).unwrap().0);
     assert!(
-        died.write(b"a", 60 * SECOND, Some(9 * SECOND), false, SECOND)
+        died.write(b"a", 60 * SECOND, Some(9 * SECOND), None, SECOND)
             .unwrap()
     );
     drop(died);
@@ -188,7 +193,10 @@ fn who_follows_one_that_died_has_its_lease(stage: Stage) {
     let (leads, found) = next.lead(9 * SECOND, SECOND).unwrap();
     assert!(leads);
     assert_eq!(**found.value.unwrap(), *b"a");
-    assert!(next.write(b"b", 60 * SECOND, None, true, SECOND).unwrap());
+    assert!(
+        next.write(b"b", 60 * SECOND, None, Some(MINE), SECOND)
+            .unwrap()
+    );
     assert!(other.lead(9 * SECOND, SECOND).unwrap().0);
 }
 
@@ -219,14 +227,14 @@ fn a_late_leader_writes_nothing_and_gives_back_nobody_elses_lease(stage: Stage) 
             assert!(late.look(SECOND).unwrap().leased.is_some());
         }
         for lease in [None, Some(10 * SECOND)] {
-            let written = late.write(b"late", 60 * SECOND, lease, true, SECOND);
+            let written = late.write(b"late", 60 * SECOND, lease, Some(MINE), SECOND);
             assert!(!written.unwrap());
         }
         late.release(SECOND).unwrap();
         assert!(late.look(SECOND).unwrap().leased.is_some());
-        let written = next.write(b"next", 60 * SECOND, None, true, SECOND);
+        let written = next.write(b"next", 60 * SECOND, None, Some(MINE), SECOND);
         assert!(written.unwrap());
-        let written = late.write(b"late", 60 * SECOND, None, true, SECOND);
+        let written = late.write(b"late", 60 * SECOND, None, Some(MINE), SECOND);
         assert!(!written.unwrap());
         assert_eq!(value(&mut *late).unwrap(), b"next");
     }
@@ -236,13 +244,13 @@ fn who_does_not_lead_writes_nothing(stage: Stage) {
     let mut session = stage.session();
     assert!(
         !session
-            .write(b"x", 60 * SECOND, None, true, SECOND)
+            .write(b"x", 60 * SECOND, None, Some(MINE), SECOND)
             .unwrap()
     );
     publish(&mut *session, b"kept");
     assert!(
         !session
-            .write(b"x", 60 * SECOND, None, true, SECOND)
+            .write(b"x", 60 * SECOND, None, Some(MINE), SECOND)
             .unwrap()
     );
     assert_eq!(value(&mut *session).unwrap(), b"kept");
@@ -252,7 +260,7 @@ fn a_leader_that_keeps_its_lease_writes_again(stage: Stage) {
     let (mut one, mut other) = (stage.session(), stage.session());
     assert!(one.lead(2 * SECOND, SECOND).unwrap().0);
     assert!(
-        one.write(b"counted", 60 * SECOND, Some(9 * SECOND), false, SECOND)
+        one.write(b"counted", 60 * SECOND, Some(9 * SECOND), None, SECOND)
             .unwrap()
     );
     let left = other.look(SECOND).unwrap().leased.unwrap();
@@ -260,7 +268,7 @@ fn a_leader_that_keeps_its_lease_writes_again(stage: Stage) {
     assert_eq!(value(&mut *other).unwrap(), b"counted");
     assert!(!other.lead(SECOND, SECOND).unwrap().0);
     assert!(
-        one.write(b"answered", 60 * SECOND, None, true, SECOND)
+        one.write(b"answered", 60 * SECOND, None, Some(MINE), SECOND)
             .unwrap()
     );
     let (led, found) = other.lead(SECOND, SECOND).unwrap();
@@ -268,29 +276,47 @@ fn a_leader_that_keeps_its_lease_writes_again(stage: Stage) {
     assert_eq!(**found.value.unwrap(), *b"answered");
 }
 
-fn the_hosts_that_have_a_token_are_counted(stage: Stage) {
+fn the_hosts_that_have_a_token_leave_their_marks_each_once(stage: Stage) {
     let mut hosts = [stage.session(), stage.session(), stage.session()];
     publish(&mut *hosts[0], b"first");
-    for (number, host) in hosts.iter_mut().enumerate().skip(1) {
-        assert_eq!(host.look(SECOND).unwrap().seen, number as u32);
-        assert_eq!(host.seen(SECOND).unwrap(), number as u32 + 1);
+    let marks: [&[u8]; 3] = [MINE, b"the second one's", b"\r\n\0\xff"];
+    for (number, host) in hosts.iter_mut().enumerate() {
+        host.look(SECOND).unwrap();
+        for _ in 0..3 {
+            let found = host.marks(marks[number], SECOND).unwrap();
+            assert_eq!(found, marks[..=number].concat());
+        }
     }
-    // What is no new token changes nothing of it.
+    // What is no new token changes nothing of it, and who has no mark to leave changes nothing either.
     let [one, other, late] = &mut hosts;
-    assert_eq!(one.lead(9 * SECOND, SECOND).unwrap().1.seen, 3);
+    assert!(one.lead(9 * SECOND, SECOND).unwrap().0);
+    assert_eq!(one.marks(&[], SECOND).unwrap(), marks.concat());
     assert!(
-        one.write(b"noted", 60 * SECOND, Some(9 * SECOND), false, SECOND)
+        one.write(b"noted", 60 * SECOND, Some(9 * SECOND), None, SECOND)
             .unwrap()
     );
-    assert_eq!(other.look(SECOND).unwrap().seen, 3);
+    other.look(SECOND).unwrap();
+    assert_eq!(other.marks(&[], SECOND).unwrap(), marks.concat());
     assert!(
-        one.write(b"second", 60 * SECOND, None, true, SECOND)
+        one.write(b"second", 60 * SECOND, None, Some(MINE), SECOND)
             .unwrap()
     );
-    // Who still has the token before counts nowhere for the new one.
-    late.seen(SECOND).unwrap();
-    assert_eq!(other.look(SECOND).unwrap().seen, 1);
-    assert_eq!(other.seen(SECOND).unwrap(), 2);
+    // Who still has the token before leaves no mark for the new one.
+    late.marks(marks[2], SECOND).unwrap();
+    other.look(SECOND).unwrap();
+    assert_eq!(other.marks(&[], SECOND).unwrap(), MINE);
+    assert_eq!(other.marks(marks[1], SECOND).unwrap(), marks[..2].concat());
+}
+
+fn no_more_marks_are_taken_than_are_read(stage: Stage) {
+    let mut session = stage.session();
+    publish(&mut *session, b"first");
+    let many: Vec<u8> = (0..65_500_u32 / 4).flat_map(u32::to_le_bytes).collect();
+    session.marks(&many, SECOND).unwrap();
+    session.marks(b"more", SECOND).unwrap();
+    session.marks(b"one mark too many", SECOND).unwrap();
+    let found = session.marks(&[], SECOND).unwrap();
+    assert_eq!(found, [MINE, &many, b"more"].concat());
 }
 
 fn a_value_ends_when_its_time_is_over(stage: Stage) {
@@ -299,7 +325,7 @@ fn a_value_ends_when_its_time_is_over(stage: Stage) {
     assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
     assert!(
         session
-            .write(b"short", SECOND, Some(9 * SECOND), true, SECOND)
+            .write(b"short", SECOND, Some(9 * SECOND), Some(MINE), SECOND)
             .unwrap()
     );
     while value(&mut *session).is_some() {
@@ -307,7 +333,7 @@ fn a_value_ends_when_its_time_is_over(stage: Stage) {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(written.elapsed() >= SECOND);
-    assert_eq!(session.look(SECOND).unwrap().seen, 0);
+    assert!(session.marks(MINE, SECOND).unwrap().is_empty());
 }
 
 fn a_value_that_ended_while_one_led_is_replaced(stage: Stage) {
@@ -315,14 +341,17 @@ fn a_value_that_ended_while_one_led_is_replaced(stage: Stage) {
     assert!(other.lead(9 * SECOND, SECOND).unwrap().0);
     assert!(
         other
-            .write(b"short", SECOND / 10, None, true, SECOND)
+            .write(b"short", SECOND / 10, None, Some(MINE), SECOND)
             .unwrap()
     );
     assert!(one.lead(20 * SECOND, SECOND).unwrap().0);
     while value(&mut *other).is_some() {
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(one.write(b"next", 60 * SECOND, None, true, SECOND).unwrap());
+    assert!(
+        one.write(b"next", 60 * SECOND, None, Some(MINE), SECOND)
+            .unwrap()
+    );
     assert_eq!(value(&mut *other).unwrap(), b"next");
 }
 
@@ -340,7 +369,7 @@ fn any_bytes_up_to_the_limit_come_back_as_they_were(stage: Stage) {
         assert_eq!(value(&mut *session).unwrap(), bytes);
     }
     assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
-    let refused = session.write(&vec![0; 65_537], SECOND, None, true, SECOND);
+    let refused = session.write(&vec![0; 65_537], SECOND, None, Some(MINE), SECOND);
     assert!(refused.unwrap_err().contains("too long"));
 }
 
@@ -351,7 +380,7 @@ fn two_credentials_have_nothing_in_common(stage: Stage) {
     assert_eq!(value(&mut *other), None);
     assert!(one.lead(9 * SECOND, SECOND).unwrap().0);
     assert!(other.lead(9 * SECOND, SECOND).unwrap().0);
-    assert_eq!(other.look(SECOND).unwrap().seen, 0);
+    assert!(other.marks(MINE, SECOND).unwrap().is_empty());
 }
 
 fn of_many_at_once_one_leads_and_no_write_is_lost(stage: Stage) {
@@ -380,7 +409,8 @@ fn of_many_at_once_one_leads_and_no_write_is_lost(stage: Stage) {
                     written.store(before + 1, Ordering::SeqCst);
                     // Before the lease is given back, which others may see before this thread does.
                     leading.store(false, Ordering::SeqCst);
-                    let kept = session.write(&next, 60 * SECOND, keep_lease, true, 10 * SECOND);
+                    let kept =
+                        session.write(&next, 60 * SECOND, keep_lease, Some(MINE), 10 * SECOND);
                     assert!(kept.unwrap());
                     if keep_lease.is_some() {
                         session.release(10 * SECOND).unwrap();
@@ -402,11 +432,12 @@ fn a_leader_of_what_was_flushed_writes_nothing(stage: Stage) {
     stage.flush();
     assert!(
         !session
-            .write(b"new", 60 * SECOND, None, true, SECOND)
+            .write(b"new", 60 * SECOND, None, Some(MINE), SECOND)
             .unwrap()
     );
     let found = session.look(SECOND).unwrap();
-    assert!(found.value.is_none() && found.leased.is_none() && found.seen == 0);
+    assert!(found.value.is_none() && found.leased.is_none());
+    assert!(session.marks(&[], SECOND).unwrap().is_empty());
     publish(&mut *session, b"new");
     assert_eq!(value(&mut *session).unwrap(), b"new");
 }

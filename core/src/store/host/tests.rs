@@ -255,7 +255,7 @@ fn the_first_release_of_the_format_and_this_one_share_a_record() {
         (record.counts.taken.len(), record.counts.forced.len()),
         (2, 1)
     );
-    assert_eq!(record.counts.told.unwrap().left, 6);
+    assert_eq!(record.counts.told[0].left, 6);
     assert_eq!(record.hold.unwrap().class.name(), "rate_limited");
 
     // This release leads, and writes whatever it has beyond that.

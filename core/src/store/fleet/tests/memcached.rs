@@ -32,7 +32,7 @@ fn what_somebody_wrote_past_the_lease_is_not_replaced() {
             let lease = written_before.then_some(20 * SECOND);
             assert!(
                 !session
-                    .write(b"mine", 60 * SECOND, lease, true, SECOND)
+                    .write(b"mine", 60 * SECOND, lease, Some(MINE), SECOND)
                     .unwrap()
             );
             session.release(SECOND).unwrap();
@@ -100,7 +100,7 @@ fn what_is_written_ends_by_itself() {
         let daemon = Daemon::memcached(&[]);
         let mut session = session_of(&at(&daemon), NAME);
         publish(&mut *session, b"x");
-        session.seen(SECOND).unwrap();
+        session.marks(b"another", SECOND).unwrap();
         assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
         // The list is made in the background, and leaves out what is in use.
         let end = Instant::now() + 10 * SECOND;
@@ -163,7 +163,7 @@ fn a_full_store_says_so_and_still_takes_a_lease_back() {
         // A value of a size of which there is none yet needs memory of its own.
         let large = vec![7; 60_000];
         fill(&daemon);
-        let refused = session.write(&large, 60 * SECOND, Some(50 * SECOND), true, SECOND);
+        let refused = session.write(&large, 60 * SECOND, Some(50 * SECOND), Some(MINE), SECOND);
         assert!(refused.unwrap_err().contains("memory is full"));
         session.release(SECOND).unwrap();
         assert!(session.look(SECOND).unwrap().leased.is_none());

@@ -24,6 +24,7 @@ use crate::store::first_release;
 #[derive(Default)]
 struct Shelf {
     values: HashMap<String, Vec<u8>>,
+    marks: Vec<u8>,
     ahead: i64,
     step: u64,
     leased: Option<Duration>,
@@ -40,7 +41,6 @@ impl Reader {
         There {
             value: shelf.values.get(&self.1).cloned().map(Zeroizing::new),
             leased: shelf.leased,
-            seen: 1,
             now: StoreTime {
                 earliest,
                 latest: earliest + step - 1,
@@ -63,10 +63,13 @@ impl Session for Reader {
         value: &[u8],
         _: Duration,
         _: Option<Duration>,
-        _: bool,
+        fresh: Option<&[u8]>,
         _: Duration,
     ) -> Result<bool, String> {
         let mut shelf = self.0.lock().unwrap();
+        if let Some(mark) = fresh {
+            shelf.marks = mark.to_vec();
+        }
         shelf.values.insert(self.1.clone(), value.to_vec());
         Ok(true)
     }
@@ -75,8 +78,10 @@ impl Session for Reader {
         Ok(())
     }
 
-    fn seen(&mut self, _: Duration) -> Result<u32, String> {
-        Ok(1)
+    fn marks(&mut self, mine: &[u8], _: Duration) -> Result<Vec<u8>, String> {
+        let marks = &mut self.0.lock().unwrap().marks;
+        marks.extend_from_slice(mine);
+        Ok(marks.clone())
     }
 }
 
@@ -141,6 +146,7 @@ fn record(now: BootTime) -> Record {
 
 fn shelf(ahead: i64, step: u64) -> Arc<Mutex<Shelf>> {
     Arc::new(Mutex::new(Shelf {
+        marks: Vec::new(),
         values: HashMap::new(),
         ahead,
         step,
@@ -206,11 +212,11 @@ fn a_store_whose_clock_was_set_back_counts_from_now() {
     let mut one = host(&shelf, KEY, "MCH-COL-1");
     look(&mut one);
     let mut told = record(now);
-    told.counts.told = Some(Told {
+    told.counts.told = vec![Told {
         left: 0,
         hourly: false,
         until: now.plus(Duration::from_secs(30)),
-    });
+    }];
     told.hold = Some(Hold {
         class: Class::RateLimited,
         at: now,
@@ -224,7 +230,7 @@ fn a_store_whose_clock_was_set_back_counts_from_now() {
     let found = look(&mut other).unwrap();
     let hold = now.until(found.hold.as_ref().unwrap().until).as_secs();
     assert!((55..=61).contains(&hold), "{hold} s");
-    let told = now.until(found.counts.told.unwrap().until).as_secs();
+    let told = now.until(found.counts.told[0].until).as_secs();
     assert!(told <= 3616, "{told} s");
     let later = found.counts.taken[0].at.0 - now.0;
     assert!(later < 1_000, "{later} ms");
@@ -378,3 +384,65 @@ fn a_store_that_failed_is_left_alone_for_five_seconds_doubling_to_a_minute() {
 }
 
 const KEY: &str = "sk_test_sandbox_1";
+
+/// How many hosts have the token, as its next leader counts them.
+fn counted(host: &mut FleetRecord) -> u32 {
+    let lead = Ask::Lead {
+        lease: ATTEMPT_TIME,
+    };
+    match host.ask(lead, ATTEMPT_TIME).unwrap() {
+        Answer::Found(found) => found.hosts,
+        _ => panic!("not found"),
+    }
+}
+
+/// `counted` once more, by a host that takes the token over.
+fn take_over(host: &mut FleetRecord) -> u32 {
+    look(host).unwrap();
+    match host.ask(Ask::Count, ATTEMPT_TIME).unwrap() {
+        Answer::Counted(hosts) => hosts,
+        _ => panic!("not counted"),
+    }
+}
+
+#[test]
+fn only_hosts_that_have_the_key_count_and_each_of_them_once() {
+    let shelf = shelf(0, 1);
+    let numbered = |number: u64, key| {
+        let mut one = host(&shelf, key, "MCH-COL-1");
+        one.host = number;
+        one
+    };
+    let now = Clock::System.boot();
+    let mut one = numbered(1, KEY);
+    look(&mut one);
+    write(&mut one, &record(now));
+    assert_eq!(counted(&mut one), 1);
+    for number in 2..=4 {
+        for _ in 0..2 {
+            assert_eq!(take_over(&mut numbered(number, KEY)), number as u32);
+        }
+    }
+    assert_eq!(counted(&mut numbered(5, KEY)), 4);
+    // What others leave there counts nothing: any bytes, a thousand of a mark, and marks that were made with another key.
+    let marks = shelf.lock().unwrap().marks.clone();
+    let mut other = numbered(7, "sk_test_sandbox_another_key_0001");
+    other.stored = record(now);
+    for more in [
+        b"1000".to_vec(),
+        vec![b'1'; 60_000],
+        marks.repeat(1000),
+        other.mark(&other.stored, 7).repeat(1000),
+    ] {
+        shelf.lock().unwrap().marks = [&marks[..], &more].concat();
+        assert_eq!(counted(&mut one), 4);
+    }
+    // Nor do the marks of one token count for the next.
+    let mut next = record(now);
+    next.issue.as_mut().unwrap().stamp.id = 2;
+    write(&mut one, &next);
+    shelf.lock().unwrap().marks = marks;
+    assert_eq!(counted(&mut one), 0);
+    shelf.lock().unwrap().marks.clear();
+    assert_eq!(take_over(&mut numbered(2, KEY)), 1);
+}
