@@ -248,6 +248,21 @@ enum pay88_status pay88_config_set(struct pay88_config *config,
                                    size_t value_len,
                                    struct pay88_error **error);
 
+// Gives an environment variable as it is to be read in place of the process's own, for a program whose environment is not
+// that of its process, such as a worker or a test that has one of its own. Begin with
+// pay88_config_new_without_environment(): what is not given counts as unset. Both texts are copied. Names that the library
+// does not read are ignored, so that a whole environment can be given; so is all of it in a program that runs with rights
+// which its user does not have.
+//
+// Limits: each 1 MiB, which is more than an environment can hold.
+// Errors: PAY88_CONFIG_INVALID for text that is too long or no UTF-8, NULL.
+enum pay88_status pay88_config_set_variable(struct pay88_config *config,
+                                            const char *name,
+                                            size_t name_len,
+                                            const char *value,
+                                            size_t value_len,
+                                            struct pay88_error **error);
+
 // Releases it. Managers built from it live on. NULL is allowed.
 void pay88_config_release(struct pay88_config *config);
 
@@ -357,6 +372,10 @@ struct pay88_str pay88_manager_base_url(const struct pay88_manager *manager);
 
 // The merchant ID. Not followed by a NUL.
 struct pay88_str pay88_manager_merchant_id(const struct pay88_manager *manager);
+
+// How many milliseconds a call of the handle may take unless it says otherwise: the option "timeout", rounded up. 0 for
+// NULL.
+uint64_t pay88_manager_timeout_ms(const struct pay88_manager *manager);
 
 // The token: the cached one at once, else it waits for a new one, at most timeout_ms (0: the option "timeout"; at most
 // 3600000). However many threads wait, one token is asked for. interrupt may be NULL. Release the token with

@@ -63,6 +63,13 @@ impl Config {
         }
     }
 
+    /// Gives an environment variable as it is to be read in place of the process's own: from the first on, what is not given
+    /// counts as unset, and names that are not read are ignored. For a program whose environment is not that of its process;
+    /// one that runs with rights which its user does not have has none.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.environment.give(name, value);
+    }
+
     /// Sets an option of the table [`OPTIONS`] by its name.
     ///
     /// # Errors
@@ -166,7 +173,7 @@ impl Config {
             return Err(Error::invalid(
                 format!("The {name} is missing."),
                 match self.environment {
-                    Environment::Read => {
+                    Environment::Read | Environment::Given(_) => {
                         format!("Pass it, or set the environment variable {variable}.")
                     }
                     Environment::Ignored => {

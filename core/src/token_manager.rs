@@ -124,6 +124,11 @@ impl TokenManager {
         self.0.manager.base_url.check_url(url)
     }
 
+    /// How long a call of this handle may take unless it says otherwise: the option `timeout`.
+    pub fn timeout(&self) -> Duration {
+        self.0.manners.timeout
+    }
+
     /// A call that may be made; nothing was sent if it may not.
     fn checked(&self, request: Request) -> Result<Call> {
         self.open()?;

@@ -25,9 +25,24 @@ const ROLE: &str = "PAY88_TEST_ROLE";
 #[ignore = "the other tests start it"]
 fn child() {
     let role = std::env::var(ROLE).unwrap();
-    let (environment, options) = role.split_once(' ').unwrap();
+    let (environment, options) = role.split_once(' ').unwrap_or((&role, ""));
     let mut config = match environment {
         "read" => Config::new(),
+        // As a language does whose environment is its own: of what it has as text.
+        "given" => {
+            let mut config = Config::without_environment();
+            for (name, value) in std::env::vars_os() {
+                config.set_variable(&name.to_string_lossy(), &value.to_string_lossy());
+            }
+            config
+        }
+        // It has another one than the process.
+        "other" => {
+            let mut config = Config::without_environment();
+            config.set_variable("EIGHTY_EIGHT_PAY_API_KEY", "");
+            config.set_variable("EIGHTY_EIGHT_PAY_API_KEY", TEST_KEY);
+            config
+        }
         _ => Config::without_environment(),
     };
     for option in options.split_whitespace() {
@@ -148,6 +163,43 @@ fn whom_a_store_is_taken_for_is_said_by_the_environment_only_where_it_is_read() 
 }
 
 #[test]
+fn an_environment_that_is_given_is_read_in_place_of_that_of_the_process() {
+    let stage = Stage::new("given");
+    let (key, file) = (os(TEST_KEY), stage.ca());
+    let base_url = stage.sandbox.base_url();
+    let variables = [
+        ("EIGHTY_EIGHT_PAY_API_KEY", key),
+        ("EIGHTY_EIGHT_PAY_BASE_URL", os(&base_url)),
+        ("EIGHTY_EIGHT_PAY_SHARE", os("process")),
+        ("SSL_CERT_FILE", file.as_os_str()),
+    ];
+    let role = format!("given merchant_id={TEST_MERCHANT}");
+    assert!(here(&role, &variables).contains("TOKEN"));
+    // Text in which bytes were replaced is no value either.
+    let bytes = OsString::from_vec(b"sk_test_\xff".to_vec());
+    let told = here(&role, &[("EIGHTY_EIGHT_PAY_API_KEY", &bytes)]);
+    assert!(told.contains("API_KEY is not UTF-8"), "{told}");
+    let told = here(&role, &[("EIGHTY_EIGHT_PAY_API_KE", key)]);
+    assert!(
+        told.contains("Did you mean EIGHTY_EIGHT_PAY_API_KEY?"),
+        "{told}"
+    );
+
+    // Nothing comes from the process beside it: no merchant ID, and nobody to trust.
+    let told = here(
+        "other",
+        &[("EIGHTY_EIGHT_PAY_MERCHANT_ID", os("MCH-COL-1"))],
+    );
+    assert!(told.contains("merchant_id is missing"), "{told}");
+    let role = format!("other merchant_id={TEST_MERCHANT} base_url={base_url} share=process");
+    let told = here(&role, &[("SSL_CERT_FILE", file.as_os_str())]);
+    assert!(
+        told.contains("ERROR tls_failed") || told.contains("no usable certificate"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_program_with_rights_that_its_user_does_not_have_reads_no_environment() {
     // SAFETY: geteuid has no preconditions.
     if unsafe { libc::geteuid() } != 0 {
@@ -179,6 +231,9 @@ fn a_program_with_rights_that_its_user_does_not_have_reads_no_environment() {
         ("EIGHTY_EIGHT_PAY_BASEURL", os("https://pay.example")),
     ];
     let missing = said(&program, "read merchant_id=MCH-COL-1", &variables);
+    assert!(missing.contains("The api_key is missing."), "{missing}");
+    assert!(missing.contains("setcap"), "{missing}");
+    let missing = said(&program, "given merchant_id=MCH-COL-1", &variables);
     assert!(missing.contains("The api_key is missing."), "{missing}");
     assert!(missing.contains("setcap"), "{missing}");
     assert_eq!(stage.sandbox.counters().tokens_issued, 0);

@@ -3,6 +3,9 @@
  * safe. Reading ends at 64 MiB, at the deadline, and when the signal is aborted.
  */
 
+import { clearTimeout, setTimeout } from 'node:timers';
+import { types } from 'node:util';
+
 import { notSent, Pay88Error } from './errors.js';
 import { onAbort } from './signal.js';
 
@@ -29,7 +32,7 @@ export interface ReadBody {
 /** What can be sent without waiting; `undefined` for what has to be read. */
 export function simpleBody(body: unknown): ReadBody | undefined {
   if (typeof body === 'string') return { content: body, type: null };
-  if (body instanceof ArrayBuffer) return { content: new Uint8Array(body), type: null };
+  if (types.isArrayBuffer(body)) return { content: new Uint8Array(body), type: null };
   if (ArrayBuffer.isView(body)) {
     return { content: new Uint8Array(body.buffer, body.byteOffset, body.byteLength), type: null };
   }

@@ -5,9 +5,12 @@
  * then says whether the request can have been sent.
  */
 
+// Those of the global scope are others where a browser is imitated.
+import { setInterval } from 'node:timers';
+
 import { errorOf, notSent, rethrown } from './errors.js';
 import { publish } from './events.js';
-import { type Delivery, type Inbox, native, type PendingCall } from './native.js';
+import { type Delivery, type Failure, type Inbox, native, type PendingCall } from './native.js';
 import { onAbort } from './signal.js';
 
 const pending = new Map<number, (delivery: Delivery) => void>();
@@ -18,8 +21,8 @@ const alive = setInterval(() => {}, 2 ** 31 - 1).unref();
 
 export const inbox: Inbox = new native.Inbox(() => inbox.take(answered, delivered));
 
-function answered(number: number, status: number, headers: string, body: Buffer): void {
-  settle(number, { answer: { status, headers, body } });
+function answered(number: number, status: number, headers: string, body: Buffer, failure?: Failure): void {
+  settle(number, { answer: { status, headers, body, failure } });
 }
 
 function delivered(delivery: Delivery): void {
@@ -58,7 +61,7 @@ export function call<T>(
       try {
         if (delivery.failure) {
           const given = delivery.failure.code === 'canceled' && signal?.aborted;
-          throw errorOf(delivery.failure, given ? signal.reason : undefined);
+          throw errorOf(delivery.failure, given ? { cause: signal.reason } : {});
         }
         resolve(read(delivery));
       } catch (error) {

@@ -2,6 +2,7 @@
  * What is thrown. No error holds a secret.
  */
 
+import { translated } from './names.js';
 import type { Failure } from './native.js';
 
 /** The same in all languages. */
@@ -26,7 +27,23 @@ export type ErrorCode =
  */
 export type Outcome = 'not_sent' | 'unknown' | 'answered';
 
-/** What went wrong, and whether a request can have reached 88Pay. */
+/** What is known of an error beside its message. What is not given is what an error of the class has most often. */
+export interface ErrorDetails {
+  code?: ErrorCode | undefined;
+  outcome?: Outcome | undefined;
+  hint?: string | undefined;
+  httpStatus?: number | undefined;
+  retryAfter?: number | undefined;
+  retryable?: boolean | undefined;
+  attempt?: number | undefined;
+  response?: Response | undefined;
+  cause?: unknown;
+}
+
+/**
+ * What went wrong, and whether a request can have reached 88Pay. A program can make one from a message, for example
+ * `new RateLimitedError('Later.', { retryAfter: 60 })` in a mock.
+ */
 export class Pay88Error extends Error {
   readonly code: ErrorCode;
   readonly outcome: Outcome;
@@ -40,17 +57,44 @@ export class Pay88Error extends Error {
   readonly retryable: boolean;
   /** The number of the token refresh that failed: all who waited for it get the same. */
   readonly attempt: number | undefined;
+  /** The answer of an `HttpError`. Not shown where the error is printed. */
+  declare readonly response: Response | undefined;
 
-  constructor(failure: Failure, options?: ErrorOptions) {
-    super(failure.message, options);
-    this.code = failure.code as ErrorCode;
-    this.outcome = failure.outcome;
-    this.hint = failure.hint;
-    this.httpStatus = failure.httpStatus;
-    this.retryAfter = failure.retryAfter;
-    this.retryable = failure.retryable;
-    this.attempt = failure.attempt;
+  constructor(message?: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    const { response } = details;
+    this.code = details.code ?? codeOf(this);
+    this.outcome = details.outcome ?? OUTCOMES[this.code] ?? 'unknown';
+    this.hint = details.hint ?? '';
+    this.httpStatus = details.httpStatus ?? response?.status;
+    this.retryAfter = details.retryAfter;
+    this.retryable = details.retryable ?? (this.outcome === 'not_sent' && TRANSIENT.has(this.code));
+    this.attempt = details.attempt;
+    Object.defineProperty(this, 'response', { value: response });
   }
+
+  /** All that a program needs of it, for `JSON.stringify` and `postMessage`; cloning an error keeps its message only. */
+  toJSON(): Record<string, unknown> {
+    const { name, code, message, hint, outcome, httpStatus, retryAfter, retryable, attempt } = this;
+    return { name, code, message, hint, outcome, httpStatus, retryAfter, retryable, attempt };
+  }
+}
+
+/** For an error of whose request nothing else is known. */
+const OUTCOMES: { [code in ErrorCode]?: Outcome } = {
+  config_invalid: 'not_sent',
+  refused: 'not_sent',
+  credentials_rejected: 'not_sent',
+  access_denied: 'not_sent',
+  rate_limited: 'not_sent',
+  http_error: 'answered',
+};
+
+const TRANSIENT = new Set<ErrorCode>(['rate_limited', 'timeout', 'connection_failed', 'forked']);
+
+function codeOf(error: Pay88Error): ErrorCode {
+  const known = Object.entries(CLASSES).find(([, Class]) => error instanceof Class);
+  return (known?.[0] as ErrorCode | undefined) ?? 'internal';
 }
 
 /** An option, credential or argument cannot be used; nothing was sent. */
@@ -73,7 +117,7 @@ export class ConnectionFailedError extends Pay88Error {}
 export class TlsFailedError extends Pay88Error {}
 /** The answer is not what the API documents, was cut, or is too large. */
 export class BadResponseError extends Pay88Error {}
-/** An HTTP status of 400 or above, where an error was asked for. */
+/** An HTTP status of 400 or above, where `raiseForStatus` asked for an error; `response` is the answer. */
 export class HttpError extends Pay88Error {}
 /** A fault of the library, to be reported, or of its host (no thread, descriptor or memory): the hint says which. */
 export class InternalError extends Pay88Error {}
@@ -101,16 +145,19 @@ for (const each of [Pay88Error, ...Object.values(CLASSES)]) {
   Object.defineProperty(each.prototype, 'name', { value, writable: true, configurable: true });
 }
 
-/** The error of the class that belongs to the code. */
-export function errorOf(failure: Failure, cause?: unknown): Pay88Error {
+/** The error of the class that belongs to the code, with the library's words. */
+export function errorOf(failure: Failure, more: Pick<ErrorDetails, 'cause' | 'response'> = {}): Pay88Error {
+  const code = failure.code as ErrorCode;
   // A later library may have a code more.
-  const Class = CLASSES[failure.code as ErrorCode] ?? Pay88Error;
-  return new Class(failure, cause === undefined ? undefined : { cause });
+  const Class = CLASSES[code] ?? Pay88Error;
+  // The message of an answer holds 88Pay's words.
+  const message = code === 'config_invalid' ? translated(failure.message) : failure.message;
+  return new Class(message, { ...failure, code, hint: translated(failure.hint), ...more });
 }
 
 /** An error of this package's own making: nothing was sent. */
 export function notSent(code: ErrorCode, message: string, hint: string, cause?: unknown): Pay88Error {
-  return errorOf({ code, message, hint, outcome: 'not_sent', retryable: false }, cause);
+  return new CLASSES[code](message, { outcome: 'not_sent', hint, retryable: false, cause });
 }
 
 /** Runs what the compiled part does at once. */

@@ -7,10 +7,27 @@ import { channel } from 'node:diagnostics_channel';
 
 import { type Inbox, native } from './native.js';
 
+/** The same in all languages; later releases may add some. */
+export type EventName =
+  | 'token_issued'
+  | 'token_shared'
+  | 'share_degraded'
+  | 'token_failed'
+  | 'token_invalidated'
+  | 'token_kept'
+  | 'life_short'
+  | 'pause_capped'
+  | 'key_fallback'
+  | 'key_rotated'
+  | 'call_repeated'
+  | 'call_failed'
+  | 'events_dropped';
+
 /** What subscribers of the channel get. */
 export interface Event {
-  /** The same in all languages, such as `token_issued`. */
-  name: string;
+  name: EventName;
+  /** `warning` if something went wrong, or somebody should look. */
+  level: 'info' | 'warning';
   /** Milliseconds since 1970. */
   time: number;
   /** See `TokenManager.managerId`; 0 for events of the queue itself. */

@@ -23,13 +23,15 @@ export {
   TimeoutError,
   TlsFailedError,
   type ErrorCode,
+  type ErrorDetails,
   type Outcome,
 } from './errors.js';
 export type { Body } from './body.js';
-export type { Event } from './events.js';
+export type { Event, EventName } from './events.js';
 export { TokenManager, type Stats, type WaitOptions } from './manager.js';
-export type { Options } from './options.js';
+export type { Options, Share } from './options.js';
 export type { RequestOptions } from './request.js';
+export { raiseForStatus } from './status.js';
 export { Token } from './token.js';
 
 export const version: string = native.version();

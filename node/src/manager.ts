@@ -8,7 +8,7 @@ import { call, inbox } from './calls.js';
 import { notSent, rethrown } from './errors.js';
 import { listenIfWanted } from './events.js';
 import { type ManagerHandle, native, type RequestParts, type TokenParts } from './native.js';
-import { checkTimeout, flattened, type Options, timeoutOf } from './options.js';
+import { checkNames, checkTimeout, environment, flattened, type Options } from './options.js';
 import type { RequestOptions } from './request.js';
 import { Token } from './token.js';
 
@@ -31,7 +31,7 @@ function exchange(): Exchange {
 export interface WaitOptions {
   /** Gives the wait up; others that wait go on. */
   signal?: AbortSignal | null | undefined;
-  /** Seconds; the option `timeout` of the manager unless given. */
+  /** Seconds, at most 300; the option `timeout` of the manager unless given. */
   timeout?: number | undefined;
 }
 
@@ -87,7 +87,6 @@ export interface Stats {
  */
 export class TokenManager {
   readonly #handle: ManagerHandle;
-  readonly #timeout: number;
   /** The token that was handed out last, as itself and as a promise. */
   #token: Token | null = null;
   #handedOut: Promise<Token> | null = null;
@@ -117,9 +116,8 @@ export class TokenManager {
         ? first
         : { ...rest, apiKey: first, merchantId: merchantId, baseUrl: baseUrl };
     const flat = flattened(options);
-    this.#handle = rethrown(() => new native.ManagerHandle(flat));
+    this.#handle = rethrown(() => new native.ManagerHandle(flat, environment()));
     this.#word = this.#handle.word();
-    this.#timeout = timeoutOf(options);
     listenIfWanted(inbox);
   }
 
@@ -163,7 +161,8 @@ export class TokenManager {
     // No async function: it would make each call wait its turn three times more.
     try {
       listenIfWanted(inbox);
-      const parts = exchange().requestParts(endpoint, options, this.#timeout);
+      exchange().checkResponse();
+      const parts = exchange().requestParts(endpoint, options, this.#handle.timeout);
       const signal = options.signal ?? undefined;
       return parts instanceof Promise ? parts.then((read) => this.#send(read, signal)) : this.#send(parts, signal);
     } catch (error) {
@@ -201,8 +200,10 @@ export class TokenManager {
    * Replaces the API key, for all who use this manager in the process. Unless `keepOld` is false the old key is used for up
    * to 24 hours while 88Pay does not accept the new one.
    */
-  rotate({ apiKey, keepOld = true }: { apiKey: string; keepOld?: boolean }): void {
+  rotate(keys: { apiKey: string; keepOld?: boolean }): void {
     listenIfWanted(inbox);
+    checkNames(keys, ['apiKey', 'keepOld']);
+    const { apiKey, keepOld = true } = keys;
     if (typeof apiKey !== 'string') throw notSent('config_invalid', 'The apiKey is no string.', 'Pass the new key.');
     rethrown(() => this.#handle.rotate(apiKey, Boolean(keepOld)));
   }
@@ -223,8 +224,10 @@ export class TokenManager {
     return true;
   }
 
-  async #wait({ signal, timeout }: WaitOptions): Promise<Token> {
+  async #wait(options: WaitOptions): Promise<Token> {
     listenIfWanted(inbox);
+    checkNames(options, ['signal', 'timeout']);
+    const { signal, timeout } = options;
     checkTimeout(timeout);
     return call(
       signal ?? undefined,

@@ -27,6 +27,8 @@ export interface AnswerParts {
   /** Names and values in turn, a line each, each byte a character. */
   headers: string;
   body: Buffer;
+  /** Of a status of 400 or above, as an error. */
+  failure: Failure | undefined;
 }
 
 /** The result of a call, or an event. */
@@ -59,7 +61,7 @@ export interface PendingCall {
 export interface Inbox {
   /** Answers go to the first, all else to the second. */
   take(
-    answered: (number: number, status: number, headers: string, body: Buffer) => void,
+    answered: (number: number, status: number, headers: string, body: Buffer, failure?: Failure) => void,
     delivered: (delivery: Delivery) => void,
   ): void;
 }
@@ -69,6 +71,8 @@ export interface ManagerHandle {
   readonly id: number;
   readonly baseUrl: string;
   readonly merchantId: string;
+  /** Seconds. */
+  readonly timeout: number;
   /** One element, written by any thread. */
   word(): Float64Array;
   current(known: number): boolean | TokenParts;
@@ -100,7 +104,7 @@ interface Native {
   eventNames(): string[];
   listen(inbox: Inbox): void;
   Inbox: new (wake: () => void) => Inbox;
-  ManagerHandle: new (options: string[]) => ManagerHandle;
+  ManagerHandle: new (options: string[], environment: string[]) => ManagerHandle;
 }
 
 function load(): Native {

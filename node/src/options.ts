@@ -3,7 +3,16 @@
  */
 
 import { notSent } from './errors.js';
-import { native } from './native.js';
+import { OPTIONS, snake, unknownName } from './names.js';
+
+type Store = 'redis://' | 'rediss://' | 'redis+unix://' | 'memcached://';
+
+/**
+ * Who shares the token: `host` is all processes of this user (the default), `host:<dir>` those of a group that may write to
+ * that directory, `process` this one alone; the URL of a store is all hosts that use it. Several, separated by commas, are
+ * used in their order.
+ */
+export type Share = 'process' | 'host' | `host:${string}` | `${Store}${string}` | (string & {});
 
 /** Each may come from the environment instead: `EIGHTY_EIGHT_PAY_` and the name in capitals, with underscores. */
 export interface Options {
@@ -15,16 +24,16 @@ export interface Options {
   baseUrl?: string | null | undefined;
   /** The key that was replaced: used for up to 24 hours while the new one is not accepted. */
   previousApiKey?: string | null | undefined;
-  /** Seconds that a call may take in all, waiting for a token included; 30 unless set. */
+  /** Seconds that a call may take in all, waiting for a token included, at most 300; 30 unless set. */
   timeout?: number | string | null | undefined;
-  /** Seconds that a connection may take to be made; 5 unless set. */
+  /** Seconds that a connection may take to be made, at most 300; 5 unless set. */
   connectTimeout?: number | string | null | undefined;
   /** PEM file of the certificate authorities to trust for 88Pay, instead of the system's. */
   caBundle?: string | null | undefined;
-  /** HTTP proxy, `http://[user:password@]host:port`, for https by CONNECT; empty for none. */
+  /** HTTP proxy, `http://[user:password@]host:port`, for https by CONNECT; `none` for none. */
   proxy?: string | null | undefined;
-  /** Who shares the token: `host` (all processes of this user; the default), `host:<dir>` (a group's) or `process`. */
-  share?: string | null | undefined;
+  /** Who shares the token; `host` unless set. */
+  share?: Share | null | undefined;
   /** Seconds before its end from which a token is no longer handed out; 10 unless set. */
   safetyMargin?: number | string | null | undefined;
   /** Tokens that may be asked for in any minute; 10 unless set. */
@@ -39,48 +48,60 @@ export interface Options {
   userAgentSuffix?: string | null | undefined;
 }
 
-/** Names in camel case, and defaults. */
-const TABLE = new Map<string, string>();
-const rows = native.options();
-for (let row = 0; row < rows.length; row += 2) {
-  TABLE.set(camel(rows[row]!), rows[row + 1]!);
-}
+/** Seconds above which a number was meant as milliseconds: no call takes five minutes, and a time of 300 ms is too short. */
+const LONGEST = 300;
+
+/** The options that are such times. */
+const TIMES = new Set(['timeout', 'connectTimeout']);
 
 /** Names and values in turn, as the compiled part takes them. */
 export function flattened(options: Options): string[] {
   const flat: string[] = [];
   for (const [name, value] of Object.entries(options)) {
-    if (!TABLE.has(name)) {
-      const known = [...TABLE.keys()].join(', ');
-      throw notSent('config_invalid', `There is no option \`${name}\`.`, `The options are ${known}.`);
+    if (!OPTIONS.has(name)) {
+      throw notSent('config_invalid', `There is no option \`${name}\`.`, unknownName(name, OPTIONS.keys()));
     }
     if (value === undefined || value === null) continue;
     // The value may be a secret, and the message goes to logs.
     if (typeof value !== 'string' && typeof value !== 'number') {
       throw notSent('config_invalid', `The option ${name} is a ${typeof value}.`, 'Pass a string or a number.');
     }
+    if (TIMES.has(name) && Number(value) > LONGEST) throw tooLong(name, Number(value));
     flat.push(snake(name), String(value));
   }
   return flat;
 }
 
-/** Seconds that a call of a manager with these options may take. */
-export function timeoutOf(options: Options): number {
-  return Number(options.timeout ?? process.env['EIGHTY_EIGHT_PAY_TIMEOUT'] ?? TABLE.get('timeout'));
+/** The environment as this thread has it, names and values in turn: test runners and workers have one of their own. */
+export function environment(): string[] {
+  const flat: string[] = [];
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) flat.push(name, value);
+  return flat;
 }
 
 /** Seconds above 0, or none. */
 export function checkTimeout(timeout: unknown): void {
-  if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0 && timeout <= 3600)) {
-    const hint = 'Pass a number of seconds above 0, at most 3600.';
+  if (timeout === undefined) return;
+  if (typeof timeout === 'number' && timeout > LONGEST) throw tooLong('timeout', timeout);
+  if (!(typeof timeout === 'number' && timeout > 0)) {
+    const hint = `Pass a number of seconds above 0, at most ${LONGEST}.`;
     throw notSent('config_invalid', 'The timeout is no number of seconds that can be meant.', hint);
   }
 }
 
-function camel(name: string): string {
-  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+function tooLong(name: string, value: number) {
+  return notSent(
+    'config_invalid',
+    `The ${name} is ${value} seconds, which is longer than any call takes.`,
+    `Times are in seconds, at most ${LONGEST}: pass ${value / 1000} for ${value} milliseconds.`,
+  );
 }
 
-function snake(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+/** Refuses names that are none of the known. */
+export function checkNames(given: object, known: Iterable<string>): void {
+  const names = new Set(known);
+  for (const name of Object.keys(given)) {
+    if (names.has(name)) continue;
+    throw notSent('config_invalid', `There is no option \`${name}\`.`, unknownName(name, names));
+  }
 }

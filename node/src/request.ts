@@ -6,6 +6,7 @@
 import { type Body, type ReadBody, readBody, simpleBody } from './body.js';
 import { notSent } from './errors.js';
 import type { RequestParts } from './native.js';
+import { unknownName } from './names.js';
 import { checkTimeout } from './options.js';
 
 type Scalar = string | number | boolean | bigint;
@@ -25,7 +26,7 @@ export interface RequestOptions {
     | undefined;
   /** Ends the call: with `canceled`, whose cause is the signal's reason. */
   signal?: AbortSignal | null | undefined;
-  /** Seconds for the whole call, waiting for a token included; the option `timeout` of the manager unless given. */
+  /** Seconds for the whole call, waiting for a token included, at most 300; the manager's `timeout` unless given. */
   timeout?: number | undefined;
   /** Sending it twice does no harm, so that it is repeated after a fault. Never for a charge. */
   safeToRepeat?: boolean | undefined;
@@ -34,6 +35,15 @@ export interface RequestOptions {
 }
 
 const TAKEN = new Set(['method', 'headers', 'body', 'params', 'signal', 'timeout', 'safeToRepeat', 'duplex']);
+
+/** What other clients call an option of these. */
+const OTHERS: Record<string, string> = {
+  json: 'Pass `body: JSON.stringify(…)`.',
+  data: 'Pass `body`, with JSON.stringify(…) for an object.',
+  query: 'Pass `params`.',
+  qs: 'Pass `params`.',
+  searchParams: 'Pass `params`.',
+};
 
 const REFUSED: Record<string, string> = {
   redirect: 'Redirects are never followed, since they would carry the token elsewhere: the answer is given as it is.',
@@ -67,7 +77,7 @@ export function requestParts(
       throw notSent('refused', `The option \`${name}\` of fetch is not taken.`, REFUSED[name]!);
     }
     if (!TAKEN.has(name)) {
-      throw notSent('config_invalid', `There is no option \`${name}\`.`, `The options are ${[...TAKEN].join(', ')}.`);
+      throw notSent('config_invalid', `There is no option \`${name}\`.`, unknownName(name, TAKEN, OTHERS));
     }
   }
   const { method = 'GET', timeout, safeToRepeat = false, signal } = options;

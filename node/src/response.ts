@@ -4,14 +4,26 @@
 
 import { STATUS_CODES } from 'node:http';
 
-import { errorOf } from './errors.js';
+import { errorOf, notSent } from './errors.js';
 import type { AnswerParts } from './native.js';
+import { remember } from './status.js';
 
 /** Those which `Response` allows no body. */
 const WITHOUT_BODY = new Set([204, 205, 304]);
 
+/** Throws `config_invalid` where fetch's classes are missing: before anything is sent. */
+export function checkResponse(): void {
+  if (typeof Response === 'undefined') {
+    throw notSent(
+      'config_invalid',
+      'There is no Response here, as in jsdom, which imitates a browser.',
+      'Run tests of calls in the environment of Node: begin the file with `/** @jest-environment node */` or `// @vitest-environment node`.',
+    );
+  }
+}
+
 /** A real `Response`. Throws `bad_response` for a status that it refuses. */
-export function response({ status, headers, body }: AnswerParts, method: string): Response {
+export function response({ status, headers, body, failure }: AnswerParts, method: string): Response {
   try {
     const none = method === 'HEAD' || WITHOUT_BODY.has(status);
     const response = new Response(none ? null : body, { status, statusText: STATUS_CODES[status] ?? '' });
@@ -20,11 +32,12 @@ export function response({ status, headers, body }: AnswerParts, method: string)
     for (let index = 0; index < lines.length; index += 2) {
       response.headers.append(lines[index]!, lines[index + 1]!);
     }
+    if (failure) remember(response, failure);
     return response;
   } catch (cause) {
     const message = `88Pay answered with what fetch's Response cannot hold (status ${status}).`;
     const hint = 'The request arrived: look the transaction up before it is repeated.';
-    const failure = { code: 'bad_response', message, hint, outcome: 'answered', retryable: false } as const;
-    throw errorOf({ ...failure, httpStatus: status }, cause);
+    const answered = { code: 'bad_response', message, hint, outcome: 'answered', retryable: false } as const;
+    throw errorOf({ ...answered, httpStatus: status }, { cause });
   }
 }

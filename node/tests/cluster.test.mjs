@@ -30,13 +30,17 @@ if (cluster.isPrimary) {
   for (let i = 0; i < ${WORKERS}; i++) cluster.fork();
 } else {
   const { TokenManager } = require(${JSON.stringify(index)});
+  const events = [];
+  require('node:diagnostics_channel').subscribe('pay88', ({ name, fields }) => events.push([name, fields]));
   const tm = new TokenManager();
   process.once('message', async () => {
     const { access_token } = await tm.getToken();
     const body = JSON.stringify(${JSON.stringify(CHARGE)});
     const { status } = await tm.makeRequest('${CHARGES}', { method: 'POST', body });
     const { share, share_path, share_degraded } = tm.stats();
-    process.send({ access_token, status, share, share_path, share_degraded });
+    await tm.makeRequest('/api/missing');
+    while (!events.some(([name]) => name === 'call_failed')) await new Promise((resolve) => setTimeout(resolve, 10));
+    process.send({ access_token, status, share, share_path, share_degraded, events });
   });
   process.send('ready');
 }`;
@@ -61,6 +65,8 @@ test('the workers of a cluster have one token', LIMIT, async (context) => {
   for (const worker of told) {
     assert.deepEqual([worker.status, worker.share, worker.share_degraded], [200, 'host', null]);
     assert.equal(worker.access_token, told[0].access_token);
+    const [, failed] = worker.events.find(([name]) => name === 'call_failed');
+    assert.deepEqual([failed.code, failed.status, failed.path], ['http_error', 404, '/api/missing']);
   }
   const { tokens_requested, tokens_issued } = await sandbox.control('GET', '/counters');
   assert.deepEqual([tokens_requested, tokens_issued], [1, 1]);

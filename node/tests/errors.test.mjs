@@ -41,6 +41,130 @@ test('an error says all that is known of it', LIMIT, async () => {
   assert.ok(error.hint.length > 10 && error.stack.includes('RateLimitedError'));
 });
 
+test('a program can make an error from a message', () => {
+  for (const [code, Class] of Object.entries(CLASSES)) {
+    const error = new Class('What happened.');
+    assert.deepEqual([error.message, error.code, error.hint], ['What happened.', code, '']);
+    assert.ok(['not_sent', 'unknown', 'answered'].includes(error.outcome));
+    assert.ok(!(error.retryable && error.outcome !== 'not_sent'), code);
+  }
+  const cause = new Error('why');
+  const details = { outcome: 'answered', hint: 'Wait.', httpStatus: 429, retryAfter: 60, cause };
+  const error = new pay88.RateLimitedError('Later.', details);
+  assert.deepEqual([error.code, error.outcome, error.hint], ['rate_limited', 'answered', 'Wait.']);
+  assert.deepEqual([error.httpStatus, error.retryAfter, error.cause], [429, 60, cause]);
+  assert.equal(new pay88.RateLimitedError('Later.').outcome, 'not_sent');
+  assert.equal(new pay88.ConnectionFailedError('Cut.').outcome, 'unknown', 'the one that is safe to believe');
+  assert.equal(new Pay88Error('x').code, 'internal');
+  assert.ok(!('cause' in new Pay88Error('x')));
+  class Own extends pay88.TimeoutError {}
+  assert.equal(new Own('x').code, 'timeout');
+  const response = new Response(null, { status: 404 });
+  assert.deepEqual([new pay88.HttpError('x', { response }).httpStatus, new Pay88Error().message], [404, '']);
+});
+
+test('code and outcome of an error can be sent to another thread, and written down', () => {
+  const error = new pay88.TimeoutError('Too late.', { hint: 'Look it up.' });
+  const told = structuredClone(error.toJSON());
+  assert.deepEqual(
+    [told.name, told.message, told.code, told.outcome, told.hint],
+    ['TimeoutError', 'Too late.', 'timeout', 'unknown', 'Look it up.'],
+  );
+  assert.deepEqual(JSON.parse(JSON.stringify({ error })).error.code, 'timeout');
+});
+
+test(
+  'raiseForStatus throws the answer as an error, with the words of 88Pay, and gives a good one back',
+  LIMIT,
+  async () => {
+    const tm = sandbox.manager();
+    const good = await tm.makeRequest('/api/echo');
+    assert.equal(pay88.raiseForStatus(good), good);
+    for (const status of [400, 403, 404, 405, 422, 429, 500]) {
+      const headers = status === 429 ? { 'Retry-After': '7' } : {};
+      await sandbox.fault('calls', sandbox.answer(status, headers, { message: 'no such thing' }), 5);
+      const answer = await tm.makeRequest('/api/echo', { timeout: 1 });
+      await sandbox.control('DELETE', '/faults');
+      const error = (() => {
+        try {
+          return assert.fail(pay88.raiseForStatus(answer));
+        } catch (thrown) {
+          return thrown;
+        }
+      })();
+      assert.ok(error instanceof pay88.HttpError, error);
+      assert.deepEqual([error.code, error.outcome, error.httpStatus], ['http_error', 'answered', status]);
+      assert.equal(error.response, answer);
+      assert.match(error.message, new RegExp(`${status}.*no such thing`));
+      assert.match(error.hint, /\.$/);
+      assert.equal(error.retryAfter, status === 429 ? 7 : undefined);
+      assert.equal((await error.response.json()).message, 'no such thing', 'the body is still to be read');
+    }
+    const own = new Response(null, { status: 404 });
+    assert.throws(() => pay88.raiseForStatus(own), { code: 'http_error', httpStatus: 404, response: own });
+  },
+);
+
+test('hints have the names that options have here', LIMIT, async () => {
+  const hints = [];
+  for (const wrong of [{ caBundle: '/nonexistent.pem' }, { merchantId: '' }, { userAgentSuffix: 'a\r\nb: c' }]) {
+    assert.throws(
+      () => new TokenManager({ ...sandbox.options, ...wrong }),
+      (error) => hints.push(`${error.message} ${error.hint}`) > 0,
+    );
+  }
+  assert.match(hints[0], /caBundle/);
+  assert.match(hints[1], /merchantId/);
+  assert.match(hints[2], /userAgentSuffix/);
+  const { translated } = require('../dist/names.js');
+  for (const name of native.options().filter((_, index) => index % 2 === 0)) {
+    for (const hint of hints) assert.ok(!name.includes('_') || !hint.includes(name), hint);
+    const camel = name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+    assert.equal(translated(`Set ${name}, or EIGHTY_EIGHT_PAY_${name.toUpperCase()}.`).includes(` ${camel},`), true);
+  }
+  assert.equal(translated('Set EIGHTY_EIGHT_PAY_API_KEY.'), 'Set EIGHTY_EIGHT_PAY_API_KEY.');
+});
+
+for (const [given, hint] of [
+  [{ api_key: 'x' }, /Did you mean `apiKey`\?/],
+  [{ apikey: 'x' }, /Did you mean `apiKey`\?/],
+  [{ merchant_id: 'x' }, /Did you mean `merchantId`\?/],
+  [{ baseURL: 'x' }, /Did you mean `baseUrl`\?/],
+  [{ timout: 3 }, /Did you mean `timeout`\?/],
+  [{ colour: 3 }, /^The options are apiKey, /],
+]) {
+  test(`the constructor tells of ${Object.keys(given)} what was meant`, () => {
+    const build = () => new TokenManager({ ...sandbox.options, ...given });
+    assert.throws(build, (error) => error.code === 'config_invalid' && hint.test(error.hint));
+  });
+}
+
+for (const [given, hint] of [
+  [{ json: {} }, /^Pass `body: JSON.stringify\(…\)`\. The options are /],
+  [{ data: {} }, /^Pass `body`, /],
+  [{ query: {} }, /^Pass `params`/],
+  [{ safe_to_repeat: true }, /Did you mean `safeToRepeat`\?/],
+  [{ header: {} }, /Did you mean `headers`\?/],
+]) {
+  test(`makeRequest tells of ${Object.keys(given)} what was meant`, LIMIT, async () => {
+    const call = sandbox.manager().makeRequest('/api/echo', given);
+    await assert.rejects(call, (error) => error.code === 'config_invalid' && hint.test(error.hint));
+  });
+}
+
+test('a time of milliseconds is refused everywhere, and seconds are named', LIMIT, async () => {
+  const tm = sandbox.manager();
+  const meant = { code: 'config_invalid', hint: 'Times are in seconds, at most 300: pass 3 for 3000 milliseconds.' };
+  await assert.rejects(tm.makeRequest('/api/echo', { timeout: 3000 }), meant);
+  await assert.rejects(tm.getToken({ timeout: 3000 }), meant);
+  assert.throws(() => sandbox.manager({ timeout: 3000 }), meant);
+  assert.throws(() => sandbox.manager({ timeout: '3000' }), meant);
+  assert.throws(() => sandbox.manager({ connectTimeout: 3000 }), meant);
+  await assert.rejects(tm.getToken({ timeout: 301 }), { code: 'config_invalid' });
+  assert.ok(await tm.getToken({ timeout: 300 }));
+  assert.deepEqual(await sandbox.calls(), []);
+});
+
 for (const [what, make, code] of [
   ['an unknown option', () => ({ apikey: 'x' }), /no option `apikey`.*/],
   ['an option that is no text', () => ({ caBundle: {} }), /caBundle is a object/],
@@ -105,6 +229,8 @@ test('other methods refuse what cannot be meant', LIMIT, async () => {
   const tm = sandbox.manager();
   assert.throws(() => tm.rotate({ apiKey: 7 }), { code: 'config_invalid' });
   assert.throws(() => tm.rotate({ apiKey: 'no key' }), { code: 'config_invalid' });
+  assert.throws(() => tm.rotate({ apiKey: sandbox.apiKey, keep_old: false }), { hint: /`keepOld`/ });
+  await assert.rejects(tm.getToken({ timeoutMs: 5 }), { code: 'config_invalid' });
   assert.throws(() => tm.invalidate({}), { code: 'config_invalid' });
   await assert.rejects(tm.getToken({ timeout: -1 }), { code: 'config_invalid' });
 });

@@ -1,6 +1,7 @@
 // The diagnostics channel `pay88`.
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,4 +35,43 @@ test('events of managers reach a subscriber, with the names and fields of all la
   await tm.getToken();
   await sleep(200);
   assert.equal(events.length, 2, 'who has unsubscribed is told nothing');
+});
+
+test('every name of the one table is in the types, and no other', () => {
+  const source = readFileSync(new URL('../src/events.ts', import.meta.url), 'utf8');
+  const [, names] = source.match(/^export type EventName =\n(.*?);/ms);
+  assert.deepEqual(names.match(/\w+/g), native.eventNames());
+});
+
+test('each final answer that says no is an event and counts, and so is a call without an answer', LIMIT, async () => {
+  const events = [];
+  const listener = (event) => event.name === 'call_failed' && events.push(event);
+  subscribe('pay88', listener);
+  const tm = sandbox.manager();
+  await tm.getToken();
+  const statuses = [401, 403, 404, 422, 429, 500, 503];
+  for (const status of statuses) {
+    await sandbox.fault('calls', sandbox.answer(status, {}, { message: 'no' }), null);
+    assert.equal((await tm.makeRequest('/api/echo', { method: 'POST', timeout: 0.5 })).status, status);
+    await sandbox.control('DELETE', '/faults');
+  }
+  await sandbox.fault('calls', 'cut_after_request');
+  await assert.rejects(tm.makeRequest('/api/echo', { method: 'POST' }), { outcome: 'unknown' });
+  await until(() => events.length >= statuses.length + 1);
+  unsubscribe('pay88', listener);
+  assert.deepEqual(
+    events.map(({ fields }) => fields.status),
+    [...statuses, null],
+  );
+  for (const { level, manager_id, fields } of events) {
+    assert.deepEqual([level, manager_id, fields.method, fields.path], ['warning', tm.managerId, 'POST', '/api/echo']);
+    assert.deepEqual(
+      [fields.code, fields.outcome],
+      fields.status === null ? ['connection_failed', 'unknown'] : ['http_error', 'answered'],
+    );
+  }
+  const stats = tm.stats();
+  assert.equal(stats.calls_failed, 1);
+  for (const status of [401, 403, 404, 422, 429]) assert.equal(stats[`calls_answered_${status}`], 1, status);
+  assert.deepEqual([stats.calls_answered_4xx, stats.calls_answered_5xx], [5, 2]);
 });

@@ -1,7 +1,8 @@
-// The examples of the README run as they stand.
+// The examples of the README run as they stand, and compile in projects of users.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -26,4 +27,27 @@ test('every example of the README runs', LIMIT, async () => {
     assert.deepEqual([status, err], [0, ''], code);
   }
   assert.match((await run(examples[0])).out, /^200 [\w-]+\n$/);
+});
+
+test('the examples of the README compile, in ES modules and in CommonJS modules', { timeout: 240_000 }, () => {
+  const directory = mkdtempSync(fileURLToPath(new URL('readme-', import.meta.url)));
+  try {
+    // What Node gives to a channel has no type.
+    const ours = examples.filter((code) => code.includes("from 'pay88'"));
+    assert.equal(ours.length, 2);
+    ours.forEach((code, index) => {
+      writeFileSync(join(directory, `example${index}.mts`), code);
+      // A CommonJS module waits in functions alone.
+      const [, imports, rest] = code.match(/^((?:import .*\n|\n)*)([^]*)$/);
+      const waiting = `${imports}export async function example() {\n${rest}}\n`;
+      writeFileSync(join(directory, `example${index}.cts`), waiting);
+    });
+    const compilerOptions = { module: 'nodenext', noEmit: true, strict: true, types: ['node'] };
+    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*'] }));
+    const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url));
+    const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', directory], { encoding: 'utf8' });
+    assert.deepEqual([status, stdout], [0, '']);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });

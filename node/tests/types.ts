@@ -2,7 +2,18 @@
 import { channel } from 'node:diagnostics_channel';
 
 import axios from 'axios';
-import { ConfigInvalidError, Pay88Error, type Event, type Outcome, RateLimitedError, Token, TokenManager } from 'pay88';
+import {
+  ConfigInvalidError,
+  type Event,
+  HttpError,
+  type Outcome,
+  Pay88Error,
+  raiseForStatus,
+  RateLimitedError,
+  type Share,
+  Token,
+  TokenManager,
+} from 'pay88';
 import { authenticate } from 'pay88/axios';
 import { authenticated } from 'pay88/undici';
 import { Agent } from 'undici';
@@ -18,6 +29,17 @@ const tm = new TokenManager(
 new TokenManager('k', null, undefined, { caBundle: '/ca.pem' });
 // @ts-expect-error there is no such option
 new TokenManager({ apikey: 'k' });
+for (const share of [
+  'process',
+  'host:/run/pay',
+  'redis://cache:6379',
+  'host,rediss://a,rediss://b',
+] satisfies Share[]) {
+  new TokenManager({ share });
+}
+new TokenManager({ share: process.env['SHARE'] });
+// @ts-expect-error it is text
+new TokenManager({ share: ['host'] });
 
 export async function uses(form: FormData, controller: AbortController): Promise<Response> {
   const { access_token, session_id, expires_in } = await tm.getToken({ signal: controller.signal, timeout: 5 });
@@ -35,17 +57,31 @@ export async function uses(form: FormData, controller: AbortController): Promise
   await tm.makeRequest('/api/x', { redirect: 'follow' });
   // @ts-expect-error JSON.stringify it
   await tm.makeRequest('/api/x', { body: { a: 1 } });
-  return tm.makeRequest('/api/x');
+  return raiseForStatus(await tm.makeRequest('/api/x'));
 }
 
 export function handles(error: unknown): Outcome | number | undefined {
   if (error instanceof RateLimitedError) return error.retryAfter;
   if (error instanceof ConfigInvalidError && error.code === 'config_invalid') return error.httpStatus;
+  if (error instanceof HttpError) return error.response?.status;
   if (error instanceof Pay88Error) return error.outcome;
   return undefined;
 }
 
-channel('pay88').subscribe((message) => console.log((message as Event).name));
+export const mocked: Pay88Error[] = [
+  new RateLimitedError('Later.', { retryAfter: 60, outcome: 'not_sent', hint: 'Wait.', httpStatus: 429 }),
+  new HttpError('No.', { response: new Response(), cause: new Error('why') }),
+  new Pay88Error(),
+];
+// @ts-expect-error there is no such outcome
+new Pay88Error('x', { outcome: 'sent' });
+
+channel('pay88').subscribe((message) => {
+  const { name, level } = message as Event;
+  if (name === 'call_failed' && level === 'warning') console.log(name);
+  // @ts-expect-error there is no such event
+  if (name === 'call_fail') console.log(name);
+});
 new Agent().compose(authenticated(tm));
 const eject: () => void = authenticate(axios.create(), tm);
 eject();

@@ -98,6 +98,7 @@ static void handles_of_the_same_credentials_share_a_manager(void) {
     OK(pay88_manager_new(config, &two, &error));
     CHECK(pay88_manager_id(one) == pay88_manager_id(two) && pay88_manager_id(one) != pay88_manager_id(other));
     CHECK(is(pay88_manager_merchant_id(one), "MCH-COL-TEST-12345"));
+    CHECK(pay88_manager_timeout_ms(one) == 30000 && pay88_manager_timeout_ms(two) == 2500 && pay88_manager_timeout_ms(NULL) == 0);
     CHECK(is(pay88_manager_base_url(one), getenv("EIGHTY_EIGHT_PAY_BASE_URL")));
     pay88_manager_close(one);
     CHECK(pay88_manager_is_closed(one) && !pay88_manager_is_closed(two));
@@ -118,6 +119,27 @@ static void the_environment_may_be_left_out(void) {
     pay88_config_release(config);
     config = pay88_config_new();
     OK(pay88_manager_new(config, &manager, &error));
+    pay88_config_release(config);
+    pay88_manager_release(manager);
+}
+
+static void set_variable(pay88_config *config, const char *name, const char *value) {
+    OK(pay88_config_set_variable(config, name, strlen(name), value, strlen(value), &error));
+}
+
+static void an_environment_of_ones_own_takes_the_place_of_the_other(void) {
+    pay88_config *config = pay88_config_new_without_environment();
+    pay88_manager *manager = NULL;
+    set_variable(config, "EIGHTY_EIGHT_PAY_API_KEY", "sk_test_sandbox_of_its_own");
+    EXPECT(PAY88_CONFIG_INVALID, pay88_manager_new(config, &manager, &error));
+    set_variable(config, "EIGHTY_EIGHT_PAY_MERCHANT_ID", "MCH-COL-OTHER-1");
+    set_variable(config, "EIGHTY_EIGHT_PAY_SHARE", "process");
+    set_variable(config, "PATH", "/bin");
+    OK(pay88_manager_new(config, &manager, &error));
+    CHECK(is(pay88_manager_merchant_id(manager), "MCH-COL-OTHER-1"));
+    CHECK(is(pay88_manager_base_url(manager), "https://api-sandbox.88pay.io"));
+    EXPECT(PAY88_CONFIG_INVALID, pay88_config_set_variable(config, "A", 1, "\xff", 1, &error));
+    EXPECT(PAY88_CONFIG_INVALID, pay88_config_set_variable(NULL, "A", 1, "", 0, &error));
     pay88_config_release(config);
     pay88_manager_release(manager);
 }
@@ -286,6 +308,7 @@ int main(void) {
     a_token_is_cached_and_seen();
     handles_of_the_same_credentials_share_a_manager();
     the_environment_may_be_left_out();
+    an_environment_of_ones_own_takes_the_place_of_the_other();
     whom_to_trust_is_no_business_of_an_environment_that_is_left_out();
     a_request_arrives_as_it_was_made();
     a_body_of_any_bytes_and_size_comes_and_goes();

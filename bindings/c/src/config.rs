@@ -10,6 +10,9 @@ use crate::handle::{give, given};
 use crate::status::pay88_status;
 use crate::text::{MAX_NAME, MAX_VALUE, text};
 
+/// The most of a name or value in an environment: the kernel takes 128 KiB of both together.
+const MAX_VARIABLE: usize = 1 << 20;
+
 /// Options by name. To be used by one thread at a time.
 pub struct pay88_config(pub(crate) Config);
 
@@ -51,6 +54,34 @@ pub unsafe extern "C" fn pay88_config_set(
         // SAFETY: as above.
         let value = unsafe { text(value, value_len, MAX_VALUE, "value") }?;
         config.0.set(name, value)
+    })
+}
+
+/// Gives an environment variable as it is to be read in place of the process's own, for a program whose environment is not
+/// that of its process, such as a worker or a test that has one of its own. Begin with
+/// pay88_config_new_without_environment(): what is not given counts as unset. Both texts are copied. Names that the library
+/// does not read are ignored, so that a whole environment can be given; so is all of it in a program that runs with rights
+/// which its user does not have.
+///
+/// Limits: each 1 MiB, which is more than an environment can hold.
+/// Errors: PAY88_CONFIG_INVALID for text that is too long or no UTF-8, NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pay88_config_set_variable(
+    config: Option<&mut pay88_config>,
+    name: *const c_char,
+    name_len: usize,
+    value: *const c_char,
+    value_len: usize,
+    error: Option<&mut *mut pay88_error>,
+) -> pay88_status {
+    status(error, || {
+        let config = given(config, "config")?;
+        // SAFETY: the header demands readable bytes for every length.
+        let name = unsafe { text(name, name_len, MAX_VARIABLE, "name") }?;
+        // SAFETY: as above.
+        let value = unsafe { text(value, value_len, MAX_VARIABLE, "value") }?;
+        config.0.set_variable(name, value);
+        Ok(())
     })
 }
 

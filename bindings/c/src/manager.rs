@@ -105,6 +105,13 @@ pub extern "C" fn pay88_manager_merchant_id(manager: Option<&pay88_manager>) -> 
     value(|| Some(manager?.0.merchant_id().into()))
 }
 
+/// How many milliseconds a call of the handle may take unless it says otherwise: the option "timeout", rounded up. 0 for
+/// NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_manager_timeout_ms(manager: Option<&pay88_manager>) -> u64 {
+    value(|| u64::try_from(manager?.0.timeout().as_nanos().div_ceil(1_000_000)).ok())
+}
+
 /// The token: the cached one at once, else it waits for a new one, at most timeout_ms (0: the option "timeout"; at most
 /// 3600000). However many threads wait, one token is asked for. interrupt may be NULL. Release the token with
 /// pay88_token_release().

@@ -84,10 +84,10 @@ impl From<&Token> for TokenParts {
 }
 
 /// The number of a call, and its answer: the HTTP status; names and values of headers in turn, a line each, each byte a
-/// character; the body.
+/// character; the body; the error of a status of 400 or above.
 ///
 /// Arguments and no object: an engine takes longer over each property.
-type Answer<'env> = FnArgs<(f64, u16, JsString<'env>, BufferSlice<'env>)>;
+type Answer<'env> = FnArgs<(f64, u16, JsString<'env>, BufferSlice<'env>, Option<Failure>)>;
 
 /// What an inbox gives but for answers: another result of a call, or an event.
 #[derive(Default)]
@@ -170,10 +170,15 @@ fn answer_of<'env>(env: &'env Env, number: f64, answer: &Response) -> Result<Ans
         headers.push(b'\n');
     }
     headers.pop();
+    let failure = match answer.status() {
+        400.. => answer.error_for_status().err().map(Failure::from),
+        _ => None,
+    };
     Ok(FnArgs::from((
         number,
         answer.status(),
         env.create_string_latin1(&headers)?,
         BufferSlice::copy_from(env, answer.body())?,
+        failure,
     )))
 }

@@ -10,7 +10,7 @@ use pay88_sys::Manager;
 use crate::failure::throw;
 use crate::library::library;
 use crate::mailbox::{Inbox, Letter, TokenParts};
-use crate::request::{Body, Extras, build, seconds};
+use crate::request::{Body, Extras, build, pairs, seconds};
 use crate::word;
 
 /// A handle of the process's manager for one set of credentials.
@@ -23,12 +23,15 @@ pub struct PendingCall(pay88_sys::Call);
 
 #[napi]
 impl ManagerHandle {
-    /// From the names and values of options, in turn; what is not given comes from the environment. Throws a failure.
+    /// From the names and values of options, in turn; what is not given comes from the environment, given likewise. Throws
+    /// a failure.
     #[napi(constructor)]
-    pub fn new(env: Env, options: Vec<String>) -> Result<ManagerHandle> {
-        let mut config = library()?.config().map_err(throw(env))?;
-        for option in options.chunks_exact(2) {
-            config.set(&option[0], &option[1]).map_err(throw(env))?;
+    pub fn new(env: Env, options: Vec<String>, environment: Vec<String>) -> Result<ManagerHandle> {
+        let mut config = library()?
+            .config_with_environment(pairs(&environment))
+            .map_err(throw(env))?;
+        for (name, value) in pairs(&options) {
+            config.set(name, value).map_err(throw(env))?;
         }
         let manager = Manager::new(&config).map_err(throw(env))?;
         Ok(ManagerHandle(Arc::new(manager)))
@@ -50,6 +53,12 @@ impl ManagerHandle {
     #[napi(getter)]
     pub fn merchant_id(&self) -> &str {
         self.0.merchant_id()
+    }
+
+    /// Seconds that a call may take unless it says otherwise.
+    #[napi(getter)]
+    pub fn timeout(&self) -> f64 {
+        self.0.timeout().as_secs_f64()
     }
 
     /// One element: the number of the token to use, written anew whenever a thread of Node changes or looks at it.

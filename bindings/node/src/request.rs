@@ -28,10 +28,10 @@ pub(crate) fn build(
     extras: &Extras,
 ) -> pay88_sys::Result<Request> {
     let mut request = library.request(method, endpoint)?;
-    for (name, value) in pairs(extras.headers.as_deref()) {
+    for (name, value) in pairs(extras.headers.as_deref().unwrap_or_default()) {
         request.add_header(name, value)?;
     }
-    for (name, value) in pairs(extras.params.as_deref()) {
+    for (name, value) in pairs(extras.params.as_deref().unwrap_or_default()) {
         request.add_param(name, value)?;
     }
     match body {
@@ -48,9 +48,9 @@ pub(crate) fn build(
     Ok(request)
 }
 
-fn pairs(flat: Option<&[String]>) -> impl Iterator<Item = (&str, &str)> {
-    flat.unwrap_or_default()
-        .chunks_exact(2)
+/// Of names and values in turn.
+pub(crate) fn pairs(flat: &[String]) -> impl Iterator<Item = (&str, &str)> {
+    flat.chunks_exact(2)
         .map(|pair| (pair[0].as_str(), pair[1].as_str()))
 }
 

@@ -51,6 +51,13 @@ impl Manager {
         }
     }
 
+    /// How long a call of this handle may take unless it says otherwise.
+    pub fn timeout(&self) -> Duration {
+        // SAFETY: the handle is valid.
+        let timeout = unsafe { (self.0.functions.pay88_manager_timeout_ms)(self.0.as_ptr()) };
+        Duration::from_millis(timeout)
+    }
+
     /// The token: the cached one at once, else it waits for a new one, at most `timeout` (unless given the manager's own).
     /// While it waits it asks `interrupt`, at least every 50 ms and on this thread; `true` ends the wait with `canceled`.
     ///

@@ -1,0 +1,57 @@
+/**
+ * Names: options are in snake case in the one table of all languages, and in camel case here.
+ */
+
+import { native } from './native.js';
+
+/** The options of a manager in camel case, with their defaults. */
+export const OPTIONS = new Map<string, string>();
+const rows = native.options();
+for (let row = 0; row < rows.length; row += 2) OPTIONS.set(camel(rows[row]!), rows[row + 1]!);
+
+const IN_SNAKE_CASE = new RegExp(
+  `\\b(?:${[...OPTIONS.keys(), 'safeToRepeat', 'keepOld'].map(snake).join('|')})\\b`,
+  'g',
+);
+
+/** A sentence of the library, in which options have the names that they have here. */
+export function translated(sentence: string): string {
+  return sentence.replace(IN_SNAKE_CASE, camel);
+}
+
+/** What to do about a name that is none of the known: the nearest of them, and all. */
+export function unknownName(name: string, known: Iterable<string>, others: Record<string, string> = {}): string {
+  const names = [...known];
+  const all = `The options are ${names.join(', ')}.`;
+  if (Object.hasOwn(others, name)) return `${others[name]} ${all}`;
+  const [near] = names
+    .map((each) => ({ each, apart: distance(plain(name), plain(each)) }))
+    .sort((a, b) => a.apart - b.apart);
+  return near && near.apart <= 2 ? `Did you mean \`${near.each}\`? ${all}` : all;
+}
+
+export function camel(name: string): string {
+  return name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+export function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function plain(name: string): string {
+  return name.replaceAll(/[_-]/g, '').toLowerCase();
+}
+
+/** How many letters are to be put in, taken out or changed. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const letter of a.slice(0, 64)) {
+    const next = [row[0]! + 1];
+    for (let index = 0; index < b.length; index++) {
+      const changed = row[index]! + (letter === b[index] ? 0 : 1);
+      next.push(Math.min(changed, row[index + 1]! + 1, next[index]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
