@@ -93,6 +93,8 @@ pub(crate) enum Action {
     Lead {
         turn: u64,
     },
+    /// Somebody has the lock and says nothing: go on without the record, with what is remembered of it.
+    GoAlone,
     Write(Box<Record>),
     /// Ask the fleet's store, in that time.
     Ask {

@@ -199,9 +199,10 @@ impl Manager {
                 (now, job.refresh.step(&mut state.ledger, now, jitter, input))
             };
             input = match action {
-                action @ (Action::Look { .. } | Action::Lead { .. } | Action::Write(_)) => {
-                    self.at(&mut tier, &job.keys, action)
-                }
+                action @ (Action::Look { .. }
+                | Action::Lead { .. }
+                | Action::GoAlone
+                | Action::Write(_)) => self.at(&mut tier, &job.keys, action),
                 Action::Ask { what, within } => self.ask_store(&mut tier, what, within),
                 Action::Send {
                     key,
@@ -271,6 +272,13 @@ impl Manager {
                     (Ok(_), _) => Input::Late,
                     (Err(_), action) => tier.without(action),
                 };
+            }
+            Action::GoAlone => {
+                let path = tier.record.as_ref().and_then(|record| record.path());
+                let path = path.map_or_else(String::new, |path| format!(" of {}", path.display()));
+                let reason = format!("somebody holds the lock{path} and does not say what for");
+                self.tier_went(Use::Write, Err(&reason));
+                return tier.without(action);
             }
             _ => return tier.without(action),
         };

@@ -1,7 +1,7 @@
 //! Among the processes of a host: one leads, the others wait for what it writes into their record.
 //!
 //! Promises: a leader that died is followed at once, one that does not get on when its time is over, and what it brings
-//! later is discarded. What a leader has done is in the record before its lock is free.
+//! later is discarded; whoever holds the lock and does nothing keeps nobody from a token. What a leader has done is in the record before its lock is free.
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Past the instant by which a leader said to be done, this is left to it for clearing up.
 const OVERTIME: Duration = Duration::from_millis(100);
 
-/// Who holds the lock says at once what for; one that does not is passed over after this time.
+/// Who holds the lock says at once what for; one that does not is passed over after this time. Where the next turn's lock
+/// is held in silence, too, for as long, it may be held for ever: this refresh goes on without it.
 const SILENCE: Duration = Duration::from_secs(1);
 
 impl Refresh {
@@ -108,6 +109,12 @@ impl Refresh {
             Some(silent) if (silent.0, silent.1) == (turn, sequence) => Some(silent),
             _ => Some((turn, sequence, now)),
         };
+        if shared
+            .silent
+            .is_some_and(|(_, _, since)| now >= since.plus(2 * SILENCE))
+        {
+            return Action::GoAlone;
+        }
         Action::Pause(LOOK_AGAIN)
     }
 

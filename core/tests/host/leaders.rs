@@ -1,6 +1,7 @@
 //! A leader that is killed or stopped, at every step of a refresh.
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -209,4 +210,82 @@ fn the_lock_of_a_stopped_leader_is_no_burden_for_later_refreshes() {
         assert_eq!(follower.ask("call"), 200);
         assert!(begun.elapsed() < Duration::from_millis(500));
     }
+}
+
+/// Locks the whole of the lock's file, as everybody of its group can who never had the key.
+fn hold_all_turns(stage: &Stage) -> fs::File {
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(lock_of(&stage.record()))
+        .unwrap();
+    // SAFETY: a zeroed `flock` is a valid value; a length of zero means all of the file.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as i16;
+    // A leader that was killed may take a moment to let go.
+    until(Duration::from_secs(5), "the lock is free", || {
+        // SAFETY: the descriptor is open and the lock valid for reading.
+        unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &lock) == 0 }
+    });
+    file
+}
+
+#[test]
+fn somebody_who_holds_the_lock_and_says_nothing_keeps_nobody_from_a_token() {
+    let stage = Stage::hurried();
+    let (mut one, mut other) = (stage.player(), stage.player());
+    for player in [&mut one, &mut other] {
+        assert_eq!(player.ask("call"), 200);
+    }
+    let before = stage.tokens();
+    let held = hold_all_turns(&stage);
+    thread::sleep(Duration::from_millis(1200));
+    let begun = Instant::now();
+    for player in [&mut one, &mut other] {
+        player.tell("token");
+    }
+    for player in [&mut one, &mut other] {
+        let answer = player.hear().unwrap();
+        assert!(is_token(&answer), "{answer}");
+    }
+    let took = begun.elapsed();
+    println!("a token beside a lock that is held in silence: {took:?}");
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    // Each has asked for itself, and told why.
+    assert_eq!(stage.tokens(), before + 2);
+    for player in [&mut one, &mut other] {
+        let reason = player.ask("stats")["share_degraded"].to_string();
+        assert!(reason.contains("holds the lock"), "{reason}");
+    }
+    // What was asked for meanwhile is told once that can be done, and they share again.
+    drop(held);
+    thread::sleep(Duration::from_millis(1200));
+    assert_eq!(one.ask("call"), 200);
+    assert_eq!(other.ask("token"), one.ask("token"));
+    thread::sleep(Duration::from_millis(1200));
+    assert_eq!(other.ask("call"), 200);
+    assert_eq!(other.ask("token"), one.ask("token"));
+    let left = stage.player().ask("stats")["budget_left_hour"].clone();
+    assert_eq!(left, 10_000 - stage.tokens());
+}
+
+#[test]
+fn a_leader_that_dies_while_somebody_holds_the_lock_keeps_nobody_from_a_token() {
+    let stage = Stage::new();
+    let mut earlier = stage.player();
+    earlier.ask("token");
+    assert_eq!(earlier.ask("invalidate"), true);
+    let (mut leader, mut follower) = at(&stage, "announced", "kill");
+    for player in [&mut leader, &mut follower] {
+        player.ask("shorten 5000");
+    }
+    leader.tell("token");
+    leader.wait_for_state(&['Z', 'X']);
+    let _held = hold_all_turns(&stage);
+    let begun = Instant::now();
+    let answer = follower.ask("token");
+    assert!(is_token(&answer), "{answer}");
+    // Five seconds until it said to be done, and two of silence.
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }

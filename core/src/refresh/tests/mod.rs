@@ -282,6 +282,33 @@ fn follow(refresh: &mut Refresh, now: BootTime, record: &Record, free: u64) -> A
 }
 
 #[test]
+fn where_the_locks_of_two_turns_are_held_in_silence_it_goes_on_alone_with_a_slot_of_its_own() {
+    let (nobody, mut ledger) = (u64::MAX, ledger());
+    // Nothing is announced, or what was announced is over.
+    for (done_by, begun) in [(None, 0), (Some(after(5_000)), 5_100)] {
+        let record = Record {
+            done_by,
+            ..Record::default()
+        };
+        let mut refresh = sharing(after(0), false);
+        for millis in [0, 1_000, 1_990] {
+            let action = follow(&mut refresh, after(begun + millis), &record, nobody);
+            assert!(matches!(action, Action::Pause(LOOK_AGAIN)), "{action:?}");
+        }
+        let now = after(begun + 2_000);
+        let action = follow(&mut refresh, now, &record, nobody);
+        assert!(matches!(action, Action::GoAlone), "{action:?}");
+        let action = refresh.step(&mut ledger, now, 0.5, Input::Led(Some(record)));
+        let Action::Write(written) = action else {
+            panic!("{action:?}")
+        };
+        assert_eq!(written.counts.taken.len(), 1);
+        let action = refresh.step(&mut ledger, now, 0.5, Input::Written(written));
+        assert!(matches!(action, Action::Send { .. }), "{action:?}");
+    }
+}
+
+#[test]
 fn a_leader_that_died_is_followed_at_once_and_one_that_hangs_when_its_time_is_over() {
     let record = Record {
         done_by: Some(after(20_000)),

@@ -103,9 +103,10 @@ impl World {
                 .refresh
                 .step(&mut manager.state().ledger, now, jitter, input);
             input = match action {
-                action @ (Action::Look { .. } | Action::Lead { .. } | Action::Write(_)) => {
-                    manager.at(&mut flight.tier, &flight.job.keys, action)
-                }
+                action @ (Action::Look { .. }
+                | Action::Lead { .. }
+                | Action::GoAlone
+                | Action::Write(_)) => manager.at(&mut flight.tier, &flight.job.keys, action),
                 Action::Ask { what, within } => {
                     let life = self.processes[index].life.as_ref();
                     let takes = life.map_or(0, |life| {
