@@ -85,7 +85,8 @@ impl Charges {
             .iter()
             .filter(|charge| charge.merchant == merchant)
             .filter_map(|charge| charge.body["amount"].as_f64())
-            .sum()
+            // Not sum(), which is -0.0 of nothing.
+            .fold(0.0, |total, amount| total + amount)
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::fault::Action;
+use crate::coding::coded;
+use crate::fault::{Action, Piece, Then};
 use crate::http::{Connection, Head, Trouble, has_body, head_of};
 use crate::message::{Answer, Request};
 use crate::server::{Running, Socket};
@@ -13,6 +14,9 @@ use crate::service::Service;
 
 /// A fatal TLS alert: handshake_failure.
 const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
+
+/// Bytes that are sent at once of what is sent again and again.
+const FLOOD_BLOCK: usize = 16 << 10;
 
 /// Serves one connection until it ends.
 pub(crate) fn serve(
@@ -174,31 +178,32 @@ fn exchange(
     let stream = &mut connection.stream;
 
     let Some(answer) = answer else {
-        match fault {
-            Some(Action::Stall) => socket.wait_for_end(),
-            Some(Action::Garbage) => {
-                stream.write_all(b"\x00\xff 88 garbage, no HTTP \x01\r\n\r\n")?;
-                stream.flush()?;
-                return Ok(false);
-            }
-            _ => {}
-        }
-        return Err(Trouble::Gone);
+        return unanswered(running, socket, stream, keep_alive, fault);
+    };
+    let answer = match fault {
+        Some(Action::Coded { coding }) => coded(answer, coding),
+        _ => answer,
     };
     let (head, body) = encoded(&request, &answer, !keep_alive || announces_close(&fault));
     let half = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
     match fault {
         Some(Action::CutBeforeAnswer) => return Err(Trouble::Gone),
+        Some(Action::ResetBeforeAnswer) => {
+            socket.reset();
+            return Err(Trouble::Gone);
+        }
         Some(Action::CutInHead) => {
             stream.write_all(&half(&head))?;
             stream.flush()?;
             return Err(Trouble::Gone);
         }
-        Some(Action::CutInBody | Action::StallInBody) => {
+        Some(Action::CutInBody | Action::ResetInBody | Action::StallInBody) => {
             stream.write_all(&[head, half(body)].concat())?;
             stream.flush()?;
-            if fault == Some(Action::StallInBody) {
-                socket.wait_for_end();
+            match fault {
+                Some(Action::StallInBody) => socket.wait_for_end(),
+                Some(Action::ResetInBody) => socket.reset(),
+                _ => {}
             }
             return Err(Trouble::Gone);
         }
@@ -210,10 +215,83 @@ fn exchange(
             running.pause(seconds);
             stream.write_all(&[&head, body].concat())?;
         }
+        Some(Action::Drip { seconds }) => {
+            for byte in [&head, body].concat() {
+                running.pause(seconds);
+                stream.write_all(&[byte])?;
+                stream.flush()?;
+            }
+        }
+        Some(Action::HeadLines { ref lines }) => {
+            let status_line = head
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map_or(0, |end| end + 1);
+            let (first, rest) = head.split_at(status_line);
+            let added: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+            stream.write_all(&[first, added.as_bytes(), rest, body].concat())?;
+        }
         _ => stream.write_all(&[&head, body].concat())?,
     }
     stream.flush()?;
     Ok(keep_alive && !matches!(fault, Some(Action::CloseAfterAnswer { .. })))
+}
+
+/// Plays a fault that leaves the request without an answer of the rules.
+fn unanswered(
+    running: &Running,
+    socket: &Socket,
+    stream: &mut Stream,
+    keep_alive: bool,
+    fault: Option<Action>,
+) -> Result<bool, Trouble> {
+    match fault {
+        Some(Action::Stall) => socket.wait_for_end(),
+        Some(Action::Garbage) => {
+            stream.write_all(b"\x00\xff 88 garbage, no HTTP \x01\r\n\r\n")?;
+            stream.flush()?;
+            return Ok(false);
+        }
+        Some(Action::Wire { pieces, then }) => {
+            for piece in pieces {
+                send_piece(running, stream, piece)?;
+            }
+            match then {
+                Then::Keep => return Ok(keep_alive),
+                Then::Close => return Ok(false),
+                Then::Cut => {}
+                Then::Reset => socket.reset(),
+                Then::Stall => socket.wait_for_end(),
+            }
+        }
+        _ => {}
+    }
+    Err(Trouble::Gone)
+}
+
+fn send_piece(running: &Running, stream: &mut Stream, piece: Piece) -> io::Result<()> {
+    match piece {
+        Piece::Text(text) => stream.write_all(text.as_bytes())?,
+        Piece::Bytes(bytes) => stream.write_all(&bytes)?,
+        Piece::Pause(time) => running.pause(time),
+        Piece::Repeat { text, .. } if text.is_empty() => {}
+        Piece::Repeat { text, times, every } => {
+            // Many at a time where there is no pause, so that a flood is one.
+            let block = match every.is_zero() {
+                true => (FLOOD_BLOCK / text.len()).max(1) as u64,
+                false => 1,
+            };
+            let mut left = times.unwrap_or(u64::MAX);
+            while left > 0 {
+                running.pause(every);
+                let count = block.min(left);
+                stream.write_all(text.repeat(count as usize).as_bytes())?;
+                stream.flush()?;
+                left -= count;
+            }
+        }
+    }
+    stream.flush()
 }
 
 fn announces_close(fault: &Option<Action>) -> bool {

@@ -98,6 +98,10 @@ pub enum Action {
     CutInHead,
     /// The request is carried out, and the connection closed in the middle of the answer's body.
     CutInBody,
+    /// The request is carried out, and the connection reset before the first byte of the answer.
+    ResetBeforeAnswer,
+    /// The request is carried out, and the connection reset in the middle of the answer's body.
+    ResetInBody,
     /// The request is read, not carried out, and never answered; the connection stays open.
     Stall,
     /// The request is carried out; head and half of the body are sent, and then nothing more. The connection stays open.
@@ -107,6 +111,30 @@ pub enum Action {
         /// How long, on the real clock.
         #[serde(with = "seconds")]
         seconds: Duration,
+    },
+    /// The request is carried out, and its answer sent byte by byte.
+    Drip {
+        /// The pause before each byte, on the real clock.
+        #[serde(with = "seconds")]
+        seconds: Duration,
+    },
+    /// The request is carried out, and the body of its answer is coded, which `Content-Encoding` says.
+    Coded {
+        /// How.
+        coding: Coding,
+    },
+    /// The request is carried out, and these lines stand in the head of its answer, as they are, before its own headers.
+    HeadLines {
+        /// Without the end of a line.
+        lines: Vec<String>,
+    },
+    /// The request is not carried out, and these pieces are sent as they stand: an answer of any form, or none.
+    Wire {
+        /// One after the other.
+        pieces: Vec<Piece>,
+        /// What becomes of the connection then.
+        #[serde(default)]
+        then: Then,
     },
     /// The request is not carried out and gets this answer, sent as it stands, however wrong. `Date`, `Content-Length` and
     /// `Connection` are added where missing.
@@ -137,6 +165,74 @@ pub enum Action {
         /// Whether the answer says so with `Connection: close`.
         announced: bool,
     },
+}
+
+/// How the body of an answer is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coding {
+    /// `gzip`.
+    Gzip,
+    /// `deflate` as the standard has it: zlib.
+    Deflate,
+    /// `deflate` as some servers send it: without the frame of zlib.
+    RawDeflate,
+}
+
+/// A piece of what [`Action::Wire`] sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Piece {
+    /// This text, in UTF-8.
+    Text(String),
+    /// These bytes, in Base64.
+    Bytes(#[serde(with = "base64_text")] Vec<u8>),
+    /// This text again and again.
+    Repeat {
+        /// What is sent, in UTF-8.
+        text: String,
+        /// How often; `None` until the client has gone. In JSON absent is the same as `null`.
+        #[serde(default)]
+        times: Option<u64>,
+        /// Seconds to wait before each, on the real clock (default: 0).
+        #[serde(default, with = "seconds")]
+        every: Duration,
+    },
+    /// Nothing for so many seconds, on the real clock.
+    Pause(#[serde(with = "seconds")] Duration),
+}
+
+/// What becomes of a connection after [`Action::Wire`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// It is closed in order, which is the end of an answer without a length.
+    #[default]
+    Close,
+    /// It is closed without a word: with TLS the client cannot take it for the end of the answer.
+    Cut,
+    /// It is reset.
+    Reset,
+    /// It stays open, and nothing more is sent.
+    Stall,
+    /// It is used for the next request.
+    Keep,
+}
+
+mod base64_text {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(value: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&STANDARD.encode(value))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD
+            .decode(String::deserialize(from)?)
+            .map_err(D::Error::custom)
+    }
 }
 
 impl Action {

@@ -36,6 +36,7 @@
 mod calls;
 mod charges;
 mod clock;
+mod coding;
 mod config;
 pub mod control;
 mod counters;
@@ -55,7 +56,7 @@ pub use charges::{CHARGES_KEPT, MAX_AMOUNT};
 pub use clock::{Clock, VirtualClock};
 pub use config::{Config, Merchant, Switches, TEST_KEY, TEST_MERCHANT, Windows};
 pub use counters::Counters;
-pub use fault::{Action, Fault, Match};
+pub use fault::{Action, Coding, Fault, Match, Piece, Then};
 pub use log::{LOG_LENGTH, LogEntry};
 pub use message::{Answer, Request};
 pub use sandbox::Sandbox;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket as RawSocket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, Type};
 
 /// Enough for TLS and for the deepest JSON that is read, and little enough for thousands of threads.
 const STACK: usize = 512 << 10;
@@ -15,6 +15,8 @@ const STACK: usize = 512 << 10;
 const BACKLOG: i32 = 4096;
 /// A client that sends or takes nothing for so long is cut off.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// A reset takes away what the client has not read.
+const BEFORE_RESET: Duration = Duration::from_millis(50);
 /// How long a stop waits for connections that were shut down already.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -27,6 +29,12 @@ impl Socket {
     pub(crate) fn wait_for_end(&self) {
         let _ = self.0.set_read_timeout(None);
         let _ = io::copy(&mut &*self.0, &mut io::sink());
+    }
+
+    /// Lets the end of the connection be a reset, when what was sent has had time to arrive.
+    pub(crate) fn reset(&self) {
+        thread::sleep(BEFORE_RESET);
+        let _ = SockRef::from(&*self.0).set_linger(Some(Duration::ZERO));
     }
 
     /// Ends the sending side and reads on for a moment, so that the client finds the answer and not a reset.

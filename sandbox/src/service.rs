@@ -97,14 +97,16 @@ impl Service {
     ) -> Option<Answer> {
         let mut state = self.state();
         let answer = match action {
-            Some(Action::CutAfterRequest | Action::Stall | Action::Garbage) => None,
+            Some(
+                Action::CutAfterRequest | Action::Stall | Action::Garbage | Action::Wire { .. },
+            ) => None,
             _ => Some(match action.and_then(answer_of) {
                 Some(answer) => answer,
                 None => self.rules(&mut state, request),
             }),
         };
         let seen = match action {
-            Some(Action::CutBeforeAnswer) => None,
+            Some(Action::CutBeforeAnswer | Action::ResetBeforeAnswer) => None,
             _ => answer.as_ref().map(|answer| answer.status),
         };
         self.record(&mut state, connection, request, seen, action.is_some());

@@ -179,6 +179,10 @@ fn charges_and_balance_take_post_only() {
 #[test]
 fn the_balance_adds_up_the_charges_of_the_merchant() {
     let mut world = World::new();
+    let target = format!("/api/balance?id={TEST_MERCHANT}");
+    let answer = world.client.ask(call("POST", &target, &world.token, ""));
+    let text = String::from_utf8(answer.body).unwrap();
+    assert!(text.contains("\"net_balance\":0.0,"), "{text}");
     world.post(CHARGE);
     world.post(CHARGE);
     for id in [TEST_MERCHANT.to_owned(), TEST_MERCHANT.replace('-', "%2D")] {

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant, SystemTime};
 
 use client::*;
-use pay88_sandbox::{Action, Config, Fault, Match, Sandbox, TOKEN_PATH};
+use pay88_sandbox::{Action, Coding, Config, Fault, Match, Piece, Sandbox, TOKEN_PATH, Then};
 use serde_json::json;
 
 struct World {
@@ -399,4 +399,144 @@ fn faults_are_played_as_often_as_said_one_after_the_other_until_cleared() {
     );
     world.sandbox.clear_faults();
     assert_eq!(status(), 200);
+}
+
+#[test]
+fn a_reset_leaves_the_charge_done_and_what_was_sent_before_arrives() {
+    for (action, begun) in [
+        (Action::ResetBeforeAnswer, false),
+        (Action::ResetInBody, true),
+    ] {
+        let world = World::fault(action);
+        let mut wire = tcp(world.sandbox.address());
+        std::io::Write::write_all(&mut wire, charge(&world.token).as_bytes()).unwrap();
+        let mut seen = Vec::new();
+        let error = std::io::Read::read_to_end(&mut wire, &mut seen).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        assert_eq!(seen.starts_with(b"HTTP/1.1 200 OK\r\n"), begun);
+        assert_eq!(world.sandbox.counters().charges_created, 1);
+    }
+}
+
+#[test]
+fn a_dripping_answer_is_whole_and_takes_its_time() {
+    let seconds = Duration::from_millis(1);
+    let mut world = World::fault(Action::Drip { seconds });
+    let start = Instant::now();
+    let answer = world.client.charge(&world.token);
+    assert_eq!(answer.status, 200);
+    assert!(start.elapsed() >= seconds * answer.body.len() as u32);
+    assert_eq!(world.client.charge(&world.token).status, 200);
+}
+
+#[test]
+fn a_coded_answer_says_how_and_is_not_the_text() {
+    for (coding, name, begin) in [
+        (Coding::Gzip, "gzip", &[0x1f, 0x8b, 8][..]),
+        (Coding::Deflate, "deflate", &[0x78]),
+        (Coding::RawDeflate, "deflate", &[]),
+    ] {
+        let mut world = World::fault(Action::Coded { coding });
+        let answer = world.client.charge(&world.token);
+        assert_eq!(answer.header("Content-Encoding"), Some(name));
+        assert!(answer.body.starts_with(begin) && !answer.body.starts_with(b"{"));
+        let raw = match coding {
+            Coding::Gzip => &answer.body[10..answer.body.len() - 8],
+            Coding::Deflate => &answer.body[2..],
+            Coding::RawDeflate => &answer.body,
+        };
+        let text = miniz_oxide::inflate::decompress_to_vec(raw).unwrap();
+        assert!(text.starts_with(b"{\"code\":200"), "{coding:?}");
+        assert_eq!(world.sandbox.counters().charges_created, 1);
+    }
+}
+
+#[test]
+fn lines_stand_in_the_head_as_they_are() {
+    let lines = vec!["Odd : \u{1}".to_owned(), " folded".to_owned()];
+    let mut world = World::fault(Action::HeadLines { lines });
+    world.client.send(charge(&world.token));
+    let wanted = "HTTP/1.1 200 OK\r\nOdd : \u{1}\r\n folded\r\nContent-Type: ";
+    let mut seen = vec![0; wanted.len()];
+    world.client.read_exactly(&mut seen);
+    assert_eq!(String::from_utf8(seen).unwrap(), wanted);
+    assert_eq!(world.sandbox.counters().charges_created, 1);
+}
+
+#[test]
+fn pieces_are_sent_as_they_stand_and_the_connection_ends_as_said() {
+    let pieces = vec![
+        Piece::Text("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n".into()),
+        Piece::Pause(Duration::from_millis(100)),
+        Piece::Bytes(vec![0xff, 0]),
+        Piece::Repeat {
+            text: "ab".into(),
+            times: Some(3),
+            every: Duration::from_millis(20),
+        },
+    ];
+    for then in [Then::Close, Then::Cut, Then::Reset, Then::Keep] {
+        let pieces = pieces.clone();
+        let mut world = World::fault(Action::Wire { pieces, then });
+        let start = Instant::now();
+        let answer = world.client.charge(&world.token);
+        assert_eq!(answer.body, b"\xff\0ababab");
+        assert!(start.elapsed() >= Duration::from_millis(160));
+        assert_eq!(world.sandbox.counters().charges_created, 0);
+        match then {
+            Then::Keep => assert_eq!(world.client.charge(&world.token).status, 200),
+            Then::Reset => {
+                let error = world.client.ending().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+            }
+            _ => world.client.ending().unwrap(),
+        }
+    }
+}
+
+#[test]
+fn the_end_that_is_meant_is_told_under_tls_and_the_other_one_is_not() {
+    for (then, told) in [(Then::Close, true), (Then::Cut, false)] {
+        let sandbox = Sandbox::start(unlimited()).unwrap();
+        let pieces = vec![Piece::Text(
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into(),
+        )];
+        sandbox.fault(Fault::once(Match::Token, Action::Wire { pieces, then }));
+        let mut client = Client::tls(&sandbox, "localhost").unwrap();
+        assert_eq!(client.ask(token_request()).status, 200);
+        assert_eq!(client.ending().is_ok(), told);
+    }
+}
+
+#[test]
+fn a_flood_ends_when_the_client_has_gone() {
+    let pieces = vec![
+        Piece::Text("HTTP/1.1 200 OK\r\n".into()),
+        Piece::Repeat {
+            text: "X-Filler: 0123456789\r\n".into(),
+            times: None,
+            every: Duration::ZERO,
+        },
+    ];
+    let then = Then::Close;
+    let mut world = World::fault(Action::Wire { pieces, then });
+    world.client.send(charge(&world.token));
+    world.client.discard(10 << 20);
+    world.client = Client::to(&world.sandbox);
+    let start = Instant::now();
+    while world.sandbox.counters().connections_open > 1 {
+        assert!(start.elapsed() < LIMIT, "the flood goes on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_stall_after_pieces_keeps_the_connection_open() {
+    let pieces = vec![Piece::Text("HTTP/1.1 200 OK\r\n\r\n".into())];
+    let then = Then::Stall;
+    let mut world = World::fault(Action::Wire { pieces, then });
+    world.client.send(charge(&world.token));
+    assert_eq!(world.client.head().unwrap().status, 200);
+    assert_eq!(world.sandbox.counters().connections_open, 1);
+    world.goes_on();
 }

@@ -163,6 +163,14 @@ impl Client {
         }
     }
 
+    pub fn read_exactly(&mut self, bytes: &mut [u8]) {
+        while self.unread.len() < bytes.len() {
+            self.fill().unwrap();
+        }
+        bytes.copy_from_slice(&self.unread[..bytes.len()]);
+        self.unread.drain(..bytes.len());
+    }
+
     /// Everything up to the end of the stream, however it ends.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.fill().is_ok() {}
