@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every block of code in README.md does what it is there for, at a sandbox over TLS.
+"""Every block of code in README.md and docs/sandbox.md does what it is there for, at a sandbox over TLS.
 
     pay88 sandbox --exec -- tests/readme.py [--debug]
 
@@ -18,7 +18,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / (
     "debug" if "--debug" in sys.argv else "release"
 )
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def blocks(path):
+    return re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / path).read_text(), re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = blocks("README.md")
 CHARGE = '{"flow": "PAYIN", "method_code": "CARDS", "amount": 50000, "currency": "COP", "country": "COL"}'
 CHARGED = r"200 [0-9a-f-]{36}\n"
 LIMIT = 60
@@ -103,6 +109,26 @@ class Readme(unittest.TestCase):
             code = [code for language, code in BLOCKS if language == "sh"][-1]
             printed = self.run_it("sh", "-e", "-c", code, directory=directory)
             self.assertRegex(printed, r'"reference"[^\0]*tested\n$')
+
+    def test_the_shell_blocks_about_the_sandbox_run(self):
+        # Those in JSON are run by the sandbox's own tests.
+        lines = [line for language, code in blocks("docs/sandbox.md") if language == "sh" for line in code.splitlines()]
+        with tempfile.TemporaryDirectory() as directory:
+            tests = pathlib.Path(directory, "my-tests")
+            tests.write_text('#!/bin/sh\npay88 token >/dev/null && test -n "$PAY88_SANDBOX_CONTROL" && echo tested\n')
+            tests.chmod(0o755)
+            asked = 0
+            for line in lines:
+                line = line.partition("  #")[0].replace("/shared/", "./")
+                if line.startswith("pay88 sandbox") and "--exec" not in line:
+                    # Until it is told to end.
+                    line = f"{line.replace('8443', '0')} & sleep 1; kill $!; wait $!"
+                printed = self.run_it("bash", "-e", "-c", line, directory=directory)
+                asked += line.startswith("curl")
+                if "--exec" in line:
+                    self.assertEqual(printed, "tested\n")
+            self.assertEqual(asked, 5)
+            self.assertIn("export PAY88_SANDBOX_CONTROL=", pathlib.Path(directory, "env.sh").read_text())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 //! Everything it writes is in files that the user named, or in temporary ones that are removed at the end.
 
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, ExitStatus};
 use std::time::Duration;
@@ -24,6 +24,15 @@ const CONTROL_VARIABLE: &str = "PAY88_SANDBOX_CONTROL";
 /// How often a command that runs beside the sandbox is looked after.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+const USE: &str = "\
+Exit status: 0 after SIGINT or SIGTERM; 1 if it cannot start; 3 if its variables cannot be printed; with --exec that of the \
+command, 128 and the signal's number if a signal ended it, 126 if it cannot be run, 127 if there is none.
+
+Examples:
+  pay88 sandbox --ca ca.pem --print-env > env.sh
+  pay88 sandbox --exec -- pay88 doctor
+  pay88 sandbox --listen 0.0.0.0 --port 8443 --name sandbox --ca /shared/ca.pem";
+
 /// Run a stand-in for 88Pay on this machine.
 ///
 /// It serves the token endpoint, charges and balance as they are documented, on loopback, over TLS with a certificate
@@ -34,19 +43,25 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// it: no test meets the token of an earlier sandbox. Clients that do not use them, but a port and a key that stay the same,
 /// need EIGHTY_EIGHT_PAY_SHARE=process.
 #[derive(Args)]
-#[command(after_help = "\
-Exit status: 0 after SIGINT or SIGTERM; 1 if it cannot start; 3 if its variables cannot be printed; with --exec that of the command, 128 and the signal's \
-number if a signal ended it, 126 if it cannot be run, 127 if there is none.
-
-Examples:
-  pay88 sandbox --ca ca.pem --print-env > env.sh
-  pay88 sandbox --exec -- pay88 doctor")]
+#[command(after_help = USE, after_long_help = format!("{USE}\n\n{}", pay88_sandbox::control::help()))]
 pub(crate) struct Sandbox {
     /// The port for clients; a free one unless set.
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
 
-    /// The port for counters, log, faults and switches; a free one unless set.
+    /// Listens for clients on this address instead of 127.0.0.1, for containers: 0.0.0.0 is every address of this machine.
+    ///
+    /// Whoever can reach it can use this sandbox and sees what others send to it, so never give it a real key. It needs TLS. The
+    /// control port stays on 127.0.0.1 all the same.
+    #[arg(long, value_name = "ADDR", conflicts_with = "http")]
+    listen: Option<IpAddr>,
+
+    /// A name or an address that clients reach it by, besides localhost; may be repeated. The certificate is for all of them, the
+    /// base URL has the first.
+    #[arg(long = "name", value_name = "NAME", conflicts_with = "http")]
+    names: Vec<String>,
+
+    /// The port for counters, log, faults and switches, on 127.0.0.1; a free one unless set.
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     control_port: u16,
 
@@ -144,9 +159,16 @@ impl Sandbox {
         let sandbox = pay88_sandbox::Sandbox::start(self.config()).map_err(|error| {
             Error::invalid(
                 format!("The sandbox cannot start: {error}."),
-                "Choose other ports, or none to take free ones.",
+                "Choose other ports, or none to take free ones; --listen and --name take addresses of this machine and its names.",
             )
         })?;
+        if let Some(address) = self.listen.filter(|address| !address.is_loopback()) {
+            // Nobody may be there to read it.
+            let _ = writeln!(
+                io::stderr(),
+                "Warning: everybody who reaches {address} can use this sandbox and sees what is sent to it. Never give it a real key."
+            );
+        }
         let mut temporary = None;
         let ca = match &self.ca {
             _ if self.http => None,
@@ -184,11 +206,18 @@ impl Sandbox {
     }
 
     fn config(&self) -> Config {
-        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let mut names = self.names.clone();
+        // An address of this machine is a name as well; that of every interface is none.
+        let own = self
+            .listen
+            .filter(|address| !address.is_loopback() && !address.is_unspecified());
+        names.extend(own.map(|address| address.to_string()));
         Config {
             tls: !self.http,
-            listen: loopback(self.port),
-            control: Some(loopback(self.control_port)),
+            listen: SocketAddr::from((self.listen.unwrap_or(loopback), self.port)),
+            names,
+            control: Some(SocketAddr::from((loopback, self.control_port))),
             merchants: vec![Merchant {
                 id: self.merchant.clone(),
                 keys: self.keys.clone(),

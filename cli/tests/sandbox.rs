@@ -396,3 +396,81 @@ fn the_ready_file_of_an_earlier_run_is_not_taken_for_this_one() {
     ]));
     assert_eq!((ended.status, file.exists()), (1, false));
 }
+
+#[test]
+fn it_listens_elsewhere_when_told_to_under_the_names_that_are_given_and_warns() {
+    let directory = TempDir::new().unwrap();
+    let ready = directory.path().join("ready.env");
+    let mut command = pay88(&["sandbox", "--listen", "0.0.0.0", "--name", "127.0.0.2"]);
+    command.args([
+        "--name",
+        "shop.test",
+        "--ready-file",
+        ready.to_str().unwrap(),
+    ]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    await_file(&ready);
+    let variables = evaluated(&fs::read_to_string(&ready).unwrap());
+    let base_url = &variables["EIGHTY_EIGHT_PAY_BASE_URL"];
+    assert!(base_url.starts_with("https://127.0.0.2:"), "{base_url}");
+    // By the name that was given, and by its own.
+    assert_eq!(client(&variables, &["token"]).status, 0);
+    let port = base_url.rsplit(':').next().unwrap();
+    for (address, status) in [("localhost", 0), ("127.0.0.3", 1)] {
+        let mut variables = variables.clone();
+        let other = format!("https://{address}:{port}");
+        variables.insert("EIGHTY_EIGHT_PAY_BASE_URL".to_owned(), other);
+        let ended = client(&variables, &["token"]);
+        assert_eq!(ended.status, status, "{address}: {ended:?}");
+        assert!(
+            status == 0 || ended.err.contains("certificate"),
+            "{ended:?}"
+        );
+    }
+    let control = variables["PAY88_SANDBOX_CONTROL"]
+        .rsplit(':')
+        .next()
+        .unwrap();
+    let elsewhere = TcpStream::connect(("127.0.0.2", control.parse().unwrap()));
+    assert!(elsewhere.is_err(), "the control port is open to others");
+    running.signal(libc::SIGTERM);
+    let mut warning = String::new();
+    let mut stderr = running.0.stderr.take().unwrap();
+    stderr.read_to_string(&mut warning).unwrap();
+    assert!(
+        warning.contains("0.0.0.0") && warning.contains("real key"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn it_listens_on_this_machine_alone_unless_told_otherwise_and_never_without_tls() {
+    let directory = TempDir::new().unwrap();
+    let (_running, variables) = start(&directory, &[]);
+    let port = variables["EIGHTY_EIGHT_PAY_BASE_URL"]
+        .rsplit(':')
+        .next()
+        .unwrap();
+    assert!(TcpStream::connect(("127.0.0.2", port.parse().unwrap())).is_err());
+    let ended = run(pay88(&["sandbox", "--listen", "0.0.0.0", "--http"]));
+    assert_eq!(ended.status, 2, "{ended:?}");
+    let ended = run(pay88(&["sandbox", "--name", "no name"]));
+    assert_eq!(ended.status, 1, "{ended:?}");
+    assert!(ended.err.contains("--name"), "{ended:?}");
+}
+
+#[test]
+fn its_help_lists_paths_and_faults_of_the_control_port() {
+    let help = run(pay88(&["sandbox", "--help"])).out;
+    for expected in [
+        "POST /faults",
+        "POST /keys",
+        "DELETE /keys",
+        "\"cut_before_answer\"",
+        "{\"wire\": ",
+        "docs/sandbox.md",
+    ] {
+        assert!(help.contains(expected), "{expected}: {help}");
+    }
+}

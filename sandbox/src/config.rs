@@ -20,8 +20,10 @@ pub const TEST_MERCHANT: &str = "MCH-COL-TEST-12345";
 pub struct Config {
     /// Serve TLS with a certificate of its own for `localhost`, `127.0.0.1` and `::1` (default), or plain HTTP, on loopback only.
     pub tls: bool,
-    /// The address to listen on. Port 0, the default, takes a free one.
+    /// The address to listen on. Port 0, the default, takes a free one. Only where this is not loopback can others reach it.
     pub listen: SocketAddr,
+    /// More names and addresses that its certificate is for. The first one stands in the base URL.
+    pub names: Vec<String>,
     /// The address of the control port: plain HTTP, loopback only. `None` for none.
     pub control: Option<SocketAddr>,
     /// Who may ask for tokens.
@@ -56,6 +58,7 @@ impl Default for Config {
         Config {
             tls: true,
             listen: loopback,
+            names: Vec::new(),
             control: Some(loopback),
             merchants: vec![Merchant::new(TEST_MERCHANT, TEST_KEY)],
             clock: Clock::System,

@@ -1,25 +1,5 @@
 //! The control port: plain HTTP with JSON on loopback, so that a test in any language can see and steer the sandbox. It plays
-//! no faults and asks for no credentials.
-//!
-//! | request | does |
-//! |---|---|
-//! | `GET /counters`, `GET /log`, `GET /charges`, `GET /switches` | shows them |
-//! | `GET /ca.pem` | the certificate authority to trust |
-//! | `POST /switches` | sets the switches that the JSON object names, see [`Switches`] |
-//! | `POST /faults`, `DELETE /faults` | adds one, see [`Fault`](crate::Fault); forgets all |
-//! | `POST /revoke` | revokes every token |
-//! | `POST /keys`, `DELETE /keys` | `{"merchant_id", "key"}`: accepts a key; `{"key"}`: refuses it |
-//! | `POST /suspend` | `{"merchant_id", "suspended"}` |
-//! | `POST /clock/advance` | `{"seconds"}`, a virtual clock only |
-//! | `POST /reset` | forgets tokens, limits, charges, faults, counters and log |
-//!
-//! Faults are written as their Rust names are, in lower case with underscores:
-//!
-//! ```json
-//! {"on": "token", "action": "cut_before_answer"}
-//! {"on": "calls", "times": 2, "action": {"answer": {"status": 503, "headers": [["Retry-After", "5"]]}}}
-//! {"on": {"path": "/api/echo"}, "times": null, "action": {"delay": {"seconds": 0.5}}}
-//! ```
+//! no faults and asks for no credentials. `GET /`, `pay88 sandbox --help` and `docs/sandbox.md` tell of what it has.
 
 use std::io::Write;
 use std::time::Duration;
@@ -30,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::config::{Switches, seconds};
+use crate::fault::EXAMPLES;
 use crate::http::{Connection, Trouble, has_body, head_of};
 use crate::message::{Answer, Request};
 use crate::server::Socket;
@@ -101,62 +82,219 @@ fn read(connection: &mut Connection<Socket>) -> Result<(bool, Request), Trouble>
     Ok((head.keep_alive, connection.read_body(head)?))
 }
 
-fn answer(service: &Service, ca_pem: &str, request: &Request) -> Result<Answer, Answer> {
-    match (request.method.as_str(), request.path()) {
-        ("GET", "/counters") => return shown(service.counters()),
-        ("GET", "/log") => return shown(service.log()),
-        ("GET", "/charges") => return shown(service.charges()),
-        ("GET", "/switches") => return shown(service.switches()),
-        ("GET", "/ca.pem") if !ca_pem.is_empty() => {
-            return Ok(Answer {
-                status: 200,
-                headers: vec![("Content-Type".into(), "application/x-pem-file".into())],
-                body: ca_pem.into(),
-            });
-        }
-        ("POST", "/switches") => {
-            let changed = switched(&service.switches(), body(request)?)?;
-            service.set(|switches| *switches = changed);
-            return shown(service.switches());
-        }
-        ("POST", "/faults") => service.fault(body(request)?),
-        ("DELETE", "/faults") => service.clear_faults(),
-        ("POST", "/revoke") => service.revoke_all(),
-        ("POST", "/keys") => {
+/// What the control port can see and change.
+struct Reach<'a> {
+    service: &'a Service,
+    ca_pem: &'a str,
+}
+
+/// A request that the control port knows.
+struct Route {
+    method: &'static str,
+    path: &'static str,
+    does: &'static str,
+    /// A body that it takes; empty where it takes none.
+    example: &'static str,
+    run: fn(&Reach<'_>, &Request) -> Result<Answer, Answer>,
+}
+
+const ROUTES: &[Route] = &[
+    Route {
+        method: "GET",
+        path: "/",
+        does: "tells what is here",
+        example: "",
+        run: |_, _| Ok(text("text/plain; charset=utf-8", &help())),
+    },
+    Route {
+        method: "GET",
+        path: "/counters",
+        does: "what happened so far, in numbers",
+        example: "",
+        run: |reach, _| shown(reach.service.counters()),
+    },
+    Route {
+        method: "GET",
+        path: "/log",
+        does: "each request, with secrets masked",
+        example: "",
+        run: |reach, _| shown(reach.service.log()),
+    },
+    Route {
+        method: "GET",
+        path: "/charges",
+        does: "the charges that were created",
+        example: "",
+        run: |reach, _| shown(reach.service.charges()),
+    },
+    Route {
+        method: "GET",
+        path: "/ca.pem",
+        does: "the certificate authority to trust",
+        example: "",
+        run: |reach, request| match reach.ca_pem {
+            "" => Err(unknown(request)),
+            pem => Ok(text("application/x-pem-file", pem)),
+        },
+    },
+    Route {
+        method: "GET",
+        path: "/switches",
+        does: "how it is set",
+        example: "",
+        run: |reach, _| shown(reach.service.switches()),
+    },
+    Route {
+        method: "POST",
+        path: "/switches",
+        does: "sets the switches that are named",
+        example: r#"{"expires_in": 30, "token_delay": 0.5}"#,
+        run: |reach, request| {
+            let changed = switched(&reach.service.switches(), body(request)?)?;
+            reach.service.set(|switches| *switches = changed);
+            shown(reach.service.switches())
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/keys",
+        does: "accepts a key of a merchant, which may be new",
+        example: r#"{"merchant_id": "MCH-COL-TEST-2", "key": "sk_test_sandbox_of_one_test"}"#,
+        run: |reach, request| {
             let AddKey { merchant_id, key } = body(request)?;
-            service.add_key(&merchant_id, &key);
-        }
-        ("DELETE", "/keys") => {
+            reach.service.add_key(&merchant_id, &key);
+            done()
+        },
+    },
+    Route {
+        method: "DELETE",
+        path: "/keys",
+        does: "refuses a key from now on; its tokens live on",
+        example: r#"{"key": "sk_test_sandbox_of_one_test"}"#,
+        run: |reach, request| {
             let RemoveKey { key } = body(request)?;
-            service.remove_key(&key);
-        }
-        ("POST", "/suspend") => {
+            reach.service.remove_key(&key);
+            done()
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/suspend",
+        does: "suspends a merchant, or lets it in again",
+        example: r#"{"merchant_id": "MCH-COL-TEST-12345", "suspended": true}"#,
+        run: |reach, request| {
             let Suspend {
                 merchant_id,
                 suspended,
             } = body(request)?;
-            if !service.suspend(&merchant_id, suspended) {
+            if !reach.service.suspend(&merchant_id, suspended) {
                 return Err(Answer::error(404, "No such merchant"));
             }
-        }
-        ("POST", "/clock/advance") => {
+            done()
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/revoke",
+        does: "makes every token so far worthless",
+        example: "",
+        run: |reach, _| {
+            reach.service.revoke_all();
+            done()
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/faults",
+        does: "plays a fault on requests to come",
+        example: r#"{"on": "calls", "times": 1, "action": "cut_before_answer"}"#,
+        run: |reach, request| {
+            reach.service.fault(body(request)?);
+            done()
+        },
+    },
+    Route {
+        method: "DELETE",
+        path: "/faults",
+        does: "forgets the faults that wait",
+        example: "",
+        run: |reach, _| {
+            reach.service.clear_faults();
+            done()
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/clock/advance",
+        does: "moves the clock; with --virtual-clock only",
+        example: r#"{"seconds": 47}"#,
+        run: |reach, request| {
             let Advance { seconds } = body(request)?;
-            match service.clock() {
+            match reach.service.clock() {
                 Clock::Virtual(clock) => clock.advance(seconds),
                 Clock::System => {
-                    return Err(Answer::error(
-                        409,
-                        "The clock is the system's, not a virtual one",
-                    ));
+                    let message = "The clock is the system's, not a virtual one";
+                    return Err(Answer::error(409, message));
                 }
             }
-        }
-        ("POST", "/reset") => service.reset(),
-        (method, path) => {
-            let message = format!("The control port has no {method} {path}");
-            return Err(Answer::error(404, &message));
+            done()
+        },
+    },
+    Route {
+        method: "POST",
+        path: "/reset",
+        does: "forgets tokens (also those that clients hold), limits, charges, faults, counters and log",
+        example: "",
+        run: |reach, _| {
+            reach.service.reset();
+            done()
+        },
+    },
+];
+
+/// What the control port has, for people.
+pub fn help() -> String {
+    let mut text = String::from("The control port takes and gives JSON:\n");
+    for route in ROUTES {
+        let request = format!("{} {}", route.method, route.path);
+        text.push_str(&format!("  {request:<21} {}\n", route.does));
+        if !route.example.is_empty() {
+            text.push_str(&format!("  {:<21} {}\n", "", route.example));
         }
     }
+    text.push_str(
+        "\nFaults: \"on\" is \"token\", \"calls\", \"any\" or {\"path\": \"/api/balance\"}; \"times\" is 1 unless given, and null \
+         for ever; \"action\" is one of these:\n",
+    );
+    for (_, example) in EXAMPLES {
+        text.push_str(&format!("  {example}\n"));
+    }
+    text.push_str("\ndocs/sandbox.md says what each does.\n");
+    text
+}
+
+fn answer(service: &Service, ca_pem: &str, request: &Request) -> Result<Answer, Answer> {
+    let known = |route: &&Route| route.method == request.method && route.path == request.path();
+    match ROUTES.iter().find(known) {
+        Some(route) => (route.run)(&Reach { service, ca_pem }, request),
+        None => Err(unknown(request)),
+    }
+}
+
+fn unknown(request: &Request) -> Answer {
+    let (method, path) = (&request.method, request.path());
+    Answer::error(404, &format!("The control port has no {method} {path}"))
+}
+
+fn text(kind: &str, body: &str) -> Answer {
+    Answer {
+        status: 200,
+        headers: vec![("Content-Type".into(), kind.into())],
+        body: body.into(),
+    }
+}
+
+fn done() -> Result<Answer, Answer> {
     shown(json!({}))
 }
 

@@ -167,6 +167,44 @@ pub enum Action {
     },
 }
 
+/// Every action by its name, and as JSON.
+pub(crate) const EXAMPLES: &[(&str, &str)] = &[
+    ("cut_handshake", r#""cut_handshake""#),
+    ("alert_handshake", r#""alert_handshake""#),
+    ("stall_connection", r#""stall_connection""#),
+    ("cut_before_request", r#""cut_before_request""#),
+    ("cut_after_request", r#""cut_after_request""#),
+    ("cut_before_answer", r#""cut_before_answer""#),
+    ("cut_in_head", r#""cut_in_head""#),
+    ("cut_in_body", r#""cut_in_body""#),
+    ("reset_before_answer", r#""reset_before_answer""#),
+    ("reset_in_body", r#""reset_in_body""#),
+    ("stall", r#""stall""#),
+    ("stall_in_body", r#""stall_in_body""#),
+    ("delay", r#"{"delay": {"seconds": 0.5}}"#),
+    ("drip", r#"{"drip": {"seconds": 0.001}}"#),
+    ("coded", r#"{"coded": {"coding": "gzip"}}"#),
+    (
+        "head_lines",
+        r#"{"head_lines": {"lines": ["X-Odd : a space before the colon"]}}"#,
+    ),
+    (
+        "wire",
+        r#"{"wire": {"pieces": [{"text": "HTTP/1.1 200 OK\r\n\r\n"}, {"pause": 0.1}, {"bytes": "AAEC"}, {"repeat": {"text": "x", "times": 9}}], "then": "reset"}}"#,
+    ),
+    (
+        "answer",
+        r#"{"answer": {"status": 503, "headers": [["Retry-After", "5"]], "body": {"message": "Later"}}}"#,
+    ),
+    ("huge_body", r#"{"huge_body": {"bytes": 104857600}}"#),
+    ("garbage", r#""garbage""#),
+    ("clock_skew", r#"{"clock_skew": {"seconds": -60}}"#),
+    (
+        "close_after_answer",
+        r#"{"close_after_answer": {"announced": false}}"#,
+    ),
+];
+
 /// How the body of an answer is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -357,5 +395,31 @@ impl Faults {
             }
         }
         Some(action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_an_example_of_its_name() {
+        let error = serde_json::from_str::<Action>("\"?\"")
+            .unwrap_err()
+            .to_string();
+        let named: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+        let examples: Vec<&str> = EXAMPLES.iter().map(|(name, _)| *name).collect();
+        let (mut named, mut listed) = (named, examples);
+        named.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(named, listed);
+        for (name, example) in EXAMPLES {
+            let action: Action = serde_json::from_str(example).unwrap();
+            let written = serde_json::to_value(action).unwrap();
+            let shown = written
+                .as_str()
+                .or_else(|| written.as_object()?.keys().next().map(String::as_str));
+            assert_eq!(shown, Some(*name));
+        }
     }
 }

@@ -18,6 +18,8 @@ use crate::tls::Identity;
 pub struct Sandbox {
     service: Arc<Service>,
     identity: Option<Arc<Identity>>,
+    /// What clients call it.
+    host: String,
     port: Port,
     control: Option<Port>,
 }
@@ -31,7 +33,7 @@ impl Sandbox {
         }
         let service = Arc::new(Service::new(&config)?);
         let identity = match config.tls {
-            true => Some(Arc::new(Identity::new()?)),
+            true => Some(Arc::new(Identity::new(&config.names)?)),
             false => None,
         };
         let control = match config.control {
@@ -50,18 +52,24 @@ impl Sandbox {
             let tls = secured.as_ref().map(|identity| &identity.server);
             exchange::serve(&serving, tls, running, number, socket);
         })?;
+        let host = config.names.first().map_or("localhost", String::as_str);
         Ok(Sandbox {
             service,
             identity,
+            host: match host.contains(':') {
+                true => format!("[{host}]"),
+                false => host.to_owned(),
+            },
             port,
             control,
         })
     }
 
-    /// The base URL for clients: `https://localhost:<port>`, or `http://127.0.0.1:<port>` without TLS.
+    /// The base URL for clients: `https://localhost:<port>`, or the first of [`Config::names`]; `http://127.0.0.1:<port>` without
+    /// TLS.
     pub fn base_url(&self) -> String {
         match self.identity {
-            Some(_) => format!("https://localhost:{}", self.port.address.port()),
+            Some(_) => format!("https://{}:{}", self.host, self.port.address.port()),
             None => format!("http://{}", reachable(self.port.address)),
         }
     }

@@ -10,7 +10,7 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::{PrivatePkcs8KeyDer, ServerName};
 
 /// Mean length of a year in seconds.
 const YEAR: u64 = 31_556_952;
@@ -22,14 +22,22 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// For this machine, and for the names and addresses that are given.
+    pub(crate) fn new(given: &[String]) -> io::Result<Self> {
         let mut ca = params("pay88 sandbox CA", Vec::new())?;
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let ca = CertifiedIssuer::self_signed(ca, new_key()?).map_err(io::Error::other)?;
 
-        let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
-        let mut leaf = params("localhost", names.into())?;
+        for name in given {
+            if ServerName::try_from(name.as_str()).is_err() {
+                let message = format!("{name:?} is no name of a host");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
+        }
+        let own = ["localhost", "127.0.0.1", "::1"].map(String::from);
+        let names = own.into_iter().chain(given.iter().cloned()).collect();
+        let mut leaf = params("localhost", names)?;
         leaf.use_authority_key_identifier_extension = true;
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

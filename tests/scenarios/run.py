@@ -32,6 +32,7 @@ import calls
 import failures
 import input as bad_input
 import tokens
+import wire
 
 import vocabulary as words
 
@@ -51,7 +52,9 @@ def languages(target, kind):
     built = target / kind
     return {
         "rust": [built / "examples" / "scenario"],
+        "rust async": [built / "examples" / "scenario", "async"],
         "c": [built / "examples" / "scenario_c"],
+        "c async": [built / "examples" / "scenario_c", "async"],
         "python": [sys.executable, HERE / "programs" / "blocking.py"],
         "asyncio": [sys.executable, HERE / "programs" / "asynchronous.py"],
         "node": [shutil.which("node") or "node", HERE / "programs" / "node.mjs"],
@@ -176,6 +179,10 @@ class Program:
         return self._errors.read_text(errors="replace").strip()
 
 
+def new_key():
+    return f"sk_test_sandbox_{secrets.token_hex(8)}"
+
+
 class Run:
     """One scenario in one language."""
 
@@ -188,9 +195,9 @@ class Run:
         self._pairs = []
         self._directory = tempfile.mkdtemp(prefix="pay88-scenario-", dir="/dev/shm")
         self._places = {
-            words.KEY: f"sk_test_sandbox_{secrets.token_hex(8)}",
-            words.OTHER_KEY: f"sk_test_sandbox_{secrets.token_hex(8)}",
-            words.THIRD_KEY: f"sk_test_sandbox_{secrets.token_hex(8)}",
+            words.KEY: new_key(),
+            words.OTHER_KEY: new_key(),
+            words.THIRD_KEY: new_key(),
             words.MERCHANT: f"MCH-COL-{secrets.token_hex(6).upper()}",
             words.BASE_URL: sandbox.base_url,
             words.AUTHORITY: str(sandbox.authority),
@@ -296,7 +303,7 @@ class Run:
         return results
 
     def _search(self, text):
-        keys = tuple(self._places[key] for key in (words.KEY, words.OTHER_KEY, words.THIRD_KEY))
+        keys = [text for place, text in self._places.items() if "key" in place]
         for secret in (*keys, *(part for pair in self._pairs for part in pair)):
             if secret in text:
                 raise MismatchError("the result shows a secret")
@@ -304,6 +311,8 @@ class Run:
     def _filled(self, value):
         """Places that are for each run."""
         if isinstance(value, str):
+            for place in re.findall(r"<key \d+>", value):
+                self._places.setdefault(place, new_key())
             for place, text in self._places.items():
                 value = value.replace(place, text)
         elif isinstance(value, (list, tuple)):
@@ -360,7 +369,7 @@ def main():
     parser.add_argument("--debug", action="store_true", help="with what was built by build.sh --debug")
     parser.add_argument("--language", action="append", help="this one; may be repeated")
     parser.add_argument("--only", default="", help="scenarios whose name has these words")
-    parser.add_argument("--jobs", type=int, default=6, help="how many at a time, each at a sandbox of its own")
+    parser.add_argument("--jobs", type=int, default=8, help="how many at a time, each at a sandbox of its own")
     given = parser.parse_args()
 
     kind = "debug" if given.debug else "release"
@@ -431,5 +440,5 @@ def main():
 
 if __name__ == "__main__":
     # The modules with the scenarios are imported for what they say.
-    assert words.SCENARIOS and (tokens, failures, calls, bad_input)
+    assert words.SCENARIOS and (tokens, failures, calls, bad_input, wire)
     sys.exit(main())

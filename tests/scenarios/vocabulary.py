@@ -20,6 +20,12 @@ OTHER_AUTHORITY = "<other authority>"
 # A directory on a tmpfs, in which processes can share.
 DIRECTORY = "<directory>"
 
+
+def key(number):
+    """A key of its own, besides those two."""
+    return f"<key {number}>"
+
+
 CHARGES = "/api/transactions/charges"
 CHARGE = (
     '{"flow":"PAYIN","method_code":"NEQUI","method_category":"WALLET","amount":50000,"currency":"COP","country":"COL",'
@@ -197,6 +203,11 @@ def seen(**counters):
 def fault(on, action, times=1):
     """Played on the next `times` requests that it is meant for; None is for ever."""
     return Control("POST", "/faults", {"on": on, "times": times, "action": action})
+
+
+def calm():
+    """No fault is played any more."""
+    return Control("DELETE", "/faults")
 
 
 def answer(status, headers=(), body=None):

@@ -1,4 +1,5 @@
-/* Scenario steps through pay88.h, on threads where several are at once. See ../README.md. */
+/* Scenario steps through pay88.h, on threads where several are at once; with the argument `async` tokens and calls come to
+   callbacks, for which these threads wait. See ../README.md. */
 #define _POSIX_C_SOURCE 200809L
 #include <pay88.h>
 #include <pthread.h>
@@ -215,9 +216,63 @@ static pay88_status build(const struct step *step, struct text *given, pay88_err
     return status;
 }
 
+/* What a callback got. */
+static int through_callbacks;
+
+struct arrival {
+    pthread_mutex_t lock;
+    pthread_cond_t here;
+    int done;
+    pay88_status status;
+    void *value;
+    pay88_error *error;
+};
+
+static void arrive(struct arrival *arrival, pay88_status status, void *value, pay88_error *error) {
+    pthread_mutex_lock(&arrival->lock);
+    arrival->done = 1;
+    arrival->status = status;
+    arrival->value = value;
+    arrival->error = error;
+    pthread_cond_signal(&arrival->here);
+    pthread_mutex_unlock(&arrival->lock);
+}
+
+static void token_arrives(void *data, pay88_status status, pay88_token *token, pay88_error *error) {
+    arrive(data, status, token, error);
+}
+
+static void response_arrives(void *data, pay88_status status, pay88_response *response, pay88_error *error) {
+    arrive(data, status, response, error);
+}
+
+/* Waits for what was started, unless that failed. */
+static pay88_status await(struct arrival *arrival, pay88_status started, void **value, pay88_error **error) {
+    pthread_mutex_lock(&arrival->lock);
+    while (started == PAY88_OK && !arrival->done)
+        pthread_cond_wait(&arrival->here, &arrival->lock);
+    pthread_mutex_unlock(&arrival->lock);
+    if (started != PAY88_OK)
+        return started;
+    *value = arrival->value;
+    *error = arrival->error;
+    return arrival->status;
+}
+
+#define AWAITED {.lock = PTHREAD_MUTEX_INITIALIZER, .here = PTHREAD_COND_INITIALIZER}
+
 static pay88_status get_token(pay88_manager *manager, const struct step *step, struct text *given, pay88_error **error) {
     pay88_token *token = NULL;
-    pay88_status status = pay88_manager_get_token(manager, timeout_ms(step), NULL, NULL, &token, error);
+    pay88_status status;
+    if (through_callbacks) {
+        struct arrival arrival = AWAITED;
+        void *value = NULL;
+        status = pay88_manager_get_token_async(manager, timeout_ms(step), token_arrives, &arrival, NULL, NULL, error);
+        status = await(&arrival, status, &value, error);
+        token = value;
+    } else {
+        status = pay88_manager_get_token(manager, timeout_ms(step), NULL, NULL, &token, error);
+    }
     if (status == PAY88_OK)
         add_token(given, token);
     return status;
@@ -258,8 +313,15 @@ static pay88_status send_request(pay88_manager *manager, const struct step *step
                                             &request, error);
     if (status == PAY88_OK)
         status = fill(request, step, error);
-    if (status == PAY88_OK)
+    if (status == PAY88_OK && through_callbacks) {
+        struct arrival arrival = AWAITED;
+        void *value = NULL;
+        status = pay88_manager_send_async(manager, request, response_arrives, &arrival, NULL, NULL, error);
+        status = await(&arrival, status, &value, error);
+        response = value;
+    } else if (status == PAY88_OK) {
         status = pay88_manager_send(manager, request, NULL, NULL, &response, error);
+    }
     pay88_request_release(request);
     if (status == PAY88_OK)
         add_response(given, response);
@@ -387,8 +449,11 @@ static void run_at_once(const struct step *step, struct text *results) {
     free(runners);
 }
 
-int main(void) {
+int main(int count, char **arguments) {
     static struct step step;
+    through_callbacks = count > 1 && strcmp(arguments[1], "async") == 0;
+    if (count > 1 && !through_callbacks)
+        give_up("there is no such way");
     pay88_events *queue = NULL;
     if (pay88_events_open(10000, &queue, NULL) != PAY88_OK)
         give_up("no events");

@@ -1,4 +1,5 @@
-//! Scenario steps through the crate `pay88`, on threads where several are at once. See ../README.md.
+//! Scenario steps through the crate `pay88`, on threads where several are at once; with the argument `async` tokens and calls
+//! are awaited there. See ../README.md.
 
 use std::io::{BufRead, Write};
 use std::sync::Barrier;
@@ -103,9 +104,44 @@ fn manager(step: &Step) -> pay88::Result<TokenManager> {
     TokenManager::new(config)
 }
 
+/// How tokens and calls are waited for.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Blocking,
+    Async,
+}
+
+fn await_here<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    Ok(runtime.block_on(future))
+}
+
+/// There is no `get_token_async` with a timeout of its own: the bindings have it from here.
+fn token_in_time(
+    manager: &TokenManager,
+    timeout: Duration,
+) -> Result<pay88::Result<Token>, Failure> {
+    let (tx, rx) = std::sync::mpsc::channel();
+    match manager.prepare_token(Some(timeout), move |got| drop(tx.send(got))) {
+        Ok(task) => task.start(),
+        Err(failure) => return Ok(Err(failure)),
+    }
+    Ok(rx.recv()?)
+}
+
 /// A step of a manager.
-fn done(manager: &TokenManager, step: &Step) -> Result<pay88::Result<Value>, Failure> {
+fn done(manager: &TokenManager, step: &Step, way: Way) -> Result<pay88::Result<Value>, Failure> {
     Ok(match step.text("do")? {
+        "get_token" if way == Way::Async => {
+            let got = match step.timeout()? {
+                Some(timeout) => token_in_time(manager, timeout)?,
+                None => await_here(manager.get_token_async())?,
+            };
+            got.map(|got| token(&got))
+        }
+        "request" if way == Way::Async => {
+            await_here(manager.make_request_async(step.request()?))?.map(|answer| response(&answer))
+        }
         "get_token" => {
             let timeout = step.timeout()?;
             let control = Control {
@@ -137,7 +173,11 @@ fn done(manager: &TokenManager, step: &Step) -> Result<pay88::Result<Value>, Fai
 }
 
 /// A step of a manager, so many times at the same moment.
-fn at_once(manager: &TokenManager, step: &Step) -> Result<Vec<pay88::Result<Value>>, Failure> {
+fn at_once(
+    manager: &TokenManager,
+    step: &Step,
+    way: Way,
+) -> Result<Vec<pay88::Result<Value>>, Failure> {
     let times = step.text("at_once")?.parse()?;
     let barrier = Barrier::new(times);
     std::thread::scope(|scope| {
@@ -145,7 +185,7 @@ fn at_once(manager: &TokenManager, step: &Step) -> Result<Vec<pay88::Result<Valu
             .map(|_| {
                 scope.spawn(|| {
                     barrier.wait();
-                    done(manager, step)
+                    done(manager, step, way)
                 })
             })
             .collect();
@@ -157,6 +197,11 @@ fn at_once(manager: &TokenManager, step: &Step) -> Result<Vec<pay88::Result<Valu
 }
 
 fn main() -> Result<(), Failure> {
+    let way = match std::env::args().nth(1).as_deref() {
+        None => Way::Blocking,
+        Some("async") => Way::Async,
+        Some(other) => return Err(format!("there is no way {other}").into()),
+    };
     let queue = Events::subscribe(10_000);
     let mut events = Vec::new();
     let mut managers = Vec::new();
@@ -176,7 +221,7 @@ fn main() -> Result<(), Failure> {
             _ => {
                 let number: usize = step.text("manager")?.parse()?;
                 let manager = managers.get(number).ok_or("there is no such manager")?;
-                at_once(manager, &step)?
+                at_once(manager, &step, way)?
             }
         };
         let told: Vec<Value> = results
