@@ -20,6 +20,13 @@
  *   Times         In milliseconds, at most 3600000 (an hour); 0 is the default of the place.
  *   Threads       Any function may be called by any thread. Handles may be used by many threads at once, except that
  *                 nobody else uses a pay88_config or pay88_request while it is changed, or any handle while it is released.
+ *   Stack         A thread that calls the library needs 256 KiB of stack for it (a call over a new TLS connection; a build without
+ *                 optimisation was measured to need 138). An interrupt callback needs its own beside that. Callbacks of
+ *                 asynchronous calls run on a stack of 512 KiB and may use 256 of them.
+ *   Cancellation  A thread may be canceled by pthread_cancel() while it is inside of the library, which turns cancellation
+ *                 off there, also while an interrupt callback runs. The call ends as ever, and the thread at its next
+ *                 cancellation point after it. To end the call itself let the interrupt callback say so. The thread's type of
+ *                 cancellation must be PTHREAD_CANCEL_DEFERRED, the default.
  *   Signals       The library installs no handler, raises no SIGPIPE and goes on after EINTR; its threads block all
  *                 signals.
  *   fork          Parent and child both go on, whatever other threads are at. The child may use the handles that it
@@ -170,7 +177,7 @@ typedef struct pay88_str {
 } pay88_str;
 
 // Asked on the caller's thread at least every 50 ms while a call waits, with nothing locked; anything but 0 ends the call
-// with PAY88_CANCELED. It may call this library. It must return: no longjmp, no C++ exception, no pthread_exit. It may fork:
+// with PAY88_CANCELED. It may call this library. It must return: no longjmp, no C++ exception, no pthread_exit. Cancellation of the thread is off meanwhile. It may fork:
 // the call goes on in the parent, and ends in the child with PAY88_FORKED as soon as the interrupt has returned there.
 typedef int (*pay88_interrupt)(void *interrupt_data);
 

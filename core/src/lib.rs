@@ -81,6 +81,8 @@ pub use secret::mask;
 pub use stats::Stats;
 pub use survey::{TakenName, Tier, TierState};
 pub use task::{Canceler, Task};
+#[doc(hidden)] // For bindings that are called on threads of a program.
+pub use thread::Uncanceled;
 pub use token::Token;
 pub use token_manager::{Control, TokenManager};
 

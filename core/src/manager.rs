@@ -36,6 +36,7 @@ use crate::request::Unauthorized;
 use crate::sharing::Look;
 use crate::stats::{Counters, Stats};
 use crate::store::{Share, Store};
+use crate::thread::Uncanceled;
 use crate::token::{Snapshot, Token};
 use crate::transport::{Link, Proxy, SystemRoots};
 
@@ -352,6 +353,7 @@ impl Manager {
 
     #[cold]
     fn renew_ahead(self: &Arc<Self>) {
+        let _uncanceled = Uncanceled::begin();
         if self.state().flight.is_some() {
             return;
         }

@@ -1,10 +1,12 @@
-//! Threads of the library: detached, named, and deaf to signals.
+//! Threads of the library: detached, named, and deaf to signals; threads of the host, which may be canceled.
 //!
 //! A signal of the host program is never delivered to a thread started here, since all of them are
 //! blocked before its first instruction. Nothing here joins a thread, and nothing panics when the
 //! system has no thread to give.
 
+use std::ffi::c_int;
 use std::io;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -24,6 +26,44 @@ pub(crate) fn spawn_quiet(
         .stack_size(stack)
         .spawn(f)
         .map(drop)
+}
+
+/// Turns cancellation of the calling thread off (`pthread_cancel`) until it is dropped.
+///
+/// A thread that is canceled in a system call is unwound through all of its frames, and Rust ends the process in the first one
+/// that catches panics. A thread that is canceled meanwhile ends at its next cancellation point after this.
+#[must_use = "cancellation is on again once it is dropped"]
+pub struct Uncanceled {
+    before: c_int,
+    /// The state belongs to one thread.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Uncanceled {
+    /// Costs about as much as a cached token.
+    pub fn begin() -> Uncanceled {
+        let mut before = 0;
+        // SAFETY: the old state may be written to.
+        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
+        Uncanceled {
+            before,
+            _not_send: PhantomData,
+        }
+    }
+}
+
+impl Drop for Uncanceled {
+    fn drop(&mut self) {
+        // SAFETY: the state is one that this thread had; a null old state is allowed.
+        unsafe { pthread_setcancelstate(self.before, ptr::null_mut()) };
+    }
+}
+
+/// Of `pthread.h`, which the crate `libc` has without it.
+const PTHREAD_CANCEL_DISABLE: c_int = 1;
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
 
 /// Blocks all signals of the calling thread, and restores its own mask when dropped.

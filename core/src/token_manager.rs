@@ -22,6 +22,7 @@ use crate::signal::{Signal, either};
 use crate::stats::Stats;
 use crate::survey::Tier;
 use crate::task::Task;
+use crate::thread::Uncanceled;
 use crate::token::Token;
 
 /// Holds 88Pay's short-lived credential and makes authenticated calls with it.
@@ -185,12 +186,14 @@ impl TokenManager {
         forked: impl FnOnce() -> Error,
         call: impl FnOnce(&dyn Fn() -> bool) -> Result<T>,
     ) -> Result<T> {
+        let _uncanceled = Uncanceled::begin();
         let begun_in = Process::current();
-        let result = call(&|| {
+        let stop = || {
             self.0.closed.is_raised()
                 || control.interrupt.is_some_and(|interrupt| interrupt())
                 || !begun_in.is_current()
-        });
+        };
+        let result = call(&stop);
         match begun_in.is_current() {
             true => result,
             false => Err(forked()),

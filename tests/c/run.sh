@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/c-tests
 warnings="-Wall -Wextra -Wpedantic -Werror"
-programs=${PROGRAMS:-surface arguments lifetimes single_flight exit fork fork_places two_copies no_threads signals panics charge.c charge.cpp}
+programs=${PROGRAMS:-surface arguments lifetimes single_flight exit fork fork_places two_copies cancel stack no_threads signals panics charge.c charge.cpp}
 steps=${*:-abi install plain asan valgrind}
 
 # Nothing of this machine's settings is to help or to hinder.
@@ -55,7 +55,7 @@ run() {
 
 # all NAME FLAGS SECONDS RUNNER...: every program, built with these flags.
 all() {
-    local name=$1 flags=$2 limit=$3 begun
+    local name=$1 flags=$2 limit=$3 begun arguments
     shift 3
     mkdir -p "$work/$name"
     python3 tests/c/arguments.py include/pay88.h >"$work/arguments.c"
@@ -65,6 +65,12 @@ all() {
         [[ $name/$program != valgrind/fork* ]] || more=(--leak-check=no)
         # The sanitizer's own allocator may be locked at the moment of a fork, and stays so in the child.
         [[ $name/$program != asan/fork* ]] || continue
+        # The kilobytes that the header names; what watches a program needs stack of its own.
+        arguments=()
+        if [ "$program" = stack ]; then
+            [ "$name" = plain ] || continue
+            arguments=("$(sed -n 's/.*needs \([0-9]*\) KiB of stack.*/\1/p' include/pay88.h)")
+        fi
         [ "$program" != arguments ] || source=$work/arguments.c
         [ "$program" != panics ] || prefix=$work/hooks
         case $program in charge.*) source=bindings/c/examples/$program ;; esac
@@ -81,7 +87,7 @@ all() {
             ;;
         esac
         begun=$SECONDS
-        run "$limit" "$@" "${more[@]}" "$work/$name/$program"
+        run "$limit" "$@" "${more[@]}" "$work/$name/$program" "${arguments[@]}"
         printf '%-9s %-14s %3d s\n' "$name" "$program" $((SECONDS - begun))
     done
 }

@@ -1,13 +1,13 @@
-//! The border between C and Rust: every function of the header runs inside [`value`] or [`status`].
+//! The border between C and Rust: every function of the header runs inside [`value`], [`act`], [`status`] or [`status_at_once`].
 //!
 //! Promises: no panic crosses it, and none prints anything; NULL where a handle is needed gives a neutral value or
-//! `config_invalid`. Never depends on a Cargo feature.
+//! `config_invalid`; a thread that is canceled inside is so when it has left. Never depends on a Cargo feature.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pay88::{Error, Result};
+use pay88::{Error, Result, Uncanceled};
 
 use crate::error::pay88_error;
 use crate::status::{pay88_outcome, pay88_status};
@@ -57,21 +57,36 @@ fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(body))
 }
 
-/// Runs a function that cannot fail; `None` is [`Neutral::NEUTRAL`].
+/// Runs a function that cannot fail and makes no system call; `None` is [`Neutral::NEUTRAL`].
 pub(crate) fn value<T: Neutral>(body: impl FnOnce() -> Option<T>) -> T {
     guarded(body).ok().flatten().unwrap_or(T::NEUTRAL)
 }
 
-/// Takes a handle back.
-pub(crate) fn release<T>(handle: Option<Box<T>>) {
+/// Runs a function that does something and cannot fail.
+pub(crate) fn act(body: impl FnOnce()) {
+    let _uncanceled = Uncanceled::begin();
     value(|| {
-        drop(handle);
+        body();
         Some(())
     });
 }
 
+/// Takes a handle back.
+pub(crate) fn release<T>(handle: Option<Box<T>>) {
+    act(|| drop(handle));
+}
+
 /// Runs a function that can fail. `error` gets the details if it does, and is left alone otherwise.
 pub(crate) fn status(
+    error: Option<&mut *mut pay88_error>,
+    body: impl FnOnce() -> Result<()>,
+) -> pay88_status {
+    let _uncanceled = Uncanceled::begin();
+    status_at_once(error, body)
+}
+
+/// [`status`] for what mostly is done in nanoseconds. Where it makes system calls it turns cancellation off itself.
+pub(crate) fn status_at_once(
     error: Option<&mut *mut pay88_error>,
     body: impl FnOnce() -> Result<()>,
 ) -> pay88_status {

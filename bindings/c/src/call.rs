@@ -7,7 +7,7 @@ use std::ffi::c_void;
 
 use pay88::{Canceler, Error, Result, Task, foreign};
 
-use crate::boundary::{release, status, value};
+use crate::boundary::{act, release, status};
 use crate::error::pay88_error;
 use crate::handle::{give, given};
 use crate::manager::pay88_manager;
@@ -198,9 +198,10 @@ pub unsafe extern "C" fn pay88_manager_send_async(
 /// more than once, also in the callback. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_call_cancel(call: Option<&pay88_call>) {
-    value(|| {
-        call?.0.cancel();
-        Some(())
+    act(|| {
+        if let Some(call) = call {
+            call.0.cancel();
+        }
     });
 }
 

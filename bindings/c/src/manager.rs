@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use pay88::{Control, TokenManager};
 
-use crate::boundary::{release, status, value};
+use crate::boundary::{act, release, status, status_at_once, value};
 use crate::config::pay88_config;
 use crate::error::pay88_error;
 use crate::handle::{give, given};
@@ -23,7 +23,7 @@ use crate::view::pay88_str;
 pub struct pay88_manager(pub(crate) TokenManager);
 
 /// Asked on the caller's thread at least every 50 ms while a call waits, with nothing locked; anything but 0 ends the call
-/// with PAY88_CANCELED. It may call this library. It must return: no longjmp, no C++ exception, no pthread_exit. It may fork:
+/// with PAY88_CANCELED. It may call this library. It must return: no longjmp, no C++ exception, no pthread_exit. Cancellation of the thread is off meanwhile. It may fork:
 /// the call goes on in the parent, and ends in the child with PAY88_FORKED as soon as the interrupt has returned there.
 pub type pay88_interrupt = Option<extern "C" fn(interrupt_data: *mut c_void) -> c_int>;
 
@@ -68,9 +68,10 @@ pub extern "C" fn pay88_manager_new(
 /// while other threads use the handle, and more than once.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_close(manager: Option<&pay88_manager>) {
-    value(|| {
-        manager?.0.close();
-        Some(())
+    act(|| {
+        if let Some(manager) = manager {
+            manager.0.close();
+        }
     });
 }
 
@@ -128,7 +129,7 @@ pub extern "C" fn pay88_manager_get_token(
     token: Option<&mut MaybeUninit<*mut pay88_token>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    status_at_once(error, || {
         let manager = given(manager, "manager")?;
         let token = given(token, "token")?;
         let timeout = timeout(timeout_ms)?;
@@ -159,7 +160,7 @@ pub extern "C" fn pay88_manager_peek_token(
     token: Option<&mut MaybeUninit<*mut pay88_token>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    status_at_once(error, || {
         let manager = given(manager, "manager")?;
         let token = given(token, "token")?;
         token.write(match manager.0.peek_token()? {
