@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() => error.exit(),
         // What was asked for is help or the version.
         Err(text) => {
-            return match output::print(text.render().to_string()) {
+            return match output::print_report(text.render().to_string()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(failure) => failure.report(false),
             };

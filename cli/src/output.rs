@@ -121,6 +121,19 @@ pub(crate) fn print(bytes: impl AsRef<[u8]>) -> Result<()> {
     written.map_err(|why| Failure::Output(Unprinted { why, answer: None }))
 }
 
+/// [`print`] of what only tells: a reader that has gone, such as `head`, has seen what it wanted, and nothing is lost.
+///
+/// # Errors
+/// As [`print`], but for a pipe whose reader has gone.
+pub(crate) fn print_report(bytes: impl AsRef<[u8]>) -> Result<()> {
+    match print(bytes) {
+        Err(Failure::Output(unprinted)) if unprinted.why.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(())
+        }
+        printed => printed,
+    }
+}
+
 /// Tells an error on standard error, for people or as one line of JSON.
 pub(crate) fn report(error: &Error, as_json: bool) {
     let text = if as_json {

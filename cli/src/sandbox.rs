@@ -193,7 +193,7 @@ impl Sandbox {
         if self.exec {
             return run_beside(&self.command, &variables, &mut signals);
         }
-        output::print(if self.print_env {
+        output::print_report(if self.print_env {
             exports
         } else {
             format!(

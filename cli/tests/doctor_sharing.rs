@@ -428,6 +428,48 @@ fn a_store_that_cannot_be_had_is_told_with_the_reason_and_costs_less_than_a_seco
     assert!(diagnosis.tiers[1]["error"].is_string() && diagnosis.tiers[1]["hosts"].is_null());
 }
 
+#[test]
+fn a_store_that_takes_no_writes_or_lacks_a_right_does_not_pass() {
+    let nobody = daemon::free_port().to_string();
+    let rights = "~pay88:* +eval +time +get +getrange +set +del +pttl +pexpire";
+    let user = |rights: &str| -> Vec<String> {
+        let words = ["--user", "pay", "on", ">hush-hush-hush"].into_iter();
+        words.chain(rights.split(' ')).map(str::to_owned).collect()
+    };
+    let plain = |settings: &[&str]| settings.iter().map(|&one| one.to_owned()).collect();
+    for (settings, login, database, told) in [
+        (
+            plain(&["--replicaof", "127.0.0.1", &nobody]),
+            "",
+            "",
+            "READONLY: it is a replica",
+        ),
+        (
+            plain(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]),
+            "",
+            "",
+            "OOM: its memory is full",
+        ),
+        (user(rights), "pay:hush-hush-hush@", "/2", "+select"),
+        (
+            user(&rights.replace(" +del", "")),
+            "pay:hush-hush-hush@",
+            "",
+            "+del",
+        ),
+        (user(rights), "pay:hush-hush-hush@", "", ""),
+    ] {
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let store = Daemon::redis(&settings);
+        let url = format!(",redis://{login}127.0.0.1:{}{database}", store.port);
+        let diagnosis = Hosts::with(1, &url, Config::default()).doctor(0);
+        match told {
+            "" => diagnosis.expect("store", "passed", &["a token"]),
+            told => diagnosis.expect("store", "warning", &["cannot be used", told]),
+        };
+    }
+}
+
 fn time(command: Command) -> (Duration, Ended) {
     let begun = Instant::now();
     let ended = quiet(run(command));

@@ -1,7 +1,7 @@
 //! The tiers of the option `share`, as they are now, for a diagnosis.
 //!
 //! Promises: makes, changes and remembers nothing and asks 88Pay for nothing (a Memcached gets the item that is its clock,
-//! as from anybody who looks there first); a store is given no more time than a refresh would give it. Never holds a token,
+//! as from anybody who looks there first; whether a store takes writes is asked so that nothing is left of it); a store is given no more time than a refresh would give it. Never holds a token,
 //! a key or a password.
 
 use std::path::Path;
@@ -170,9 +170,15 @@ impl Manager {
         let keys = self.keys();
         let record = Arc::new(alone).record(keys.get(keys.begin_with(self.clock.boot()).0));
         let answer = match record {
-            Some(mut record) => record
-                .ask(Ask::Look, STORE_TIME)
-                .and_then(|answer| Ok((answer, record.hosts(STORE_TIME)?))),
+            Some(mut record) => {
+                let deadline = self.clock.boot().plus(STORE_TIME);
+                record.ask(Ask::Look, STORE_TIME).and_then(|answer| {
+                    let hosts = record.hosts(self.clock.boot().until(deadline))?;
+                    // What can be read may still take no writes: a replica, a full one, a user without the rights.
+                    record.writable(self.clock.boot().until(deadline))?;
+                    Ok((answer, hosts))
+                })
+            }
             None => Err("this machine's cryptography fails".to_owned()),
         };
         let state = answer.map(|(answer, hosts)| match answer {

@@ -128,10 +128,10 @@ impl Report {
     /// Adds a check, and shows it at once to people.
     ///
     /// # Errors
-    /// As [`output::print`].
+    /// As [`output::print_report`].
     pub(super) fn add(&mut self, check: Check) -> Result<()> {
         if !self.as_json {
-            output::print(self.line(&check))?;
+            output::print_report(self.line(&check))?;
         }
         self.checks.push(check);
         Ok(())
@@ -176,7 +176,7 @@ impl Report {
     pub(super) fn end(&self) -> Result<ExitCode> {
         let count = |status| self.checks.iter().filter(|c| c.status == status).count();
         let passed = count(Status::Failed) + count(Status::Skipped) == 0;
-        output::print(if self.as_json {
+        output::print_report(if self.as_json {
             let checks: Vec<_> = self
                 .checks
                 .iter()

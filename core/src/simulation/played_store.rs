@@ -342,6 +342,10 @@ impl Session for Connection {
         })
     }
 
+    fn writable(&mut self, within: Duration) -> Result<(), String> {
+        self.ask(within, |_, _, _| ())
+    }
+
     fn marks(&mut self, mine: &[u8], within: Duration) -> Result<Vec<u8>, String> {
         self.ask(within, |connection, inside, _| {
             if connection.token != inside.tokens {

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use super::connection::Connection;
 use super::deadline::Deadline;
@@ -40,7 +40,8 @@ pub(super) async fn exchange<R: Reactor>(
             .await;
         let failure = match result {
             Ok(answer) => {
-                if connection.is_reusable() {
+                // A server that answers HEAD with a body has it still to come: no next answer may begin with that.
+                if connection.is_reusable() && request.method != Method::HEAD {
                     shared.pool.put(connection, limits.idle_timeout);
                 }
                 return Ok(answer);

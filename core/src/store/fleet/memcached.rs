@@ -23,6 +23,9 @@ use super::tick::{Epoch, TickClock};
 use crate::clock::Clock;
 use crate::random;
 
+/// About the length of a value, in bytes: memory is given out by length.
+const USUAL_VALUE: usize = 2048;
+
 /// How long an epoch is, in seconds: Memcached takes more than 30 days for an instant.
 const EPOCH: u64 = 30 * 24 * 3600 - 1;
 
@@ -281,6 +284,16 @@ impl Session for Memcached {
         // Whatever the reply: if it is missing or another's, it is not ours.
         let give_back = self.command("md", "lease", &format!("C{mine}"));
         self.ask([give_back], deadline(within)).map(drop)
+    }
+
+    fn writable(&mut self, within: Duration) -> Result<(), String> {
+        // Replaces what nobody has: memory is taken for it first, and then it is not stored.
+        let probe = self.set("probe", &[0; USUAL_VALUE], "MR T1");
+        let clock = self.command("mg", "clock", "c");
+        match self.ask([probe, clock], deadline(within))? {
+            [Reply::Conflict | Reply::Missing, Reply::Done(clock)] => clock.version().map(drop),
+            _ => Err(strange()),
+        }
     }
 
     fn marks(&mut self, mine: &[u8], within: Duration) -> Result<Vec<u8>, String> {

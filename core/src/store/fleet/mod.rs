@@ -253,6 +253,17 @@ impl FleetRecord {
         Err(failed.join("; "))
     }
 
+    /// Whether the store that was asked last takes writes, for a diagnosis: asks and changes nothing.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(crate) fn writable(&mut self, within: Duration) -> Result<(), String> {
+        match &mut self.session {
+            Some((_, session)) => session.writable(within),
+            None => Ok(()),
+        }
+    }
+
     /// The store that is in use.
     pub(crate) fn shown(&self) -> Option<&str> {
         let (index, _) = self.session.as_ref()?;

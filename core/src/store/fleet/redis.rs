@@ -65,6 +65,22 @@ if ARGV[2] ~= '' and #marks + #ARGV[2] <= tonumber(ARGV[3]) and not string.find(
 end
 return marks";
 
+/// Redis 7 says so of a command in a script, without a code.
+const NO_RIGHT_IN_SCRIPT: &str = "The user executing the script can't";
+
+const NO_RIGHT: &str = "NOPERM: its user may not do that: it needs ~pay88:* +eval +time +get +getrange +set +del +pttl +pexpire";
+
+const NO_SELECT: &str =
+    "NOPERM: its user may not choose a database: it needs +select, or a URL with database 0";
+
+/// KEYS: one that nobody has. Every command that writes, and what is left of it is nothing.
+const WRITABLE: &str = "
+redis.call('SET', KEYS[1], '', 'XX', 'PX', 1)
+redis.call('PEXPIRE', KEYS[1], 1)
+redis.call('GETRANGE', KEYS[1], 0, 0)
+redis.call('DEL', KEYS[1])
+return 1";
+
 /// What the codes of Redis's errors mean for who asks.
 const REFUSALS: &[(&str, &str)] = &[
     (
@@ -75,10 +91,7 @@ const REFUSALS: &[(&str, &str)] = &[
         "WRONGPASS",
         "WRONGPASS: it does not take the user or the password of the store's URL",
     ),
-    (
-        "NOPERM",
-        "NOPERM: its user may not do that: it needs EVAL, the commands of the scripts, and the keys pay88:*",
-    ),
+    ("NOPERM", NO_RIGHT),
     (
         "DENIED",
         "DENIED: it is in protected mode, in which it answers its own host alone",
@@ -166,11 +179,18 @@ impl Redis {
             )?;
         }
         if database != 0 {
-            self.expect_ok(
+            let selected = self.expect_ok(
                 &command(&[b"SELECT", database.to_string().as_bytes()]),
                 deadline,
                 "it does not have the database of the store's URL",
-            )?;
+            );
+            selected.map_err(|why| {
+                if why == NO_RIGHT {
+                    NO_SELECT.to_owned()
+                } else {
+                    why
+                }
+            })?;
         }
         Ok(())
     }
@@ -207,8 +227,13 @@ impl Redis {
         let mut words: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), b"3"];
         words.extend(self.keys.iter().map(|key| key.as_bytes()));
         words.extend(argv);
+        let question = command(&words);
+        self.run_script(&question, deadline)
+    }
+
+    fn run_script(&mut self, question: &[u8], deadline: Instant) -> Result<Reply, String> {
         self.ask(
-            &command(&words),
+            question,
             deadline,
             "it refuses to run a script: is it Redis 6 or newer, and does it allow EVAL?",
         )
@@ -327,6 +352,15 @@ impl Session for Redis {
         }
     }
 
+    fn writable(&mut self, within: Duration) -> Result<(), String> {
+        let key = self.keys[0].replace(":value", ":probe");
+        let question = command(&[b"EVAL", WRITABLE.as_bytes(), b"1", key.as_bytes()]);
+        match self.run_script(&question, deadline(within))? {
+            Reply::Number(_) => Ok(()),
+            _ => Err(strange()),
+        }
+    }
+
     fn marks(&mut self, mine: &[u8], within: Duration) -> Result<Vec<u8>, String> {
         let Some(generation) = self.generation else {
             return Ok(Vec::new());
@@ -347,6 +381,9 @@ fn millis(duration: Duration) -> String {
 
 /// What is to be told of a refusal, if its code says what it means. Its text stays where it is: it repeats what was sent.
 fn refusal(text: &str) -> Option<&'static str> {
+    if text.contains(NO_RIGHT_IN_SCRIPT) {
+        return Some(NO_RIGHT);
+    }
     let known = REFUSALS.iter().find(|(code, _)| {
         let own = text.split(' ').next() == Some(code);
         // Redis 6 wraps what a command of a script met into an error of its own.

@@ -150,6 +150,12 @@ pub(crate) trait Session: Send {
     /// Why it may still be there; it then ends by itself.
     fn release(&mut self, within: Duration) -> Result<(), String>;
 
+    /// Whether it takes what is written there, as far as can be told without writing. It leaves everything as it is.
+    ///
+    /// # Errors
+    /// Why it does not, or why that is not known.
+    fn writable(&mut self, within: Duration) -> Result<(), String>;
+
     /// The marks of the hosts that have the token of the value which this session saw last, one behind the other, with
     /// `mine` added unless that is empty. They are as they lie there: whoever can write to the store can change them. Empty
     /// if there is another token by now.

@@ -242,3 +242,34 @@ fn no_descriptor_is_a_standard_stream_where_the_host_has_closed_them() {
 fn link_again(first: &Link) -> Arc<Link> {
     link(first.settings.clone())
 }
+
+#[test]
+fn a_body_behind_the_answer_to_head_is_no_part_of_the_next_answer() {
+    within(30 * SECOND, || {
+        let server = Server::raw(|mut stream, _| {
+            while let Some(request) = read_request(&mut stream) {
+                if request.starts_with("HEAD ") {
+                    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 45\r\n\r\n";
+                    stream.write_all(head).unwrap();
+                    std::thread::sleep(SECOND / 10);
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged");
+                } else {
+                    stream.write_all(OK).unwrap();
+                }
+            }
+        });
+        let link = link(plain(server.port));
+        let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+        let head = Request {
+            method: &Method::HEAD,
+            ..request("", &headers, &sent)
+        };
+        let answer = link.exchange(&head, &limits(SECOND), None, &mut authorize);
+        assert_eq!(answer.unwrap().status, StatusCode::OK);
+        // While the body is still to come, and when it is there.
+        for pause in [0, 300] {
+            std::thread::sleep(Duration::from_millis(pause));
+            assert_eq!(post(&link, "x", &limits(SECOND)).unwrap().body, b"ok");
+        }
+    });
+}

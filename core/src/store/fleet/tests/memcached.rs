@@ -130,6 +130,35 @@ fn a_server_without_versions_is_not_trusted() {
 }
 
 #[test]
+fn whether_it_takes_writes_is_found_out_without_leaving_anything() {
+    within(60 * SECOND, || {
+        let writable = |daemon: &Daemon| {
+            let mut session = session_of(&at(daemon), NAME);
+            session.look(SECOND)?;
+            session.writable(SECOND)
+        };
+        let daemon = Daemon::memcached(&[]);
+        assert_eq!(writable(&daemon), Ok(()));
+        assert_eq!(value(&mut *session_of(&at(&daemon), NAME)), None);
+        let why = writable(&Daemon::memcached(&["-C"])).unwrap_err();
+        assert!(why.contains("-C"), "{why}");
+
+        // One that never makes room, filled by values of the usual length.
+        let full = Daemon::memcached(&["-M", "-m", "2"]);
+        session_of(&at(&full), NAME).look(SECOND).unwrap();
+        let data = "x".repeat(2048);
+        let mut sets: String = (0..3000)
+            .map(|number| format!("set fill{number} 0 0 2048 noreply\r\n{data}\r\n"))
+            .collect();
+        sets += &format!("set last 0 0 2048\r\n{data}");
+        let answer = full.command(&sets);
+        assert!(answer.contains("out of memory"), "{answer:.200}");
+        let why = writable(&full).unwrap_err();
+        assert!(why.contains("memory is full"), "{why}");
+    });
+}
+
+#[test]
 fn a_store_that_wants_a_password_says_that_it_is_not_supported() {
     within(30 * SECOND, || {
         let dir = daemon::Dir::new();

@@ -78,6 +78,10 @@ impl Session for Reader {
         Ok(())
     }
 
+    fn writable(&mut self, _: Duration) -> Result<(), String> {
+        Ok(())
+    }
+
     fn marks(&mut self, mine: &[u8], _: Duration) -> Result<Vec<u8>, String> {
         let marks = &mut self.0.lock().unwrap().marks;
         marks.extend_from_slice(mine);

@@ -68,6 +68,71 @@ fn a_user_needs_no_more_rights_than_the_module_says() {
 }
 
 #[test]
+fn a_right_that_is_missing_is_named_and_a_store_that_takes_no_writes_is_found_out() {
+    within(30 * SECOND, || {
+        let rights = "~pay88:* +eval +time +get +getrange +set +del +pttl +pexpire";
+        let users: Vec<String> = ["+set", "+del", "+pexpire", "+getrange", "+eval"]
+            .iter()
+            .map(|left_out| rights.replace(&format!(" {left_out}"), ""))
+            .chain([rights.to_owned()])
+            .collect();
+        let mut settings = Vec::new();
+        let names: Vec<String> = (0..users.len())
+            .map(|number| format!("user{number}"))
+            .collect();
+        for (name, rights) in names.iter().zip(&users) {
+            settings.extend(["--user", name, "on", ">hush"]);
+            settings.extend(rights.split(' '));
+        }
+        let daemon = Daemon::redis(&settings);
+        let at = |user: &str, database: &str| {
+            server(&format!(
+                "redis://{user}:hush@127.0.0.1:{}{database}",
+                daemon.port
+            ))
+        };
+        let writable = |server: &Server| {
+            let mut session = session_of(server, NAME);
+            session.look(SECOND)?;
+            session.writable(SECOND)
+        };
+        let (all, fewer) = names.split_last().unwrap();
+        assert_eq!(writable(&at(all, "")), Ok(()));
+        assert_eq!(
+            value(&mut *session_of(&at(all, ""), NAME)),
+            None,
+            "something was left there"
+        );
+        for name in fewer {
+            let why = writable(&at(name, "")).unwrap_err();
+            assert!(
+                why.starts_with("NOPERM") && why.contains("+pexpire"),
+                "{name}: {why}"
+            );
+        }
+        let why = at(all, "/3").open(NAME, owner(), SECOND).err().unwrap();
+        assert!(
+            why.starts_with("NOPERM") && why.contains("+select"),
+            "{why}"
+        );
+
+        let nobody = daemon::free_port().to_string();
+        for (settings, code) in [
+            (["--replicaof", "127.0.0.1", &nobody].as_slice(), "READONLY"),
+            (
+                &["--maxmemory", "1", "--maxmemory-policy", "noeviction"],
+                "OOM",
+            ),
+            (&["--min-replicas-to-write", "1"], "NOREPLICAS"),
+        ] {
+            let daemon = Daemon::redis(settings);
+            let why = writable(&server(&format!("redis://127.0.0.1:{}", daemon.port))).unwrap_err();
+            assert!(why.starts_with(code), "{code}: {why}");
+        }
+    });
+}
+
+#[test]
 fn databases_are_apart() {
     within(30 * SECOND, || {
         let daemon = Daemon::redis(&[]);
