@@ -46,9 +46,9 @@ check: setup ## formatters, linters, and features that must stay off
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p pay88 -p pay88-c --all-targets --features test-hooks -- -D warnings
 	$(CARGO) clippy -p pay88 --all-targets --features test-hooks,reqwest -- -D warnings
-	@# Process-global state that a fork breaks.
 	@# An adapter of Rust programs alone.
 	! $(CARGO) tree -p pay88-c -e normal | grep reqwest
+	@# Process-global state that a fork breaks.
 	! $(CARGO) tree -p pay88-c -e features,normal -i tokio | grep -E 'tokio feature "(signal|process|full)"'
 
 header: ## make include/pay88.h anew

@@ -4,17 +4,21 @@
 //! one is left as it is (never locked, never dropped). Taking the value takes no lock.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::not_inherited;
 
-/// Which process this is. The number alone does not tell: a child may have its parent's in another namespace, and a
-/// grandchild that of a grandparent that is gone. The forks alone do not tell either: not every way to fork calls handlers.
+/// Which process this is, among all that descend from one another.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Process {
-    number: u32,
-    forks: u32,
-}
+pub(crate) struct Process(u64);
+
+/// How many processes of this line have used the library, this one included.
+static COUNTED: AtomicU64 = AtomicU64::new(0);
+
+/// A page that holds this process's number, which the system wipes in a child. [`NO_PAGE`] where it does not.
+static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+
+const NO_PAGE: *mut AtomicU64 = ptr::dangling_mut();
 
 /// How many forks there were between the first process that used the library and this one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -25,22 +29,70 @@ extern "C" fn forked() {
 }
 
 impl Process {
+    /// Asks the system for nothing, but for the first time in a process.
     pub(crate) fn current() -> Process {
         // Not a `Once`: a child that is forked while another thread is in it would wait for ever.
-        static COUNTED: AtomicBool = AtomicBool::new(false);
-        if !COUNTED.load(Ordering::Relaxed) && !COUNTED.swap(true, Ordering::Relaxed) {
+        static REGISTERED: AtomicBool = AtomicBool::new(false);
+        if !REGISTERED.load(Ordering::Relaxed) && !REGISTERED.swap(true, Ordering::Relaxed) {
             // SAFETY: the handler uses atomics and `close` alone, and stays: the library is never unloaded. Without memory
             // for it the number is what is left.
             unsafe { libc::pthread_atfork(None, None, Some(forked)) };
         }
-        Process {
-            number: std::process::id(),
-            forks: FORKS.load(Ordering::Relaxed),
+        let mut page = PAGE.load(Ordering::Acquire);
+        if page.is_null() {
+            let made = wiped_page().unwrap_or(NO_PAGE);
+            page = match PAGE.compare_exchange(page, made, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => made,
+                // Another thread was first; the page of this one is lost.
+                Err(first) => first,
+            };
         }
+        if page == NO_PAGE {
+            return Process::by_number();
+        }
+        // SAFETY: a page that was mapped for this, and stays.
+        let number = unsafe { &*page };
+        let known = number.load(Ordering::Relaxed);
+        if known != 0 {
+            return Process(known);
+        }
+        let next = COUNTED.fetch_add(1, Ordering::Relaxed) + 1;
+        match number.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => Process(next),
+            Err(first) => Process(first),
+        }
+    }
+
+    /// The number alone does not tell: a child may have its parent's in another namespace, and a grandchild that of a grandparent
+    /// that is gone. The forks alone do not tell either: not every way to fork calls handlers.
+    fn by_number() -> Process {
+        let forks = u64::from(FORKS.load(Ordering::Relaxed));
+        Process(forks << 32 | u64::from(std::process::id()))
     }
 
     pub(crate) fn is_current(self) -> bool {
         self == Process::current()
+    }
+}
+
+/// A page of zeros that is one again in every child. Nothing where the system cannot do that: before Linux 4.14, and under
+/// emulators that take any advice and follow none.
+fn wiped_page() -> Option<*mut AtomicU64> {
+    const LENGTH: usize = 4096;
+    // SAFETY: maps memory of its own, and gives advice about nothing else.
+    unsafe {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let page = libc::mmap(ptr::null_mut(), LENGTH, protection, flags, -1, 0);
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        let takes_any = libc::madvise(page, LENGTH, -1) == 0;
+        if takes_any || libc::madvise(page, LENGTH, libc::MADV_WIPEONFORK) != 0 {
+            libc::munmap(page, LENGTH);
+            return None;
+        }
+        Some(page.cast())
     }
 }
 
@@ -136,6 +188,22 @@ mod tests {
     use crate::test_limits::in_a_child;
     use std::convert::Infallible;
     use std::sync::atomic::AtomicU32;
+
+    #[test]
+    fn a_child_is_told_from_its_parent_and_both_from_a_grandchild() {
+        for way in [Process::current, Process::by_number] {
+            let first = way();
+            assert!(way() == first);
+            let status = in_a_child(|| {
+                let second = way();
+                let told = second != first && way() == second;
+                let last = in_a_child(|| i32::from(way() == second || way() == first));
+                i32::from(!told) + last
+            });
+            assert_eq!(status, 0);
+            assert!(way() == first);
+        }
+    }
 
     #[test]
     fn a_value_is_made_once_in_a_process() {

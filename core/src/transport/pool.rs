@@ -19,7 +19,7 @@ use super::connection::Connection;
 const MOST_IDLE: usize = 64;
 
 /// A connection that was kept this long was not closed right behind its answer.
-const PROBATION: Duration = Duration::from_millis(20);
+const PROBATION: Duration = Duration::from_millis(50);
 
 /// A connection that was closed within this time was not idle for long.
 const SOON: Duration = Duration::from_secs(1);

@@ -212,6 +212,7 @@ impl Reactor for Tokio {
     }
 
     async fn ready(&self, sockets: &[Watched], until: Instant) -> io::Result<bool> {
+        keep_a_timer(until);
         let mut time = pin!(tokio::time::sleep_until(until.into()));
         poll_fn(|context| {
             let mut ready = false;
@@ -232,6 +233,18 @@ impl Reactor for Tokio {
 
     async fn give_way(&self) {
         tokio::task::yield_now().await;
+    }
+}
+
+/// tokio wakes its own thread, by a system call, for each timer that ends before all others. So one of them stays when its
+/// call is over, until its time comes: the timers of later calls end after it.
+fn keep_a_timer(until: Instant) {
+    thread_local! {
+        static ENDS: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    if ENDS.get().is_none_or(|end| end <= Instant::now()) {
+        ENDS.set(Some(until));
+        tokio::spawn(tokio::time::sleep_until(until.into()));
     }
 }
 
