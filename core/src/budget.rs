@@ -30,6 +30,8 @@ pub(crate) struct Slot {
     pub(crate) id: u32,
     /// It was taken while the other hosts could not be told.
     pub(crate) apart: bool,
+    /// Another host has taken it and may give it back.
+    pub(crate) pending: bool,
 }
 
 impl Slot {
@@ -160,12 +162,18 @@ impl Counts {
         self.told.iter().filter(move |told| now < told.until)
     }
 
-    /// Drops what others had taken since then when they were looked at before, and have given back by the later look.
-    pub(crate) fn drop_given_back(&mut self, since: BootTime, before: &Counts, later: &Counts) {
-        let has = |counts: &Counts, id| counts.taken.iter().any(|slot| slot.id == id);
-        self.taken.retain(|slot| {
-            slot.at < since || slot.id == 0 || !has(before, slot.id) || has(later, slot.id)
-        });
+    /// Takes over what all hosts have together: what another host has given back since it was found is free again. Slots
+    /// since `revocable` may still be given back by the host that is at work, if one is.
+    pub(crate) fn find(&mut self, all: &Counts, revocable: Option<BootTime>) {
+        let ids = |slots: &VecDeque<Slot>| slots.iter().map(|slot| slot.id).collect();
+        let (spent, mine): (HashSet<u32>, HashSet<u32>) = (ids(&all.taken), ids(&self.taken));
+        self.taken
+            .retain(|slot| !slot.pending || spent.contains(&slot.id));
+        self.merge(all);
+        for slot in &mut self.taken {
+            let may_end = revocable.is_some_and(|since| slot.at >= since);
+            slot.pending = may_end && slot.id != 0 && (slot.pending || !mine.contains(&slot.id));
+        }
     }
 
     /// As many slots as a minute has are spent: nobody knows any more what was.
@@ -174,7 +182,13 @@ impl Counts {
             at: now,
             id: 0,
             apart: false,
+            pending: false,
         }));
+    }
+
+    /// For all hosts: none of these is another's that may still be given back, as far as they are to know.
+    pub(crate) fn settled(&mut self) {
+        self.taken.iter_mut().for_each(|slot| slot.pending = false);
     }
 
     /// The other hosts know of all of these by now.
@@ -240,7 +254,12 @@ impl Budget {
         for told in &mut self.counts.told {
             told.left = told.left.saturating_sub(1);
         }
-        let slot = Slot { at: now, id, apart };
+        let slot = Slot {
+            at: now,
+            id,
+            apart,
+            pending: false,
+        };
         self.counts.taken.push_back(slot);
         Ok(slot)
     }
@@ -290,6 +309,7 @@ impl Budget {
             at: now,
             id,
             apart: false,
+            pending: false,
         });
         Ok(())
     }
@@ -609,7 +629,12 @@ mod tests {
 
     fn slot(at: f64, id: u32, apart: bool) -> Slot {
         let at = after(at);
-        Slot { at, id, apart }
+        Slot {
+            at,
+            id,
+            apart,
+            pending: false,
+        }
     }
 
     #[test]

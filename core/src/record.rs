@@ -20,6 +20,10 @@ use crate::hold::{Class, Hold};
 use crate::lifetime::Lifetime;
 use crate::secret::{Secret, wipe};
 
+/// What is known of a slot that has an entry of its own.
+const APART: u64 = 1;
+const PENDING: u64 = 2;
+
 /// More slots than that are written in coarser steps.
 const EXACT_SLOTS: usize = 400;
 
@@ -154,6 +158,7 @@ impl Record {
         // Slots without an id stand for what was lost here; the store knows better.
         record.counts.taken.retain(|slot| slot.id != 0);
         record.counts.told_to_all();
+        record.counts.settled();
         if let Some(issue) = &mut record.issue {
             issue.apart = 0;
         }
@@ -294,8 +299,12 @@ fn runs(slots: &VecDeque<Slot>, now: BootTime) -> Value {
         match runs.last_mut().map(Vec::as_mut_slice) {
             Some([last, count]) if *last == at && id == 0 => *count += 1,
             _ if id == 0 => runs.push(vec![at, 1]),
-            _ if slot.apart => runs.push(vec![at, 1, id.into(), 1]),
-            _ => runs.push(vec![at, 1, id.into()]),
+            _ => {
+                let known = u64::from(slot.apart) * APART + u64::from(slot.pending) * PENDING;
+                let mut run = vec![at, 1, id.into()];
+                run.extend(Some(known).filter(|known| *known != 0));
+                runs.push(run);
+            }
         }
     }
     json!(runs)
@@ -424,7 +433,8 @@ fn read_runs(value: &mut Value) -> Option<VecDeque<Slot>> {
         let slot = Slot {
             at: BootTime(run.get(0)?.as_u64()?),
             id: u32::try_from(number(2)?).ok()?,
-            apart: number(3)? != 0,
+            apart: number(3)? & APART != 0,
+            pending: number(3)? & PENDING != 0,
         };
         // Sealed by whoever has the key, so a large number is a fault and not an attack; it is bounded all the same.
         let count = run.get(1)?.as_u64().filter(|count| *count <= 1_000_000)?;
@@ -446,6 +456,7 @@ mod tests {
             at: BootTime(at),
             id: 0,
             apart: false,
+            pending: false,
         }
     }
 
@@ -479,6 +490,7 @@ mod tests {
                     Slot {
                         id: 8,
                         apart: true,
+                        pending: true,
                         ..slot(70)
                     },
                 ]),

@@ -22,11 +22,13 @@ fn slot() -> impl Strategy<Value = Slot> {
             at: BootTime(NOW - u64::from(id) * 97_000),
             id,
             apart: id % 7 == 0,
+            pending: false,
         }),
         (0..40_u64).prop_map(|at| Slot {
             at: BootTime(NOW - at * 91_000),
             id: 0,
             apart: false,
+            pending: false,
         }),
     ]
 }

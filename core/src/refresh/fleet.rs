@@ -316,15 +316,13 @@ impl Refresh {
             led.away = Some(now);
         }
         led.ask_at = None;
-        let before = std::mem::replace(&mut visit.record, found.record.clone().unwrap_or_default());
-        visit.lacks = visit.record.counts.lack(&led.counts, now);
+        visit.record = found.record.clone().unwrap_or_default();
         if let Some(record) = &found.record {
-            // Whoever has the lease may give its slot back; an older one that is gone was lost with the store.
+            // Another host that has the lease may give its slot back; an older one that is gone was lost with the store.
             let lease = (request_time() + LEASE_MARGIN).as_millis() as u64;
             let since = BootTime(now.0.saturating_sub(lease));
-            led.counts
-                .drop_given_back(since, &before.counts, &record.counts);
-            led.counts.merge(&record.counts);
+            let at_work = found.leased && !found.leads;
+            led.counts.find(&record.counts, at_work.then_some(since));
             // Of a token that it has this host may know more than who asked for it.
             let id = |issue: &Option<Issue>| issue.as_ref().map(|issue| issue.stamp.id);
             let knows = !found.leads && id(&led.issue) == id(&record.issue);
@@ -336,6 +334,7 @@ impl Refresh {
         } else {
             visit.record.hosts = led.hosts;
         }
+        visit.lacks = visit.record.counts.lack(&led.counts, now);
         ledger.budget.set_counts(led.counts.clone());
         ledger.budget.split(led.split(now), led.host);
         let newer = visit

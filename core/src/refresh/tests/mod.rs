@@ -1,6 +1,7 @@
 //! The machine by itself: told what happens, it says what to do.
 
 mod fleet;
+mod properties;
 
 use super::host::LOOK_AGAIN;
 use super::*;

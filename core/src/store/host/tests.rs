@@ -139,6 +139,7 @@ fn what_could_not_be_written_is_told_before_anything_else_is_read() {
             at: now(),
             id,
             apart: false,
+            pending: false,
         });
         record.counts.taken.extend(slots);
     }
@@ -267,6 +268,7 @@ fn the_first_release_of_the_format_and_this_one_share_a_record() {
         at: now,
         id,
         apart: true,
+        pending: false,
     }));
     record.issue = Some(Issue {
         apart: 2,

@@ -277,6 +277,29 @@ fn a_slot_that_one_host_gives_back_is_no_longer_counted_by_those_who_saw_it() {
 }
 
 #[test]
+fn a_slot_that_was_given_back_long_ago_is_free_for_those_who_saw_it_while_it_was_taken() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    one.refresh(&mut store, after(0));
+    let mut refresh = one.begin(after(60_000));
+    one.run(&mut refresh, &mut store, after(60_000), Input::Start);
+    // The other one sees the slot, and gives up before the lease is free.
+    let mut other = two.begin(after(60_010));
+    let action = two.run(&mut other, &mut store, after(60_010), Input::Start);
+    assert!(matches!(action, Action::Pause(_)), "{action:?}");
+    let gone = Input::Abandoned { unsent: false };
+    two.run(&mut other, &mut store, after(60_020), gone);
+    assert_eq!(two.record.counts.taken.len(), 2);
+    // Nothing could be sent.
+    let answer = rejected(Class::Temporary, false, true);
+    one.run(&mut refresh, &mut store, after(61_000), answer);
+    let finish = two.refresh(&mut store, after(120_000));
+    assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
+    for counts in [&two.record.counts, &store.record.unwrap().counts] {
+        assert_eq!(counts.taken.len(), 2, "those of the two tokens");
+    }
+}
+
+#[test]
 fn whatever_number_of_hosts_the_store_tells_nobody_waits_long_for_the_next_look() {
     let mut store = Store {
         record: Some(Record {

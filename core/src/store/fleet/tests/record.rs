@@ -128,6 +128,7 @@ fn record(now: BootTime) -> Record {
         at: now,
         id,
         apart: true,
+        pending: false,
     };
     let mut record = Record {
         issue: Some(Issue {
@@ -294,6 +295,7 @@ fn a_record_of_the_first_release_is_read_and_that_release_reads_what_this_one_wr
         at: now,
         id: 13,
         apart: true,
+        pending: false,
     });
     record.issue.as_mut().unwrap().grant.session_id = Secret::new("sess_6".into());
     (record.host, record.hosts, record.forgotten) = (7, 3, Some(now));
