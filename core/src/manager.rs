@@ -223,6 +223,7 @@ impl Manager {
 
     pub(crate) fn attach(&self, settings: &Settings) {
         self.handles.fetch_add(1, Ordering::SeqCst);
+        self.link.attach();
         self.connect_timeout.store(
             settings.connect_timeout.as_millis() as u64,
             Ordering::Relaxed,
@@ -232,6 +233,7 @@ impl Manager {
     pub(crate) fn detach(&self) {
         self.idle_since.store(self.clock.boot().0, Ordering::SeqCst);
         self.handles.fetch_sub(1, Ordering::SeqCst);
+        self.link.detach();
     }
 
     /// Whether no handle has been open for that long.

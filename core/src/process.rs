@@ -163,6 +163,11 @@ impl<T: Send + Sync> PerProcess<T> {
         }
     }
 
+    /// This process's value, if it was made already.
+    pub(crate) fn get(&self) -> Option<&T> {
+        Self::own(self.current.load(Ordering::Acquire))
+    }
+
     fn own<'a>(entry: *mut Entry<T>) -> Option<&'a T> {
         // SAFETY: a non-null entry is a live Box, freed only when the `PerProcess` is dropped.
         let entry = unsafe { entry.as_ref() }?;

@@ -43,6 +43,7 @@ pub(super) async fn exchange<R: Reactor>(
                 // A server that answers HEAD with a body has it still to come: no next answer may begin with that.
                 if connection.is_reusable() && request.method != Method::HEAD {
                     shared.pool.put(connection, limits.idle_timeout);
+                    link.close_if_unused();
                 }
                 return Ok(answer);
             }

@@ -27,7 +27,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -114,6 +114,8 @@ pub(crate) struct Link {
     trust: Option<(Arc<RootCertStore>, ServerName<'static>)>,
     look_up: LookUp,
     shared: PerProcess<Shared>,
+    /// Twice the number of handles that use it, and one more once there was a handle.
+    users: AtomicUsize,
 }
 
 /// What the exchanges of one process over one link share.
@@ -184,7 +186,28 @@ impl Link {
             trust,
             look_up,
             shared: PerProcess::new(),
+            users: AtomicUsize::new(0),
         })
+    }
+
+    /// One handle more uses it.
+    pub(crate) fn attach(&self) {
+        self.users.fetch_add(2, Ordering::SeqCst);
+        self.users.fetch_or(1, Ordering::SeqCst);
+    }
+
+    /// One less. With the last one the connections that are idle are closed: nothing would come by later to do it.
+    pub(crate) fn detach(&self) {
+        self.users.fetch_sub(2, Ordering::SeqCst);
+        self.close_if_unused();
+    }
+
+    fn close_if_unused(&self) {
+        if self.users.load(Ordering::SeqCst) == 1
+            && let Some(shared) = self.shared.get()
+        {
+            shared.pool.clear();
+        }
     }
 
     /// Sends the request and reads the whole answer, on the caller's thread. `interrupt` is asked there at once and at

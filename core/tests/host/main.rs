@@ -9,6 +9,7 @@ mod forks;
 mod leaders;
 #[path = "../../src/left_out.rs"]
 mod left_out;
+mod many;
 mod player;
 mod sealed;
 mod stage;

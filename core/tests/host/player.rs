@@ -91,12 +91,21 @@ impl Player {
 
     /// The next answer; `None` if the process has ended.
     pub(crate) fn hear(&mut self) -> Option<Value> {
-        let end = Instant::now() + LIMIT;
+        self.hear_in(LIMIT)
+    }
+
+    /// The next answer of an order that takes longer than most.
+    pub(crate) fn hear_within(&mut self, limit: Duration) -> Value {
+        self.hear_in(limit).unwrap()
+    }
+
+    fn hear_in(&mut self, limit: Duration) -> Option<Value> {
+        let end = Instant::now() + limit;
         loop {
             match self.answers.recv_timeout(Duration::from_millis(20)) {
                 Ok(answer) => return Some(serde_json::from_str(&answer).unwrap()),
                 Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return None,
-                Err(_) => assert!(Instant::now() < end, "no answer within {LIMIT:?}"),
+                Err(_) => assert!(Instant::now() < end, "no answer within {limit:?}"),
             }
         }
     }
@@ -149,6 +158,7 @@ fn play() {
     println!();
     let options: Map<String, Value> = serde_json::from_str(&role).unwrap();
     let mut manager: Option<TokenManager> = None;
+    let mut many = Vec::new();
     for order in std::io::stdin().lines() {
         let order = order.unwrap();
         let words: Vec<&str> = order.split(' ').collect();
@@ -157,6 +167,23 @@ fn play() {
             "become" => become_user(number(1) as u32, number(2) as u32),
             "hide" => hide(words[1], words[2]),
             "fill" => fill(words[1]),
+            "many" => {
+                many = (0..number(1)).map(|key| with_key(&options, key)).collect();
+                many.iter()
+                    .filter(|manager| is_token(manager))
+                    .count()
+                    .into()
+            }
+            "again" => many
+                .iter()
+                .filter(|manager| is_token(manager))
+                .count()
+                .into(),
+            "release" => {
+                many.clear();
+                Value::Null
+            }
+            "descriptors" => descriptors().into(),
             "limit" => limit_files(number(2)),
             // SAFETY: nothing of this process holds that descriptor but the stream itself.
             "close" => json!(unsafe { libc::close(2) } == 0),
@@ -175,13 +202,7 @@ fn play() {
                 Value::Null
             }
             order => {
-                let manager = manager.get_or_insert_with(|| {
-                    let mut config = Config::without_environment();
-                    for (name, value) in &options {
-                        config.set(name, value.as_str().unwrap()).unwrap();
-                    }
-                    TokenManager::new(config).unwrap()
-                });
+                let manager = manager.get_or_insert_with(|| build(&options));
                 match order {
                     "token" => token(manager),
                     // Its answer comes when it is there; orders are taken meanwhile.
@@ -340,7 +361,7 @@ fn forks(manager: &TokenManager, times: u64) -> Value {
     }
     json!({
         "children": children, "failed": failed, "in_refreshes": in_refreshes,
-        "descriptors": std::fs::read_dir("/proc/self/fd").unwrap().count(),
+        "descriptors": descriptors(),
     })
 }
 
@@ -381,6 +402,30 @@ fn act(deed: &str) {
     }
     // A signal to one's own process may take a moment.
     thread::sleep(Duration::from_millis(50));
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn build(options: &Map<String, Value>) -> TokenManager {
+    let mut config = Config::without_environment();
+    for (name, value) in options {
+        config.set(name, value.as_str().unwrap()).unwrap();
+    }
+    TokenManager::new(config).unwrap()
+}
+
+/// A manager of another key.
+fn with_key(options: &Map<String, Value>, number: u64) -> TokenManager {
+    let mut options = options.clone();
+    let key = format!("{}_{number}", options["api_key"].as_str().unwrap());
+    options["api_key"] = key.into();
+    build(&options)
+}
+
+fn is_token(manager: &TokenManager) -> bool {
+    manager.get_token().is_ok()
 }
 
 /// How often it was written to a standard error that is closed.

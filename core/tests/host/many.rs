@@ -1,0 +1,67 @@
+//! Many keys in one process: what each of them costs.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use crate::player::Player;
+use crate::stage::{Stage, until};
+
+/// What a process may have open for all its keys.
+const MOST_DESCRIPTORS: u64 = 256;
+
+/// The memory that the files take, in bytes.
+fn memory(stage: &Stage) -> u64 {
+    let entries = fs::read_dir(&stage.dir).unwrap();
+    let blocks = entries.map(|entry| entry.unwrap().metadata().unwrap().blocks());
+    512 * blocks.sum::<u64>()
+}
+
+fn descriptors(player: &mut Player) -> u64 {
+    player.ask("descriptors").as_u64().unwrap()
+}
+
+/// So many keys, a token for each; then all handles go.
+fn cost_of(keys: u64) {
+    let stage = Stage::new();
+    let key = stage.options["api_key"].as_str().unwrap();
+    let merchant = stage.options["merchant_id"].as_str().unwrap();
+    for number in 0..keys {
+        stage.sandbox.add_key(merchant, &format!("{key}_{number}"));
+    }
+    let mut player = stage.player();
+    let before = descriptors(&mut player);
+    let begun = Instant::now();
+    player.tell(&format!("many {keys}"));
+    assert_eq!(player.hear_within(Duration::from_secs(600)), keys);
+    println!(
+        "{keys} keys in {:?}: {} descriptors, {} KiB of shared memory",
+        begun.elapsed(),
+        descriptors(&mut player) - before,
+        memory(&stage) / 1024
+    );
+    assert_eq!(stage.tokens(), keys);
+    assert!(descriptors(&mut player) - before < MOST_DESCRIPTORS);
+    assert!(memory(&stage) <= keys * 4096);
+    // In a container's 64 MiB and a process's 1,024 descriptors 10,000 keys leave room.
+    assert!(memory(&stage) * 10_000 / keys <= 48 << 20);
+
+    player.ask("release");
+    until(
+        Duration::from_secs(60),
+        "all descriptors are closed",
+        || descriptors(&mut player) <= before,
+    );
+}
+
+#[test]
+fn a_thousand_keys_in_a_process_keep_no_descriptor_and_a_page_each() {
+    cost_of(1_000);
+}
+
+/// Takes a minute or two.
+#[test]
+#[ignore = "the same with ten times as many keys"]
+fn ten_thousand_keys_in_a_process_keep_no_descriptor_and_a_page_each() {
+    cost_of(10_000);
+}
