@@ -55,7 +55,12 @@ for what, action, told in REFUSALS:
         events(("token_failed", {"code": told["error"], "attempt": 1}), ("call_failed", {"path": CHARGES})),
     )
 
-for status, told in ((401, "credentials_rejected"), (403, "access_denied"), (429, "rate_limited"), (405, "bad_response")):
+for status, told in (
+    (401, "credentials_rejected"),
+    (403, "access_denied"),
+    (429, "rate_limited"),
+    (405, "bad_response"),
+):
     scenario(
         f"status and 88Pay's own words are told of a {status} at the token endpoint",
         fault("token", answer(status, body={"message": "Hoy no\n"}), times=None),
