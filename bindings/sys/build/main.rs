@@ -5,7 +5,9 @@ mod header;
 use std::path::Path;
 use std::process::ExitCode;
 
-const HEADER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../include/pay88.h");
+/// Cargo runs this in the directory of the package. The path of that directory must not be compiled in: Cargo uses a build script
+/// again for a copy of the sources elsewhere, such as the one in an sdist.
+const HEADER: &str = "../../include/pay88.h";
 
 fn main() -> ExitCode {
     println!("cargo:rerun-if-changed={HEADER}");
