@@ -14,7 +14,7 @@ work=$target/node-test
 rm -rf "$work"
 mkdir -p "$work/project"
 
-# The runners of users' tests and a newer Node, which are heavy: kept beside their lock file.
+# What users test with, and a newer Node, which are heavy: kept beside their lock file.
 runners=tests/runners
 if ! cmp -s $runners/package-lock.json $runners/node_modules/.installed; then
     (cd $runners && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error)
@@ -32,7 +32,7 @@ for file in tests/*.test.mjs; do
     [ "$file" = tests/documentation.test.mjs ] || timeout 300 $sandbox node --test "$file"
 done
 # The highest undici needs it, and what is done to requests of axios goes by what Node keeps of them.
-for file in tests/adapters.test.mjs tests/axios.test.mjs; do
+for file in tests/adapters.test.mjs tests/axios.test.mjs tests/mocks.test.mjs; do
     timeout 300 $sandbox "$newer" --test "$file"
 done
 wait $documentation || { cat "$work/documentation.log"; exit 1; }

@@ -162,7 +162,7 @@ export class TokenManager {
     try {
       listenIfWanted(inbox);
       exchange().checkResponse();
-      const parts = exchange().requestParts(endpoint, options, this.#handle.timeout);
+      const parts = exchange().requestParts(endpoint, options, () => this.#handle.timeout);
       const signal = options.signal ?? undefined;
       return parts instanceof Promise ? parts.then((read) => this.#send(read, signal)) : this.#send(parts, signal);
     } catch (error) {

@@ -19,9 +19,21 @@ export function translated(sentence: string): string {
   return sentence.replace(IN_SNAKE_CASE, camel);
 }
 
-/** What to do about a name that is none of the known: the nearest of them, and all. */
-export function unknownName(name: string, known: Iterable<string>, others: Record<string, string> = {}): string {
+/**
+ * What to do about the first name that is none of the known: the nearest of them, or what `others` says of it, and all;
+ * `undefined` if there is none.
+ */
+export function unknownName(
+  given: object,
+  known: Iterable<string>,
+  others: Record<string, string> = {},
+): { name: string; hint: string } | undefined {
   const names = [...known];
+  const name = Object.keys(given).find((each) => !names.includes(each));
+  return name === undefined ? undefined : { name, hint: hintAt(name, names, others) };
+}
+
+function hintAt(name: string, names: string[], others: Record<string, string>): string {
   const all = `The options are ${names.join(', ')}.`;
   if (Object.hasOwn(others, name)) return `${others[name]} ${all}`;
   const [near] = names

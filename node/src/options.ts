@@ -57,10 +57,8 @@ const TIMES = new Set(['timeout', 'connectTimeout']);
 /** Names and values in turn, as the compiled part takes them. */
 export function flattened(options: Options): string[] {
   const flat: string[] = [];
+  checkNames(options, OPTIONS.keys());
   for (const [name, value] of Object.entries(options)) {
-    if (!OPTIONS.has(name)) {
-      throw notSent('config_invalid', `There is no option \`${name}\`.`, unknownName(name, OPTIONS.keys()));
-    }
     if (value === undefined || value === null) continue;
     // The value may be a secret, and the message goes to logs.
     if (typeof value !== 'string' && typeof value !== 'number') {
@@ -97,11 +95,11 @@ function tooLong(name: string, value: number) {
   );
 }
 
-/** Refuses names that are none of the known. */
-export function checkNames(given: object, known: Iterable<string>): void {
-  const names = new Set(known);
-  for (const name of Object.keys(given)) {
-    if (names.has(name)) continue;
-    throw notSent('config_invalid', `There is no option \`${name}\`.`, unknownName(name, names));
+/** Refuses what is no object, and names that are none of the known; `others` says what to do about some of them. */
+export function checkNames(given: unknown, known: Iterable<string>, others?: Record<string, string>): void {
+  if (typeof given !== 'object' || given === null) {
+    throw notSent('config_invalid', 'The options are no object.', `Pass { ${[...known][0]}, … }.`);
   }
+  const unknown = unknownName(given, known, others);
+  if (unknown) throw notSent('config_invalid', `There is no option \`${unknown.name}\`.`, unknown.hint);
 }

@@ -6,8 +6,7 @@
 import { type Body, type ReadBody, readBody, simpleBody } from './body.js';
 import { notSent } from './errors.js';
 import type { RequestParts } from './native.js';
-import { unknownName } from './names.js';
-import { checkTimeout } from './options.js';
+import { checkNames, checkTimeout } from './options.js';
 
 type Scalar = string | number | boolean | bigint;
 
@@ -64,22 +63,17 @@ const REFUSED: Record<string, string> = {
 export function requestParts(
   endpoint: string,
   options: RequestOptions,
-  defaultTimeout: number,
+  defaultTimeout: () => number,
 ): RequestParts | Promise<RequestParts> {
   if (typeof endpoint !== 'string') {
     throw notSent('config_invalid', 'The endpoint is no string.', 'Pass a path such as "/api/balance".');
   }
-  if (typeof options !== 'object' || options === null) {
-    throw notSent('config_invalid', 'The options are no object.', 'Pass { method, body, … }.');
-  }
-  for (const name of Object.keys(options)) {
+  for (const name of Object.keys(options ?? {})) {
     if (Object.hasOwn(REFUSED, name)) {
       throw notSent('refused', `The option \`${name}\` of fetch is not taken.`, REFUSED[name]!);
     }
-    if (!TAKEN.has(name)) {
-      throw notSent('config_invalid', `There is no option \`${name}\`.`, unknownName(name, TAKEN, OTHERS));
-    }
   }
+  checkNames(options, TAKEN, OTHERS);
   const { method = 'GET', timeout, safeToRepeat = false, signal } = options;
   if (typeof method !== 'string') throw notSent('config_invalid', 'The method is no string.', 'Pass "POST".');
   if (typeof safeToRepeat !== 'boolean') {
@@ -101,7 +95,7 @@ export function requestParts(
   if (options.body === undefined || options.body === null) return parts;
   const simple = simpleBody(options.body);
   if (simple) return withBody(parts, simple);
-  const end = performance.now() + (timeout ?? defaultTimeout) * 1000;
+  const end = performance.now() + (timeout ?? defaultTimeout()) * 1000;
   return readBody(options.body, end, signal ?? undefined).then((read) => {
     // The library refuses 0, which is where the time is over.
     parts.timeout = Math.max(0.001, (end - performance.now()) / 1000);

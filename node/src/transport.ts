@@ -8,7 +8,8 @@
 
 import * as http from 'node:http';
 import * as https from 'node:https';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 
 import { notSent } from './errors.js';
 import type { Token } from './token.js';
@@ -73,14 +74,16 @@ function withPair(request: http.ClientRequest, token: Token): http.ClientRequest
   let held: (() => unknown)[] | null = [];
   let begun = false;
   const send = <T>(one: () => T): T => {
-    if (begun) return one();
+    // Whoever has sent the head early has sent it without the pair.
+    if (begun || request.headersSent) return one();
     begun = true;
     request.setHeader('Authorization', `Bearer ${token.access_token}`);
     request.setHeader('x-session-id', token.session_id);
     try {
       return one();
     } finally {
-      forget(request);
+      // Imitations write no head.
+      if (request.headersSent) forget(request);
     }
   };
   request.write = (...given: unknown[]) => {
@@ -93,7 +96,7 @@ function withPair(request: http.ClientRequest, token: Token): http.ClientRequest
     else held.push(() => end(...given));
     return request;
   };
-  request.once('socket', (socket: Socket & { secureConnecting?: boolean }) => {
+  request.once('socket', (socket: Socket) => {
     const proceed = () => {
       const all = held ?? [];
       held = null;
@@ -103,11 +106,19 @@ function withPair(request: http.ClientRequest, token: Token): http.ClientRequest
       // Who was told to wait waits for this; where the connection is full Node says it later.
       if (flowing === true) request.emit('drain');
     };
-    if (socket.secureConnecting) socket.once('secureConnect', proceed);
-    else if (socket.connecting) socket.once('connect', proceed);
+    const event = awaited(socket);
+    if (event) socket.once(event, proceed);
     else proceed();
   });
   return request;
+}
+
+/** What a connection says when it stands. Imitations of one may wait for the request before they say anything. */
+function awaited(socket: Socket): string | undefined {
+  if (socket.constructor === TLSSocket) {
+    return (socket as TLSSocket & { secureConnecting: boolean }).secureConnecting ? 'secureConnect' : undefined;
+  }
+  return socket.constructor === Socket && socket.connecting ? 'connect' : undefined;
 }
 
 /** Takes the pair off a request whose head is written. */

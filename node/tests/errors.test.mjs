@@ -230,7 +230,10 @@ test('other methods refuse what cannot be meant', LIMIT, async () => {
   assert.throws(() => tm.rotate({ apiKey: 7 }), { code: 'config_invalid' });
   assert.throws(() => tm.rotate({ apiKey: 'no key' }), { code: 'config_invalid' });
   assert.throws(() => tm.rotate({ apiKey: sandbox.apiKey, keep_old: false }), { hint: /`keepOld`/ });
+  assert.throws(() => tm.rotate(), { code: 'config_invalid', hint: 'Pass { apiKey, … }.' });
   await assert.rejects(tm.getToken({ timeoutMs: 5 }), { code: 'config_invalid' });
+  await assert.rejects(tm.getToken(null), { code: 'config_invalid' });
+  await assert.rejects(tm.makeRequest('/api/echo', null), { code: 'config_invalid' });
   assert.throws(() => tm.invalidate({}), { code: 'config_invalid' });
   await assert.rejects(tm.getToken({ timeout: -1 }), { code: 'config_invalid' });
 });
