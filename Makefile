@@ -35,6 +35,7 @@ test: setup build ## run everything that proves the promises
 	python/test.sh 2>&1 | tee target/logs/python
 	node/test.sh 2>&1 | tee target/logs/node
 	timeout -k 10 1200 tests/scenarios/run.py 2>&1 | tee target/logs/scenarios
+	timeout 600 tests/environment/run.py 2>&1 | tee target/logs/environment
 	timeout 400 tests/scenarios/crowd.py 2>&1 | tee target/logs/crowd
 	$(COMMAND) sandbox --exec -- timeout 300 tests/one_manager/test.py 2>&1 | tee target/logs/one_manager
 	$(COMMAND) sandbox --exec -- timeout 300 tests/readme.py 2>&1 | tee target/logs/readme

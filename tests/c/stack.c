@@ -53,14 +53,23 @@ static void send_again_after_401_and_429(void) {
 }
 
 static void fail_to_connect(void) {
-    fault("{\"on\":\"calls\",\"action\":{\"close_after_answer\":{\"announced\":true}}}");
-    send_charge();
-    fault("{\"on\":\"any\",\"times\":null,\"action\":\"alert_handshake\"}");
-    pay88_request *request = charge_request();
+    pay88_config *config = fresh_config();
+    pay88_manager *impatient = NULL;
+    pay88_token *token = NULL;
     pay88_response *response = NULL;
-    EXPECT(PAY88_TLS_FAILED, pay88_manager_send(manager, request, NULL, NULL, &response, &error));
-    pay88_request_release(request);
+    pay88_request *request = charge_request();
+    /* So that no connection is kept. */
+    set(config, "idle_timeout", "0.01");
+    OK(pay88_manager_new(config, &impatient, &error));
+    OK(pay88_manager_get_token(impatient, 0, NULL, NULL, &token, &error));
+    sleep_ms(50);
+    fault("{\"on\":\"any\",\"times\":null,\"action\":\"alert_handshake\"}");
+    EXPECT(PAY88_TLS_FAILED, pay88_manager_send(impatient, request, NULL, NULL, &response, &error));
     free(control("DELETE", "/faults", NULL));
+    pay88_token_release(token);
+    pay88_request_release(request);
+    pay88_manager_release(impatient);
+    pay88_config_release(config);
 }
 
 static struct tally tally;
