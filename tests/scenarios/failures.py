@@ -200,6 +200,11 @@ scenario(
     get_token(token=2),
     seen(tokens_issued=2, tokens_requested=3),
     events(
-        "token_issued", "key_rotated", "key_rotated", "token_invalidated", "token_issued", ("key_fallback", {"attempt": 2})
+        "token_issued",
+        "key_rotated",
+        "key_rotated",
+        "token_invalidated",
+        "token_issued",
+        ("key_fallback", {"attempt": 2}),
     ),
 )

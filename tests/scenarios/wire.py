@@ -61,11 +61,11 @@ class Row:
 
     @property
     def took(self):
-        return between(0, LONGEST) if self.timeout is None else between(0, self.timeout + SLACK)
+        return between(0, LONGEST) if self.timeout is None else between(self.timeout - 0.01, self.timeout + SLACK)
 
 
 def wire(*pieces, then="close"):
-    """The action that sends these: text, bytes, or what `flood` and `pause` give."""
+    """The action that sends these: text, bytes, or pieces as the sandbox takes them."""
     return {"wire": {"pieces": [_piece(piece) for piece in pieces], "then": then}}
 
 
@@ -108,7 +108,7 @@ def bodiless(status):
     return {"status": status, "body": "", "token": no_token(status)}
 
 
-def lost(what, action, code, *, again=False, token=None, **more):
+def lost(what, action, code, *, again=False, **more):
     """No answer: nobody knows what came of it. `again`: it may be otherwise the next time, so that a call that reads is
     repeated, and a token request too."""
     verdict = {"error": code, "outcome": "unknown", "retryable": False, "http_status": None}
@@ -119,7 +119,7 @@ def lost(what, action, code, *, again=False, token=None, **more):
         verdict,
         read=read,
         sent=2 if again else 1,
-        token={"error": code, "outcome": "not_sent", **(token or {})},
+        token={"error": code, "outcome": "not_sent", "retryable": True, "http_status": None},
         requests=2 if again else 1,
         **more,
     )
@@ -174,6 +174,7 @@ TABLE = {
     ),
     "flooded": (
         answered("hints before the answer", wire(flood("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 50), OK), body=TEXT),
+        late("hints for ever", wire(flood("HTTP/1.1 103 Early Hints\r\n\r\n"))),
         lost("a body for ever", wire(head(length=None), flood(" " * 1000)), "bad_response"),
         lost("chunks for ever", wire(CHUNKED, flood("40\r\n" + 64 * " " + "\r\n")), "bad_response"),
         lost("headers for ever", wire("HTTP/1.1 200 OK\r\n", flood("X-Filler: 0123456789\r\n")), "bad_response"),
@@ -217,6 +218,12 @@ TABLE = {
         late("in the body", "stall_in_body", created=1),
     ),
     "odd headers": (
+        answered("a control character in a cookie", {"head_lines": {"lines": ["Set-Cookie: a=\1b"]}}, created=1),
+        answered("a space before the colon", {"head_lines": {"lines": ["X-Odd : 1"]}}, created=1),
+        answered("a folded line", {"head_lines": {"lines": ["X-Odd: 1", "  2"]}}, created=1),
+        answered("no colon", {"head_lines": {"lines": ["X-Odd"]}}, created=1),
+        answered("no name", {"head_lines": {"lines": [": 1"]}}, created=1),
+        answered("a name with spaces", {"head_lines": {"lines": ["X Odd: 1"]}}, created=1),
         answered("text beyond ASCII", {"head_lines": {"lines": ["X-Odd: señor"]}}, created=1),
         answered("much of them", {"head_lines": {"lines": [f"X-Odd-{number}: 1" for number in range(80)]}}, created=1),
         answered("the same length twice", wire(head(f"Content-Length: {LENGTH}"), TEXT, then="keep"), body=TEXT),
@@ -292,3 +299,29 @@ for kind, behaviours in TABLE.items():
         f"on the wire, {kind}: calls", new(max_response_bytes=str(MOST)), get_token(token=1), *calls_of(behaviours)
     )
     scenario(f"on the wire, {kind}: tokens", *tokens_of(behaviours))
+
+# No connection stands, so that nothing was sent; the fault is met by all connections until it is taken away.
+REFUSED = (
+    ("cut_handshake", {"error": "connection_failed", "retryable": True}),
+    ("alert_handshake", {"error": "tls_failed", "retryable": False}),
+    (
+        "stall_connection",
+        {"error": "timeout", "retryable": True, "timeout": TIME, "took": between(TIME - 0.01, TIME + SLACK)},
+    ),
+)
+scenario(
+    "on the wire, no connection: calls",
+    new(idle_timeout="0"),
+    get_token(token=1),
+    *(
+        step
+        for number, (action, verdict) in enumerate(REFUSED, 1)
+        for step in (
+            fault("any", action, times=None),
+            charge(outcome="not_sent", http_status=None, **verdict),
+            calm(),
+            charge(status=200),
+            seen(charges_created=number, paths=[CHARGES] * number),
+        )
+    ),
+)
