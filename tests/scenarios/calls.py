@@ -157,7 +157,13 @@ scenario(
     *(request("/api/echo", status=401) for _ in range(5)),
     request("/api/status/200", status=200),
     seen(tokens_requested=2, paths=["/api/echo"] * 7 + ["/api/status/200"]),
-    events("token_issued", "token_invalidated", "call_repeated", "token_issued"),
+    events(
+        "token_issued",
+        "token_invalidated",
+        "call_repeated",
+        "token_issued",
+        *[("call_failed", {"code": "http_error", "status": 401, "outcome": "answered"})] * 6,
+    ),
 )
 
 # Once bytes were written only a look-up can tell whether there is a charge.

@@ -186,7 +186,7 @@ for what, body, expires_in in (
         f"an answer to the token request {what} is read, and a life counts as an hour at most",
         fault("token", answer(200, body=body)),
         new(),
-        get_token(access_token="a.b.c", session_id="sess_1", expires_in=expires_in),
+        get_token(token=1, expires_in=expires_in),
         seen(tokens_requested=1),
     )
 
