@@ -333,7 +333,8 @@ fn a_flood_of_interim_answers_ends_with_the_deadline_and_holds_nobody_up() {
     within(60 * SECOND, || {
         let authority = Authority::new();
         let flood = |stream: &mut dyn io::Write| {
-            let answers = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(10_000);
+            // Short ones: the client has more to do than the server.
+            let answers = b"HTTP/1.1 100 C\r\n\r\n".repeat(20_000);
             while stream.write_all(&answers).is_ok() {}
         };
         let bare = Server::raw(move |mut stream, _| {
@@ -369,6 +370,36 @@ fn a_flood_of_interim_answers_ends_with_the_deadline_and_holds_nobody_up() {
                 assert!(took < SECOND * 3 / 2, "{by:?}: {took:?}");
                 assert!(beside < SECOND / 2, "{by:?}: another call took {beside:?}");
             }
+        }
+    });
+}
+
+#[test]
+fn a_turn_ends_after_its_share_however_much_has_come() {
+    within(30 * SECOND, || {
+        const MOST: usize = 64 * 1024;
+        let server = Server::raw(|mut stream, _| {
+            let _ = stream.write_all(&[b'x'; 4 * MOST]);
+            std::thread::sleep(SECOND);
+        });
+        let address = [SocketAddr::from(([127, 0, 0, 1], server.port))];
+        let reactor = CallersThread::new(None);
+        let mut deadline = deadline::Deadline::new(&reactor, Instant::now() + 5 * SECOND);
+        let watched = run_here(socket::Socket::connect(&address, "it", &mut deadline)).unwrap();
+        let mut socket = &**watched.socket();
+        std::thread::sleep(SECOND / 2);
+        for _ in 0..2 {
+            let (mut read, mut buf) = (0, [0; 1000]);
+            let end = loop {
+                match io::Read::read(&mut socket, &mut buf) {
+                    Ok(n) => read += n,
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!((read, end.kind()), (MOST, io::ErrorKind::WouldBlock));
+            assert!(socket.turn_is_over());
+            // There is more, so nothing is waited for.
+            run_here(deadline.ready(&watched)).unwrap();
         }
     });
 }
