@@ -62,13 +62,13 @@ def limits():
         for number in (8, 16, 32):
             yield Condition(f"RLIMIT_NOFILE {number}{as_user}", SAYS_SO_OR_GOES_ON, PROGRAMS, {"NOFILE": number}, user)
     yield Condition("RLIMIT_NPROC 0", GOES_ON, ("c", "python"), {"NPROC": 0}, "nobody")
-    # Its calls need a thread of the library, which is there once they have begun.
+    # Its calls need a thread of the library.
     yield Condition("RLIMIT_NPROC 0", SAYS_SO_OR_GOES_ON, ("node",), {"NPROC": 0}, "nobody")
 
 
 def files():
     yield Condition("a full /dev/shm", GOES_ON, before="head -c 1M /dev/zero >/dev/shm/full 2>/dev/null || true")
-    yield Condition("no /dev/shm", GOES_ON, before="mount -t tmpfs -o ro none /dev/shm")
+    yield Condition("a read-only /dev/shm", GOES_ON, before="mount -t tmpfs -o ro none /dev/shm")
     yield Condition("/dev/shm without a place for another file", GOES_ON, before="mount -t tmpfs -o nr_inodes=1,size=64k none /dev/shm")
 
 
