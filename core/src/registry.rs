@@ -53,12 +53,8 @@ pub(crate) fn attach(settings: &Settings, clock: Clock) -> Result<Arc<Manager>> 
         // One that nobody holds gives way to other options.
         managers.retain(|manager| {
             let in_the_way =
-                same_account(manager, settings) && manager.conflict(settings).is_some();
-            !manager.idle_for(if in_the_way {
-                Duration::ZERO
-            } else {
-                KEPT_UNUSED
-            })
+                || same_account(manager, settings) && manager.conflict(settings).is_some();
+            !manager.idle_for(Duration::ZERO) || !manager.idle_for(KEPT_UNUSED) && !in_the_way()
         });
         if let Some(manager) = find(&managers, &settings.api_key) {
             return take(manager);

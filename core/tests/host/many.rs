@@ -1,4 +1,4 @@
-//! Many keys in one process: what each of them costs.
+//! Many merchants in one process: what each of them costs.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::player::Player;
 use crate::stage::{Stage, until};
 
-/// What a process may have open for all its keys.
+/// What a process may have open for all its merchants.
 const MOST_DESCRIPTORS: u64 = 256;
 
 /// The memory that the files take, in bytes.
@@ -21,30 +21,31 @@ fn descriptors(player: &mut Player) -> u64 {
     player.ask("descriptors").as_u64().unwrap()
 }
 
-/// So many keys, a token for each; then all handles go.
-fn cost_of(keys: u64) {
+/// So many merchants, a token for each; then all handles go.
+fn cost_of(merchants: u64) {
     let stage = Stage::new();
     let key = stage.options["api_key"].as_str().unwrap();
     let merchant = stage.options["merchant_id"].as_str().unwrap();
-    for number in 0..keys {
-        stage.sandbox.add_key(merchant, &format!("{key}_{number}"));
+    for number in 0..merchants {
+        let (merchant, key) = (format!("{merchant}_{number}"), format!("{key}_{number}"));
+        stage.sandbox.add_key(&merchant, &key);
     }
     let mut player = stage.player();
     let before = descriptors(&mut player);
     let begun = Instant::now();
-    player.tell(&format!("many {keys}"));
-    assert_eq!(player.hear_within(Duration::from_secs(600)), keys);
+    player.tell(&format!("many {merchants}"));
+    assert_eq!(player.hear_within(Duration::from_secs(600)), merchants);
     println!(
-        "{keys} keys in {:?}: {} descriptors, {} KiB of shared memory",
+        "{merchants} merchants in {:?}: {} descriptors, {} KiB of shared memory",
         begun.elapsed(),
         descriptors(&mut player) - before,
         memory(&stage) / 1024
     );
-    assert_eq!(stage.tokens(), keys);
+    assert_eq!(stage.tokens(), merchants);
     assert!(descriptors(&mut player) - before < MOST_DESCRIPTORS);
-    assert!(memory(&stage) <= keys * 4096);
-    // In a container's 64 MiB and a process's 1,024 descriptors 10,000 keys leave room.
-    assert!(memory(&stage) * 10_000 / keys <= 48 << 20);
+    assert!(memory(&stage) <= merchants * 4096);
+    // In a container's 64 MiB and a process's 1,024 descriptors 10,000 merchants leave room.
+    assert!(memory(&stage) * 10_000 / merchants <= 48 << 20);
 
     player.ask("release");
     until(
@@ -55,13 +56,13 @@ fn cost_of(keys: u64) {
 }
 
 #[test]
-fn a_thousand_keys_in_a_process_keep_no_descriptor_and_a_page_each() {
+fn a_thousand_merchants_in_a_process_keep_no_descriptor_and_a_page_each() {
     cost_of(1_000);
 }
 
 /// Takes a minute or two.
 #[test]
-#[ignore = "the same with ten times as many keys"]
-fn ten_thousand_keys_in_a_process_keep_no_descriptor_and_a_page_each() {
+#[ignore = "the same with ten times as many merchants"]
+fn ten_thousand_merchants_in_a_process_keep_no_descriptor_and_a_page_each() {
     cost_of(10_000);
 }

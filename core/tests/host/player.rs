@@ -168,7 +168,9 @@ fn play() {
             "hide" => hide(words[1], words[2]),
             "fill" => fill(words[1]),
             "many" => {
-                many = (0..number(1)).map(|key| with_key(&options, key)).collect();
+                many = (0..number(1))
+                    .map(|number| with_number(&options, number))
+                    .collect();
                 many.iter()
                     .filter(|manager| is_token(manager))
                     .count()
@@ -416,11 +418,13 @@ fn build(options: &Map<String, Value>) -> TokenManager {
     TokenManager::new(config).unwrap()
 }
 
-/// A manager of another key.
-fn with_key(options: &Map<String, Value>, number: u64) -> TokenManager {
+/// A manager of another merchant.
+fn with_number(options: &Map<String, Value>, number: u64) -> TokenManager {
     let mut options = options.clone();
-    let key = format!("{}_{number}", options["api_key"].as_str().unwrap());
-    options["api_key"] = key.into();
+    for name in ["api_key", "merchant_id"] {
+        let value = format!("{}_{number}", options[name].as_str().unwrap());
+        options[name] = value.into();
+    }
     build(&options)
 }
 
