@@ -261,7 +261,7 @@ enum pay88_status pay88_config_set(struct pay88_config *config,
 // does not read are ignored, so that a whole environment can be given; so is all of it in a program that runs with rights
 // which its user does not have.
 //
-// Limits: each 1 MiB, which is more than an environment can hold.
+// Limits: name 1 MiB, value 1 MiB, which is more than an environment can hold.
 // Errors: PAY88_CONFIG_INVALID for text that is too long or no UTF-8, NULL.
 enum pay88_status pay88_config_set_variable(struct pay88_config *config,
                                             const char *name,
