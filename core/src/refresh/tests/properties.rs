@@ -285,6 +285,8 @@ impl World {
                     Input::Led(free.then(|| self.places[host].record.clone())),
                 )
             }
+            // What it would take from there on nobody else can know of, so its caller gives up here.
+            Action::GoAlone => (now, Input::Abandoned { unsent: true }),
             Action::Write(mut record) => {
                 let (place, process) = (&mut self.places[host], &mut self.processes[number]);
                 let (turn, until) = process.turn.unwrap();

@@ -301,20 +301,27 @@ impl Session for Memcached {
             return Ok(Vec::new());
         };
         let (deadline, hosts) = (deadline(within), hosts(&generation));
-        let [there] = self.ask([self.command("mg", &hosts, "v")], deadline)?;
-        let mut marks = match there {
-            Reply::Done(item) => item.data()?.clone(),
-            _ => Vec::new(),
+        let marks = |reply: &Reply| match reply {
+            Reply::Done(item) => item.data().map(|marks| marks.to_vec()),
+            _ => Ok(Vec::new()),
         };
-        if is_missing(mine, &marks) {
-            let [added] = self.ask([self.set(&hosts, mine, "MA")], deadline)?;
-            if !matches!(added, Reply::Done(_)) {
-                // There are none yet: they were thrown out to make room.
-                self.ask([self.set(&hosts, mine, &format!("ME T{left}"))], deadline)?;
-            }
-            marks.extend_from_slice(mine);
+        let read = self.command("mg", &hosts, "v");
+        let [there] = self.ask([read.clone()], deadline)?;
+        let known = marks(&there)?;
+        if !is_missing(mine, &known) {
+            return Ok(known);
         }
-        Ok(marks)
+        if matches!(there, Reply::Missing) {
+            // They were thrown out to make room. Another host may begin them meanwhile.
+            let begin = self.set(&hosts, mine, &format!("ME T{left}"));
+            if let [Reply::Done(_)] = self.ask([begin], deadline)? {
+                return Ok(mine.to_vec());
+            }
+        }
+        // With those that other hosts add meanwhile.
+        let add = self.set(&hosts, mine, "MA");
+        let [_, there] = self.ask([add, read], deadline)?;
+        marks(&there)
     }
 }
 

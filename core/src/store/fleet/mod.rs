@@ -342,7 +342,7 @@ impl FleetRecord {
         self.ahead = (difference(least, now), difference(most, now));
         let opened = match &found.value {
             // Who waits for another host looks often.
-            Some(value) if **value == self.value => Some(self.stored.clone()),
+            Some(value) if !value.is_empty() && **value == self.value => Some(self.stored.clone()),
             Some(value) => self.open(value),
             None => None,
         };
