@@ -34,7 +34,10 @@ fn cost_of(merchants: u64) {
     let before = descriptors(&mut player);
     let begun = Instant::now();
     player.tell(&format!("many {merchants}"));
-    assert_eq!(player.hear_within(Duration::from_secs(600)), merchants);
+    assert_eq!(
+        player.hear_within(Duration::from_millis(200 * merchants)),
+        merchants
+    );
     println!(
         "{merchants} merchants in {:?}: {} descriptors, {} KiB of shared memory",
         begun.elapsed(),
@@ -60,7 +63,7 @@ fn a_thousand_merchants_in_a_process_keep_no_descriptor_and_a_page_each() {
     cost_of(1_000);
 }
 
-/// Takes a minute or two.
+/// Takes minutes: the sandbox and this process look through a list for each.
 #[test]
 #[ignore = "the same with ten times as many merchants"]
 fn ten_thousand_merchants_in_a_process_keep_no_descriptor_and_a_page_each() {
