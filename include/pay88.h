@@ -20,8 +20,8 @@
  *   Times         In milliseconds, at most 3600000 (an hour); 0 is the default of the place.
  *   Threads       Any function may be called by any thread. Handles may be used by many threads at once, except that
  *                 nobody else uses a pay88_config or pay88_request while it is changed, or any handle while it is released.
- *   Stack         A thread that calls the library needs 256 KiB of stack for it (a call over a new TLS connection; a build without
- *                 optimisation was measured to need 142). An interrupt callback needs its own beside that. Callbacks of
+ *   Stack         A thread that calls the library needs 256 KiB of stack for it (a call that makes a TLS connection; a build without
+ *                 optimisation was measured to use up to 149). An interrupt callback needs its own beside that. Callbacks of
  *                 asynchronous calls run on a stack of 512 KiB and may use 256 of them.
  *   Cancellation  A thread may be canceled by pthread_cancel() while it is inside of the library, which turns cancellation
  *                 off there, also while an interrupt callback runs. The call ends as ever, and the thread at its next
