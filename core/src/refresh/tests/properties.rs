@@ -104,7 +104,7 @@ struct Store {
 enum Next {
     Begin,
     Do(Action),
-    Tell(Input),
+    Tell(Box<Input>),
 }
 
 struct Process {
@@ -202,7 +202,7 @@ impl World {
                 }
                 Next::Begin => self.begin(number, now),
                 Next::Do(action) => self.carry_out(number, now, action),
-                Next::Tell(input) => self.step(number, now, input)?,
+                Next::Tell(input) => self.step(number, now, *input)?,
             }
         }
     }
@@ -221,7 +221,7 @@ impl World {
         let refresh = Refresh::new(1, BootTime(now), Key::Current, false);
         process.refresh = Some(refresh.sharing(BootTime(now), terms));
         (process.began, process.stopped, process.late) = (now, 0, 0);
-        process.next = (now, Next::Tell(Input::Start));
+        process.next = (now, Next::Tell(Box::new(Input::Start)));
     }
 
     fn step(&mut self, number: usize, now: u64, input: Input) -> Result<(), TestCaseError> {
@@ -316,7 +316,7 @@ impl World {
             Action::Pause(pause) => (now + pause.as_millis() as u64, Input::PauseOver),
             Action::Finish(_) => unreachable!("it was dealt with"),
         };
-        self.processes[number].next = (tell.0, Next::Tell(tell.1));
+        self.processes[number].next = (tell.0, Next::Tell(Box::new(tell.1)));
     }
 
     fn send(
