@@ -162,6 +162,12 @@ fn allows(
     )
 }
 
+fn record_fields(record: &Record) -> usize {
+    let whole: Map<String, Value> =
+        serde_json::from_slice(&record.to_bytes(BootTime(NOW))).unwrap();
+    whole.len()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
@@ -199,6 +205,32 @@ proptest! {
             // More slots than are written one by one come back in steps.
             && read.counts.taken.len().max(read.counts.forced.len()) <= EXACT_SLOTS
         {
+            let again = Record::from_bytes(&read.to_bytes(BootTime(NOW)));
+            prop_assert_eq!(again, Some(read));
+        }
+    }
+
+    /// A record in which any field, at any depth, has a value of another kind.
+    #[test]
+    fn a_record_with_any_value_in_any_field_is_survived(
+        record in record(),
+        field in any::<prop::sample::Index>(),
+        inner in of(any::<prop::sample::Index>()),
+        value in prop_oneof![
+            Just(json!(null)), Just(json!(-1)), Just(json!(1.5)), Just(json!("x")), Just(json!([])), Just(json!({})),
+            Just(json!(true)), Just(json!([[]])), Just(json!([[1]])), Just(json!([[1, 2, 3, 4, 5]])), any::<u64>().prop_map(|n| json!(n)),
+        ],
+    ) {
+        let mut whole: Map<String, Value> = serde_json::from_slice(&record.to_bytes(BootTime(NOW))).unwrap();
+        let place = whole.values_mut().nth(field.index(record_fields(&record))).unwrap();
+        match (place.as_object_mut().filter(|fields| !fields.is_empty()), inner) {
+            (Some(fields), Some(inner)) => {
+                let at = inner.index(fields.len());
+                *fields.values_mut().nth(at).unwrap() = value;
+            }
+            _ => *place = value,
+        }
+        if let Some(read) = Record::from_bytes(&serde_json::to_vec(&whole).unwrap()) {
             let again = Record::from_bytes(&read.to_bytes(BootTime(NOW)));
             prop_assert_eq!(again, Some(read));
         }
