@@ -28,8 +28,8 @@ use crate::token::Token;
 /// Holds 88Pay's short-lived credential and makes authenticated calls with it.
 ///
 /// Built again with the same credentials it gives a handle of the same manager, so that a process has one token
-/// however many handles it has. All methods may be called from any thread. Keep one handle as long as calls are made: with the
-/// last one the connections that are idle are closed.
+/// however many handles it has. All methods may be called from any thread. Connections that are idle are
+/// kept for 45 seconds after the last handle has gone, so that a program may make a handle for each piece of work.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), pay88::Error> {

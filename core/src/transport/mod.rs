@@ -114,13 +114,13 @@ pub(crate) struct Link {
     trust: Option<(Arc<RootCertStore>, ServerName<'static>)>,
     look_up: LookUp,
     shared: PerProcess<Shared>,
-    /// Twice the number of handles that use it, and one more once there was a handle.
-    users: AtomicUsize,
+    /// How many handles use it.
+    handles: Arc<AtomicUsize>,
 }
 
 /// What the exchanges of one process over one link share.
 struct Shared {
-    pool: Pool,
+    pool: Arc<Pool>,
     resolver: Arc<Resolver>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
@@ -186,27 +186,27 @@ impl Link {
             trust,
             look_up,
             shared: PerProcess::new(),
-            users: AtomicUsize::new(0),
+            handles: Arc::default(),
         })
     }
 
     /// One handle more uses it.
     pub(crate) fn attach(&self) {
-        self.users.fetch_add(2, Ordering::SeqCst);
-        self.users.fetch_or(1, Ordering::SeqCst);
+        self.handles.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// One less. With the last one the connections that are idle are closed: nothing would come by later to do it.
+    /// One less.
     pub(crate) fn detach(&self) {
-        self.users.fetch_sub(2, Ordering::SeqCst);
+        self.handles.fetch_sub(1, Ordering::SeqCst);
         self.close_if_unused();
     }
 
+    /// Without a handle nothing would come by later to close what is idle.
     fn close_if_unused(&self) {
-        if self.users.load(Ordering::SeqCst) == 1
+        if self.handles.load(Ordering::SeqCst) == 0
             && let Some(shared) = self.shared.get()
         {
-            shared.pool.clear();
+            Pool::close_when_unused(&shared.pool, &self.handles);
         }
     }
 
@@ -257,7 +257,7 @@ impl Link {
                 None => None,
             };
             Ok(Shared {
-                pool: Pool::default(),
+                pool: Arc::default(),
                 resolver: Resolver::new(first_hop.0, first_hop.1, self.look_up),
                 tls,
             })

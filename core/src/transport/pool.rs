@@ -10,10 +10,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::connection::Connection;
+use crate::thread::spawn_quiet;
 
 /// More than this many idle connections are not kept.
 const MOST_IDLE: usize = 64;
@@ -27,9 +29,18 @@ const SOON: Duration = Duration::from_secs(1);
 /// How long a server that closes connections is remembered.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
+/// How long connections are kept that were idle and no handle is left to use them. A program that makes a handle for each
+/// piece of work finds them again.
+const KEPT_UNUSED: Duration = Duration::from_secs(45);
+
+/// The stack of the thread that closes them.
+const STACK: usize = 128 * 1024;
+
 #[derive(Default)]
 pub(super) struct Pool {
     state: Mutex<State>,
+    /// A thread is there that will close what is idle.
+    closing: AtomicBool,
 }
 
 #[derive(Default)]
@@ -147,6 +158,44 @@ impl Pool {
     pub(super) fn clear(&self) {
         let dropped = std::mem::take(&mut self.lock().idle);
         drop(dropped);
+    }
+
+    /// Closes what is idle once no handle was there for [`KEPT_UNUSED`], by a thread that ends then, or when a handle is
+    /// there again. Without a thread to be had it is done at once.
+    pub(super) fn close_when_unused(pool: &Arc<Pool>, handles: &Arc<AtomicUsize>) {
+        if pool.is_empty() || pool.closing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (its, users) = (pool.clone(), handles.clone());
+        let started = spawn_quiet("pay88-close", STACK, move || {
+            let unused = || users.load(Ordering::SeqCst) == 0;
+            loop {
+                while unused()
+                    && let Some(left) = its.newest_has_left()
+                {
+                    std::thread::sleep(left);
+                }
+                if unused() {
+                    its.clear();
+                }
+                its.closing.store(false, Ordering::SeqCst);
+                // The last handle may have gone just before.
+                if !unused() || its.is_empty() || its.closing.swap(true, Ordering::SeqCst) {
+                    return;
+                }
+            }
+        });
+        if started.is_err() {
+            pool.closing.store(false, Ordering::SeqCst);
+            pool.clear();
+        }
+    }
+
+    /// How much longer the connection that was used last is kept without a handle.
+    fn newest_has_left(&self) -> Option<Duration> {
+        let since = self.lock().idle.back()?.since;
+        let left = KEPT_UNUSED.saturating_sub(time_awake_or_asleep().saturating_sub(since));
+        (!left.is_zero()).then_some(left)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

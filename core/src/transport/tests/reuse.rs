@@ -176,6 +176,20 @@ fn equal_settings_are_one_link_and_others_are_not() {
 }
 
 #[test]
+fn handles_that_come_and_go_find_their_connection_again() {
+    within(30 * SECOND, || {
+        let server = Server::raw(|mut stream, _| answer_all(&mut stream));
+        let link = link(plain(server.port));
+        for _ in 0..3 {
+            link.attach();
+            post(&link, "x", &limits(SECOND)).unwrap();
+            link.detach();
+        }
+        assert_eq!(server.connections(), 1);
+    });
+}
+
+#[test]
 fn a_forked_child_opens_a_connection_of_its_own() {
     within(30 * SECOND, || {
         let server = Server::raw(|mut stream, _| answer_all(&mut stream));
