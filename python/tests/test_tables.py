@@ -2,10 +2,12 @@
 
 import ast
 import inspect
+import json
 import pathlib
 
 import abi
 import pay88
+from conftest import ROOT
 from pay88 import _error, _native
 
 
@@ -29,6 +31,11 @@ def test_codes_and_outcomes_are_literals_for_type_checkers():
             literals[node.targets[0].id] = list(ast.literal_eval(node.value.slice))
     assert literals == {"Code": abi.codes(), "Outcome": abi.outcomes()}
     assert {error("x").outcome for error in _error.CLASSES.values()} == set(abi.outcomes())
+
+
+def test_an_error_that_a_program_makes_has_the_same_outcome_in_all_languages():
+    told = json.loads((ROOT / "tests" / "default_outcomes.json").read_text())
+    assert {code: kind("x").outcome for code, kind in _error.CLASSES.items()} == told
 
 
 def test_what_the_compiled_part_does_is_explained_where_editors_look():
