@@ -9,9 +9,9 @@ from itertools import count
 from os import register_at_fork
 
 from . import _native
-from ._error import CanceledError, forked
+from ._error import forked
 from ._request import arguments
-from ._response import Response
+from ._response import Response, given_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 # Seconds within which the library has ended a call that was canceled, busy machines included.
 _END_OF_CANCELED = 1
-_LOOK_IT_UP = "It may have arrived: look the transaction up, do not repeat it."
 
 
 class AsyncTokenManager(_native.Manager):
@@ -131,15 +130,7 @@ class _Arrivals:
         if future.cancelled():
             future = self._waiting[number] = self._loop.create_future()
         await wait((future,), timeout=_END_OF_CANCELED)
-        result = future.result() if future.done() else None
-        if isinstance(result, BaseException):
-            return result
-        if result is None:
-            return CanceledError("The task was canceled while its call was pending.", hint=_LOOK_IT_UP)
-        message = "The answer came while the task was canceled."
-        return CanceledError(
-            message, hint="It is the response of this error.", outcome="answered", response=Response(result)
-        )
+        return given_up(future.result() if future.done() else None, "unknown")
 
     def _arrived(self) -> None:
         for number, result in self._completions.take():

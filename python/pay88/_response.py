@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from . import _native
-from ._error import HttpError
+from ._error import CanceledError, HttpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from ._error import Outcome
 
 
 class Headers(Mapping[str, str]):
@@ -108,3 +110,20 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<pay88.Response [{self.status_code}]>"
+
+
+def given_up(came: object, outcome: Outcome) -> BaseException:
+    """What became of a call whose caller gave up, to be the cause of what its caller is told.
+
+    came is the exception, the compiled part's response or the token that came nevertheless, or None; outcome is what is
+    known of a call without an answer.
+    """
+    if isinstance(came, BaseException):
+        return came
+    if isinstance(came, _native.Response):
+        message, hint = "The answer came as its caller gave up.", "It is the response of this error."
+        return CanceledError(message, hint=hint, outcome="answered", response=Response(came))
+    hint = "It is safe to repeat."
+    if outcome == "unknown":
+        hint = "It may have arrived: look the transaction up, do not repeat it."
+    return CanceledError("The caller gave up while the call was pending.", hint=hint, outcome=outcome)

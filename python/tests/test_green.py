@@ -101,6 +101,88 @@ def test_a_charge_that_a_green_thread_gives_up_says_whether_it_can_have_arrived(
     assert (status, out, err) == (0, "canceled unknown\n", "")
 
 
+GIVEN_UP_AS_THE_ANSWER_COMES = """
+import {kind}
+{patch}
+import json
+import pay88
+from charges import CHARGE, CHARGES
+tm = pay88.TokenManager()
+tm.get_token()
+causes = []
+
+class GivenUp(BaseException):
+    pass
+
+def charge():
+    try:
+        tm.make_request(CHARGES, "POST", json=CHARGE)
+    except GivenUp as given_up:
+        causes.append(given_up.__cause__)
+
+green = {kind}.spawn(charge)
+{kind}.sleep(0)
+# The other green threads stand still until the answer is there.
+while not tm.stats()["calls_answered_422"]:
+    {sleep}(0.01)
+{sleep}(0.2)
+{kind}.kill(green, GivenUp)
+while not causes:
+    {kind}.sleep(0.01)
+(cause,) = causes
+print(type(cause).__name__, cause.outcome, cause.response.status_code, cause.response.json()["message"])
+"""
+SLEEPS = {
+    "gevent": 'gevent.monkey.get_original("time", "sleep")',
+    "eventlet": 'eventlet.patcher.original("time").sleep',
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_that_comes_as_its_green_thread_gives_up_is_not_lost(sandbox, kind):
+    sandbox.fault("calls", {"answer": {"status": 422, "body": '{"status":"Error","code":422,"message":"No"}'}})
+    program = GIVEN_UP_AS_THE_ANSWER_COMES.format(kind=kind, patch=KINDS[kind], sleep=SLEEPS[kind])
+    status, out, err = sandbox.run(program, "-W", "ignore")
+    assert (status, out, err) == (0, "CanceledError answered 422 No\n", "")
+
+
+GIVEN_UP_TWICE = """
+import {kind}
+{patch}
+import pay88
+from charges import CHARGE, CHARGES
+tm = pay88.TokenManager()
+calls = {{"token": tm.get_token, "charge": lambda: tm.make_request(CHARGES, "POST", json=CHARGE)}}
+causes = []
+
+class GivenUp(BaseException):
+    pass
+
+def call():
+    try:
+        calls["{call}"]()
+    except GivenUp as given_up:
+        causes.append(given_up.__cause__)
+
+green = {kind}.spawn(call)
+{kind}.sleep(0.5)
+{kind}.kill(green, GivenUp)
+{kind}.kill(green, GivenUp)
+while not causes:
+    {kind}.sleep(0.01)
+print(causes[0].code, causes[0].outcome)
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("call", "slow", "outcome"), [("token", "token", "not_sent"), ("charge", "calls", "unknown")])
+def test_a_green_thread_that_does_not_wait_for_the_end_of_its_call_is_told_too(sandbox, kind, call, slow, outcome):
+    sandbox.fault(slow, {"delay": {"seconds": 20}})
+    program = GIVEN_UP_TWICE.format(kind=kind, patch=KINDS[kind], call=call)
+    status, out, err = sandbox.run(program, "-W", "ignore")
+    assert (status, out, err) == (0, f"canceled {outcome}\n", "")
+
+
 APPLICATION = """
 import pay88
 from charges import CHARGE, CHARGES

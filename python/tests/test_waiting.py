@@ -1,6 +1,7 @@
 """Waits let other threads run, and end with Ctrl-C and with time."""
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -130,6 +131,36 @@ def test_ctrl_c_ends_a_wait_and_says_whether_the_request_can_have_arrived(sandbo
         print(f"\nCtrl-C, {phase}, {call.split('(')[0]}: ended after {took * 1000:.0f} ms (the aim is 200)")
     assert told == ["canceled", outcome]
     assert took < 2
+
+
+STOPPED_IN_A_PAUSE = """
+import json, os, resource, signal, pay88
+from charges import CHARGE, CHARGES
+tm = pay88.TokenManager(share="process")
+# A user of its own, who may have no thread more, and perhaps not read Python's own modules.
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.25)
+try:
+    tm.make_request(CHARGES, "POST", json=CHARGE)
+except KeyboardInterrupt as interrupt:
+    print(interrupt.__cause__.outcome, interrupt.__cause__.response)
+"""
+
+
+def test_ctrl_c_says_what_became_of_a_call_that_gets_its_token_on_its_own_thread(sandbox):
+    """Where no other can be had. The signal comes in the pause before the token is asked for once more."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become a user that may have no threads")
+    sandbox.fault("token", {"answer": {"status": 503}})
+    status, out, err = sandbox.run(STOPPED_IN_A_PAUSE)
+    assert (status, err) == (0, "")
+    # The charge goes out or not; who pressed the keys can tell.
+    charged = len(sandbox.control("GET", "/charges"))
+    assert (charged, out) in [(0, "not_sent None\n"), (1, "answered <pay88.Response [200]>\n")]
 
 
 def test_ctrl_c_leaves_the_calls_of_other_threads(sandbox):

@@ -42,7 +42,9 @@ impl BlockingManager {
         }
         let manager = &shared.manager;
         let token = match green::waiter(py)? {
-            None => wait(py, |interrupt| manager.get_token(timeout, interrupt))?,
+            None => wait(py, "not_sent", |interrupt| {
+                manager.get_token(timeout, interrupt)
+            })?,
             Some(waiter) => green::wait(&waiter, ("not_sent", true), |arrivals| {
                 manager.get_token_async(timeout, arrivals.listener(0))
             })?,
@@ -57,7 +59,7 @@ impl BlockingManager {
         } = slf.as_super().get();
         let request = arguments.request(py, *library)?;
         match green::waiter(py)? {
-            None => wait(py, |interrupt| manager.send(&request, interrupt)),
+            None => wait(py, "unknown", |interrupt| manager.send(&request, interrupt)),
             Some(waiter) => green::wait(
                 &waiter,
                 ("unknown", arguments.safe_to_repeat()),

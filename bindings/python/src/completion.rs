@@ -137,16 +137,32 @@ impl Completions {
 
     /// What has arrived: the numbers of calls, each with a token, a response or an exception.
     fn take(&self, py: Python<'_>) -> PyResult<Vec<(u64, Py<PyAny>)>> {
-        let in_python = |(number, result)| {
-            let object = match result {
-                Ok(Got::Token(token)) => Py::new(py, Token(token))?.into_any(),
-                Ok(Got::Response(response)) => Py::new(py, Response(response))?.into_any(),
-                Err(error) => exception(py, &error).into_value(py).into_any(),
-            };
-            Ok((number, object))
-        };
+        let in_python = |(number, result)| Ok((number, object(py, result)?));
         self.0.take().into_iter().map(in_python).collect()
     }
+}
+
+/// A token, a response or an exception.
+fn object(py: Python<'_>, result: Result<Got>) -> PyResult<Py<PyAny>> {
+    match result {
+        Ok(Got::Token(token)) => Ok(Py::new(py, Token(token))?.into_any()),
+        Ok(Got::Response(response)) => Ok(Py::new(py, Response(response))?.into_any()),
+        Err(error) => Ok(exception(py, &error).into_value(py).into_any()),
+    }
+}
+
+/// What became of a call whose caller gave up, as the cause of what was raised in its wait. `result` is there if it came
+/// nevertheless; without an answer in it, `outcome` says whether the request can have reached 88Pay.
+pub(crate) fn given_up<T>(py: Python<'_>, result: Option<Result<T>>, outcome: &str) -> PyErr
+where
+    Got: From<T>,
+{
+    let cause = || {
+        let came = result.map(|result| object(py, result.map(Got::from)));
+        let function = py.import("pay88._response")?.getattr("given_up")?;
+        function.call1((came.transpose()?, outcome))
+    };
+    cause().map_or_else(|failure| failure, PyErr::from_value)
 }
 
 /// An asynchronous call; without this object it is canceled.

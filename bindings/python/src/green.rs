@@ -7,7 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::completion::{Arrivals, Call};
+use crate::completion::{Arrivals, Call, Got, given_up};
 use crate::error::exception;
 
 /// The function that waits for a descriptor while other green threads run; `None` where a thread is a thread, which is
@@ -29,37 +29,45 @@ pub(crate) fn waiter(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
 
 /// Runs an asynchronous call, and waits for its result by `waiter`. `forked` is the outcome that a child gets which is forked
 /// meanwhile, and whether it may call again. What is raised in the wait, such as a `gevent.Timeout`, has as its cause the
-/// error of the call, which says whether the request can have reached 88Pay.
+/// error of the call, which says whether the request can have reached 88Pay, and has an answer that came nevertheless.
 pub(crate) fn wait<T: Send + 'static>(
     waiter: &Bound<'_, PyAny>,
     forked: (&str, bool),
     start: impl FnOnce(&Arrivals<T>) -> pay88_sys::Result<pay88_sys::Call>,
-) -> PyResult<T> {
+) -> PyResult<T>
+where
+    Got: From<T>,
+{
     let py = waiter.py();
     let raise = |error| exception(py, &error);
     let arrivals = Arrivals::open()?;
     let call = Call::from(start(&arrivals).map_err(raise)?);
-    let arrived = || -> PyResult<Option<PyResult<T>>> {
-        waiter.call1((arrivals.descriptor(),))?;
-        if arrivals.are_elsewhere() {
-            let error = py.import("pay88._error")?.getattr("forked")?;
-            return Ok(Some(Err(PyErr::from_value(error.call1(forked)?))));
-        }
-        let result = arrivals.take().pop();
-        Ok(result.map(|(_, result)| result.map_err(raise)))
+    let wait = || waiter.call1((arrivals.descriptor(),)).map(drop);
+    let result = || arrivals.take().pop().map(|(_, result)| result);
+    let in_child = || {
+        let error = || py.import("pay88._error")?.getattr("forked")?.call1(forked);
+        error().map_or_else(|failure| failure, PyErr::from_value)
     };
     loop {
-        match arrived() {
-            Ok(Some(result)) => return result,
-            Ok(None) => {}
-            Err(raised) => {
-                call.cancel();
-                // The library ends it at once, and the waiter waits for a second at most.
-                if let Ok(Some(Err(error))) = arrived() {
-                    raised.set_cause(py, Some(error));
-                }
-                return Err(raised);
+        let waited = wait();
+        let Err(raised) = waited else {
+            if arrivals.are_elsewhere() {
+                return Err(in_child());
             }
-        }
+            match result() {
+                Some(result) => return result.map_err(raise),
+                None => continue,
+            }
+        };
+        call.cancel();
+        // The library ends it at once, and the waiter waits for a second at most. What is raised meanwhile is dropped:
+        // the caller gives up already.
+        let _ = wait();
+        let cause = match arrivals.are_elsewhere() {
+            true => in_child(),
+            false => given_up(py, result(), forked.0),
+        };
+        raised.set_cause(py, Some(cause));
+        return Err(raised);
     }
 }

@@ -5,14 +5,20 @@
 use pay88_sys::Result;
 use pyo3::prelude::*;
 
+use crate::completion::{Got, given_up};
 use crate::error::exception;
 
 /// Runs a blocking call without the GIL. What a signal handler raises meanwhile is raised here; its cause is then the
-/// library's error, which says whether the request can have reached 88Pay.
+/// library's error, which says whether the request can have reached 88Pay. An answer that came nevertheless is with it;
+/// without one that is `outcome`.
 pub(crate) fn wait<T: Send>(
     py: Python<'_>,
+    outcome: &str,
     call: impl FnOnce(&mut dyn FnMut() -> bool) -> Result<T> + Send,
-) -> PyResult<T> {
+) -> PyResult<T>
+where
+    Got: From<T>,
+{
     let mut raised = None;
     let result = py.detach(|| {
         call(&mut || {
@@ -27,12 +33,10 @@ pub(crate) fn wait<T: Send>(
             }
         })
     });
-    match (raised, result) {
-        (None, Ok(value)) => Ok(value),
-        (None, Err(error)) => Err(exception(py, &error)),
-        (Some(raised), Ok(_)) => Err(raised),
-        (Some(raised), Err(error)) => {
-            raised.set_cause(py, Some(exception(py, &error)));
+    match raised {
+        None => result.map_err(|error| exception(py, &error)),
+        Some(raised) => {
+            raised.set_cause(py, Some(given_up(py, Some(result), outcome)));
             Err(raised)
         }
     }
