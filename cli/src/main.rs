@@ -35,6 +35,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Refused, all else goes on as well.
+    let _ = output::survive_the_limit_of_files();
     let command = match CommandLine::try_parse() {
         Ok(line) => line.command,
         Err(error) if error.use_stderr() => error.exit(),

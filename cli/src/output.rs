@@ -4,11 +4,14 @@
 //! status of its own, and says what became of the call.
 
 use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pay88::{Error, Outcome};
 use serde_json::json;
+use signal_hook::consts::SIGXFSZ;
 
 /// The code of a result that could not be printed. The library has none for it: only the command prints.
 const OUTPUT_FAILED: &str = "output_failed";
@@ -107,16 +110,24 @@ impl Unprinted {
     }
 }
 
+/// From here on a file that may not grow any more (`ulimit -f`) is a write that fails, not the end of the program. What it
+/// starts has the signal as every program has it, since a handler ends with `exec`.
+///
+/// # Errors
+/// What the system says; the program goes on with the signal as it was.
+pub(crate) fn survive_the_limit_of_files() -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
+}
+
 /// Writes all of it to standard output, at once.
 ///
 /// # Errors
-/// [`Failure::Output`] if it cannot be written where it goes: a full disk, a pipe whose reader has gone, a closed standard
-/// output.
+/// [`Failure::Output`] if it cannot be written where it goes: a full disk, a file at the limit of its size, a pipe whose
+/// reader has gone, a closed standard output.
 pub(crate) fn print(bytes: impl AsRef<[u8]>) -> Result<()> {
-    let mut out = io::stdout().lock();
     let written = match WAS_CLOSED.load(Ordering::Relaxed) {
         true => Err(io::Error::from_raw_os_error(libc::EBADF)),
-        false => out.write_all(bytes.as_ref()).and_then(|()| out.flush()),
+        false => write_all(io::stdout().lock(), bytes.as_ref()),
     };
     written.map_err(|why| Failure::Output(Unprinted { why, answer: None }))
 }
@@ -162,7 +173,39 @@ pub(crate) fn report(error: &Error, as_json: bool) {
 
 fn tell(text: &[u8]) {
     // There is nobody left to tell that standard error cannot be written.
-    let _ = io::stderr().write_all(&[text, b"\n"].concat());
+    let _ = write_all(io::stderr().lock(), &[text, b"\n"].concat());
+}
+
+/// Writes all of it, waiting where the descriptor does not wait by itself (`O_NONBLOCK`): another program that has it may have
+/// set that.
+fn write_all(mut out: impl Write + AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    loop {
+        let written = match bytes {
+            [] => out.flush().map(|()| None),
+            _ => out.write(bytes).map(Some),
+        };
+        match written {
+            Ok(None) => return Ok(()),
+            Ok(Some(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(Some(written)) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => wait_for_room(out.as_fd()),
+                _ => return Err(error),
+            },
+        }
+    }
+}
+
+/// Whatever ends the wait early is seen by the next write.
+fn wait_for_room(out: BorrowedFd<'_>) {
+    let mut out = libc::pollfd {
+        fd: out.as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: one entry, valid for reading and writing, of a descriptor that is open.
+    unsafe { libc::poll(&mut out, 1, -1) };
 }
 
 /// Whether this program was started with standard output closed. The standard library opens /dev/null in its place before

@@ -10,9 +10,12 @@
 mod support;
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use pay88_sandbox::{Action, Fault, Match};
 use support::{Ended, Stand, pay88, quiet};
@@ -25,6 +28,8 @@ enum Output {
     Full,
     WithoutReader,
     Closed,
+    /// A regular file at the largest size that the process may write (`ulimit -f`).
+    Limited,
     Null,
     NullForReadingToo,
 }
@@ -43,6 +48,20 @@ fn run_into(output: Output, mut command: Command) -> Ended {
     match output {
         Output::Full => command.stdout(File::options().write(true).open("/dev/full").unwrap()),
         Output::WithoutReader => command.stdout(without_reader()),
+        Output::Limited => {
+            let none = libc::rlimit {
+                rlim_cur: 0,
+                rlim_max: 0,
+            };
+            // SAFETY: setrlimit is safe after fork and before exec; the limit is valid for reading.
+            unsafe {
+                command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_FSIZE, &none) {
+                    0 => Ok(()),
+                    _ => Err(io::Error::last_os_error()),
+                })
+            };
+            command.stdout(tempfile::tempfile().unwrap())
+        }
         Output::Null => command.stdout(Stdio::null()),
         Output::NullForReadingToo => {
             let null = File::options().read(true).write(true).open("/dev/null");
@@ -60,7 +79,10 @@ fn run_into(output: Output, mut command: Command) -> Ended {
     };
     let done = command.spawn().unwrap().wait_with_output().unwrap();
     quiet(Ended {
-        status: done.status.code().unwrap(),
+        status: done
+            .status
+            .code()
+            .unwrap_or_else(|| panic!("{output:?}: {done:?}")),
         out: String::new(),
         err: String::from_utf8(done.stderr).unwrap(),
     })
@@ -193,4 +215,100 @@ fn the_exit_status_tells_it_where_nothing_else_can() {
         .status()
         .unwrap();
     assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn a_file_at_the_limit_of_its_size_loses_no_answer() {
+    let stand = Stand::start();
+    let charge = ["request", "POST", "/api/transactions/charges", "-d", CHARGE];
+    let ended = run_into(Output::Limited, stand.pay88(&charge));
+    assert_eq!(ended.status, 3, "{ended:?}");
+    let reference = &stand.sandbox.charges()[0]["reference"];
+    for told in [
+        "error: output_failed: ",
+        "outcome: answered",
+        reference.as_str().unwrap(),
+    ] {
+        assert!(ended.err.contains(told), "{ended:?}");
+    }
+    for arguments in [["--version"].as_slice(), &["token"], &["sandbox", "--http"]] {
+        let ended = run_into(Output::Limited, stand.pay88(arguments));
+        assert_eq!(ended.status, 3, "{arguments:?}: {ended:?}");
+        assert!(ended.err.contains("output_failed"), "{ended:?}");
+    }
+    // What the sandbox runs has its signals as they were: that of the limit ends it.
+    let limit = "ulimit -f 0; echo x > $0; echo went on";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let ended = support::run(pay88(&[
+        "sandbox", "--http", "--exec", "--", "sh", "-c", limit, path,
+    ]));
+    assert_eq!(
+        (ended.status, ended.out.as_str()),
+        (128 + 25, ""),
+        "{ended:?}"
+    );
+}
+
+/// A pipe that does not wait (`O_NONBLOCK`) and is full.
+fn full_pipe() -> (io::PipeReader, io::PipeWriter, usize) {
+    let (reader, mut writer) = io::pipe().unwrap();
+    // SAFETY: F_SETFL takes a number alone.
+    let set = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+    assert_eq!(set, 0);
+    let mut filled = 0;
+    loop {
+        match writer.write(&[b'.'; 4096]) {
+            Ok(written) => filled += written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    (reader, writer, filled)
+}
+
+#[test]
+fn a_pipe_that_is_full_and_does_not_wait_gets_all_of_it() {
+    let stand = Stand::start();
+    let text = format!("{{\"text\":\"{}\"}}", "x".repeat(300_000));
+    let body = format!("@{}", stand.file("body.json", &text));
+    let echo = ["request", "POST", "/api/echo", "-d", &body];
+    for (arguments, expected_status, ends_with) in [
+        (echo.as_slice(), 0, "}"),
+        (
+            &["request", "GET", "https://other.example/"],
+            1,
+            "not_sent\n",
+        ),
+    ] {
+        let (mut reader, writer, filled) = full_pipe();
+        let mut command = stand.pay88(arguments);
+        command
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        // Until it has something to say, and a while in which it cannot.
+        thread::sleep(Duration::from_secs(1));
+        let mut said = Vec::new();
+        reader.read_to_end(&mut said).unwrap();
+        let status = child.wait().unwrap();
+        let said = String::from_utf8_lossy(&said[filled..]);
+        let end: String = said
+            .chars()
+            .rev()
+            .take(60)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect();
+        assert_eq!(status.code(), Some(expected_status), "{end}");
+        assert!(said.trim_end().ends_with(ends_with.trim_end()), "{end}");
+        assert!(
+            expected_status != 0 || said.len() > 300_000,
+            "{}",
+            said.len()
+        );
+    }
 }
