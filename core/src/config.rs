@@ -110,6 +110,12 @@ impl Config {
     /// The environment variables that begin as those of the options do and belong to none, sorted. A manager is not built
     /// if one of them was likely meant for an option that has no value; the others may be a program's own.
     pub fn unknown_variables(&self) -> Vec<String> {
+        let names = self.unknown_names();
+        names.iter().map(|name| shown(name)).collect()
+    }
+
+    /// Their names as they are, which may have anything in them.
+    fn unknown_names(&self) -> Vec<String> {
         let known = |name: &String| {
             OPTIONS
                 .iter()
@@ -118,23 +124,28 @@ impl Config {
         let mut names = self.environment.names_with_prefix();
         names.retain(|name| !known(name));
         names.sort();
-        names.iter().map(|name| shown(name)).collect()
+        names
     }
 
     /// Refuses a variable that was likely meant for an option without a value: for `option`, or for any. Where the option
     /// has a value, a variable of nearly its name is not in its place, and may be the program's own (`…_API_KEY_2`).
     fn refuse_mistyped(&self, option: Option<&str>) -> Result<()> {
-        for variable in self.unknown_variables() {
-            let name = variable[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase();
-            let Some(meant) =
-                nearest(&name, 2).filter(|near| option.is_none_or(|one| one == *near))
+        for variable in self.unknown_names() {
+            let name = variable
+                .strip_prefix(ENVIRONMENT_PREFIX)
+                .unwrap_or(&variable);
+            // Two edits make another word of a short one: `STORE` is not `SHARE`.
+            let edits = if name.chars().count() < 8 { 1 } else { 2 };
+            let Some(meant) = nearest(&name.to_ascii_lowercase(), edits)
+                .filter(|near| option.is_none_or(|one| one == *near))
             else {
                 continue;
             };
             if !self.is_set(meant) {
                 return Err(Error::invalid(
                     format!(
-                        "The environment variable {variable} is set, and no option has that name."
+                        "The environment variable {} is set, and no option has that name.",
+                        shown(&variable)
                     ),
                     format!(
                         "Did you mean {ENVIRONMENT_PREFIX}{}? If the variable is not for pay88, give {meant} a value, and it is let be.",
@@ -546,6 +557,50 @@ mod tests {
         let error = config().set("api_kee", "x").unwrap_err();
         assert_eq!(error.code(), ErrorCode::ConfigInvalid);
         assert!(error.hint().contains("`api_key`"), "{error}");
+    }
+
+    /// What is said of a variable of that name beside nothing but the two options that have no default.
+    fn said_of_variable(name: &str) -> Result<()> {
+        let mut config = config();
+        config.set_variable(&format!("{ENVIRONMENT_PREFIX}{name}"), "7");
+        assert_eq!(config.unknown_variables().len(), 1);
+        config.settings().map(drop)
+    }
+
+    #[test]
+    fn a_variable_is_refused_only_if_its_name_is_close_to_an_option_for_its_length() {
+        for own in [
+            "STAGE", "STORE", "PROD", "STATE", "SPACE", "SCOPE", "TOKEN", "A",
+        ] {
+            assert_eq!(said_of_variable(own), Ok(()), "{own}");
+        }
+        for mistyped in [
+            "BASEURL",
+            "TIME_OUT",
+            "TIMOUT",
+            "SHARED",
+            "PROXI",
+            "BASE_URI",
+            "TOKENS_PER_HOURS",
+            "CONECT_TIMEOUTS",
+        ] {
+            let error = said_of_variable(mistyped).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::ConfigInvalid, "{mistyped}");
+            assert!(error.message().contains(mistyped), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_variable_may_be_anything_and_is_shown_only_where_it_has_no_secret() {
+        for own in ["X@Y", "sk_test_0123", "sk_live_0123", "@", "", "é@", "é"] {
+            assert_eq!(said_of_variable(own), Ok(()), "{own}");
+        }
+        let error = said_of_variable("TIMEOUT@").unwrap_err();
+        assert!(error.message().contains("variable … is set"), "{error}");
+        assert!(
+            error.hint().contains("EIGHTY_EIGHT_PAY_TIMEOUT?"),
+            "{error}"
+        );
     }
 
     #[test]

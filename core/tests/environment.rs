@@ -313,6 +313,9 @@ fn a_mistyped_variable_is_refused_unless_its_option_has_a_value() {
         ("EIGHTY_EIGHT_PAY_WEBHOOK_SECRET", "x"),
         ("EIGHTY_EIGHT_PAY_API_KEY_2", "sk_test_x2"),
         ("EIGHTY_EIGHT_PAY_TIME_OUT", "10"),
+        ("EIGHTY_EIGHT_PAY_STAGE", "x"),
+        ("EIGHTY_EIGHT_PAY_X@Y", "x"),
+        ("EIGHTY_EIGHT_PAY_sk_test_0123", "x"),
     ] {
         let told = here(&format!("read {own}"), &[(name, os(value))]);
         assert!(!told.contains("config_invalid"), "{name}: {told}");
