@@ -2,6 +2,7 @@
 //!
 //! Handles are cheap; each has its own time-outs and user agent and can be closed by itself. Safe to share by threads.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ impl Drop for Handle {
 pub struct Control<'a> {
     /// How long it may take; the manager's `timeout` unless set. More than 0, at most an hour.
     pub timeout: Option<Duration>,
-    /// Asked on the caller's thread at least every 50 ms while it waits; `true` ends the call with `canceled`.
+    /// Asked on the caller's thread at least every 50 ms while it waits; `true`, said once, ends the call with `canceled`.
     /// A child that it forks ends the call with `forked`.
     pub interrupt: Option<&'a dyn Fn() -> bool>,
 }
@@ -189,10 +190,15 @@ impl TokenManager {
     ) -> Result<T> {
         let _uncanceled = Uncanceled::begin();
         let begun_in = Process::current();
+        // An interrupt may say it once only, as an exception of a signal handler that is raised once.
+        let stopped = Cell::new(false);
         let stop = || {
-            self.0.closed.is_raised()
+            let now = stopped.get()
+                || self.0.closed.is_raised()
                 || control.interrupt.is_some_and(|interrupt| interrupt())
-                || !begun_in.is_current()
+                || !begun_in.is_current();
+            stopped.set(now);
+            now
         };
         let result = call(&stop);
         match begun_in.is_current() {

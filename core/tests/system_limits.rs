@@ -7,12 +7,14 @@
     reason = "test code"
 )]
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use pay88::{Config, Request, TokenManager};
+use pay88::{Config, Control, Request, TokenManager};
+use pay88_sandbox::{Action, Fault, Match, Sandbox, TEST_KEY, TEST_MERCHANT};
 
 /// What the child does.
 const ROLE: &str = "PAY88_TEST_ROLE";
@@ -21,14 +23,18 @@ const ROLE: &str = "PAY88_TEST_ROLE";
 #[test]
 #[ignore = "the other tests start it"]
 fn child() {
+    let role = std::env::var(ROLE).unwrap();
+    let (role, base_url) = role
+        .split_once(' ')
+        .unwrap_or((&role, "http://127.0.0.1:9"));
     let manager = Config::without_environment()
-        .with("api_key", "sk_test_x1")
-        .and_then(|config| config.with("merchant_id", "MCH-COL-1"))
-        .and_then(|config| config.with("base_url", "http://127.0.0.1:9"))
+        .with("api_key", TEST_KEY)
+        .and_then(|config| config.with("merchant_id", TEST_MERCHANT))
+        .and_then(|config| config.with("base_url", base_url))
         .and_then(|config| config.with("share", "process"))
         .and_then(TokenManager::new)
         .unwrap();
-    let error = match std::env::var(ROLE).unwrap().as_str() {
+    let error = match role {
         "blocking" => {
             no_more_descriptors();
             manager.get_token().unwrap_err()
@@ -43,6 +49,23 @@ fn child() {
             let never = |_| panic!("it was started");
             let prepared = manager.prepare_request(Request::get("/api/echo"), never);
             prepared.map(drop).unwrap_err()
+        }
+        // As an exception that a signal handler raises: it is told once.
+        "interrupt" => {
+            let asked = Cell::new(0);
+            let interrupt = || {
+                asked.set(asked.get() + 1);
+                asked.get() == 3
+            };
+            let control = Control {
+                interrupt: Some(&interrupt),
+                ..Control::default()
+            };
+            let request = Request::post("/api/transactions/charges")
+                .json(&serde_json::json!({"amount": 50000}));
+            let error = manager.make_request_with(request, control).unwrap_err();
+            assert_eq!(asked.get(), 3, "it is not asked again");
+            error
         }
         role => panic!("{role}"),
     };
@@ -93,8 +116,8 @@ fn a_process_without_descriptors_is_told_of_its_limit() {
     }
 }
 
-#[test]
-fn a_user_without_threads_is_told_of_the_limit() {
+/// What the child says as that user, who may have no more threads; `None` where this test may not start it so.
+fn said_without_threads(role: &str, user: libc::uid_t) -> Option<String> {
     // SAFETY: geteuid has no preconditions.
     if unsafe { libc::geteuid() } != 0 {
         assert!(
@@ -102,10 +125,11 @@ fn a_user_without_threads_is_told_of_the_limit() {
             "it needs root"
         );
         eprintln!("left out: it needs root");
-        return;
+        return None;
     }
     // Where another user may start it.
-    let directory = std::env::temp_dir().join(format!("pay88-threads-{}", std::process::id()));
+    let name = role.split(' ').next().unwrap();
+    let directory = std::env::temp_dir().join(format!("pay88-{name}-{}", std::process::id()));
     fs::create_dir(&directory).unwrap();
     let program = directory.join("program");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
@@ -113,13 +137,13 @@ fn a_user_without_threads_is_told_of_the_limit() {
     let mut command = Command::new(&program);
     // SAFETY: these calls are safe between fork and exec.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
             let limit = libc::rlimit {
                 rlim_cur: 1,
                 rlim_max: 1,
             };
-            let refused = libc::setgid(64_123)
-                + libc::setuid(64_123)
+            let refused = libc::setgid(user)
+                + libc::setuid(user)
                 + libc::setrlimit(libc::RLIMIT_NPROC, &limit);
             match refused {
                 0 => Ok(()),
@@ -127,11 +151,36 @@ fn a_user_without_threads_is_told_of_the_limit() {
             }
         });
     }
-    let said = said(command, "threads");
+    let said = said(command, role);
     fs::remove_dir_all(&directory).unwrap();
+    Some(said)
+}
+
+#[test]
+fn a_user_without_threads_is_told_of_the_limit() {
+    let Some(said) = said_without_threads("threads", 64_123) else {
+        return;
+    };
     assert!(said.contains("internal | "), "{said}");
     assert!(
         said.contains("ulimit -u") && !said.contains("report"),
         "{said}"
     );
+}
+
+#[test]
+fn an_interrupt_that_says_stop_once_ends_the_call_of_a_user_without_threads() {
+    let sandbox = Sandbox::start(pay88_sandbox::Config {
+        tls: false,
+        ..pay88_sandbox::Config::default()
+    })
+    .unwrap();
+    // The caller asks for the token itself, and waits before it asks once more.
+    sandbox.fault(Fault::always(Match::Token, Action::status(503)));
+    let role = format!("interrupt {}", sandbox.base_url());
+    let Some(said) = said_without_threads(&role, 64_124) else {
+        return;
+    };
+    assert!(said.contains("canceled | "), "{said}");
+    assert_eq!(sandbox.counters().tokens_requested, 1);
 }
