@@ -197,24 +197,30 @@ impl Manager {
         self.keys().has(key)
     }
 
-    /// The option in which `settings` contradicts this manager.
+    /// That in which `settings` contradicts this manager.
     pub(crate) fn conflict(&self, settings: &Settings) -> Option<&'static str> {
         let (mine, other) = (&self.shared, SharedSettings::of(settings));
+        let given = |share: &Share| share.clone().with_system_roots(&SystemRoots::default());
         [
+            ("option ca_bundle", mine.ca_bundle == other.ca_bundle),
+            ("option proxy", mine.proxy == other.proxy),
+            ("option share", given(&mine.share) == given(&other.share)),
             (
-                "ca_bundle",
-                (&mine.ca_bundle, &mine.system_roots) == (&other.ca_bundle, &other.system_roots),
+                "option safety_margin",
+                mine.safety_margin == other.safety_margin,
             ),
-            ("proxy", mine.proxy == other.proxy),
-            ("share", mine.share == other.share),
-            ("safety_margin", mine.safety_margin == other.safety_margin),
             (
-                "tokens_per_minute",
+                "option tokens_per_minute",
                 mine.tokens_per_minute == other.tokens_per_minute,
             ),
             (
-                "tokens_per_hour",
+                "option tokens_per_hour",
                 mine.tokens_per_hour == other.tokens_per_hour,
+            ),
+            // No option is another one, so it is what 88Pay, or a store alone, is trusted by.
+            (
+                "environment variable SSL_CERT_FILE or SSL_CERT_DIR",
+                mine.system_roots == other.system_roots && mine.share == other.share,
             ),
         ]
         .into_iter()

@@ -39,13 +39,12 @@ pub(crate) fn attach(settings: &Settings, clock: Clock) -> Result<Arc<Manager>> 
             manager.attach(settings);
             Ok(manager)
         }
-        Some(option) => Err(Error::invalid(
+        Some(setting) => Err(Error::invalid(
             format!(
-                "The option {option} is not the one that this process already uses for these credentials."
+                "The {setting} is not the one that this process already uses for these credentials."
             ),
-            format!(
-                "Give every manager of these credentials the same {option}, or close the others first, each with its `close` (in C `pay88_manager_close`)."
-            ),
+            "Give every manager of these credentials the same one, or close the others first, each with its `close` (in C \
+             `pay88_manager_close`).",
         )),
     };
     {

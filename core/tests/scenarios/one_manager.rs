@@ -93,6 +93,69 @@ fn an_option_of_the_manager_that_contradicts_is_invalid_and_named() {
 }
 
 #[test]
+fn other_authorities_of_the_environment_are_named_as_what_they_are() {
+    let build = |base_url: &str, options: &[(&str, &str)], variable: &str, path: &str| {
+        let mut config = Config::without_environment();
+        config.set_variable(variable, path);
+        let own = [
+            ("api_key", TEST_KEY),
+            ("merchant_id", TEST_MERCHANT),
+            ("base_url", base_url),
+        ];
+        for (name, value) in own.iter().chain(options) {
+            config.set(name, value).unwrap();
+        }
+        TokenManager::new(config)
+    };
+    let stage = Stage::new();
+    let file = std::env::temp_dir().join(format!("pay88-authorities-{}.pem", std::process::id()));
+    stage.sandbox.write_ca(&file).unwrap();
+    let authorities = file.to_str().unwrap();
+    let bundle = ("ca_bundle", authorities);
+    let store = ("share", "rediss://store.example:6379");
+    for (number, options) in [
+        [].as_slice(),
+        &[store],
+        // Then they are those of the store alone.
+        &[store, bundle],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let base_url = format!("https://authorities-{number}.example");
+        let _kept = build(&base_url, options, "SSL_CERT_FILE", authorities).unwrap();
+        for (variable, path) in [
+            ("SSL_CERT_FILE", "/nonexistent/ca.pem"),
+            ("SSL_CERT_DIR", "/etc/ssl/certs"),
+        ] {
+            let error = build(&base_url, options, variable, path).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+            assert!(
+                error.message().contains("SSL_CERT_FILE or SSL_CERT_DIR"),
+                "{options:?}: {error}"
+            );
+            assert!(!error.message().contains("option"), "{options:?}: {error}");
+            // An option that differs, too, is what is told first: it is the program's own.
+            let other = ("safety_margin", "5");
+            let error =
+                build(&base_url, &[options, &[other]].concat(), variable, path).unwrap_err();
+            assert!(error.message().contains("option safety_margin "), "{error}");
+        }
+    }
+    // Where all have authorities of their own nobody goes by them.
+    let trusting = format!("rediss://store.example:6379?ca={authorities}");
+    for (base_url, options) in [
+        ("https://bundle.example", [bundle].as_slice()),
+        ("https://bundles.example", &[bundle, ("share", &trusting)]),
+    ] {
+        let _kept = build(base_url, options, "SSL_CERT_FILE", authorities).unwrap();
+        let same = build(base_url, options, "SSL_CERT_FILE", "/nonexistent");
+        assert!(same.is_ok(), "{options:?}: {same:?}");
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
 fn a_manager_that_nobody_holds_gives_way_to_other_options() {
     let base_url = "https://unheld.example";
     let first = elsewhere(base_url, &[]).unwrap().id();

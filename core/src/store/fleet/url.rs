@@ -66,7 +66,12 @@ impl StoreUrl {
     }
 
     pub(crate) fn set_system_roots(&mut self, roots: &SystemRoots) {
-        if let Address::Tls { system_roots, .. } = &mut self.address {
+        if let Address::Tls {
+            ca: None,
+            system_roots,
+            ..
+        } = &mut self.address
+        {
             *system_roots = roots.clone();
         }
     }
