@@ -358,7 +358,8 @@ impl Budget {
         (minute.min(hour), hour)
     }
 
-    /// The limit that is reached, if one is: the one that is free last.
+    /// The limit that is reached, if one is: the one that is free last. What the server said is told where it is more than was
+    /// counted here.
     pub(crate) fn refusal(&mut self, now: BootTime) -> Option<Refusal> {
         self.counts.forget(now);
         let full = |limit: usize, window, name| {
@@ -367,23 +368,28 @@ impl Budget {
         };
         let told = self.counts.told.iter().filter(|told| told.left == 0);
         let told = told.map(|told| told.until).max();
-        let told = told.map(|until| Refusal {
-            until,
-            limit: "told",
-        });
         let minute = full(self.per_minute, MINUTE, "minute");
         let hour = full(self.per_hour, HOUR, "hour");
-        [told, minute, hour]
-            .into_iter()
-            .flatten()
-            .max_by_key(|refusal| refusal.until)
-            .map(|refusal| match refusal.limit {
-                "minute" | "hour" if self.split > 1 => Refusal {
-                    limit: "part",
-                    ..refusal
-                },
-                _ => refusal,
-            })
+        let counted = [minute, hour].into_iter().flatten();
+        let refusal = match (counted.max_by_key(|refusal| refusal.until), told) {
+            (Some(refusal), Some(until)) if until < refusal.until.plus(MARGIN) => {
+                // It was said of the same slots: its seconds are whole, and the answer was on its way.
+                let until = refusal.until.max(until);
+                Some(Refusal { until, ..refusal })
+            }
+            (_, Some(until)) => Some(Refusal {
+                until,
+                limit: "told",
+            }),
+            (counted, None) => counted,
+        };
+        refusal.map(|refusal| match refusal.limit {
+            "minute" | "hour" if self.split > 1 => Refusal {
+                limit: "part",
+                ..refusal
+            },
+            _ => refusal,
+        })
     }
 
     /// When a slot of that window is free again, if none is now.
@@ -507,6 +513,32 @@ mod tests {
         let refusal = budget.take(after(2000.0), 0, false).unwrap_err();
         assert_eq!((refusal.limit, refusal.until), ("hour", after(3615.0)));
         assert!(budget.take(after(3615.0), 0, false).is_ok());
+    }
+
+    /// What the server said ends later than the window here if its answer took long, and says no more than that does.
+    #[test]
+    fn what_is_used_up_here_is_told_as_that_and_with_the_time_at_which_the_server_has_more() {
+        let mut budget = Budget::new(2, 100);
+        budget.take(START, 0, false).unwrap();
+        budget.told(after(3.0), Some(2), 1, Duration::from_secs(60));
+        budget.take(after(3.0), 0, false).unwrap();
+        let refusal = budget.refusal(after(4.0)).unwrap();
+        assert_eq!((refusal.limit, refusal.until), ("minute", after(63.0)));
+        // The slot here is free again, and only the server's word is left.
+        let refusal = budget.refusal(after(62.5)).unwrap();
+        assert_eq!((refusal.limit, refusal.until), ("told", after(63.0)));
+
+        // Somebody else asks as well, who is not counted here: of the minute, or of the hour.
+        for (limit, taken, seconds) in [(2, 1, 30), (100, 1, 3000), (100, 2, 3000)] {
+            let mut budget = Budget::new(2, 100);
+            for _ in 0..taken {
+                budget.take(START, 0, false).unwrap();
+            }
+            budget.told(START, Some(limit), 0, Duration::from_secs(seconds));
+            let refusal = budget.refusal(after(1.0)).unwrap();
+            let until = after(seconds as f64);
+            assert_eq!((refusal.limit, refusal.until), ("told", until), "{limit}");
+        }
     }
 
     #[test]
