@@ -177,8 +177,9 @@ typedef struct pay88_str {
 } pay88_str;
 
 // Asked on the caller's thread at least every 50 ms while a call waits, with nothing locked; anything but 0 ends the call
-// with PAY88_CANCELED. It may call this library. It must return: no longjmp, no C++ exception, no pthread_exit. Cancellation of the thread is off meanwhile. It may fork:
-// the call goes on in the parent, and ends in the child with PAY88_FORKED as soon as the interrupt has returned there.
+// with PAY88_CANCELED, and is said once: it is not asked again. It may call this library. It must return: no longjmp, no C++
+// exception, no pthread_exit. Cancellation of the thread is off meanwhile. It may fork: the call goes on in the parent, and
+// ends in the child with PAY88_FORKED as soon as the interrupt has returned there.
 typedef int (*pay88_interrupt)(void *interrupt_data);
 
 // Borrowed bytes, valid as long as the handle that they were read from. `data` is never NULL. Not followed by a NUL.

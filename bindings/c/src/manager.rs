@@ -23,8 +23,9 @@ use crate::view::pay88_str;
 pub struct pay88_manager(pub(crate) TokenManager);
 
 /// Asked on the caller's thread at least every 50 ms while a call waits, with nothing locked; anything but 0 ends the call
-/// with PAY88_CANCELED. It may call this library. It must return: no longjmp, no C++ exception, no pthread_exit. Cancellation of the thread is off meanwhile. It may fork:
-/// the call goes on in the parent, and ends in the child with PAY88_FORKED as soon as the interrupt has returned there.
+/// with PAY88_CANCELED, and is said once: it is not asked again. It may call this library. It must return: no longjmp, no C++
+/// exception, no pthread_exit. Cancellation of the thread is off meanwhile. It may fork: the call goes on in the parent, and
+/// ends in the child with PAY88_FORKED as soon as the interrupt has returned there.
 pub type pay88_interrupt = Option<extern "C" fn(interrupt_data: *mut c_void) -> c_int>;
 
 /// Runs `call` with the limits that C gave it.
