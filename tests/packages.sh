@@ -11,6 +11,8 @@ trap 'rm -rf "$work"' EXIT
 
 # Nothing of the tree and of this machine's settings is to help: no LD_LIBRARY_PATH, no PYTHONPATH.
 alone() { env -i PATH="$PATH" HOME="$work" timeout 120 "$@"; }
+# What is not of this tree is fetched with the user's settings, which may name proxies, mirrors and certificates.
+fetch() { env -u LD_LIBRARY_PATH -u PYTHONPATH -u PYTHONHOME timeout 300 "$@"; }
 command=$(echo "$dist"/pay88-[0-9]*-linux-*)
 sandbox() { alone "$command" sandbox --exec -- "$@"; }
 
@@ -59,7 +61,9 @@ row "wheel" venv/bin/python charge.py
 
 # A program of PyInstaller takes the library along, as a directory and as one file.
 alone python3 -m venv --system-site-packages pyinstaller
-alone pyinstaller/bin/pip install --quiet --disable-pip-version-check pyinstaller==6.22.3 "$(echo "$dist"/pay88-*.whl)"
+pip_install() { "$1" pyinstaller/bin/pip install --quiet --disable-pip-version-check "${@:2}"; }
+pip_install fetch pyinstaller==6.22.3
+pip_install alone --no-index "$(echo "$dist"/pay88-*.whl)"
 for kind in onedir onefile; do
   alone pyinstaller/bin/pyinstaller --log-level ERROR --$kind --name "$kind" charge.py
   program=dist/$kind
@@ -71,14 +75,14 @@ mkdir project
 cp charge.mjs project
 cd project
 echo '{ "private": true }' >package.json
-npm_install() { alone npm install --no-audit --no-fund --no-update-notifier "$@" 2>&1; }
-told=$(npm_install --offline "$(echo "$dist"/pay88-*.tgz)")
+npm_install() { "$1" npm install --no-audit --no-fund --no-update-notifier "${@:2}" 2>&1; }
+told=$(npm_install alone --offline "$(echo "$dist"/pay88-*.tgz)")
 if grep -i warn <<<"$told"; then
   echo "npm warns of the tarball" >&2; exit 1
 fi
 row "npm tarball" node charge.mjs
 # A bundle leaves the package external, as the README says; one that does not is told so.
-npm_install --loglevel=error esbuild@0.28.1 >/dev/null
+npm_install fetch --loglevel=error esbuild@0.28.1 >/dev/null
 bundle() { alone node_modules/.bin/esbuild charge.mjs --bundle --platform=node --format=esm --log-level=error "$@"; }
 bundle --external:pay88 --outfile=bundle.mjs
 row "esbuild, external" node bundle.mjs
