@@ -87,6 +87,7 @@ const OUTCOMES: { [code in ErrorCode]?: Outcome } = {
   credentials_rejected: 'not_sent',
   access_denied: 'not_sent',
   rate_limited: 'not_sent',
+  tls_failed: 'not_sent',
   http_error: 'answered',
 };
 

@@ -52,19 +52,19 @@ export interface Options {
 const LONGEST = 300;
 
 /** The options that are such times. */
-const TIMES = new Set(['timeout', 'connectTimeout']);
+const TIMES = ['timeout', 'connectTimeout'] as const;
 
 /** Names and values in turn, as the compiled part takes them. */
 export function flattened(options: Options): string[] {
   const flat: string[] = [];
   checkNames(options, OPTIONS.keys());
+  checkTimes(options);
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || value === null) continue;
     // The value may be a secret, and the message goes to logs.
     if (typeof value !== 'string' && typeof value !== 'number') {
       throw notSent('config_invalid', `The option ${name} is a ${typeof value}.`, 'Pass a string or a number.');
     }
-    if (TIMES.has(name) && Number(value) > LONGEST) throw tooLong(name, Number(value));
     flat.push(snake(name), String(value));
   }
   return flat;
@@ -79,19 +79,37 @@ export function environment(): string[] {
 
 /** Seconds above 0, or none. */
 export function checkTimeout(timeout: unknown): void {
-  if (timeout === undefined) return;
-  if (typeof timeout === 'number' && timeout > LONGEST) throw tooLong('timeout', timeout);
-  if (!(typeof timeout === 'number' && timeout > 0)) {
-    const hint = `Pass a number of seconds above 0, at most ${LONGEST}.`;
-    throw notSent('config_invalid', 'The timeout is no number of seconds that can be meant.', hint);
+  if (timeout !== undefined) checkTime('timeout', typeof timeout === 'number' ? timeout : NaN);
+}
+
+/** Checks the times that will count: what is passed, else what the environment says. */
+function checkTimes(options: Options): void {
+  for (const name of TIMES) {
+    const given = options[name];
+    if (typeof given === 'number' || typeof given === 'string') checkTime(name, given);
+    if (given !== undefined && given !== null) continue;
+    const variable = `EIGHTY_EIGHT_PAY_${snake(name).toUpperCase()}`;
+    const text = process.env[variable];
+    // A blank one counts as unset.
+    if (text?.trim()) checkTime(variable, text);
   }
 }
 
-function tooLong(name: string, value: number) {
-  return notSent(
+function checkTime(name: string, value: number | string): void {
+  const seconds = Number(value);
+  if (seconds > 0 && seconds <= LONGEST) return;
+  if (seconds > LONGEST && seconds < Infinity) {
+    throw notSent(
+      'config_invalid',
+      `The ${name} is ${seconds} seconds, which is longer than any call takes.`,
+      `Times are in seconds, at most ${LONGEST}: pass ${seconds / 1000} for ${seconds} milliseconds.`,
+    );
+  }
+  // The value may be anything, and the message goes to logs.
+  throw notSent(
     'config_invalid',
-    `The ${name} is ${value} seconds, which is longer than any call takes.`,
-    `Times are in seconds, at most ${LONGEST}: pass ${value / 1000} for ${value} milliseconds.`,
+    `The ${name} is no number of seconds that can be meant.`,
+    `Pass a number of seconds above 0, at most ${LONGEST}.`,
   );
 }
 

@@ -63,6 +63,12 @@ test('a program can make an error from a message', () => {
   assert.deepEqual([new pay88.HttpError('x', { response }).httpStatus, new Pay88Error().message], [404, '']);
 });
 
+test('an error that a program makes has the same outcome in all languages', () => {
+  const table = JSON.parse(readFileSync(new URL('../../tests/default_outcomes.json', import.meta.url), 'utf8'));
+  const own = Object.entries(CLASSES).map(([code, Class]) => [code, new Class('x').outcome]);
+  assert.deepEqual(Object.fromEntries(own), table);
+});
+
 test('code and outcome of an error can be sent to another thread, and written down', () => {
   const error = new pay88.TimeoutError('Too late.', { hint: 'Look it up.' });
   const told = structuredClone(error.toJSON());
@@ -160,9 +166,32 @@ test('a time of milliseconds is refused everywhere, and seconds are named', LIMI
   assert.throws(() => sandbox.manager({ timeout: 3000 }), meant);
   assert.throws(() => sandbox.manager({ timeout: '3000' }), meant);
   assert.throws(() => sandbox.manager({ connectTimeout: 3000 }), meant);
+  for (const name of ['TIMEOUT', 'CONNECT_TIMEOUT']) {
+    const variable = `EIGHTY_EIGHT_PAY_${name}`;
+    process.env[variable] = '3000';
+    try {
+      assert.throws(() => sandbox.manager(), { ...meant, message: new RegExp(variable) });
+      // What is passed counts, and not the variable.
+      assert.ok(sandbox.manager({ timeout: 20, connectTimeout: '5' }));
+      process.env[variable] = '300';
+      assert.ok(sandbox.manager());
+    } finally {
+      delete process.env[variable];
+    }
+  }
   await assert.rejects(tm.getToken({ timeout: 301 }), { code: 'config_invalid' });
   assert.ok(await tm.getToken({ timeout: 300 }));
   assert.deepEqual(await sandbox.calls(), []);
+});
+
+test('what is no time is refused with the longest that is taken', LIMIT, async () => {
+  const tm = sandbox.manager();
+  for (const timeout of ['soon', 0, -1, Infinity, NaN]) {
+    const wrong = { code: 'config_invalid', hint: 'Pass a number of seconds above 0, at most 300.' };
+    assert.throws(() => sandbox.manager({ timeout }), wrong);
+    assert.throws(() => sandbox.manager({ connectTimeout: timeout }), wrong);
+    await assert.rejects(tm.getToken({ timeout }), wrong);
+  }
 });
 
 for (const [what, make, code] of [
