@@ -16,7 +16,8 @@ import type { Token } from './token.js';
 
 /** What is read of a call's options when it is sent. */
 export interface RequestConfig {
-  timeout?: number;
+  /** In milliseconds; axios takes text too. */
+  timeout?: number | string | null;
 }
 
 type Answered = (answer: http.IncomingMessage) => void;
@@ -55,10 +56,18 @@ export class Transport {
         'Pass `proxy: false`, and the agent of a package that tunnels as `httpsAgent`; or use makeRequest().',
       );
     }
-    // axios counts the time of connecting for transports of its own only.
-    const { timeout = 0 } = this.#config;
-    this.#attached = true;
-    return withPair(request({ ...options, ...(timeout > 0 && { timeout }) }, answered), this.#token);
+    // Node writes the head of such a request at once, which is before it has the pair.
+    if (Object.keys(options.headers ?? {}).some((name) => /^expect$/i.test(name))) {
+      throw notSent(
+        'refused',
+        'The header Expect is not taken for calls of 88Pay.',
+        'It belongs to the connection. Leave it out.',
+      );
+    }
+    // axios counts the time of connecting for transports of its own only. It refuses what is no number.
+    const timeout = Number.parseInt(String(this.#config.timeout), 10);
+    const sent = request({ ...options, ...(timeout > 0 && { timeout }) }, answered);
+    return withPair(sent, this.#token, () => (this.#attached = true));
   }
 }
 
@@ -67,8 +76,8 @@ function authority({ hostname, host, port }: https.RequestOptions): string {
   return `${name.includes(':') ? `[${name}]` : name}${port ? `:${port}` : ''}`;
 }
 
-/** Holds what is written back until the connection stands. */
-function withPair(request: http.ClientRequest, token: Token): http.ClientRequest {
+/** Holds what is written back until the connection stands; `attached` is called when the request gets the pair. */
+function withPair(request: http.ClientRequest, token: Token, attached: () => void): http.ClientRequest {
   const write = request.write.bind(request) as (...given: unknown[]) => boolean;
   const end = request.end.bind(request) as (...given: unknown[]) => http.ClientRequest;
   let held: (() => unknown)[] | null = [];
@@ -79,6 +88,7 @@ function withPair(request: http.ClientRequest, token: Token): http.ClientRequest
     begun = true;
     request.setHeader('Authorization', `Bearer ${token.access_token}`);
     request.setHeader('x-session-id', token.session_id);
+    attached();
     try {
       return one();
     } finally {

@@ -176,6 +176,49 @@ for (const [name, axios] of Object.entries(AXIOS)) {
     assert.ok(performance.now() - begin < 10_000);
   });
 
+  test(`${name}: a time limit that is text is a number of milliseconds, as axios reads it`, LIMIT, async () => {
+    const instance = client(sandbox.manager(), { timeout: '5000' });
+    assert.equal((await instance.get('/api/echo')).status, 200);
+    await sandbox.fault('calls', 'stall');
+    await assert.rejects(instance.get('/api/echo', { timeout: '300' }), { code: 'ECONNABORTED' });
+    await assert.rejects(instance.get('/api/echo', { timeout: 'soon' }), { code: 'ERR_BAD_OPTION_VALUE' });
+    assert.equal((await instance.get('/api/echo', { timeout: null })).status, 200);
+  });
+
+  test(`${name}: a call that would be sent before it has the pair is refused, and drops no token`, LIMIT, async () => {
+    const tm = sandbox.manager();
+    const token = await tm.getToken();
+    const expecting = { Expect: '100-continue', ...json };
+    const refused = (error) => {
+      assert.deepEqual([error.code, error.outcome], ['refused', 'not_sent'], error.stack);
+      return /expect/i.test(error.message) && error.hint.length > 10;
+    };
+    for (const headers of [expecting, { ...json, expect: '100-continue' }])
+      await assert.rejects(client(tm).post(CHARGES, JSON.stringify(CHARGE), { headers }), refused);
+    // Where an interceptor adds it later too.
+    const instance = axios.create({ httpsAgent, proxy: false, baseURL: tm.baseUrl });
+    instance.interceptors.request.use((config) => Object.assign(config, { headers: expecting }));
+    authenticate(instance, tm);
+    await assert.rejects(instance.post(CHARGES, JSON.stringify(CHARGE)), refused);
+    assert.deepEqual(await sandbox.calls(), []);
+    assert.equal(await tm.getToken(), token);
+    assert.equal((await client(tm).get(elsewhere(), { headers: expecting })).status, 200);
+  });
+
+  test(`${name}: a call whose head an agent has sent early drops no token`, LIMIT, async () => {
+    class Hasty extends HttpsAgent {
+      addRequest(request, ...given) {
+        request.flushHeaders();
+        super.addRequest(request, ...given);
+      }
+    }
+    const tm = sandbox.manager();
+    const token = await tm.getToken();
+    const call = client(tm, { httpsAgent: new Hasty({ ca }), validateStatus: null }).get('/api/echo');
+    assert.equal((await call).status, 401);
+    assert.equal(await tm.getToken(), token);
+  });
+
   test(`${name}: no error shows the pair, however one looks at it`, LIMIT, async () => {
     const tm = sandbox.manager();
     const instance = client(tm);
