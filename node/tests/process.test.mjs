@@ -75,6 +75,15 @@ test('a program that only reads tokens does not load the megabytes of Node that 
   assert.deepEqual(await run(program), { status: 0, out: "true []\n[ 'http', 'perf_hooks' ]\n", err: '' });
 });
 
+test('a call is sent before the parts of fetch are loaded that its answer needs', LIMIT, async () => {
+  const program = `${PAY88}
+    const loaded = () => process.moduleLoadList.includes('NativeModule internal/deps/undici/undici');
+    const call = new TokenManager().makeRequest('/api/echo', { method: 'POST', body: '{}', headers: { 'X-Order': '1' } });
+    console.log(loaded());
+    call.then(({ status }) => console.log(status, loaded()));`;
+  assert.deepEqual(await run(program), { status: 0, out: 'false\n200 true\n', err: '' });
+});
+
 test('a token that a worker drops is not handed out here again', LIMIT, async () => {
   const tm = sandbox.manager();
   const token = await tm.getToken();
