@@ -122,6 +122,7 @@ fn hosts_that_renew_a_token_at_once_ask_the_store_a_few_times_each() {
     assert_eq!(tokens, 2);
     let each = (scripts(&redis) - before.0) as f64 / (4 * tokens) as f64;
     println!("{each} questions for each host and token");
-    // Six of the first, and of each of the others a look when it begins, one or two while the first is at it, and a count.
-    assert!((2.0..=4.5).contains(&each), "{each}");
+    // Seven of the first, which also counts the hosts that have the token before, and of each of the others a look when it
+    // begins, one or two while the first is at it, and its mark: (7 + 3 * 4) / 4 at the most.
+    assert!((2.0..=4.75).contains(&each), "{each}");
 }

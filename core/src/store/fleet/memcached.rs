@@ -249,19 +249,20 @@ impl Session for Memcached {
 
         let stored = Zeroizing::new([&self.epoch[..], &generation, value].concat());
         let store = self.set("value", &stored, &format!("{flags} T{keep}"));
+        // Before the value: whoever sees that adds a mark, which would be overwritten.
         let marks = match fresh {
             Some(mark) => self.set(&hosts(&generation), mark, &format!("T{keep}")),
             None => self.command("mg", &hosts(&generation), &format!("T{keep}")),
         };
         let stored = match lease {
             Some(_) => {
-                let [stored, _] = self.ask([store, marks], deadline)?;
+                let [_, stored] = self.ask([marks, store], deadline)?;
                 stored
             }
             None => {
                 let give_back = self.command("md", "lease", &format!("C{held}"));
                 self.lease = None;
-                let [stored, _, _] = self.ask([store, marks, give_back], deadline)?;
+                let [_, stored, _] = self.ask([marks, store, give_back], deadline)?;
                 stored
             }
         };
