@@ -18,7 +18,7 @@ pub(super) struct Deadline<'a, R> {
     connecting: Option<(Instant, Duration)>,
     phase: &'static str,
     /// A child that is forked meanwhile, by the interrupt, a signal handler or a module of the resolver, sends nothing.
-    begun_in: Process,
+    pub(super) begun_in: Process,
 }
 
 impl<'a, R: Reactor> Deadline<'a, R> {
@@ -48,8 +48,20 @@ impl<'a, R: Reactor> Deadline<'a, R> {
         self.phase = phase;
     }
 
+    /// Fails in a child that was forked meanwhile: connections and locks are its parent's, whatever else there is to say.
+    pub(super) fn same_process(&self) -> Result<(), Failure> {
+        match self.begun_in.is_current() {
+            true => Ok(()),
+            false => Err(Failure::before_sending(
+                FailureKind::Canceled,
+                format!("this process was forked {}", self.phase),
+            )),
+        }
+    }
+
     /// Fails if the time is over or the caller wants to stop; else until when may be waited.
     pub(super) fn check(&self) -> Result<Instant, Failure> {
+        self.same_process()?;
         let now = Instant::now();
         if now >= self.at {
             return Err(Failure::before_sending(
@@ -73,12 +85,8 @@ impl<'a, R: Reactor> Deadline<'a, R> {
                 format!("the caller stopped the call {}", self.phase),
             ));
         }
-        if !self.begun_in.is_current() {
-            return Err(Failure::before_sending(
-                FailureKind::Canceled,
-                format!("this process was forked {}", self.phase),
-            ));
-        }
+        // The interrupt may have forked.
+        self.same_process()?;
         Ok(end)
     }
 
@@ -110,6 +118,8 @@ impl<'a, R: Reactor> Deadline<'a, R> {
                 )
             })?
         };
+        // A signal handler may have forked, and what has come is for the parent.
+        self.same_process()?;
         sockets.iter().for_each(|s| s.socket().begin_turn());
         Ok(ready)
     }

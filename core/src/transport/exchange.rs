@@ -3,15 +3,17 @@
 //! A request is never written twice, except where a kept connection took not one byte of it. What may not be repeated is
 //! never sent over a connection that the server may be about to close ([`super::pool`]).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method};
 
 use super::connection::Connection;
 use super::deadline::Deadline;
-use super::pool::Kept;
+use super::pool::{Kept, Pool};
 use super::reactor::Reactor;
 use super::{Answer, Failure, FailureKind, Limits, Link, Request, Shared};
+use crate::process::Process;
 
 pub(super) async fn exchange<R: Reactor>(
     link: &Link,
@@ -35,9 +37,18 @@ pub(super) async fn exchange<R: Reactor>(
                 opened
             }
         };
+        let suspicion = idled.map(|_| Suspicion {
+            pool: &shared.pool,
+            sent: request.sent,
+            begun_in: deadline.begun_in,
+        });
         let result = connection
             .exchange(link, request, limits, &mut deadline, &mut authorize)
             .await;
+        if let Some(suspicion) = suspicion {
+            suspicion.end(&result);
+        }
+        deadline.same_process()?;
         let failure = match result {
             Ok(answer) => {
                 // A server that answers HEAD with a body has it still to come: no next answer may begin with that.
@@ -52,19 +63,41 @@ pub(super) async fn exchange<R: Reactor>(
         let Some(idled) = idled else {
             return Err(failure);
         };
-        match failure.kind {
-            FailureKind::Cut => {
-                shared.pool.saw_close(idled);
-                // Closed between the test and the first byte: nothing left this process.
-                if !failure.sent {
-                    continue;
-                }
+        if failure.kind == FailureKind::Cut {
+            shared.pool.saw_close(idled);
+            // Closed between the test and the first byte: nothing left this process.
+            if !failure.sent {
+                continue;
             }
-            // What made this connection silent may have made the others so.
-            FailureKind::Timeout => shared.pool.clear(),
-            _ => {}
         }
         return Err(failure);
+    }
+}
+
+/// Drops all that is idle when an exchange over a kept connection is given up: at its deadline, by the interrupt, or since
+/// nobody waits for it any more. What made this connection silent may have made the others so.
+struct Suspicion<'a> {
+    pool: &'a Pool,
+    sent: &'a AtomicBool,
+    begun_in: Process,
+}
+
+impl Suspicion<'_> {
+    /// The exchange was not dropped half-way.
+    fn end(self, result: &Result<Answer, Failure>) {
+        let given_up = |f: &Failure| matches!(f.kind, FailureKind::Timeout | FailureKind::Canceled);
+        if !result.as_ref().is_err_and(given_up) {
+            std::mem::forget(self);
+        }
+    }
+}
+
+impl Drop for Suspicion<'_> {
+    fn drop(&mut self) {
+        // The pool of a forked child is its parent's.
+        if self.begun_in.is_current() && self.sent.load(Ordering::Acquire) {
+            self.pool.clear();
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod asynchronous;
 mod authorities;
 mod closing;
 mod coding;
+mod forks;
 mod heads;
 mod limits;
 mod reuse;
@@ -99,11 +100,27 @@ impl By {
 
     /// A request that may not be repeated.
     fn charge(self, link: &Arc<Link>, time: Duration) -> Result<Answer, Failure> {
+        self.charge_within(link, limits(time), None)
+    }
+
+    /// The same, given up by its caller after a time.
+    fn charge_until(self, link: &Arc<Link>, time: Duration) -> Result<Answer, Failure> {
+        self.charge_within(link, limits(20 * SECOND), Some(Instant::now() + time))
+    }
+
+    fn charge_within(
+        self,
+        link: &Arc<Link>,
+        limits: Limits,
+        given_up: Option<Instant>,
+    ) -> Result<Answer, Failure> {
         match self {
             By::Caller => {
                 let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
                 let request = charge(&headers, &sent);
-                link.exchange(&request, &limits(time), None, &mut authorize)
+                let stop = || given_up.is_some_and(|end| Instant::now() >= end);
+                let interrupt: Option<&dyn Fn() -> bool> = given_up.is_some().then_some(&stop);
+                link.exchange(&request, &limits, interrupt, &mut authorize)
             }
             By::Task => {
                 let (tx, rx) = mpsc::channel();
@@ -111,10 +128,15 @@ impl By {
                 crate::runtime::handle().unwrap().spawn(async move {
                     let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
                     let request = charge(&headers, &sent);
-                    let limits = limits(time);
-                    let _ = tx.send(link.exchange_async(&request, &limits, authorize).await);
+                    let exchange = link.exchange_async(&request, &limits, authorize);
+                    let end = given_up.unwrap_or(limits.deadline + SECOND);
+                    let ended = tokio::time::timeout_at(end.into(), exchange).await;
+                    let _ = tx.send(ended.unwrap_or_else(|_| {
+                        let dropped = "it was dropped".to_owned();
+                        Err(Failure::before_sending(FailureKind::Canceled, dropped))
+                    }));
                 });
-                rx.recv_timeout(time + 10 * SECOND).unwrap()
+                rx.recv_timeout(30 * SECOND).unwrap()
             }
         }
     }

@@ -406,7 +406,16 @@ fn a_turn_ends_after_its_share_however_much_has_come() {
 
 #[test]
 fn connections_that_hang_cost_two_calls_at_most() {
-    within(60 * SECOND, || {
+    calls_lost_to_connections_that_hang(|by, link| by.charge(link, SECOND / 4));
+}
+
+#[test]
+fn calls_that_are_canceled_over_connections_that_hang_are_two_at_most() {
+    calls_lost_to_connections_that_hang(|by, link| by.charge_until(link, SECOND / 4));
+}
+
+fn calls_lost_to_connections_that_hang(charge: fn(By, &Arc<Link>) -> Result<Answer, Failure>) {
+    within(60 * SECOND, move || {
         for by in EACH {
             // Each of the first eight answers once, all together, and is silent from then on.
             let together = Arc::new(std::sync::Barrier::new(8));
@@ -426,7 +435,7 @@ fn connections_that_hang_cost_two_calls_at_most() {
             });
             // Long enough for each to be one that this server keeps.
             std::thread::sleep(Duration::from_millis(100));
-            let calls = (0..6).map(|_| by.charge(&link, SECOND / 4));
+            let calls = (0..6).map(|_| charge(by, &link));
             let lost = calls.filter(Result::is_err).count();
             assert!((1..=2).contains(&lost), "{by:?}: {lost} calls were lost");
         }
