@@ -3,8 +3,10 @@
 //! A host may have closed its standard input, output or error. The system gives their numbers to whatever is opened next,
 //! and what the host then writes to its standard error would go into that file or connection.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 
 /// The first number that is no standard stream.
 const LOWEST: i32 = 3;
@@ -29,9 +31,16 @@ pub(crate) fn above_stdio<T: AsRawFd + From<OwnedFd>>(opened: T) -> io::Result<T
 /// Occupies the standard streams that are closed, as long as it lives. For what opens descriptors that cannot be moved:
 /// a runtime, the system's resolver, a crate.
 ///
-/// The host finds what stands there neither readable nor writable, as if it were still closed.
+/// The host finds what stands there neither readable nor writable, as if it were still closed. A stream that it opens itself
+/// meanwhile (`dup2`) stays its own.
 #[must_use = "the numbers are free again once it is dropped"]
-pub(crate) struct StdioOccupied(#[expect(dead_code, reason = "held open")] Vec<OwnedFd>);
+pub(crate) struct StdioOccupied(Vec<Held>);
+
+struct Held {
+    file: File,
+    /// What stood there when it was opened: device and inode.
+    was: (u64, u64),
+}
 
 impl StdioOccupied {
     /// # Errors
@@ -46,15 +55,35 @@ impl StdioOccupied {
                 return Err(io::Error::last_os_error());
             }
             // SAFETY: the system just gave this number to us alone.
-            held.push(unsafe { OwnedFd::from_raw_fd(fd) });
+            let file = unsafe { File::from_raw_fd(fd) };
+            let was = identity(&file)?;
+            held.push(Held { file, was });
             // Another thread of the host closed or took a stream meanwhile: that is its own business.
             if fd > closed {
                 break;
             }
         }
-        held.retain(|fd| fd.as_raw_fd() < LOWEST);
+        held.retain(|held| held.file.as_raw_fd() < LOWEST);
         Ok(StdioOccupied(held))
     }
+}
+
+impl Drop for StdioOccupied {
+    fn drop(&mut self) {
+        for Held { file, was } in self.0.drain(..) {
+            if identity(&file).is_ok_and(|is| is == was) {
+                drop(file);
+            } else {
+                // The host has closed or replaced it.
+                let _ = file.into_raw_fd();
+            }
+        }
+    }
+}
+
+fn identity(file: &File) -> io::Result<(u64, u64)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 fn is_closed(fd: i32) -> bool {
@@ -66,7 +95,6 @@ fn is_closed(fd: i32) -> bool {
 mod tests {
     use super::*;
     use crate::test_limits::in_a_child;
-    use std::fs::File;
 
     /// Closes the standard streams of a child of its own.
     fn without_stdio(child: impl FnOnce() -> bool) {
@@ -114,6 +142,20 @@ mod tests {
             let above = File::open("/proc/self/status").is_ok_and(|f| f.as_raw_fd() >= LOWEST);
             drop(occupied);
             refused && above && (0..LOWEST).all(is_closed)
+        });
+    }
+
+    #[test]
+    fn a_stream_that_the_host_opens_meanwhile_stays_its_own() {
+        without_stdio(|| {
+            let (Ok(occupied), Ok(log)) = (StdioOccupied::new(), File::open("/proc/self/status"))
+            else {
+                return false;
+            };
+            // SAFETY: plain system calls on descriptors of this child.
+            let replaced = unsafe { libc::dup2(log.as_raw_fd(), 1) == 1 && libc::close(2) == 0 };
+            drop(occupied);
+            replaced && is_closed(0) && !is_closed(1) && is_closed(2)
         });
     }
 
