@@ -19,6 +19,7 @@ use super::roots::{SystemRoots, roots};
 use super::socket::Socket;
 use super::tls::{self, SettingNames};
 use super::{Failure, FailureKind, authority};
+use crate::above_stdio::StdioOccupied;
 use crate::process::PerProcess;
 
 /// What messages call the settings of a store's TLS.
@@ -90,6 +91,10 @@ impl Dialer {
         // Before the network is touched: a file that cannot be read is told as such.
         let tls = match ca {
             Some((ca, system_roots)) => Some(self.tls.get_or_try_make(|| {
+                // Files, which crates open.
+                let _occupied = StdioOccupied::new().map_err(|error| {
+                    Failure::before_sending(FailureKind::Internal, error.to_string())
+                })?;
                 let roots = roots(ca.as_deref(), system_roots, STORE_URL)?;
                 let name = ServerName::try_from(host.clone()).map_err(|e| {
                     let message = format!("{host} is no host name: {e}");
@@ -194,5 +199,59 @@ impl Write for Timed<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::fs::{OpenOptions, read_link};
+    use std::os::fd::AsRawFd;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::test_limits::in_a_child;
+
+    #[test]
+    fn a_file_of_authorities_takes_no_standard_stream() {
+        // A reader of it stays open until the last writer closes.
+        let path = std::env::temp_dir().join(format!("pay88-ca-{}.fifo", std::process::id()));
+        let text = CString::new(path.as_os_str().as_encoded_bytes()).unwrap();
+        // SAFETY: a path that ends with a zero.
+        assert_eq!(unsafe { libc::mkfifo(text.as_ptr(), 0o600) }, 0);
+        let dialer = Dialer::new(Address::Tls {
+            host: "localhost".to_owned(),
+            port: 1,
+            ca: Some(path.clone()),
+            system_roots: SystemRoots::default(),
+        });
+        let status = in_a_child(|| {
+            let Ok(writer) = OpenOptions::new().read(true).write(true).open(&path) else {
+                return 1;
+            };
+            let own = writer.as_raw_fd();
+            for fd in 0..3 {
+                // SAFETY: nothing of this child uses them.
+                unsafe { libc::close(fd) };
+            }
+            std::thread::scope(|scope| {
+                let dialing = scope.spawn(|| dialer.dial(Instant::now() + Duration::from_secs(5)));
+                let reads = |fd: i32| {
+                    let opened = read_link(format!("/proc/self/fd/{fd}"));
+                    fd != own && opened.is_ok_and(|file| file == path)
+                };
+                let reader = loop {
+                    if let Some(reader) = (0..64).find(|&fd| reads(fd)) {
+                        break reader;
+                    }
+                    std::thread::yield_now();
+                };
+                drop(writer);
+                let refused = dialing.join().is_ok_and(|dialed| dialed.is_err());
+                i32::from(reader < 3) << 1 | i32::from(!refused) << 2
+            })
+        });
+        let _ = std::fs::remove_file(&path);
+        assert_eq!(status, 0);
     }
 }
