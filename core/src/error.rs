@@ -149,14 +149,14 @@ impl Error {
         Self::new(ErrorCode::ConfigInvalid, message, hint)
     }
 
-    /// What a caught panic becomes; public for bindings.
+    /// What a caught panic becomes; public for bindings. Its outcome is `unknown`: nobody can tell what was done before it.
     pub fn panicked(panic: &(dyn Any + Send)) -> Self {
         let said = panic
             .downcast_ref::<&str>()
             .copied()
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("it did not say why");
-        Self::internal(format!("pay88 panicked: {said}."))
+        Self::internal(format!("pay88 panicked: {said}.")).with_outcome(Outcome::Unknown)
     }
 
     /// A fault of the library, or of its host if the message ends with what the system said (`… (os error 24)`).

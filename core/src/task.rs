@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Outcome, Result};
 use crate::process::{Process, foreign};
 use crate::runtime;
 use crate::signal::Signal;
@@ -43,6 +43,10 @@ struct Running<T, W, F: FnOnce(Result<T>)> {
     work: Pin<Box<W>>,
     /// Until it is called.
     done: Option<F>,
+    /// What is known of its request if it never gives a result.
+    outcome: Outcome,
+    /// The same, once it has begun.
+    once_begun: Outcome,
     _gives: PhantomData<fn(T)>,
 }
 
@@ -56,12 +60,14 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.outcome = self.once_begun;
         // `done` is the caller's, and so is the waker that it may wake.
         foreign(|| {
             // Not polled again after a panic, so nothing half done is ever looked at.
             let polled = catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context)));
-            let result =
-                ready!(polled.unwrap_or_else(|panic| Poll::Ready(Err(Error::panicked(&*panic)))));
+            let result = ready!(polled.unwrap_or_else(|panic| {
+                Poll::Ready(Err(Error::panicked(&*panic).with_outcome(self.outcome)))
+            }));
             if let Some(done) = self.done.take() {
                 done(result);
             }
@@ -74,13 +80,16 @@ impl<T, W, F: FnOnce(Result<T>)> Drop for Running<T, W, F> {
     fn drop(&mut self) {
         // The runtime dropped it without a result.
         if let Some(done) = self.done.take() {
-            done(Err(Error::internal("A task of the library was dropped.")));
+            let dropped = Error::internal("A task of the library was dropped.");
+            done(Err(dropped.with_outcome(self.outcome)));
         }
     }
 }
 
 impl Task {
+    /// `once_begun` is what is known of the request of work that has begun and never gives a result.
     pub(crate) fn new<T, W>(
+        once_begun: Outcome,
         done: impl FnOnce(Result<T>) + Send + 'static,
         work: impl FnOnce(Arc<Signal>) -> W,
     ) -> Result<Task>
@@ -95,6 +104,8 @@ impl Task {
         let running = Running {
             work: Box::pin(work(cancel.clone())),
             done: Some(done),
+            outcome: Outcome::NotSent,
+            once_begun,
             _gives: PhantomData,
         };
         Ok(Task {
@@ -157,9 +168,10 @@ impl<T, E: Fn() -> Error + Unpin> Future for Waiting<T, E> {
         }
         let received = ready!(Pin::new(&mut *self.receiver).poll(context));
         Poll::Ready(received.unwrap_or_else(|_| {
-            Err(Error::internal(
-                "A task of the library ended without a result.",
-            ))
+            // A child that was forked knows as much of the request as who waits here.
+            let outcome = (self.forked)().outcome();
+            let ended = Error::internal("A task of the library ended without a result.");
+            Err(ended.with_outcome(outcome))
         }))
     }
 }
@@ -177,5 +189,73 @@ impl<T, E> Drop for Waiting<T, E> {
 impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::error::ErrorCode;
+
+    /// What a task of that work gives; it is dropped without being started where it is not to `start`.
+    fn outcome_of<W>(once_begun: Outcome, start: bool, work: W) -> Outcome
+    where
+        W: Future<Output = Result<()>> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel();
+        let done = move |result| sender.send(result).unwrap();
+        let task = Task::new(once_begun, done, |_| work).unwrap();
+        match start {
+            true => task.start(),
+            false => drop(task),
+        }
+        let given: Result<()> = receiver.recv_timeout(Duration::from_secs(20)).unwrap();
+        let error = given.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Internal);
+        assert!(!error.retryable());
+        error.outcome()
+    }
+
+    #[test]
+    fn nobody_can_tell_what_a_call_did_before_it_panicked() {
+        let panics = || async {
+            tokio::task::yield_now().await;
+            std::panic::resume_unwind(Box::new("after it was sent"))
+        };
+        assert_eq!(
+            outcome_of(Outcome::Unknown, true, panics()),
+            Outcome::Unknown
+        );
+        // A token is asked for by another thread, and no call is made.
+        assert_eq!(
+            outcome_of(Outcome::NotSent, true, panics()),
+            Outcome::NotSent
+        );
+    }
+
+    #[test]
+    fn nobody_can_tell_what_a_call_did_before_it_was_dropped() {
+        // As the runtime drops what has begun.
+        let (sender, receiver) = mpsc::channel();
+        let done = move |result: Result<()>| sender.send(result).unwrap();
+        let task = Task::new(Outcome::Unknown, done, |_| std::future::pending()).unwrap();
+        let mut future = task.future;
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        drop(future);
+        let error = receiver.try_recv().unwrap().unwrap_err();
+        assert_eq!(
+            (error.code(), error.outcome()),
+            (ErrorCode::Internal, Outcome::Unknown)
+        );
+    }
+
+    #[test]
+    fn a_call_that_was_never_started_is_not_sent() {
+        let never = std::future::pending();
+        assert_eq!(outcome_of(Outcome::Unknown, false, never), Outcome::NotSent);
     }
 }

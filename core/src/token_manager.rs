@@ -298,7 +298,7 @@ impl TokenManager {
         self.open()?;
         let deadline = deadline_in(timeout.unwrap_or(self.0.manners.timeout))?;
         let handle = self.0.clone();
-        Task::new(done, move |cancel| async move {
+        Task::new(Outcome::NotSent, done, move |cancel| async move {
             let waiting = tokio::time::timeout_at(deadline.into(), handle.manager.token_async());
             match either(waiting, handle.canceled(&cancel)).await {
                 Ok(in_time) => in_time.unwrap_or_else(|_| Err(no_token_in_time())),
@@ -326,7 +326,7 @@ impl TokenManager {
         done: impl FnOnce(Result<Response>) + Send + 'static,
     ) -> Result<Task> {
         let handle = self.0.clone();
-        Task::new(done, move |cancel| async move {
+        Task::new(Outcome::Unknown, done, move |cancel| async move {
             #[cfg(feature = "test-hooks")]
             crate::hooks::panic_if_asked();
             call.run_async(&handle.manager, handle.canceled(&cancel))

@@ -7,7 +7,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pay88::{Error, Result, Uncanceled};
+use pay88::{Error, Outcome, Result, Uncanceled};
 
 use crate::error::pay88_error;
 use crate::status::{pay88_outcome, pay88_status};
@@ -55,6 +55,12 @@ pub(crate) fn silence_panics() {
 
 fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(body))
+}
+
+/// Runs what makes no call, so that nothing was sent before a panic either.
+pub(crate) fn not_sent<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    guarded(body)
+        .unwrap_or_else(|panic| Err(Error::panicked(&*panic).with_outcome(Outcome::NotSent)))
 }
 
 /// Runs a function that cannot fail and makes no system call; `None` is [`Neutral::NEUTRAL`].

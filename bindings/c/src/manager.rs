@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use pay88::{Control, TokenManager};
 
-use crate::boundary::{act, release, status, status_at_once, value};
+use crate::boundary::{act, not_sent, release, status, status_at_once, value};
 use crate::config::pay88_config;
 use crate::error::pay88_error;
 use crate::handle::{give, given};
@@ -134,9 +134,11 @@ pub extern "C" fn pay88_manager_get_token(
         let manager = given(manager, "manager")?;
         let token = given(token, "token")?;
         let timeout = timeout(timeout_ms)?;
-        let got = controlled(interrupt, interrupt_data, |mut control| {
-            control.timeout = timeout;
-            manager.0.get_token_with(control)
+        let got = not_sent(|| {
+            controlled(interrupt, interrupt_data, |mut control| {
+                control.timeout = timeout;
+                manager.0.get_token_with(control)
+            })
         })?;
         token.write(pay88_token::give(got));
         Ok(())
