@@ -107,3 +107,32 @@ pub(crate) fn status_at_once(
     }
     status
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::resume_unwind;
+
+    use super::*;
+    use crate::error::pay88_error_outcome;
+
+    #[test]
+    fn only_what_makes_no_call_is_known_to_have_sent_nothing_at_a_panic() {
+        let panics = || -> Result<()> { resume_unwind(Box::new("provoked")) };
+        let mut outcomes = Vec::new();
+        for body in [&panics as &dyn Fn() -> Result<()>, &|| not_sent(panics)] {
+            let mut error = std::ptr::null_mut();
+            let status = status(Some(&mut error), body);
+            assert!(status == pay88_status::PAY88_INTERNAL);
+            // SAFETY: given to us alone, just now.
+            let error = unsafe { Box::from_raw(error) };
+            outcomes.push(pay88_error_outcome(Some(&error)));
+        }
+        assert!(
+            outcomes
+                == [
+                    pay88_outcome::PAY88_OUTCOME_UNKNOWN,
+                    pay88_outcome::PAY88_OUTCOME_NOT_SENT
+                ]
+        );
+    }
+}
