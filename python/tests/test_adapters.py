@@ -2,9 +2,11 @@
 
 import asyncio
 import concurrent.futures
+import copy
 import http.server
 import io
 import json
+import pickle
 import select
 import socket
 import ssl
@@ -26,6 +28,7 @@ import pay88.adapters.requests
 from charges import CHARGE, CHARGES
 
 AT_ONCE = 200
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Clients:
@@ -108,6 +111,35 @@ class HttpxAsyncWithABlockingManager(HttpxAsync):
     manager = "manager"
 
 
+class Copying(httpx.HTTPTransport):
+    """Works on a copy of the headers, as OpenTelemetry's instrumentation does below the authentication."""
+
+    def handle_request(self, request):
+        request.headers = httpx.Headers(request.headers)
+        request.headers["traceparent"] = TRACE
+        return super().handle_request(request)
+
+
+class CopyingAsync(httpx.AsyncHTTPTransport):
+    async def handle_async_request(self, request):
+        request.headers = httpx.Headers(request.headers)
+        request.headers["traceparent"] = TRACE
+        return await super().handle_async_request(request)
+
+
+class HttpxInstrumented(Httpx):
+    transport = Copying
+
+    def options(self, times):
+        options = super().options(times)
+        own = {name: options[name] for name in ("verify", "limits", "trust_env")}
+        return {**options, "transport": self.transport(**own)}
+
+
+class HttpxAsyncInstrumented(HttpxInstrumented, HttpxAsync):
+    transport = CopyingAsync
+
+
 class Aiohttp(Clients):
     def call(self, times, method, url, json=None, data=None, redirects=False, strict=False):
         async def main():
@@ -126,7 +158,10 @@ class Aiohttp(Clients):
         return asyncio.run(main())
 
 
-@pytest.fixture(params=[Requests, Httpx, HttpxAsync, HttpxAsyncWithABlockingManager, Aiohttp])
+HTTPX = [Httpx, HttpxAsync, HttpxAsyncWithABlockingManager, HttpxInstrumented, HttpxAsyncInstrumented]
+
+
+@pytest.fixture(params=[Requests, *HTTPX, Aiohttp])
 def clients(request, sandbox):
     return request.param(sandbox)
 
@@ -277,6 +312,34 @@ def test_a_transport_that_is_mounted_sends_the_pair(sandbox):
     mounted = {sandbox.base_url: httpx.HTTPTransport(verify=tls)}
     with httpx.Client(auth=auth, mounts=mounted, trust_env=False) as client:
         assert client.get(sandbox.base_url + "/api/echo").status_code == 200
+
+
+@pytest.mark.parametrize("kind", [HttpxInstrumented, HttpxAsyncInstrumented])
+def test_what_an_instrumentation_adds_to_the_headers_is_sent_with_the_pair(sandbox, kind):
+    assert kind(sandbox).call_once("GET", sandbox.base_url + "/api/echo")[0] == 200
+    assert sandbox.tokens_issued() == 1
+    (echoed,) = [entry for entry in sandbox.control("GET", "/log") if entry["target"] == "/api/echo"]
+    assert "traceparent" in echoed["headers"]
+
+
+def test_what_reads_the_headers_before_requests_sends_them_finds_text_without_the_pair(sandbox):
+    read = []
+
+    class Reading(requests.adapters.HTTPAdapter):
+        def send(self, request, **others):
+            read.append("".join(request.headers.values()))
+            read.append(repr(pickle.loads(pickle.dumps(copy.deepcopy(request.headers)))))
+            return super().send(request, **others)
+
+    session = requests.Session()
+    session.auth = pay88.adapters.requests.Pay88Auth(sandbox.manager())
+    session.mount("https://", Reading())
+    assert session.get(sandbox.base_url + "/api/echo", verify=sandbox.ca_bundle, timeout=30).status_code == 200
+    token = sandbox.manager().get_token()
+    text = "\n".join(read)
+    assert text.count("<hidden>") == 4
+    for secret in (token.access_token, token.session_id):
+        assert secret[:20] not in text
 
 
 def test_an_httpx_that_would_take_the_session_id_along_is_refused(sandbox, monkeypatch):

@@ -76,20 +76,43 @@ class _Headers(httpx.Headers):
                 hint="Use a release of httpx that pay88 names, or TokenManager.make_request().",
             )
 
+    def in_place_of(self, others: httpx.Headers) -> _Headers:
+        """Other headers with the same pair."""
+        return _Headers(httpx.Headers(others), self._token)
+
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
         pair = [(name.encode(), value_of(name, self._token).encode()) for name in (AUTHORIZATION, SESSION)]
         return [*super().raw, *pair]
 
 
+class _Sending(httpx.Request):
+    """A request while it is sent with the pair. Headers that are put in the place of its own meanwhile get the pair too:
+    what lies between the client and its transport, such as the instrumentation of OpenTelemetry, puts a copy there."""
+
+    @property
+    def headers(self) -> _Headers:
+        headers: _Headers = self.__dict__["headers"]
+        return headers
+
+    @headers.setter
+    def headers(self, others: httpx.Headers) -> None:
+        if not isinstance(others, _Headers):
+            others = self.headers.in_place_of(others)
+        self.__dict__["headers"] = others
+
+
 @contextmanager
 def _pair_on(request: httpx.Request, token: _native.Token) -> Iterator[None]:
     """Puts the pair on a request while it is sent."""
-    others = request.headers
+    kind, others = type(request), request.headers
     request.headers = _Headers(others, token)
+    if kind is httpx.Request:
+        request.__class__ = _Sending
     try:
         yield
     finally:
+        request.__class__ = kind
         request.headers = others
 
 

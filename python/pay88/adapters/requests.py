@@ -63,22 +63,28 @@ class Pay88Auth(AuthBase):
         return again
 
 
-class _Value:
-    """A header of the pair that the connection alone can read: http.client asks for its bytes by encode()."""
+class _Value(str):
+    """A header of the pair that the connection alone can read: http.client asks for its bytes by encode(). To all others,
+    and in copies and pickles, it is the text "<hidden>"."""
 
     __slots__ = ("_name", "_token")
 
-    def __init__(self, name: str, token: _native.Token) -> None:
-        self._name = name
-        self._token = token
+    _name: str
+    _token: _native.Token
 
-    def encode(self, *encoding: str) -> bytes:
-        return value_of(self._name, self._token).encode(*encoding)
+    def __new__(cls, name: str, token: _native.Token) -> _Value:
+        value = super().__new__(cls, "<hidden>")
+        value._name = name
+        value._token = token
+        return value
 
-    def __repr__(self) -> str:
-        return "<hidden>"
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return value_of(self._name, self._token).encode(encoding, errors)
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
 
 
 def _attach(request: PreparedRequest, token: _native.Token) -> None:
     for name in (AUTHORIZATION, SESSION):
-        request.headers[name] = _Value(name, token)  # type: ignore[assignment]
+        request.headers[name] = _Value(name, token)
