@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # Nothing of the tree and of this machine's settings is to help: no LD_LIBRARY_PATH, no PYTHONPATH.
-alone() { env -i PATH="$PATH" HOME="$work" timeout 120 "$@"; }
+alone() { env -i PATH="$PATH" HOME="$work" timeout 300 "$@"; }
 # What is not of this tree is fetched with the user's settings, which may name proxies, mirrors and certificates.
 fetch() { env -u LD_LIBRARY_PATH -u PYTHONPATH -u PYTHONHOME timeout 300 "$@"; }
 command=$(echo "$dist"/pay88-[0-9]*-linux-*)
