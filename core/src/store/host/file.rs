@@ -27,6 +27,9 @@ pub(crate) const LOCK: &str = ".lock";
 /// Nothing that is remembered in a record matters any more after this time: the hour of the budget, and much more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3 * 3600);
 
+/// Where in its file a record says when it was written last: boot time, in eight bytes.
+pub(super) const WRITTEN_AT: u64 = 12;
+
 /// No process looks for forgotten files more often than that.
 const SWEPT_EVERY: Duration = Duration::from_secs(600);
 
@@ -172,14 +175,17 @@ pub(crate) fn sweep(directory: &Path, now: BootTime) {
         return;
     }
     SWEPT.store(now.0.max(1), Ordering::Relaxed);
-    sweep_now(directory);
+    sweep_now(directory, now);
 }
 
-pub(super) fn sweep_now(directory: &Path) {
+pub(super) fn sweep_now(directory: &Path, now: BootTime) {
     let old = |found: &Metadata| {
         let age = found.modified().ok().and_then(|at| at.elapsed().ok());
         found.is_file() && age.is_some_and(|age| age > FORGOTTEN_AFTER)
     };
+    // Somebody may have set the wall clock, and records that are in use seem old then.
+    let written_lately =
+        |path: &Path| written_at(path).is_some_and(|at| now < at.plus(FORGOTTEN_AFTER));
     // The directory is opened for as long as it is read.
     let Ok(_streams) = StdioOccupied::new() else {
         return;
@@ -198,6 +204,7 @@ pub(super) fn sweep_now(directory: &Path) {
             // A lock's file is never written to: it goes with its record.
             Some(number) if directory.join(format!("{PREFIX}{hidden}{number}")).exists() => {}
             Some(_) => drop(fs::remove_file(entry.path())),
+            None if written_lately(&entry.path()) => {}
             None => {
                 // Of others in the group: they do it themselves.
                 if fs::remove_file(entry.path()).is_ok() {
@@ -207,6 +214,17 @@ pub(super) fn sweep_now(directory: &Path) {
             }
         }
     }
+}
+
+/// What the file says of that; `None` if it cannot be read.
+fn written_at(path: &Path) -> Option<BootTime> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
+        .open(path)
+        .ok()?;
+    let written_at = read(&file, 8, WRITTEN_AT).ok()?;
+    Some(BootTime(u64::from_le_bytes(written_at.try_into().ok()?)))
 }
 
 fn beside(path: &Path) -> Result<PathBuf, String> {

@@ -7,7 +7,7 @@
 //!
 //! Nothing stays open between two uses, so that what is kept of a key takes a page of memory and no descriptor.
 //!
-//! The file: 64 bytes of header, then the slots, each with its length and one sealed record. Two share the first page; a
+//! The file: 64 bytes of header, which say when it was written last, then the slots, each with its length and one sealed record. Two share the first page; a
 //! record that is too long for them has the first slot up to the third, or the third, which take memory while they are
 //! needed. A writer never touches the newest record, so that a torn write leaves the record before it.
 
@@ -336,8 +336,9 @@ impl HostRecord {
             if found < PAGE {
                 // It was cut; what is left of it stays.
                 file::write(file, &vec![0; (PAGE - found) as usize], found)?;
-                file::write(file, &header(), 0)?;
+                file::write(file, &header(now), 0)?;
             }
+            file::write(file, &now.0.to_le_bytes(), file::WRITTEN_AT)?;
             file::write(file, slot, at)?;
             // What no record needs any more takes no memory. Who looks for a record looks there first.
             let needed = match at + slot.len() as u64 {
@@ -352,7 +353,7 @@ impl HostRecord {
         if let Some(file) = &files.record {
             return write(file).map_err(|error| failed(path, &error));
         }
-        let mut content = header().to_vec();
+        let mut content = header(now).to_vec();
         content.extend_from_slice(slot);
         content.resize(content.len().max(PAGE as usize), 0);
         file::sweep(&files.directory.path, now);
@@ -496,7 +497,7 @@ impl HostRecord {
     /// `make` the directory is made if there is none.
     fn find(&self, state: &mut State, make: bool) -> Result<Files, String> {
         let euid = euid();
-        let hidden = |number: u32| self.directory_name(euid, number);
+        let hidden = |number: u32| Ok(self.directory_name(&boot_id()?, euid, number));
         let (directory, mut taken) = self.place.find(euid, &hidden, make)?;
         let name = self.name(state, directory.owner)?;
         for number in 0..NAMES {
@@ -538,18 +539,13 @@ impl HostRecord {
         {
             return Ok(name.clone());
         }
-        let boot = Path::new("/proc/sys/kernel/random/boot_id");
-        let boot = File::open(boot)
-            .and_then(above_stdio)
-            .and_then(|file| file::read(&file, 64, 0))
-            .map_err(|error| failed(boot, &error))?;
         // Boot time is common to those of one time namespace only.
         let clock = fs::metadata("/proc/self/ns/time").map_or(0, |found| found.ino());
         let hidden = self.sealer.name(&[
             self.base_url.as_bytes(),
             self.merchant_id.as_bytes(),
             format!("{owner:?}").as_bytes(),
-            boot.trim_ascii(),
+            &boot_id()?,
             &clock.to_le_bytes(),
         ]);
         let name = format!("{}{hidden}", file::PREFIX);
@@ -558,12 +554,13 @@ impl HostRecord {
     }
 
     /// Of the directory that is tried where others have taken so many names before: nobody without the key can make it
-    /// first.
-    fn directory_name(&self, euid: u32, number: u32) -> String {
+    /// first. Another one after each boot, since everybody may see the name in the directory above it.
+    fn directory_name(&self, boot_id: &[u8], euid: u32, number: u32) -> String {
         self.sealer.name(&[
             b"directory",
             self.base_url.as_bytes(),
             self.merchant_id.as_bytes(),
+            boot_id,
             &euid.to_le_bytes(),
             &number.to_le_bytes(),
         ])
@@ -613,15 +610,27 @@ fn place_for(length: u64, newest: &Range<u64>) -> Option<u64> {
     SLOTS.iter().find(free).map(|slot| slot.start)
 }
 
+/// A random number of this run of the system.
+fn boot_id() -> Result<Vec<u8>, String> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    let read = File::open(path)
+        .and_then(above_stdio)
+        .and_then(|file| file::read(&file, 64, 0));
+    let boot_id = read.map_err(|error| failed(path, &error))?;
+    Ok(boot_id.trim_ascii().to_vec())
+}
+
 fn euid() -> u32 {
     // SAFETY: geteuid has no preconditions and cannot fail.
     unsafe { libc::geteuid() }
 }
 
-fn header() -> [u8; HEADER] {
+fn header(now: BootTime) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(MAGIC);
     header[8..12].copy_from_slice(&MAJOR.to_le_bytes());
+    let at = file::WRITTEN_AT as usize;
+    header[at..at + 8].copy_from_slice(&now.0.to_le_bytes());
     header
 }
 

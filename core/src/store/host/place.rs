@@ -21,7 +21,7 @@ pub(crate) const NAMES: u32 = 4;
 const OWN: &str = "pay88-";
 
 /// Tells the name of the directory that is tried so many names after the first.
-pub(crate) type HiddenName<'a> = &'a dyn Fn(u32) -> String;
+pub(crate) type HiddenName<'a> = &'a dyn Fn(u32) -> Result<String, String>;
 
 const TMPFS: u32 = 0x0102_1994;
 const RAMFS: u32 = 0x8584_58f6;
@@ -128,7 +128,9 @@ impl Place {
     /// The other users who have directories of their own beside this user's.
     pub(crate) fn other_users(&self, euid: u32) -> Vec<u32> {
         // Whether a name is taken does not matter here.
-        let own = self.find(euid, &|number| number.to_string(), false).ok();
+        let own = self
+            .find(euid, &|number| Ok(number.to_string()), false)
+            .ok();
         let own = own.filter(|_| self.given.is_none());
         let base = own.as_ref().and_then(|(own, _)| own.path.parent());
         let _streams = StdioOccupied::new();
@@ -188,7 +190,7 @@ fn own(
     for number in 0..NAMES {
         let path = base.join(match number {
             0 => format!("{OWN}{euid}"),
-            _ => format!("{OWN}{}", hidden(number)),
+            _ => format!("{OWN}{}", hidden(number)?),
         });
         // Most often it is there: looked at first, and made only then.
         let mut found = fs::symlink_metadata(&path);

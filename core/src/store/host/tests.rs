@@ -226,7 +226,7 @@ fn the_first_release_of_the_format_and_this_one_share_a_record() {
     // Seals what that release would write into one of the slots, and empties the other.
     let put = |plain: &[u8]| {
         let sealed = sealer.seal(&mine.seal_place(), plain).unwrap();
-        let mut content = header().to_vec();
+        let mut content = header(now).to_vec();
         content.extend_from_slice(&(sealed.len() as u32).to_le_bytes());
         content.extend_from_slice(&sealed);
         content.resize(PAGE as usize, 0);
@@ -485,7 +485,7 @@ fn what_is_no_file_of_ours_is_left_alone_and_the_next_name_is_taken_until_it_is_
                     .unwrap();
             },
             |path| {
-                let mut header = header();
+                let mut header = header(now());
                 // Of the release before.
                 header[8] = 1;
                 fs::write(path, header).unwrap();
@@ -574,6 +574,61 @@ fn who_was_passed_over_writes_nothing_though_it_is_in_time() {
     assert_eq!(token(&user), None);
 }
 
+/// Longer than any record is kept that nobody writes.
+const HOURS: Duration = Duration::from_secs(4 * 3600);
+
+/// The file was changed hours ago, as the wall clock has it.
+fn date_back(path: &Path) {
+    let file = File::options().write(true).open(path).unwrap();
+    let hours_ago = std::time::SystemTime::now() - HOURS;
+    file.set_modified(hours_ago).unwrap();
+}
+
+/// What the file says of its last writing.
+fn say_written(user: &HostRecord, at: BootTime) {
+    let path = user.path().unwrap();
+    let file = File::options().write(true).open(path).unwrap();
+    file::write(&file, &at.0.to_le_bytes(), file::WRITTEN_AT).unwrap();
+}
+
+#[test]
+fn a_wall_clock_that_is_set_forward_removes_no_record_in_use() {
+    let shelf = Shelf::new();
+    let (mine, other) = (shelf.user(), shelf.user_of(KEY, URL, "MCH-COL-2"));
+    publish(&mine, 1);
+    // One was made hours ago, and is in use.
+    publish(&other, 1);
+    say_written(&other, BootTime(now().0 - HOURS.as_millis() as u64));
+    publish(&other, 2);
+    let entries = || {
+        let entries = fs::read_dir(&shelf.0).unwrap();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    };
+    let before = entries();
+    assert_eq!(before.len(), 4, "two records, two locks");
+    before.iter().for_each(|path| date_back(path));
+    file::sweep_now(&shelf.0, now());
+    assert_eq!(entries(), before);
+    // Three hours later they are forgotten.
+    file::sweep_now(&shelf.0, now().plus(HOURS));
+    assert!(entries().is_empty());
+}
+
+#[test]
+fn directories_have_other_hidden_names_after_each_boot() {
+    let shelf = Shelf::new();
+    let (one, other) = (shelf.user(), shelf.user());
+    let name = one.directory_name(b"boot 1", 1000, 1);
+    assert_eq!(other.directory_name(b"boot 1", 1000, 1), name);
+    assert_ne!(other.directory_name(b"boot 2", 1000, 1), name);
+    // It is that of the system, the same for all.
+    let boot_id = boot_id().unwrap();
+    assert_eq!(boot_id.len(), 36);
+    assert!(!boot_id.contains(&b'\n'));
+}
+
 #[test]
 fn files_that_were_forgotten_for_hours_are_removed() {
     let shelf = Shelf::new();
@@ -587,12 +642,11 @@ fn files_that_were_forgotten_for_hours_are_removed() {
     fs::write(&stranger, b"x").unwrap();
     let lock = |path: PathBuf| PathBuf::from(format!("{}.lock", path.display()));
     let lock_in_use = lock(other.path().unwrap());
+    say_written(&mine, BootTime(now().0 - HOURS.as_millis() as u64));
     for path in [&mine.path().unwrap(), &stranger, &alone, &lock_in_use] {
-        let hours_ago = std::time::SystemTime::now() - 4 * Duration::from_secs(3600);
-        let file = File::options().write(true).open(path).unwrap();
-        file.set_modified(hours_ago).unwrap();
+        date_back(path);
     }
-    file::sweep_now(&shelf.0);
+    file::sweep_now(&shelf.0, now());
     let mut left: Vec<_> = fs::read_dir(&shelf.0)
         .unwrap()
         .map(|e| e.unwrap().path())
@@ -617,7 +671,7 @@ fn a_disk_a_public_directory_and_none_at_all_are_refused_with_the_reason() {
         (shelf.0.join("missing"), "No such file"),
     ] {
         let error = Place::new(Some(path), None)
-            .find(0, &|_| String::new(), true)
+            .find(0, &|_| Ok(String::new()), true)
             .unwrap_err();
         assert!(error.contains(reason), "{error}");
     }
