@@ -572,6 +572,28 @@ fn common() -> impl Strategy<Value = VecDeque<Slot>> {
     })
 }
 
+/// As many of them as 88Pay allows, and when they were taken.
+fn spent(common: VecDeque<Slot>) -> (Budget, Vec<u64>) {
+    let (mut before, mut taken) = (Budget::new(10, 100), Vec::new());
+    for slot in common {
+        if before.take(slot.at, slot.id, false).is_ok() {
+            taken.push(slot.at.0);
+        }
+    }
+    (before, taken)
+}
+
+fn within_the_whole(taken: &[u64]) -> Result<(), TestCaseError> {
+    for (window, most) in [(60_000, 10), (3_600_000, 100)] {
+        for (first, from) in taken.iter().enumerate() {
+            let later = taken[first..].iter();
+            let within = later.take_while(|at| **at < from + window).count();
+            prop_assert!(within <= most, "{} of {}", within, most);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(config(128))]
 
@@ -582,13 +604,7 @@ proptest! {
         hosts in 1..=10_u32,
         asks in vec((0..10_usize, 0..90_000_u64), 1..300),
     ) {
-        // No more than 88Pay allows was asked for before.
-        let (mut before, mut taken) = (Budget::new(10, 100), Vec::new());
-        for slot in common {
-            if before.take(slot.at, slot.id, false).is_ok() {
-                taken.push(slot.at.0);
-            }
-        }
+        let (before, mut taken) = spent(common);
         let mut fleet: Vec<Budget> = (0..hosts).map(|host| {
             let mut budget = Budget::new(10, 100);
             budget.set_counts(before.counts().clone());
@@ -603,11 +619,37 @@ proptest! {
                 taken.push(now);
             }
         }
-        for (window, most) in [(60_000, 10), (3_600_000, 100)] {
-            for (first, from) in taken.iter().enumerate() {
-                let within = taken[first..].iter().take_while(|at| **at < from + window).count();
-                prop_assert!(within <= most, "{} of {}", within, most);
+        within_the_whole(&taken)?;
+    }
+
+    /// More of them than a minute has slots: they take turns, each by a random number of its own, and all ask at once.
+    #[test]
+    fn turns_of_many_hosts_never_come_to_more_than_the_whole(
+        common in common(),
+        hosts in vec(any::<u64>(), 11..=200),
+        pauses in vec(0..120_000_u64, 1..100),
+    ) {
+        let (before, mut taken) = spent(common);
+        let split = hosts.len() as u32;
+        let parted = |host| {
+            let mut budget = Budget::new(10, 100);
+            budget.set_counts(before.counts().clone());
+            budget.split(split, host);
+            (budget, None)
+        };
+        let mut fleet: Vec<(Budget, Option<u64>)> = hosts.into_iter().map(parted).collect();
+        let mut now = START;
+        for (id, pause) in pauses.into_iter().enumerate() {
+            now += pause;
+            for (budget, last) in &mut fleet {
+                if budget.take(BootTime(now), 1_000 + id as u32, true).is_ok() {
+                    taken.push(now);
+                    // A turn is a minute long, and all of them have one before it is this host's again.
+                    let since = last.replace(now).map_or(u64::MAX, |last| now - last);
+                    prop_assert!(since >= u64::from(split) * 144_000 - 62_000, "{}", since);
+                }
             }
         }
+        within_the_whole(&taken)?;
     }
 }
