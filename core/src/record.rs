@@ -100,6 +100,11 @@ impl Record {
             .filter(|issue| Some(issue.stamp.id) != self.rejected)
     }
 
+    /// Whether somebody has said to be at a refresh and may still be.
+    pub(crate) fn is_led(&self, now: BootTime) -> bool {
+        self.done_by.is_some_and(|done_by| now < done_by)
+    }
+
     /// Whether it was written after `other`.
     pub(crate) fn newer_than(&self, other: &Record) -> bool {
         (self.turn, self.sequence) > (other.turn, other.sequence)

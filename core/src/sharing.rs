@@ -151,10 +151,14 @@ impl Manager {
         let Some(shared) = self.store.record(key) else {
             return change(None, &mut self.state()).map(Some);
         };
-        let lead = shared.read().and_then(|seen| shared.try_lead(seen.turn));
+        let lead = shared
+            .read()
+            .and_then(|seen| Ok((shared.try_lead(seen.turn)?, seen)));
         let (mut lead, mut record) = match lead {
-            Ok(Some((lead, record))) => (Some(lead), record),
-            Ok(None) => return Ok(None),
+            Ok((Some((lead, record)), _)) => (Some(lead), record),
+            Ok((None, seen)) if seen.is_led(self.clock.boot()) => return Ok(None),
+            // Somebody holds the lock and does not say what for: it is changed here, and told once that can be done.
+            Ok((None, seen)) => (None, seen),
             Err(reason) => {
                 self.tier_went(Use::Read, Err(&reason));
                 (None, shared.remembered())

@@ -35,7 +35,7 @@ impl Refresh {
     }
 
     pub(super) fn seen(&mut self, ledger: &mut Ledger, now: BootTime, record: Record) -> Action {
-        let at_work = record.done_by.is_some_and(|done_by| now < done_by);
+        let at_work = record.is_led(now);
         if let Some(shared) = &mut self.shared {
             shared.seen = (record.turn, record.sequence, at_work);
         }

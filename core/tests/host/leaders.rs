@@ -270,6 +270,28 @@ fn somebody_who_holds_the_lock_and_says_nothing_keeps_nobody_from_a_token() {
 }
 
 #[test]
+fn tokens_that_are_dropped_while_somebody_holds_the_lock_come_from_the_reserve() {
+    let stage = Stage::new();
+    let (mut one, mut other) = (stage.player(), stage.player());
+    assert_eq!(one.ask("token"), other.ask("token"));
+    let held = hold_all_turns(&stage);
+    assert_eq!(one.ask("invalidate"), true);
+    assert!(is_token(&one.ask("token")));
+    // Ten seconds apart, as ever: the token stays.
+    assert_eq!(one.ask("invalidate"), "rate_limited");
+    assert_eq!(one.ask("call"), 200);
+    assert_eq!(stage.tokens(), 2);
+    // Once the others can be told they know it, too.
+    drop(held);
+    let token = one.ask("token");
+    one.ask("stats");
+    assert_eq!(stage.player().ask("token"), token);
+    assert_eq!(other.ask("stats")["budget_left_hour"], 98);
+    assert_eq!(other.ask("invalidate"), "rate_limited");
+    assert_eq!(stage.tokens(), 2);
+}
+
+#[test]
 fn a_leader_that_dies_while_somebody_holds_the_lock_keeps_nobody_from_a_token() {
     let stage = Stage::new();
     let mut earlier = stage.player();
