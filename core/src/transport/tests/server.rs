@@ -1,7 +1,7 @@
 //! Servers for tests: one thread a connection, each doing what the test says.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,13 +49,20 @@ impl Server {
         let config = authority.server(&["localhost", "127.0.0.1"], alpn, false);
         Server::raw(move |stream, number| {
             let connection = ServerConnection::new(config.clone()).unwrap();
-            serve(&mut StreamOwned::new(connection, stream), number);
+            let mut stream = StreamOwned::new(connection, stream);
+            serve(&mut stream, number);
+            end(&stream.sock);
         })
     }
 
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
+}
+
+/// Ends a connection at once: a child that another test has forked may have the socket, too, and closing would not.
+pub(super) fn end(stream: &TcpStream) {
+    let _ = stream.shutdown(Shutdown::Both);
 }
 
 /// One request with its body, or nothing when the client has closed.
