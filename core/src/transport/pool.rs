@@ -171,12 +171,9 @@ impl Pool {
             let unused = || users.load(Ordering::SeqCst) == 0;
             loop {
                 while unused()
-                    && let Some(left) = its.newest_has_left()
+                    && let Some(left) = its.close_unused()
                 {
                     std::thread::sleep(left);
-                }
-                if unused() {
-                    its.clear();
                 }
                 its.closing.store(false, Ordering::SeqCst);
                 // The last handle may have gone just before.
@@ -191,11 +188,17 @@ impl Pool {
         }
     }
 
-    /// How much longer the connection that was used last is kept without a handle.
-    fn newest_has_left(&self) -> Option<Duration> {
-        let since = self.lock().idle.back()?.since;
-        let left = KEPT_UNUSED.saturating_sub(time_awake_or_asleep().saturating_sub(since));
-        (!left.is_zero()).then_some(left)
+    /// Closes all if the one that was used last was idle for [`KEPT_UNUSED`]; else says how much longer it is kept.
+    fn close_unused(&self) -> Option<Duration> {
+        let mut state = self.lock();
+        let idled = time_awake_or_asleep().saturating_sub(state.idle.back()?.since);
+        if idled < KEPT_UNUSED {
+            return Some(KEPT_UNUSED - idled);
+        }
+        let dropped = std::mem::take(&mut state.idle);
+        drop(state);
+        drop(dropped);
+        None
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
