@@ -146,7 +146,11 @@ static void an_environment_of_ones_own_takes_the_place_of_the_other(void) {
 
 static void whom_to_trust_is_no_business_of_an_environment_that_is_left_out(void) {
     const char *url = getenv("EIGHTY_EIGHT_PAY_BASE_URL"), *ca = getenv("EIGHTY_EIGHT_PAY_CA_BUNDLE");
-    CHECK(url != NULL && ca != NULL && setenv("SSL_CERT_FILE", ca, 1) == 0);
+    CHECK(url != NULL);
+    /* Over plain http nobody is trusted. */
+    if (strncmp(url, "http:", 5) == 0)
+        return;
+    CHECK(ca != NULL && setenv("SSL_CERT_FILE", ca, 1) == 0);
     pay88_config *config = pay88_config_new_without_environment();
     pay88_manager *manager = NULL;
     pay88_token *token = NULL;
