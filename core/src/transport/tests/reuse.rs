@@ -116,19 +116,21 @@ fn a_connection_that_dies_before_it_took_a_byte_is_replaced_with_new_credentials
 #[test]
 fn data_that_nobody_asked_for_is_never_taken_for_an_answer() {
     within(30 * SECOND, || {
-        let server = Server::raw(|mut stream, _| {
+        let (said, hear) = mpsc::channel();
+        let server = Server::raw(move |mut stream, _| {
             read_request(&mut stream).unwrap();
             stream.write_all(OK).unwrap();
             std::thread::sleep(Duration::from_millis(20));
             let evil = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
             stream.write_all(evil).unwrap();
+            said.send(()).unwrap();
             answer_all(&mut stream);
         });
         let link = link(plain(server.port));
         for n in 1..=3 {
             assert_eq!(post(&link, "x", &limits(10 * SECOND)).unwrap().body, b"ok");
             assert_eq!(server.connections(), n);
-            std::thread::sleep(Duration::from_millis(60));
+            hear.recv().unwrap();
         }
     });
 }
