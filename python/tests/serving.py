@@ -1,5 +1,6 @@
 """gunicorn with an application of a test."""
 
+import concurrent.futures
 import contextlib
 import signal
 import socket
@@ -43,3 +44,14 @@ def serving(application, directory, environment, *flags):
         finally:
             process.kill()
             process.communicate()
+
+
+def ask_until_all_answered(ask, workers, worker_of):
+    """The last answer of each worker. The application has to take its time, so that no worker answers all."""
+    answers, deadline = {}, time.monotonic() + 30
+    with concurrent.futures.ThreadPoolExecutor(4 * workers) as pool:
+        while len(answers) < workers:
+            assert time.monotonic() < deadline, answers
+            for answer in pool.map(ask, range(8 * workers)):
+                answers[worker_of(answer)] = answer
+    return answers

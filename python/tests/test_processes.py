@@ -8,7 +8,7 @@ import pwd
 import time
 
 import pytest
-from serving import serving
+from serving import ask_until_all_answered, serving
 
 WORKERS = 8
 
@@ -72,16 +72,12 @@ def test_all_workers_of_gunicorn_have_one_token(sandbox, by_default, tmp_path, u
     environment["LATER_KEY"] = sandbox.new_key()
     # So that no worker answers all.
     sandbox.fault("calls", {"delay": {"seconds": 0.1}}, times=None)
-    answers, deadline = {}, time.monotonic() + 30
-    with serving(APPLICATION, tmp_path, environment, *flags) as ask, concurrent.futures.ThreadPoolExecutor(16) as pool:
-        while len(answers) < WORKERS:
-            assert time.monotonic() < deadline, answers
-            for answer in map(json.loads, pool.map(ask, range(32))):
-                answers[answer["worker"]] = answer
-                paths.update(path for _, path, _ in answer["shares"])
+    with serving(APPLICATION, tmp_path, environment, *flags) as ask:
+        answers = ask_until_all_answered(ask, WORKERS, lambda answer: json.loads(answer)["worker"])
     own = os.geteuid()
     uid = pwd.getpwnam(user).pw_uid if user else own
-    for answer in answers.values():
+    for answer in map(json.loads, answers.values()):
+        paths.update(path for _, path, _ in answer["shares"])
         assert (answer["statuses"], answer["user"]) == ([200, 200], uid)
         shares = [(share, pathlib.Path(path).parent.name, why) for share, path, why in answer["shares"]]
         assert shares == [("host", f"pay88-{own}", None), ("host", f"pay88-{uid}", None)]
