@@ -1,13 +1,13 @@
 //! Descriptors that a forked child must not keep, since what they stand for would outlive this process in it: locks.
 //!
-//! Promises: the child closes them before `fork` returns there, and drops nothing that it inherited. A fork that calls no
-//! handlers (a bare system call) leaves them open in its child.
+//! Promises: the child closes them before `fork` returns there, and drops nothing that it inherited; nobody waits for a fork,
+//! and no fork waits. A fork that calls no handlers (a bare system call) leaves them open in its child.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::os::fd::AsRawFd;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
 use crate::process::Process;
 
@@ -22,6 +22,15 @@ struct Place {
 
 static FIRST: AtomicPtr<Place> = AtomicPtr::new(ptr::null_mut());
 
+/// The forks of this process: how many there were, in the upper half, and how many are under way now.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+const BEGUN: u64 = 1 << 32;
+const UNDER_WAY: u64 = BEGUN - 1;
+
+/// That often something is opened again because a fork got in between.
+const ATTEMPTS: u32 = 8;
+
 /// Something that is closed in a forked child, and here when it is dropped.
 pub(crate) struct NotInherited<T: AsRawFd> {
     value: ManuallyDrop<T>,
@@ -30,14 +39,42 @@ pub(crate) struct NotInherited<T: AsRawFd> {
 }
 
 impl<T: AsRawFd> NotInherited<T> {
-    pub(crate) fn new(value: T) -> NotInherited<T> {
-        // Also sees to it that the handler is there.
-        let process = Process::current();
-        NotInherited {
-            place: Place::taken(value.as_raw_fd()),
-            value: ManuallyDrop::new(value),
-            process,
+    /// What `open` opens, if it opens anything. `None` also where forks get in between again and again.
+    ///
+    /// A child that is forked between the opening and the entry in the list keeps the descriptor, and with it a lock that is
+    /// taken later. So what was opened around a fork is closed again, before anything was done with it.
+    ///
+    /// # Errors
+    /// Those of `open`.
+    pub(crate) fn open<E>(
+        mut open: impl FnMut() -> Result<Option<T>, E>,
+    ) -> Result<Option<NotInherited<T>>, E> {
+        for _ in 0..ATTEMPTS {
+            // Also sees to it that the handlers are there.
+            let process = Process::current();
+            let before = FORKS.load(Ordering::SeqCst);
+            if before & UNDER_WAY != 0 {
+                std::thread::yield_now();
+                continue;
+            }
+            let Some(value) = open()? else {
+                return Ok(None);
+            };
+            let place = Place::taken(value.as_raw_fd());
+            let value = ManuallyDrop::new(value);
+            if FORKS.load(Ordering::SeqCst) == before {
+                return Ok(Some(NotInherited {
+                    value,
+                    place,
+                    process,
+                }));
+            }
+            // This may be the child, of a signal handler, and the descriptor closed already.
+            if place.descriptor.swap(NONE, Ordering::SeqCst) != NONE {
+                drop(ManuallyDrop::into_inner(value));
+            }
         }
+        Ok(None)
     }
 
     /// Whether it is this process that opened it.
@@ -70,7 +107,7 @@ impl Place {
         for place in places() {
             let free = &place.descriptor;
             if free
-                .compare_exchange(NONE, descriptor, Ordering::AcqRel, Ordering::Relaxed)
+                .compare_exchange(NONE, descriptor, Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok()
             {
                 return place;
@@ -83,7 +120,7 @@ impl Place {
         let mut first = FIRST.load(Ordering::Acquire);
         loop {
             place.next = first;
-            match FIRST.compare_exchange(first, place, Ordering::AcqRel, Ordering::Acquire) {
+            match FIRST.compare_exchange(first, place, Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => return place,
                 Err(other) => first = other,
             }
@@ -101,8 +138,20 @@ fn places() -> impl Iterator<Item = &'static Place> {
     })
 }
 
+/// For the handler before a fork.
+pub(crate) fn fork_begins() {
+    FORKS.fetch_add(BEGUN + 1, Ordering::SeqCst);
+}
+
+/// For the handler of the parent after a fork, also after one that failed.
+pub(crate) fn fork_ended() {
+    FORKS.fetch_sub(1, Ordering::SeqCst);
+}
+
 /// For the handler of a forked child, which may do little else than this: closes what it inherited.
 pub(crate) fn close_all() {
+    // Forks of other threads are under way in the parent alone.
+    FORKS.fetch_and(!UNDER_WAY, Ordering::SeqCst);
     for place in places() {
         let descriptor = place.descriptor.swap(NONE, Ordering::AcqRel);
         if descriptor != NONE {
@@ -123,12 +172,62 @@ mod tests {
         unsafe { libc::fcntl(descriptor, libc::F_GETFD) >= 0 }
     }
 
+    fn opened() -> NotInherited<File> {
+        let open = || File::open("/proc/self/stat").map(Some);
+        NotInherited::open(open).unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_was_open_before_a_fork_and_in_no_list_yet_is_opened_again_after_it() {
+        let status = in_a_child(|| {
+            let mut tries = 0;
+            let mut missed = 0;
+            let opened = NotInherited::open(|| {
+                let file = File::open("/proc/self/stat")?;
+                tries += 1;
+                if tries == 1 {
+                    missed = in_a_child(|| i32::from(!is_open(file.as_raw_fd())));
+                }
+                Ok::<_, std::io::Error>(Some(file))
+            });
+            let Ok(Some(held)) = opened else {
+                return 1;
+            };
+            let kept = in_a_child(|| i32::from(is_open(held.as_raw_fd())));
+            missed * 2 + kept * 4 + i32::from(tries != 2) * 8
+        });
+        assert_eq!(status, 0);
+    }
+
+    #[test]
+    fn nothing_is_opened_while_another_thread_forks_and_its_child_forgets_that() {
+        let status = in_a_child(|| {
+            let tries = |count: &mut u32| {
+                *count = 0;
+                NotInherited::open(|| {
+                    *count += 1;
+                    File::open("/proc/self/stat").map(Some)
+                })
+            };
+            let mut count = 0;
+            drop(tries(&mut count));
+            // As that thread's handlers do.
+            fork_begins();
+            if !matches!(tries(&mut count), Ok(None)) || count != 0 {
+                return 1;
+            }
+            let in_child = in_a_child(|| i32::from(!matches!(tries(&mut 0), Ok(Some(_)))));
+            fork_ended();
+            let after = matches!(tries(&mut count), Ok(Some(_))) && count == 1;
+            i32::from(!after) * 2 + in_child * 4
+        });
+        assert_eq!(status, 0);
+    }
+
     #[test]
     fn a_child_has_it_closed_and_leaves_what_has_its_number_then_alone() {
-        let held = NotInherited::new(File::open("/proc/self/stat").unwrap());
-        let more: Vec<_> = (0..3)
-            .map(|_| NotInherited::new(File::open("/proc/self/stat").unwrap()))
-            .collect();
+        let held = opened();
+        let more: Vec<_> = (0..3).map(|_| opened()).collect();
         let descriptor = held.as_raw_fd();
         let status = in_a_child(|| {
             if is_open(descriptor) || more.iter().any(|held| is_open(held.as_raw_fd())) {

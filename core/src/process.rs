@@ -23,6 +23,14 @@ const NO_PAGE: *mut AtomicU64 = ptr::dangling_mut();
 /// How many forks there were between the first process that used the library and this one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
+extern "C" fn before_fork() {
+    not_inherited::fork_begins();
+}
+
+extern "C" fn after_fork() {
+    not_inherited::fork_ended();
+}
+
 extern "C" fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
     not_inherited::close_all();
@@ -33,10 +41,12 @@ impl Process {
     pub(crate) fn current() -> Process {
         // Not a `Once`: a child that is forked while another thread is in it would wait for ever.
         static REGISTERED: AtomicBool = AtomicBool::new(false);
-        if !REGISTERED.load(Ordering::Relaxed) && !REGISTERED.swap(true, Ordering::Relaxed) {
-            // SAFETY: the handler uses atomics and `close` alone, and stays: the library is never unloaded. Without memory
-            // for it the number is what is left.
-            unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+        if !REGISTERED.load(Ordering::Acquire) {
+            // Two threads may both do it, which does no harm; so that neither goes on before the handlers are there.
+            // SAFETY: the handlers use atomics and `close` alone, and stay: the library is never unloaded. Without memory
+            // for them the number is what is left.
+            unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(forked)) };
+            REGISTERED.store(true, Ordering::Release);
         }
         let mut page = PAGE.load(Ordering::Acquire);
         if page.is_null() {

@@ -1,16 +1,20 @@
 /* A fork at every place where the program's code runs inside of the library: what was under way goes on in the parent alone.
  *
  * On a thread of the library the child that returns waits for ever; on the caller's thread its call ends with PAY88_FORKED.
- * What the child does before it returns works. */
+ * What the child does before it returns works. And a fork of another thread at the moment when a lock is being taken: the child
+ * does not have it. */
 #define _GNU_SOURCE
 #include "support.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <netdb.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -31,6 +35,8 @@ static struct {
     /* The calls that the child made before it returned. */
     atomic_int called_in_child;
     atomic_int callbacks, destroyed;
+    /* The file of the lock that was being taken. */
+    char lock[PATH_MAX];
 } *both;
 
 static pay88_manager *manager;
@@ -158,6 +164,32 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     run_at(IN_RESOLVER);
     sleep_ms(500);
     return of_system("127.0.0.1", service, hints, result);
+}
+
+static int forks_at_lock;
+
+/* Right after a file for a lock was opened, as if another thread had forked at that moment. */
+int open64(const char *path, int flags, ...) {
+    int (*of_system)(const char *, int, ...);
+    va_list more;
+    va_start(more, flags);
+    mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    *(void **)&of_system = dlsym(RTLD_NEXT, "open64");
+    int opened = of_system(path, flags, mode);
+    const char *end = strstr(path, ".lock");
+    if (opened >= 0 && end != NULL && forks_at_lock && both->child == 0) {
+        /* One that is being made gets what follows the end away later. */
+        snprintf(both->lock, sizeof both->lock, "%.*s", (int)(end - path) + 5, path);
+        both->child = fork();
+        CHECK(both->child >= 0);
+        if (both->child == 0) {
+            end_in(60 * slow());
+            for (;;)
+                pause();
+        }
+    }
+    return opened;
 }
 
 /* --- Places on threads of the library ------------------------------------------------------------------------------- */
@@ -393,6 +425,41 @@ static void destroy_of_a_call_that_could_not_start(void) {
     printf("  %s\n", place.name);
 }
 
+static int is_locked(const char *path) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    CHECK(fcntl(file, F_OFD_GETLK, &lock) == 0);
+    close(file);
+    return lock.l_type != F_UNLCK;
+}
+
+/* Who leads is killed: its lock is free at once, whoever it has forked while it took it. */
+static void a_lock_ends_with_its_holder(void) {
+    memset(both, 0, sizeof *both);
+    reset();
+    switches("{\"token_delay\":20}");
+    pid_t leader = fork();
+    CHECK(leader >= 0);
+    if (leader == 0) {
+        pay88_token *token = NULL;
+        end_in(60 * slow());
+        forks_at_lock = 1;
+        manager = fresh_manager();
+        pay88_manager_get_token(manager, 0, NULL, NULL, &token, NULL);
+        _exit(1);
+    }
+    for (unsigned long end = millis() + 10000ul * slow(); !(both->child > 0 && is_locked(both->lock)); sleep_ms(10))
+        CHECK(millis() < end);
+    CHECK(kill(leader, SIGKILL) == 0 && waitpid(leader, NULL, 0) == leader);
+    CHECK(kill(both->child, 0) == 0);
+    CHECK(!is_locked(both->lock));
+    kill(both->child, SIGKILL);
+    switches("{\"token_delay\":0}");
+    printf("  the moment when a lock is taken\n");
+}
+
 /* Where no thread can be had the caller refreshes, and its interrupt runs inside of that. */
 static void without_threads(void) {
     struct rlimit limit;
@@ -418,6 +485,7 @@ int main(void) {
         ends_as_forked_in_the_child(&on_the_callers_thread[i], 0);
     ends_as_forked_in_the_child(&on_the_callers_thread[0], 1);
     destroy_of_a_call_that_could_not_start();
+    a_lock_ends_with_its_holder();
     without_threads();
     return 0;
 }

@@ -21,21 +21,20 @@ pub(crate) struct Held {
 }
 
 /// Takes the lock of that turn, and makes its file if there is none. `None` if somebody else has it, or the file is being
-/// replaced.
+/// replaced, or this process is forking.
 ///
 /// # Errors
 /// Why no lock can be had there.
 pub(crate) fn try_lock(path: &Path, owner: Owner, turn: u64) -> Result<Option<Held>, String> {
-    let file = match file::open(path, owner)? {
-        Found::Fit(file) => file,
-        Found::Missing => match file::create(path, owner, &[])? {
-            Some(file) => file,
-            None => return Ok(None),
-        },
-        Found::Foreign => return Ok(None),
+    let open = || match file::open(path, owner)? {
+        Found::Fit(file) => Ok(Some(file)),
+        Found::Missing => file::create(path, owner, &[]),
+        Found::Foreign => Ok(None),
     };
-    // Before it is locked: a child that is forked from now on closes it.
-    let file = NotInherited::new(file);
+    // Locked once no child can have it any more.
+    let Some(file) = NotInherited::open(open)? else {
+        return Ok(None);
+    };
     match set(&file, turn, libc::F_WRLCK) {
         Ok(()) => Ok(Some(Held { file, turn })),
         Err(error) => match error.raw_os_error() {
