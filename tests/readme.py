@@ -96,7 +96,7 @@ class Readme(unittest.TestCase):
             self.assertEqual(self.run_it(str(program)), "200\n")
 
     def test_the_rust_block_is_the_example_that_the_crate_s_documentation_compiles(self):
-        source = (ROOT / "core" / "src" / "token_manager.rs").read_text()
+        source = (ROOT / "core" / "src" / "api" / "token_manager.rs").read_text()
         without_space = [re.sub(r"\s|///", "", text) for text in (block("rust"), source)]
         self.assertIn(*without_space)
 

@@ -10,7 +10,7 @@
 #[path = "../../core/src/store/fleet/tests/daemon.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod daemon;
-#[path = "../../core/src/left_out.rs"]
+#[path = "../../core/src/test_support/skip.rs"]
 mod left_out;
 mod support;
 

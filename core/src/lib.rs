@@ -5,86 +5,61 @@
 //! end, keeps to the limits, and makes authenticated calls that are never charged twice.
 //!
 //! # Where things are
-//! - what the user says: `option` (the table), `config`, `environment`, `credentials`, `endpoint`, `request`
-//! - the token: `token` (the pair), `cache` (what is valid now), `lifetime`, `grant` (the server's answer)
-//! - how a new one is had: `refresh` (the state machine), `refresh_thread` (its driver), `budget`, `hold`,
-//!   `keys`, `flight` (those who wait), `manager`
-//! - calls: `call`, `retry`, `path_hold`, `reach`, `transport` (blocking and asynchronous), `task`, `runtime`, `adapters`
-//! - among processes: `sharing`, `store` (who shares, and where), `record` (what is shared), `seal`
-//! - one per process: `registry`; what is told: `error`, `provider_message`, `event`, `stats`, `survey`
+//! The rooms, ground first; an import goes down this list, never up:
+//! - `error`, `secret`, `time`, `exchange`, `json`: values
+//! - `platform`: clocks, random numbers, threads, the runtime, forks
+//! - `policy`: the rules, one a file: limits, back-off, expiry, retries, what an answer of 88Pay means
+//! - `telemetry`: events and statistics
+//! - `transport`: HTTP, TLS, sockets, for blocking and asynchronous callers
+//! - `refresh`: the state machine that gets a token
+//! - `config`: what the user says, checked
+//! - `store`: where a token is shared, among processes and hosts
+//! - `manager`: what a process knows of one account
+//! - `call`: one authenticated call
+//! - `api`: what Rust programs see
+//! - `simulation`, `test_support`: for tests alone
 
 #![deny(missing_docs)]
 
-mod above_stdio;
-#[cfg(feature = "reqwest")]
-pub mod adapters;
-mod budget;
-mod cache;
+mod api;
 mod call;
-mod clock;
 mod config;
-mod credentials;
-mod endpoint;
-mod environment;
 mod error;
-mod event;
-mod flight;
-mod grant;
-mod hold;
-#[cfg(feature = "test-hooks")]
-pub mod hooks;
+mod exchange;
 mod json;
-mod keys;
-#[cfg(test)]
-mod left_out;
-mod lifetime;
 mod manager;
-mod not_inherited;
-mod option;
-mod path_hold;
-mod process;
-mod provider_message;
-mod random;
-mod reach;
-mod record;
+mod platform;
+mod policy;
 mod refresh;
-mod refresh_thread;
-mod registry;
-mod request;
-mod retry;
-mod runtime;
-mod seal;
 mod secret;
-mod sharing;
-mod signal;
 #[cfg(test)]
 mod simulation;
-mod stats;
 mod store;
-mod survey;
-mod task;
+mod telemetry;
 #[cfg(test)]
-mod test_limits;
-mod thread;
-mod token;
-mod token_manager;
+mod test_support;
+mod time;
 mod transport;
 
+#[cfg(feature = "reqwest")]
+pub use api::adapters;
+#[cfg(feature = "test-hooks")]
+pub use api::test_hooks as hooks;
+pub use api::token_manager::{Control, TokenManager};
+pub use call::request::{Request, Response};
 pub use config::Config;
+pub use config::option::{ENVIRONMENT_PREFIX, OPTIONS, OptionKind, OptionSpec};
 pub use error::{Error, ErrorCode, Outcome, Result};
-pub use event::{Event, EventName, Events, Level};
-pub use option::{ENVIRONMENT_PREFIX, OPTIONS, OptionKind, OptionSpec};
+pub use manager::tiers::{TakenName, Tier, TierState};
+pub use manager::token::Token;
 #[doc(hidden)] // For bindings that run callbacks of a program.
-pub use process::foreign;
-pub use request::{Request, Response};
-pub use secret::mask;
-pub use stats::Stats;
-pub use survey::{TakenName, Tier, TierState};
-pub use task::{Canceler, Task};
+pub use platform::process::foreign;
+pub use platform::task::{Canceler, Task};
 #[doc(hidden)] // For bindings that are called on threads of a program.
-pub use thread::Uncanceled;
-pub use token::Token;
-pub use token_manager::{Control, TokenManager};
+pub use platform::thread::Uncanceled;
+pub use secret::mask;
+pub use telemetry::event::{Event, EventName, Events, Level};
+pub use telemetry::stats::Stats;
 
 /// The version of this library.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -9,11 +9,12 @@
 use std::time::Duration;
 
 use super::{Action, Finish, Kept, Ledger, Refresh, Then, request_time};
-use crate::clock::BootTime;
 use crate::error::{Error, ErrorCode};
-use crate::grant::Rejection;
-use crate::hold::{Class, Hold};
-use crate::record::{Issue, Record};
+use crate::policy::backoff::Hold;
+use crate::policy::token_response::Class;
+use crate::policy::token_response::Rejection;
+use crate::refresh::record::{Issue, Record};
+use crate::time::BootTime;
 
 /// What the store may take: for one answer, and in one refresh.
 const ANSWER_TIME: Duration = Duration::from_millis(250);

@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use super::{Action, Finish, Key, Ledger, Refresh, Then, refused, request_time};
-use crate::clock::BootTime;
 use crate::error::{Error, ErrorCode};
-use crate::keys::NEW_KEY_TRIED_EVERY;
-use crate::record::Record;
+use crate::manager::key_ring::NEW_KEY_TRIED_EVERY;
+use crate::refresh::record::Record;
+use crate::time::BootTime;
 
 /// How often one who waits for another's refresh looks again.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(20);

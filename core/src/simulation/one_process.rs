@@ -9,15 +9,16 @@ use pay88_sandbox::{Config, Request, Service, Switches, Windows};
 
 use super::provider::{as_received, token_request};
 
-use crate::budget::Budget;
-use crate::cache::Cache;
-use crate::clock::{Clock, Reading, VirtualClock};
-use crate::grant::{Grant, RateLimit};
-use crate::hold::Holds;
-use crate::lifetime::Lifetime;
+use crate::exchange::Answer;
+use crate::manager::cache::Cache;
+use crate::manager::token::{Snapshot, Token};
+use crate::platform::clock::{Clock, VirtualClock};
+use crate::policy::backoff::Holds;
+use crate::policy::expiry::Lifetime;
+use crate::policy::rate_limit::Budget;
+use crate::policy::token_response::{Grant, RateLimit};
 use crate::refresh::{Action, Finish, Input, Key, Ledger, Refresh};
-use crate::token::{Snapshot, Token};
-use crate::transport::Answer;
+use crate::time::Reading;
 
 const TICK: Duration = Duration::from_millis(100);
 const HOUR: u32 = 3600;

@@ -6,7 +6,7 @@
 
 use pay88_sandbox::Windows;
 
-use super::played_store::Health;
+use super::fake_store::Health;
 use super::report::Row;
 use super::setup::{At, Disturbance, HOUR, MILLISECOND, SECOND, Setup, Way};
 use super::world::World;

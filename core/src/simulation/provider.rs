@@ -14,8 +14,8 @@ use pay88_sandbox::{
 use serde_json::Value;
 
 use super::setup::{At, SECOND};
-use crate::token::Token;
-use crate::transport::Answer;
+use crate::exchange::Answer;
+use crate::manager::token::Token;
 
 pub(super) struct Provider {
     service: Service,

@@ -1,6 +1,6 @@
 //! What happens to a fleet: the rows of the table. Each disturbance begins when the fleet has run for more than an hour.
 
-use super::played_store::Health;
+use super::fake_store::Health;
 use super::setup::{At, Disturbance, HOUR, MINUTE, SECOND, Setup, Way};
 use pay88_sandbox::Windows;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pay88_sandbox::Windows;
 
-use super::played_store::Health;
+use super::fake_store::Health;
 
 /// Microseconds since the beginning.
 pub(super) type At = u64;

@@ -14,25 +14,26 @@ use std::time::Duration;
 
 use pay88_sandbox::{TEST_KEY, TEST_MERCHANT};
 
-use super::played_store::{PlayedStore, Wire};
+use super::fake_store::{PlayedStore, Wire};
 use super::provider::Provider;
 use super::setup::{
     At, Counts, Disturbance, HOUR, MILLISECOND, MINUTE, SECOND, Setup, Way, micros,
 };
 use super::{Random, SYSTEM, System};
-use crate::clock::{Clock, Reading, VirtualClock};
 use crate::config::{Config, Settings};
 use crate::error::{Error, ErrorCode};
-use crate::grant::{Grant, RateLimit, Rejection};
-use crate::manager::{Boarding, Manager};
+use crate::exchange::{Failure, FailureKind};
+use crate::manager::manager::{Boarding, Manager};
+use crate::manager::refresh_driver::{Job, Tier};
+use crate::manager::token::Token;
+use crate::platform::clock::{Clock, VirtualClock};
+use crate::policy::token_response::{Grant, RateLimit, Rejection};
 use crate::refresh::{Ask, Input};
-use crate::refresh_thread::{Job, Tier};
 use crate::store::Store;
 use crate::store::fleet::Fleet;
 use crate::store::host::HostRecord;
 use crate::store::host::memory::Memory;
-use crate::token::Token;
-use crate::transport::{Failure, FailureKind};
+use crate::time::Reading;
 
 /// How long a caller waits for a token.
 const PATIENCE: At = 30 * SECOND;

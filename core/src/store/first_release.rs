@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::clock::BootTime;
+use crate::time::BootTime;
 
 /// One token, one slot that was forced, a limit that was told, a failure that holds, and these slots.
 pub(crate) fn written(now: BootTime, taken: &Value) -> Vec<u8> {

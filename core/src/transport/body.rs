@@ -5,7 +5,7 @@
 
 use zeroize::Zeroize;
 
-use super::{Failure, FailureKind};
+use crate::exchange::{Failure, FailureKind};
 
 /// Bytes reserved at most before anything has come.
 const FIRST_RESERVE: u64 = 64 * 1024;

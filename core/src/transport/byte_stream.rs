@@ -13,14 +13,15 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
 use super::deadline::Deadline;
+use super::exchange::authority;
 use super::reactor::{CallersThread, Watched, run_here};
 use super::resolve::{self, Resolver};
 use super::roots::{SystemRoots, roots};
 use super::socket::Socket;
 use super::tls::{self, SettingNames};
-use super::{Failure, FailureKind, authority};
-use crate::above_stdio::StdioOccupied;
-use crate::process::PerProcess;
+use crate::exchange::{Failure, FailureKind};
+use crate::platform::above_stdio::StdioOccupied;
+use crate::platform::process::PerProcess;
 
 /// What messages call the settings of a store's TLS.
 const STORE_URL: SettingNames = SettingNames {
@@ -210,7 +211,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::test_limits::in_a_child;
+    use crate::test_support::limits::in_a_child;
 
     #[test]
     fn a_file_of_authorities_takes_no_standard_stream() {

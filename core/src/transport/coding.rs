@@ -15,7 +15,7 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags as flags};
 
 use super::body::BodyBuffer;
-use super::{Answer, Failure, FailureKind};
+use crate::exchange::{Answer, Failure, FailureKind};
 
 /// As many as other clients undo (curl, urllib3, undici).
 const MOST_CODINGS: usize = 5;

@@ -19,12 +19,12 @@ use hyper::client::conn::http1;
 use super::answer_head::HeadReader;
 use super::body::BodyBuffer;
 use super::deadline::Deadline;
+use super::exchange::headers_to_send;
 use super::reactor::{Reactor, Watched};
 use super::socket::Socket;
 use super::stream::Stream;
-use super::{
-    Answer, Failure, FailureKind, Limits, Link, Request, Shared, coding, headers_to_send, tls,
-};
+use super::{Limits, Link, Request, Shared, coding, tls};
+use crate::exchange::{Answer, Failure, FailureKind};
 
 pub(super) struct Connection {
     requests: http1::SendRequest<Full<Bytes>>,
@@ -59,7 +59,7 @@ impl Connection {
         let begun = Instant::now();
         let settings = &link.settings;
         let addresses = shared.resolver.resolve(deadline).await?;
-        let target = super::authority(&settings.host, settings.port);
+        let target = super::exchange::authority(&settings.host, settings.port);
         let peer = settings.proxy.as_ref().map(|proxy| proxy.shown());
         let peer = peer.as_ref().unwrap_or(&target);
         let socket = Socket::connect(&addresses, peer, deadline).await?;

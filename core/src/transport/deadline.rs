@@ -7,8 +7,8 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::reactor::{Reactor, Watched};
-use super::{Failure, FailureKind};
-use crate::process::Process;
+use crate::exchange::{Failure, FailureKind};
+use crate::platform::process::Process;
 
 /// The end of one call, as it goes through its phases, and the reactor by which it waits.
 pub(super) struct Deadline<'a, R> {

@@ -8,60 +8,9 @@ use std::io;
 
 use super::answer_head::UnreadableHeader;
 use super::tls;
-
-/// What kind of end it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FailureKind {
-    /// The deadline came.
-    Timeout,
-    /// The caller's interrupt asked to stop.
-    Canceled,
-    /// No connection: name, refusal, unreachable, proxy, `connect_timeout`.
-    Connect,
-    /// No trusted connection, or a roots file that cannot be used.
-    Tls,
-    /// Closed or reset before an answer came.
-    Cut,
-    /// Closed or reset in the middle of the answer's body.
-    Truncated,
-    /// The body is over the limit.
-    TooLarge,
-    /// What came is not HTTP.
-    Malformed,
-    /// A fault of this library or of the system.
-    Internal,
-}
-
-/// An exchange that gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub kind: FailureKind,
-    /// A byte of this request can have reached the network.
-    pub sent: bool,
-    /// What happened, for people.
-    pub message: String,
-}
+use crate::exchange::{Failure, FailureKind};
 
 impl Failure {
-    pub(super) fn before_sending(kind: FailureKind, message: String) -> Failure {
-        Failure {
-            kind,
-            sent: false,
-            message,
-        }
-    }
-
-    /// The same, met when the answer had begun: a request that is being answered was processed.
-    pub(super) fn in_answer(self) -> Failure {
-        match self.kind {
-            FailureKind::Cut => Failure {
-                kind: FailureKind::Truncated,
-                ..self
-            },
-            _ => self,
-        }
-    }
-
     /// A failure that hyper met on a connection. Who knows whether bytes have left sets `sent`.
     pub(super) fn of_exchange(error: &(dyn Error + 'static)) -> Failure {
         if let Some(found) = tls::find(error) {

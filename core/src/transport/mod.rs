@@ -25,20 +25,16 @@ mod tls;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
 pub(crate) use byte_stream::{Address, ByteStream, Dialer};
-pub(crate) use failure::{Failure, FailureKind};
+pub(crate) use exchange::{Limits, Request};
 pub(crate) use proxy::Proxy;
 pub(crate) use roots::SystemRoots;
 
@@ -46,8 +42,9 @@ use pool::Pool;
 use reactor::{CallersThread, Tokio, run_here};
 use resolve::{LookUp, Resolver};
 
-use crate::above_stdio::StdioOccupied;
-use crate::process::PerProcess;
+use crate::exchange::{Answer, Failure, FailureKind};
+use crate::platform::above_stdio::StdioOccupied;
+use crate::platform::process::PerProcess;
 
 /// The server and the way to it: who has the same shares connections.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,48 +59,6 @@ pub(crate) struct LinkSettings {
     pub system_roots: SystemRoots,
     /// The proxy that [`Proxy::decide`] found.
     pub proxy: Option<Proxy>,
-}
-
-/// A request.
-pub(crate) struct Request<'a> {
-    pub method: &'a Method,
-    /// Path and query, already checked.
-    pub target: &'a str,
-    pub headers: &'a HeaderMap,
-    pub body: Bytes,
-    /// The answer's body leaves no copy in freed buffers of this module.
-    pub keep_secret: bool,
-    /// Sending it twice does no harm.
-    pub repeatable: bool,
-    /// Whether a byte of it can have left. Still tells after the exchange was dropped half-way.
-    pub sent: &'a AtomicBool,
-}
-
-/// When a request is given up.
-#[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    pub deadline: Instant,
-    /// For name, connection, proxy and handshake together.
-    pub connect_timeout: Duration,
-    /// A kept connection that idled longer is not used again.
-    pub idle_timeout: Duration,
-    pub max_response_bytes: u64,
-}
-
-/// A complete answer of any status, its body decoded. `Debug` shows neither headers nor body: both may be secret.
-pub(crate) struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
-            .field("status", &self.status)
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
 }
 
 /// One server and the way to it.
@@ -158,7 +113,7 @@ impl Link {
     fn new(settings: LinkSettings, look_up: LookUp) -> Result<Link, Failure> {
         let internal = |why: String| Failure::before_sending(FailureKind::Internal, why);
         let default_port = if settings.tls { 443 } else { 80 };
-        let mut host_header = authority(&settings.host, settings.port);
+        let mut host_header = exchange::authority(&settings.host, settings.port);
         if settings.port == default_port {
             host_header.truncate(host_header.len() - format!(":{default_port}").len());
         }
@@ -229,7 +184,7 @@ impl Link {
         ))
     }
 
-    /// As [`Link::exchange`], in a task of the runtime of `crate::runtime`. Dropping it is the interrupt.
+    /// As [`Link::exchange`], in a task of the runtime of `crate::platform::runtime`. Dropping it is the interrupt.
     ///
     /// # Errors
     /// As [`Link::exchange`].
@@ -263,31 +218,6 @@ impl Link {
             })
         })
     }
-}
-
-/// `host:port`, with the brackets that IPv6 needs.
-fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
-}
-
-/// Adds to the caller's headers those that every request has.
-fn headers_to_send(mut headers: HeaderMap, method: &Method, body: &Bytes) -> HeaderMap {
-    headers
-        .entry(ACCEPT)
-        .or_insert(HeaderValue::from_static("*/*"));
-    // Without it a server may choose any coding (RFC 9110, 12.5.3).
-    headers
-        .entry(ACCEPT_ENCODING)
-        .or_insert(HeaderValue::from_static("identity"));
-    // An empty body has to be said where one is expected (RFC 9110, 8.6); hyper leaves it out.
-    if body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(method) {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
-    headers
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::connection::Connection;
-use crate::thread::spawn_quiet;
+use crate::platform::thread::spawn_quiet;
 
 /// More than this many idle connections are not kept.
 const MOST_IDLE: usize = 64;

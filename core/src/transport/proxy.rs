@@ -12,7 +12,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use super::answer_head::find_unreadable;
 use super::deadline::Deadline;
 use super::reactor::{Reactor, Watched};
-use super::{Failure, FailureKind};
+use crate::exchange::{Failure, FailureKind};
 
 /// The most that a proxy's answer to CONNECT may have.
 const MAX_ANSWER: usize = 16 * 1024;
@@ -108,7 +108,10 @@ impl Proxy {
 
     /// How messages name it.
     pub(super) fn shown(&self) -> String {
-        format!("the proxy {}", super::authority(&self.host, self.port))
+        format!(
+            "the proxy {}",
+            super::exchange::authority(&self.host, self.port)
+        )
     }
 
     /// Asks the proxy at the other end of `socket` for a tunnel to `target` (`host:port`).

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 
 use super::socket::Socket;
-use super::{Failure, FailureKind};
+use crate::exchange::{Failure, FailureKind};
 
 /// How often a caller's interrupt is asked while a call waits; below the 50 ms that are promised.
 const LOOK_EVERY: Duration = Duration::from_millis(40);

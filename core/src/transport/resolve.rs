@@ -12,10 +12,10 @@ use std::task::{Poll, Waker};
 
 use super::deadline::Deadline;
 use super::reactor::Reactor;
-use super::{Failure, FailureKind};
-use crate::above_stdio::StdioOccupied;
-use crate::process::{Process, foreign};
-use crate::thread::spawn_quiet;
+use crate::exchange::{Failure, FailureKind};
+use crate::platform::above_stdio::StdioOccupied;
+use crate::platform::process::{Process, foreign};
+use crate::platform::thread::spawn_quiet;
 
 /// Modules of the system's resolver run on this stack.
 const STACK: usize = 512 * 1024;

@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::tls::SettingNames;
-use super::{Failure, FailureKind};
+use crate::exchange::{Failure, FailureKind};
 
 /// Where the system's authorities are looked for. Where it names nothing: in the places where systems keep them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

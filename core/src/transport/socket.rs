@@ -14,8 +14,8 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::deadline::Deadline;
 use super::reactor::{Reactor, Watched};
-use super::{Failure, FailureKind};
-use crate::above_stdio::above_stdio;
+use crate::exchange::{Failure, FailureKind};
+use crate::platform::above_stdio::above_stdio;
 
 /// A further address is tried beside the ones that have not answered for this long (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);

@@ -12,14 +12,15 @@ mod server;
 mod ways;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 
 use super::*;
-use crate::test_limits::within;
+use crate::test_support::limits::within;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -125,17 +126,19 @@ impl By {
             By::Task => {
                 let (tx, rx) = mpsc::channel();
                 let link = link.clone();
-                crate::runtime::handle().unwrap().spawn(async move {
-                    let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
-                    let request = charge(&headers, &sent);
-                    let exchange = link.exchange_async(&request, &limits, authorize);
-                    let end = given_up.unwrap_or(limits.deadline + SECOND);
-                    let ended = tokio::time::timeout_at(end.into(), exchange).await;
-                    let _ = tx.send(ended.unwrap_or_else(|_| {
-                        let dropped = "it was dropped".to_owned();
-                        Err(Failure::before_sending(FailureKind::Canceled, dropped))
-                    }));
-                });
+                crate::platform::runtime::handle()
+                    .unwrap()
+                    .spawn(async move {
+                        let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+                        let request = charge(&headers, &sent);
+                        let exchange = link.exchange_async(&request, &limits, authorize);
+                        let end = given_up.unwrap_or(limits.deadline + SECOND);
+                        let ended = tokio::time::timeout_at(end.into(), exchange).await;
+                        let _ = tx.send(ended.unwrap_or_else(|_| {
+                            let dropped = "it was dropped".to_owned();
+                            Err(Failure::before_sending(FailureKind::Canceled, dropped))
+                        }));
+                    });
                 rx.recv_timeout(30 * SECOND).unwrap()
             }
         }

@@ -11,7 +11,7 @@ use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
 
 use super::deadline::Deadline;
 use super::reactor::{Reactor, Watched};
-use super::{Failure, FailureKind};
+use crate::exchange::{Failure, FailureKind};
 
 /// What messages call the settings that can mend a refusal.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ mod crowd;
 mod files;
 mod forks;
 mod leaders;
-#[path = "../../src/left_out.rs"]
+#[path = "../../src/test_support/skip.rs"]
 mod left_out;
 mod many;
 mod player;

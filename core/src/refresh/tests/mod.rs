@@ -5,7 +5,10 @@ mod properties;
 
 use super::host::LOOK_AGAIN;
 use super::*;
-use crate::keys::NEW_KEY_TRIED_EVERY;
+use crate::error::ErrorCode;
+use crate::manager::key_ring::NEW_KEY_TRIED_EVERY;
+use crate::policy::backoff::Holds;
+use crate::policy::rate_limit::Budget;
 use crate::secret::Secret;
 
 fn ledger() -> Ledger {

@@ -8,11 +8,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::budget::Slot;
-use crate::credentials::ApiKey;
-use crate::endpoint::BaseUrl;
-use crate::keys::Keys;
-use crate::option::Opt;
+use crate::config::credentials::ApiKey;
+use crate::config::endpoint::BaseUrl;
+use crate::config::option::Opt;
+use crate::manager::key_ring::Keys;
+use crate::policy::rate_limit::Slot;
 
 /// Less than an hour, so that no slot is forgotten; enough to ask for a hundred.
 const RUN: u64 = 15 * 60_000;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::super::setup::{At, SECOND, Way, micros};
 use super::super::{SYSTEM, mixed};
 use super::{Event, Flight, Next, PATIENCE, Waiting, World, failed};
-use crate::manager::{Manager, settled};
+use crate::exchange::FailureKind;
+use crate::manager::manager::{Manager, settled};
+use crate::manager::refresh_driver::{Job, Tier};
 use crate::refresh::{Action, Finish, Input, LOOK_AGAIN};
-use crate::refresh_thread::{Job, Tier};
-use crate::transport::FailureKind;
 
 impl World {
     /// Begins the refresh for which a thread was wanted, if one was.

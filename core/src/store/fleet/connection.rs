@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use zeroize::Zeroizing;
 
-use super::server::LONGEST_VALUE;
+use super::session::LONGEST_VALUE;
 use crate::transport::{ByteStream, Dialer};
 
 /// The longest value as it lies in a store, with what stands before it.

@@ -2,7 +2,7 @@
 //!
 //! A credential has the items `pay88:name:value`, `:lease`, `:clock` and, for each token, `:hosts:generation`. Every
 //! write says which version it replaces (CAS), so that whoever wrote meanwhile wins, and a lease is given back by who
-//! has it alone. Memcached tells no time, so one is made of the life that is left to the item `:clock` (see `tick`);
+//! has it alone. Memcached tells no time, so one is made of the life that is left to the item `:clock` (see `memcached_clock`);
 //! its epoch stands before each value, and a value of another epoch counts as none: its instants mean nothing any more.
 //! Ends are whole seconds here, rounded so that nothing ends early.
 //!
@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::connection::{Answers, Connection, strange};
-use super::server::{
+use super::memcached_clock::{Epoch, TickClock};
+use super::session::{
     Found, Generation, Owner, Session, check_length, deadline, first_lease, is_missing,
     next_generation,
 };
-use super::tick::{Epoch, TickClock};
-use crate::clock::Clock;
-use crate::random;
+use crate::platform::clock::Clock;
+use crate::platform::random;
 
 /// About the length of a value, in bytes: memory is given out by length.
 const USUAL_VALUE: usize = 2048;

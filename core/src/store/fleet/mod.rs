@@ -7,10 +7,10 @@
 
 mod connection;
 mod memcached;
+mod memcached_clock;
 mod redis;
 mod server;
-mod tick;
-mod url;
+mod session;
 
 #[cfg(test)]
 mod tests;
@@ -22,17 +22,18 @@ use std::time::Duration;
 
 use self::server::Server;
 #[cfg(test)]
-pub(crate) use self::server::{Found as Kept, StoreTime};
-pub(crate) use self::server::{Owner, Session};
-pub(crate) use self::url::StoreUrl;
-use crate::budget::Slot;
-use crate::clock::{BootTime, Clock};
-use crate::credentials::ApiKey;
-use crate::process::PerProcess;
-use crate::random;
-use crate::record::{Record, Stamp};
+pub(crate) use self::session::{Found as Kept, StoreTime};
+pub(crate) use self::session::{Owner, Session};
+use crate::config::credentials::ApiKey;
+use crate::config::store_url::StoreUrl;
+use crate::platform::clock::Clock;
+use crate::platform::process::PerProcess;
+use crate::platform::random;
+use crate::policy::rate_limit::Slot;
+use crate::refresh::record::{Record, Stamp};
 use crate::refresh::{Ask, Found};
-use crate::seal::{Sealer, TAG};
+use crate::store::seal::{Sealer, TAG};
+use crate::time::BootTime;
 
 /// What one store may take to be connected to and to answer.
 pub(crate) const ATTEMPT_TIME: Duration = Duration::from_millis(250);
@@ -55,9 +56,6 @@ const LONGEST_HOLD: Duration = Duration::from_secs(3615);
 
 /// Nobody takes a lease for longer: one that has more left is not told apart from one that never ends.
 const LONGEST_LEASE: Duration = Duration::from_secs(20);
-
-/// More tokens an hour than that are not counted by name, as hosts have to.
-pub(crate) const MOST_TOKENS_PER_HOUR: u32 = 400;
 
 /// The stores of one set of credentials, in the order of their use.
 pub(crate) struct Fleet {

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::connection::{Answers, Connection, strange};
-use super::server::{
+use super::session::{
     Found, Generation, LONGEST_MARKS, Owner, Session, StoreTime, check_length, deadline,
     first_lease, next_generation,
 };
-use super::url::Login;
+use crate::config::store_url::Login;
 
 /// Ends each script that says what there is. KEYS of all scripts are the value, the lease, and the marks. ARGV: owner.
 const FOUND: &str = "

@@ -1,68 +1,16 @@
 //! One store of the list `share`, and what can be done there for one credential.
 //!
-//! A store holds a value (sealed, never opened here), a lease, and the marks of the hosts that took over the value.
-//!
-//! Promises: of all who lead at once at most one has the lease, and a value is replaced only by who has it and only if
-//! nobody else has written since it was given. Each operation ends within its time, whatever the server does. No reason
-//! that is told holds a password. Decides nothing: when to lead, what to write and what is too old is for those who ask.
+//! It keeps no connection. No reason that is told holds a password.
 
-use std::time::{Duration, Instant};
-
-use zeroize::Zeroizing;
+use std::time::Duration;
 
 use super::connection::Connection;
 use super::memcached::Memcached;
+use super::memcached_clock::Ticks;
 use super::redis::Redis;
-use super::tick::Ticks;
-use super::url::{Kind, StoreUrl};
-use crate::random;
+use super::session::{Owner, Session, deadline};
+use crate::config::store_url::{Kind, StoreUrl};
 use crate::transport::Dialer;
-
-/// Who has a lease: no two who may lead at once are the same.
-pub(crate) type Owner = [u8; 16];
-
-/// What tells one token's value from the next, for the marks of those who have it.
-pub(super) type Generation = [u8; 8];
-
-/// The generation of a value that is about to be written: that of the value before it, if the token is the same.
-pub(super) fn next_generation(same: Option<Generation>) -> Result<Generation, String> {
-    let next = same.or_else(random::bytes);
-    next.ok_or_else(|| "the system gives no random numbers".to_owned())
-}
-
-/// Refuses what nobody would read again.
-pub(super) fn check_length(value: &[u8]) -> Result<(), String> {
-    if value.len() > LONGEST_VALUE {
-        return Err("the value is too long for a store".to_owned());
-    }
-    Ok(())
-}
-
-/// The longest value, in bytes.
-pub(super) const LONGEST_VALUE: usize = 64 * 1024;
-
-/// All marks of a token together, in bytes. Beyond it no host adds its own.
-pub(super) const LONGEST_MARKS: usize = LONGEST_VALUE;
-
-/// Whether `mine` is to be added to the marks of a token.
-pub(super) fn is_missing(mine: &[u8], marks: &[u8]) -> bool {
-    let there = |mine: &[u8]| marks.windows(mine.len()).any(|mark| mark == mine);
-    !mine.is_empty() && marks.len() + mine.len() <= LONGEST_MARKS && !there(mine)
-}
-
-/// How long a lease is at first, until the answer that it was taken has come within the time of the question. A server
-/// that stood still takes it for somebody who has gone long since; then it ends soon.
-pub(super) fn first_lease(lease: Duration, within: Duration) -> Duration {
-    lease.min(within.min(LONGEST) + Duration::from_secs(1))
-}
-
-/// No operation is given more time than this.
-const LONGEST: Duration = Duration::from_secs(60);
-
-/// The end of an operation that begins now.
-pub(super) fn deadline(within: Duration) -> Instant {
-    Instant::now() + within.min(LONGEST)
-}
 
 /// One store. It keeps no connection, and a fork breaks nothing of it.
 pub(crate) struct Server {
@@ -109,75 +57,4 @@ impl Server {
             }
         })
     }
-}
-
-/// A connection to a store, for one refresh of one credential. Each operation ends within its time.
-///
-/// The errors are reasons for people, without the store's name and without a password. After one, the session may be of
-/// no further use; a new one can be opened.
-pub(crate) trait Session: Send {
-    /// What is there now.
-    ///
-    /// # Errors
-    /// Why it is not known.
-    fn look(&mut self, within: Duration) -> Result<Found, String>;
-
-    /// Takes the lease if nobody else has it, and says whether it did and what is there. The lease is this session's for at
-    /// least `lease` from now, and some seconds more at the most.
-    ///
-    /// # Errors
-    /// Why it is not known whether it was taken.
-    fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String>;
-
-    /// Replaces the value for `keep`, if the lease is still this session's and nobody else has written since it was
-    /// taken; says whether it did. Keeps the lease for `lease` more, or gives it back in the same step. `fresh` is the mark
-    /// of this host if the value has a new token, which so far it alone has; otherwise the marks stay.
-    ///
-    /// # Errors
-    /// Why it is not known whether it was written, or why the store refuses to.
-    fn write(
-        &mut self,
-        value: &[u8],
-        keep: Duration,
-        lease: Option<Duration>,
-        fresh: Option<&[u8]>,
-        within: Duration,
-    ) -> Result<bool, String>;
-
-    /// Gives the lease back if it is still this session's.
-    ///
-    /// # Errors
-    /// Why it may still be there; it then ends by itself.
-    fn release(&mut self, within: Duration) -> Result<(), String>;
-
-    /// Whether it takes what is written there, as far as can be told without writing. It leaves everything as it is.
-    ///
-    /// # Errors
-    /// Why it does not, or why that is not known.
-    fn writable(&mut self, within: Duration) -> Result<(), String>;
-
-    /// The marks of the hosts that have the token of the value which this session saw last, one behind the other, with
-    /// `mine` added unless that is empty. They are as they lie there: whoever can write to the store can change them. Empty
-    /// if there is another token by now.
-    ///
-    /// # Errors
-    /// Why it is not known whether the mark was added.
-    fn marks(&mut self, mine: &[u8], within: Duration) -> Result<Vec<u8>, String>;
-}
-
-/// What a store has for a credential.
-pub(crate) struct Found {
-    /// As it was written.
-    pub(crate) value: Option<Zeroizing<Vec<u8>>>,
-    /// Somebody else has the lease, for at most that much longer.
-    pub(crate) leased: Option<Duration>,
-    pub(crate) now: StoreTime,
-}
-
-/// What the store's clock said when the operation ended: no less than `earliest`, no more than `latest`, in milliseconds
-/// since an instant that is the same for all who ask that store, as long as it keeps its values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StoreTime {
-    pub(crate) earliest: u64,
-    pub(crate) latest: u64,
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::test_limits::{in_a_child, within};
+use crate::test_support::limits::{in_a_child, within};
 use daemon::Daemon;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ const MINE: &[u8] = b"the first host's";
 const NAME: &str = "0123456789abcdef0123456789abcdef";
 
 fn owner() -> Owner {
-    crate::random::bytes().unwrap()
+    crate::platform::random::bytes().unwrap()
 }
 
 fn server(url: &str) -> Server {

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::place::{Owner, failed};
-use crate::above_stdio::{StdioOccupied, above_stdio};
-use crate::clock::BootTime;
-use crate::random;
+use super::directory::{Owner, failed};
+use crate::platform::above_stdio::{StdioOccupied, above_stdio};
+use crate::platform::random;
+use crate::time::BootTime;
 
 /// How the names of all files begin that are made here.
 pub(crate) const PREFIX: &str = "pay88-";

@@ -10,9 +10,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::directory::{Owner, failed};
 use super::file::{self, Found};
-use super::place::{Owner, failed};
-use crate::not_inherited::NotInherited;
+use crate::platform::not_inherited::NotInherited;
 
 /// A lock that is held; freed when dropped.
 pub(crate) struct Held {

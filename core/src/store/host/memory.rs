@@ -5,10 +5,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::HostRecord;
-use super::place::Place;
-use crate::clock::{BootTime, Clock};
+use super::directory::Place;
 use crate::config::Settings;
-use crate::record::Record;
+use crate::platform::clock::Clock;
+use crate::refresh::record::Record;
+use crate::time::BootTime;
 
 /// What stands in for the two files.
 #[derive(Default)]

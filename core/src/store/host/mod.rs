@@ -11,11 +11,11 @@
 //! record that is too long for them has the first slot up to the third, or the third, which take memory while they are
 //! needed. A writer never touches the newest record, so that a torn write leaves the record before it.
 
+pub(crate) mod directory;
 mod file;
 mod lock;
 #[cfg(test)]
 pub(crate) mod memory;
-pub(crate) mod place;
 #[cfg(test)]
 mod tests;
 
@@ -27,15 +27,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub(crate) use self::directory::Taken;
+use self::directory::{Directory, NAMES, Owner, Place, failed};
 use self::file::Found;
 use self::lock::Held;
-pub(crate) use self::place::Taken;
-use self::place::{Directory, NAMES, Owner, Place, failed};
-use crate::above_stdio::above_stdio;
-use crate::clock::{BootTime, Clock};
-use crate::credentials::ApiKey;
-use crate::record::Record;
-use crate::seal::{OVERHEAD, Sealer};
+use crate::config::credentials::ApiKey;
+use crate::platform::above_stdio::above_stdio;
+use crate::platform::clock::Clock;
+use crate::refresh::record::Record;
+use crate::store::seal::{OVERHEAD, Sealer};
+use crate::time::BootTime;
 
 /// The first bytes of every record's file, and the release of the format that is read here.
 const MAGIC: &[u8; 8] = b"88PAYREC";

@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::budget::Slot;
-use crate::credentials::ApiKey;
-use crate::endpoint::BaseUrl;
-use crate::grant::Grant;
-use crate::option::Opt;
-use crate::record::{Issue, Stamp};
+use crate::config::credentials::ApiKey;
+use crate::config::endpoint::BaseUrl;
+use crate::config::option::Opt;
+use crate::policy::rate_limit::Slot;
+use crate::policy::token_response::Grant;
+use crate::refresh::record::{Issue, Stamp};
 use crate::secret::Secret;
 use crate::store::first_release;
-use crate::test_limits::within;
+use crate::test_support::limits::within;
 
 const KEY: &str = "sk_test_sandbox_host_0001";
 const URL: &str = "https://pay.example";
@@ -474,7 +474,7 @@ fn what_is_no_file_of_ours_is_left_alone_and_the_next_name_is_taken_until_it_is_
             |path| {
                 // Who followed the link would find all in order.
                 let target = path.with_file_name("target.lock");
-                file::create(&target, place::Owner::Group(gid_of(path)), b"x").unwrap();
+                file::create(&target, directory::Owner::Group(gid_of(path)), b"x").unwrap();
                 symlink(target, path).unwrap();
             },
             |path| fs::create_dir(path).unwrap(),

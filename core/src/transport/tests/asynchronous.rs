@@ -20,15 +20,17 @@ fn start(
     result: mpsc::Sender<Result<Answer, Failure>>,
 ) {
     let link = link.clone();
-    crate::runtime::handle().unwrap().spawn(async move {
-        let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
-        let request = request(body, &headers, &sent);
-        let answer = link.exchange_async(&request, &limits, authorize).await;
-        if let Err(failure) = &answer {
-            assert_eq!(failure.sent, sent.load(Ordering::Acquire));
-        }
-        let _ = result.send(answer);
-    });
+    crate::platform::runtime::handle()
+        .unwrap()
+        .spawn(async move {
+            let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+            let request = request(body, &headers, &sent);
+            let answer = link.exchange_async(&request, &limits, authorize).await;
+            if let Err(failure) = &answer {
+                assert_eq!(failure.sent, sent.load(Ordering::Acquire));
+            }
+            let _ = result.send(answer);
+        });
 }
 
 #[test]
@@ -165,12 +167,14 @@ fn a_dropped_asynchronous_call_still_tells_whether_it_left() {
     let link = link(plain(silent.port));
     let sent = Arc::new(AtomicBool::new(false));
     let its = sent.clone();
-    let task = crate::runtime::handle().unwrap().spawn(async move {
-        let headers = HeaderMap::new();
-        let request = request("x", &headers, &its);
-        let limits = limits(10 * SECOND);
-        let _ = link.exchange_async(&request, &limits, authorize).await;
-    });
+    let task = crate::platform::runtime::handle()
+        .unwrap()
+        .spawn(async move {
+            let headers = HeaderMap::new();
+            let request = request("x", &headers, &its);
+            let limits = limits(10 * SECOND);
+            let _ = link.exchange_async(&request, &limits, authorize).await;
+        });
     let start = Instant::now();
     while !sent.load(Ordering::Acquire) {
         assert!(start.elapsed() < 5 * SECOND, "never sent");

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::server::{Authority, OK, Server, answer_all, read_request};
 use super::*;
-use crate::test_limits::in_a_child;
+use crate::test_support::limits::in_a_child;
 
 fn secure(server: &Server, authority: &Authority) -> LinkSettings {
     LinkSettings {

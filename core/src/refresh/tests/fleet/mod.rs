@@ -4,8 +4,8 @@ mod failures;
 mod outages;
 
 use super::*;
-use crate::budget::Slot;
-use crate::hold::Hold;
+use crate::policy::backoff::Hold;
+use crate::policy::rate_limit::Slot;
 use crate::refresh::fleet::COME_BACK;
 
 /// A store that answers at once, and what its hosts have there.

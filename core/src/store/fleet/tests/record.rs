@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::super::server::{Found as There, Session, StoreTime};
+use super::super::session::{Found as There, Session, StoreTime};
 use super::super::*;
-use crate::budget::Told;
-use crate::clock::VirtualClock;
-use crate::endpoint::BaseUrl;
+use crate::config::endpoint::BaseUrl;
+use crate::config::option::Opt;
 use crate::error::{Error, ErrorCode};
-use crate::grant::Grant;
-use crate::hold::{Class, Hold};
-use crate::option::Opt;
-use crate::record::Issue;
+use crate::platform::clock::VirtualClock;
+use crate::policy::backoff::Hold;
+use crate::policy::rate_limit::Told;
+use crate::policy::token_response::Class;
+use crate::policy::token_response::Grant;
 use crate::refresh::Ask;
+use crate::refresh::record::Issue;
 use crate::secret::Secret;
 use crate::store::first_release;
 

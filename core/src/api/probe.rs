@@ -1,0 +1,63 @@
+//! The way to 88Pay, tried without any credential by a diagnosis.
+//!
+//! It never costs a token, and never sends a key, a token or a session ID.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+
+use crate::call::request::Response;
+use crate::call::request::response_of;
+use crate::config::Config;
+use crate::config::link::open_link;
+use crate::error::Result;
+use crate::policy::outcome::error_of;
+use crate::transport::{Limits, Request};
+
+/// There is no body to read.
+const MAX_ANSWER: u64 = 64 * 1024;
+
+impl Config {
+    /// Asks the base URL for `HEAD /`, over the connection that calls would take, and gives the answer of whatever
+    /// status; its `Date` is the server's clock. Credentials are neither needed nor sent. It takes at most twice the
+    /// option `connect_timeout`.
+    ///
+    /// # Errors
+    /// `connection_failed`, `tls_failed`, `timeout` or `bad_response` for what is in the way, `config_invalid` for
+    /// options of the connection that cannot be used.
+    pub fn probe(&self) -> Result<Response> {
+        let base_url = self.base_url()?;
+        let connect_timeout = self.connect_timeout()?;
+        let link = open_link(
+            &base_url,
+            self.ca_bundle()?,
+            self.system_roots(),
+            self.proxy(&base_url)?,
+        )?;
+        let mut headers = HeaderMap::with_capacity(1);
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("pay88/", env!("CARGO_PKG_VERSION"))),
+        );
+        let request = Request {
+            method: &Method::HEAD,
+            target: "/",
+            headers: &headers,
+            body: Bytes::new(),
+            keep_secret: false,
+            repeatable: true,
+            sent: &AtomicBool::new(false),
+        };
+        let limits = Limits {
+            deadline: Instant::now() + 2 * connect_timeout,
+            connect_timeout,
+            idle_timeout: connect_timeout,
+            max_response_bytes: MAX_ANSWER,
+        };
+        link.exchange(&request, &limits, None, &mut |_| {})
+            .map(response_of)
+            .map_err(|failure| error_of("88Pay was not reached", failure))
+    }
+}

@@ -1,0 +1,20 @@
+//! Faults and time for tests. Only in builds with the feature `test-hooks`, never in a shipped one.
+
+use std::sync::Arc;
+
+use crate::api::token_manager::TokenManager;
+use crate::config::Config;
+use crate::error::Result;
+use crate::platform::clock::Clock;
+pub use crate::platform::clock::VirtualClock;
+pub use crate::platform::fault_injection::{
+    RefreshStep, at_refresh_step, panic_in_calls, shorten_refresh,
+};
+
+/// Builds a manager whose time is `clock`'s. Deadlines and pauses stay real.
+///
+/// # Errors
+/// As [`TokenManager::new`].
+pub fn manager_with_clock(config: Config, clock: Arc<VirtualClock>) -> Result<TokenManager> {
+    TokenManager::with_clock(config, Clock::Virtual(clock))
+}

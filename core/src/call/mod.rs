@@ -1,0 +1,371 @@
+//! One authenticated call, from the caller's request to an answer.
+//!
+//! Promises: nothing is sent before everything was checked; each sending carries the token that is valid then; the
+//! error says whether any of the sendings can have reached 88Pay. The rules are here once; a blocking and an
+//! asynchronous loop carry them out.
+
+pub(crate) mod request;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde_json::json;
+
+use crate::call::request::response_of;
+use crate::call::request::{Request, Response, Unauthorized};
+use crate::config::endpoint::{BaseUrl, Target, check_headers};
+use crate::error::{Error, ErrorCode, Outcome, Result};
+use crate::exchange::retry_after;
+use crate::exchange::{Answer, Failure};
+use crate::manager::manager::Manager;
+use crate::manager::single_flight::SLICE;
+use crate::manager::token::Token;
+use crate::platform::cancel::either;
+use crate::platform::random;
+use crate::policy::outcome::{
+    LOOK_IT_UP, canceled, error_of, forked, no_token_in_time, outcome_of, worse,
+};
+use crate::policy::provider_message::provider_message;
+use crate::policy::retry::Retry;
+use crate::telemetry::event::{EventName, emit};
+use crate::transport::{self, Limits};
+
+/// What a handle brings to its calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Manners {
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) max_response_bytes: u64,
+    pub(crate) user_agent: HeaderValue,
+}
+
+/// A checked call and what has become of it so far.
+pub(crate) struct Call {
+    method: Method,
+    target: Target,
+    headers: HeaderMap,
+    body: Bytes,
+    retry: Retry,
+    pub(crate) deadline: Instant,
+    manners: Manners,
+    /// Method and path without query.
+    path: String,
+    /// Nothing is sent again, whatever came of it.
+    once: bool,
+    /// A 401 was answered with another token already.
+    reauthorized: bool,
+    /// What is known of the sendings before the present one.
+    past: Outcome,
+}
+
+enum Step {
+    Done(Result<Response>),
+    Again(Duration),
+}
+
+/// The longest time-out that is taken.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The deadline of a call that begins now.
+pub(crate) fn deadline_in(timeout: Duration) -> Result<Instant> {
+    if timeout.is_zero() || timeout > LONGEST {
+        return Err(Error::invalid(
+            format!("The timeout is {} s.", timeout.as_secs_f64()),
+            "It must be more than 0 and at most 3600 seconds.",
+        ));
+    }
+    Ok(Instant::now() + timeout)
+}
+
+impl Call {
+    /// Checks a request; nothing is sent if it fails.
+    pub(crate) fn new(base_url: &BaseUrl, request: Request, manners: &Manners) -> Result<Call> {
+        let deadline = deadline_in(request.timeout.unwrap_or(manners.timeout))?;
+        let method = method(&request.method)?;
+        let target = base_url.target(&request.endpoint, &request.params)?;
+        let mut headers = check_headers(&request.headers)?;
+        headers
+            .entry(header::USER_AGENT)
+            .or_insert_with(|| manners.user_agent.clone());
+        if request.body.is_some() {
+            headers
+                .entry(header::CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static("application/json"));
+        }
+        Ok(Call {
+            retry: Retry::new(&method, target.api_path(), request.safe_to_repeat),
+            path: format!("{method} {}", target.path()),
+            method,
+            target,
+            headers,
+            body: request.body.unwrap_or_default(),
+            deadline,
+            manners: manners.clone(),
+            once: request.once,
+            reauthorized: false,
+            past: Outcome::NotSent,
+        })
+    }
+
+    /// What it gives in a child that was forked meanwhile.
+    pub(crate) fn forked(&self) -> impl Fn() -> Error + Unpin + use<> {
+        let safe = self.retry.is_safe();
+        move || forked(Outcome::Unknown).with_safe_to_repeat(safe)
+    }
+
+    /// Carries the call out on this thread. `stop` is asked at least every 50 ms, with nothing locked.
+    pub(crate) fn run(
+        mut self,
+        manager: &Arc<Manager>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Response> {
+        manager.counters.calls.add();
+        loop {
+            let token = manager
+                .token(self.deadline, stop)
+                .map_err(|error| self.ended(manager, error))?;
+            let (sent, mut used) = (AtomicBool::new(false), token.clone());
+            let (request, limits) = (self.request(&sent), self.limits());
+            let result = manager
+                .link
+                .exchange(&request, &limits, Some(stop), &mut |headers| {
+                    used = authorize(manager, &token, headers)
+                });
+            match self.judge(manager, &used, result) {
+                Step::Done(result) => return result,
+                Step::Again(pause) => {
+                    let until = Instant::now() + pause;
+                    while Instant::now() < until {
+                        std::thread::sleep(
+                            SLICE.min(until.saturating_duration_since(Instant::now())),
+                        );
+                        if stop() {
+                            return Err(self.ended(manager, canceled(Outcome::NotSent)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Carries the call out in a task of the library's runtime, until `stop` ends.
+    pub(crate) async fn run_async(
+        mut self,
+        manager: &Arc<Manager>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Response> {
+        manager.counters.calls.add();
+        let sent = AtomicBool::new(false);
+        let ended = either(self.carry_out(manager, &sent), stop).await;
+        ended.unwrap_or_else(|()| {
+            Err(self.ended(manager, canceled(outcome_of(sent.load(Ordering::Acquire)))))
+        })
+    }
+
+    /// `sent` tells of the present sending, also when this is dropped half-way.
+    async fn carry_out(&mut self, manager: &Arc<Manager>, sent: &AtomicBool) -> Result<Response> {
+        loop {
+            let waiting = tokio::time::timeout_at(self.deadline.into(), manager.token_async());
+            let token = match waiting.await {
+                Ok(token) => token,
+                Err(_) => Err(no_token_in_time()),
+            };
+            let token = token.map_err(|error| self.ended(manager, error))?;
+            let mut used = token.clone();
+            let (request, limits) = (self.request(sent), self.limits());
+            let result = manager
+                .link
+                .exchange_async(&request, &limits, |headers| {
+                    used = authorize(manager, &token, headers)
+                })
+                .await;
+            match self.judge(manager, &used, result) {
+                Step::Done(result) => return result,
+                Step::Again(pause) => {
+                    // From here on `past` tells of it.
+                    sent.store(false, Ordering::Release);
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    fn request<'a>(&'a self, sent: &'a AtomicBool) -> transport::Request<'a> {
+        transport::Request {
+            method: &self.method,
+            target: self.target.as_str(),
+            headers: &self.headers,
+            body: self.body.clone(),
+            keep_secret: false,
+            repeatable: self.retry.is_safe(),
+            sent,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            deadline: self.deadline,
+            connect_timeout: self.manners.connect_timeout,
+            idle_timeout: self.manners.idle_timeout,
+            max_response_bytes: self.manners.max_response_bytes,
+        }
+    }
+
+    /// What to do after a sending.
+    fn judge(
+        &mut self,
+        manager: &Arc<Manager>,
+        used: &Token,
+        result: Result<Answer, Failure>,
+    ) -> Step {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        match result {
+            Ok(answer) if self.once => self.done(manager, used, answer, None),
+            Ok(answer) => {
+                let status = answer.status.as_u16();
+                let mut unauthorized = None;
+                if status == 401 {
+                    if self.reauthorized {
+                        manager.answered_401_again(&self.path);
+                        unauthorized = Some(Unauthorized::Again);
+                    } else if let Err(why) = manager.answered_401(&self.path, used.generation()) {
+                        unauthorized = Some(why);
+                    } else {
+                        self.reauthorized = true;
+                        return self.again(manager, Outcome::Answered, "401", Duration::ZERO);
+                    }
+                } else {
+                    manager.answered_otherwise(&self.path);
+                    let told = retry_after(&answer.headers);
+                    if let Some(pause) =
+                        self.retry
+                            .after_status(status, told, left, random::fraction)
+                    {
+                        return self.again(
+                            manager,
+                            Outcome::Answered,
+                            answer.status.as_str(),
+                            pause,
+                        );
+                    }
+                }
+                self.done(manager, used, answer, unauthorized)
+            }
+            Err(failure) => {
+                if !self.once
+                    && let Some(pause) = self.retry.after_failure(&failure, left, random::fraction)
+                {
+                    let outcome = outcome_of(failure.sent);
+                    return self.again(manager, outcome, "connection", pause);
+                }
+                Step::Done(Err(
+                    self.ended(manager, error_of("The call failed", failure))
+                ))
+            }
+        }
+    }
+
+    fn again(
+        &mut self,
+        manager: &Manager,
+        outcome: Outcome,
+        reason: &str,
+        pause: Duration,
+    ) -> Step {
+        self.past = worse(self.past, outcome);
+        manager.counters.calls_repeated.add();
+        let (method, path) = (self.method.as_str(), self.target.path());
+        emit(
+            EventName::CallRepeated,
+            manager.id,
+            || json!({"method": method, "path": path, "reason": reason, "pause": pause.as_millis() as u64}),
+        );
+        Step::Again(pause)
+    }
+
+    /// A call ends with this answer.
+    fn done(
+        &self,
+        manager: &Manager,
+        used: &Token,
+        answer: Answer,
+        unauthorized: Option<Unauthorized>,
+    ) -> Step {
+        let status = answer.status.as_u16();
+        manager.counters.answered(status);
+        if status >= 400 {
+            self.tell_failed(
+                manager,
+                ErrorCode::HttpError,
+                Some(status),
+                Outcome::Answered,
+            );
+        }
+        let said = match status {
+            400.. => provider_message(&answer.body, &[used.access_token(), used.session_id()]),
+            _ => String::new(),
+        };
+        let response = response_of(answer).saying(said);
+        Step::Done(Ok(match unauthorized {
+            Some(why) => response.unauthorized(why),
+            None => response,
+        }))
+    }
+
+    /// The error of a call that ends without an answer.
+    fn ended(&self, manager: &Manager, error: Error) -> Error {
+        let outcome = worse(self.past, error.outcome());
+        let error = match outcome {
+            // The last sending may not have left, but an earlier one did.
+            Outcome::Unknown => error.with_hint(LOOK_IT_UP),
+            _ => error,
+        };
+        let error = error
+            .with_outcome(outcome)
+            .with_safe_to_repeat(self.retry.is_safe());
+        manager.counters.calls_failed.add();
+        self.tell_failed(manager, error.code(), error.http_status(), outcome);
+        error
+    }
+
+    fn tell_failed(
+        &self,
+        manager: &Manager,
+        code: ErrorCode,
+        status: Option<u16>,
+        outcome: Outcome,
+    ) {
+        let (method, path) = (self.method.as_str(), self.target.path());
+        emit(
+            EventName::CallFailed,
+            manager.id,
+            || json!({"method": method, "path": path, "code": code.name(), "status": status, "outcome": outcome.name()}),
+        );
+    }
+}
+
+/// Fills in the token that is valid now, else the one that the call waited for; says which.
+fn authorize(manager: &Manager, waited_for: &Token, headers: &mut HeaderMap) -> Token {
+    let token = manager.peek().unwrap_or_else(|| waited_for.clone());
+    let snapshot = &token.0.snapshot;
+    headers.insert(header::AUTHORIZATION, snapshot.authorization.clone());
+    headers.insert("x-session-id", snapshot.session.clone());
+    token
+}
+
+fn method(text: &str) -> Result<Method> {
+    let upper = text.trim().to_ascii_uppercase();
+    match Method::from_bytes(upper.as_bytes()) {
+        Ok(method) if !matches!(method, Method::CONNECT | Method::TRACE) && upper.len() <= 32 => {
+            Ok(method)
+        }
+        _ => Err(Error::invalid(
+            "The method cannot be used.",
+            "Use GET, POST, PUT, PATCH, DELETE or HEAD.",
+        )),
+    }
+}

@@ -1,0 +1,284 @@
+//! What a caller asks for and what comes back: plain values.
+//!
+//! Checked when it is sent, not when it is built. Never shows a body or a header value in `Debug`.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::error::{Error, ErrorCode, Outcome, Result};
+use crate::exchange::Answer;
+use crate::json;
+
+/// A call of 88Pay's API.
+///
+/// ```
+/// let charge = pay88::Request::post("/api/transactions/charges")
+///     .json(&serde_json::json!({"flow": "PAYIN", "amount": 50000}))
+///     .timeout(std::time::Duration::from_secs(10));
+/// ```
+#[derive(Clone)]
+pub struct Request {
+    pub(crate) method: String,
+    pub(crate) endpoint: String,
+    pub(crate) params: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<Bytes>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) safe_to_repeat: bool,
+    pub(crate) once: bool,
+}
+
+impl Request {
+    /// A call of any method and path below the base URL, such as `/api/balance?id=MCH-COL-29ZTP4`.
+    pub fn new(method: impl Into<String>, endpoint: impl Into<String>) -> Request {
+        Request {
+            method: method.into(),
+            endpoint: endpoint.into(),
+            params: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            timeout: None,
+            safe_to_repeat: false,
+            once: false,
+        }
+    }
+
+    /// `GET`
+    pub fn get(endpoint: impl Into<String>) -> Request {
+        Request::new("GET", endpoint)
+    }
+
+    /// `POST`
+    pub fn post(endpoint: impl Into<String>) -> Request {
+        Request::new("POST", endpoint)
+    }
+
+    /// Adds a parameter to the query; it is percent-encoded.
+    #[must_use]
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
+        self.params.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a header. Those of the credential and of the connection are refused when the call is made.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The body, as it is. `Content-Type: application/json` is sent unless a header says otherwise.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Request {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// The body, as JSON.
+    #[must_use]
+    pub fn json(self, value: &Value) -> Request {
+        self.body(value.to_string())
+    }
+
+    /// How long the call may take in all, waiting for a token included; the manager's `timeout` unless set.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Request {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Says that sending it twice does no harm, so that it is repeated after a fault. GET, HEAD, OPTIONS and
+    /// `POST /api/balance` need no mark; a charge must not have it.
+    #[must_use]
+    pub fn safe_to_repeat(mut self, safe: bool) -> Request {
+        self.safe_to_repeat = safe;
+        self
+    }
+
+    /// Sends it once and gives the answer as it is, where it would be sent again otherwise: after a 401 with another
+    /// token, after a 429, after a fault. For diagnoses, and for callers with a rule of their own.
+    #[must_use]
+    pub fn once(mut self) -> Request {
+        self.once = true;
+        self
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field(
+                "endpoint",
+                &self.endpoint.split('?').next().unwrap_or_default(),
+            )
+            .field(
+                "body",
+                &self
+                    .body
+                    .as_ref()
+                    .map(|body| format!("{} bytes", body.len())),
+            )
+            .field("timeout", &self.timeout)
+            .field("safe_to_repeat", &self.safe_to_repeat)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer of 88Pay, of any status.
+#[derive(Clone)]
+pub struct Response {
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+    /// What 88Pay says of a status of 400 or above, without what it echoes of the request's secrets; or nothing.
+    said: String,
+    unauthorized: Option<Unauthorized>,
+}
+
+/// Why a call ends with a 401, where another token was looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unauthorized {
+    /// It was sent again with another token, and answered 401 again.
+    Again,
+    /// Its path answered 401 to a new token before: its 401s force none for a while.
+    ByPath,
+    /// None may be asked for before that time is over.
+    Kept(Duration),
+}
+
+impl Response {
+    pub(crate) fn new(status: u16, headers: HeaderMap, body: Bytes) -> Response {
+        Response {
+            status,
+            headers,
+            body,
+            said: String::new(),
+            unauthorized: None,
+        }
+    }
+
+    /// With what 88Pay says of it in its own words.
+    pub(crate) fn saying(mut self, said: String) -> Response {
+        self.said = said;
+        self
+    }
+
+    pub(crate) fn unauthorized(mut self, why: Unauthorized) -> Response {
+        self.unauthorized = Some(why);
+        self
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Whether the status is from 200 to 299.
+    pub fn ok(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The first header of that name, in any case of letters.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.get(name).map(|value| value.as_bytes())
+    }
+
+    /// All headers in the order of the answer (those of one name together), names in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The body as text; what is no UTF-8 is replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// `bad_response` if it is none.
+    pub fn json(&self) -> Result<Value> {
+        json::read(&self.body).map_err(|error| {
+            Error::new(
+                ErrorCode::BadResponse,
+                format!(
+                    "The answer of status {} is not JSON: line {}, column {}.",
+                    self.status,
+                    error.line(),
+                    error.column()
+                ),
+                "Look at its text.",
+            )
+            .with_status(self.status)
+            .with_outcome(Outcome::Answered)
+        })
+    }
+
+    /// The answer, if its status is below 400.
+    ///
+    /// # Errors
+    /// `http_error` with the status and the `message` of the answer's envelope.
+    pub fn error_for_status(self) -> Result<Response> {
+        if self.status < 400 {
+            return Ok(self);
+        }
+        let message = match self.said.as_str() {
+            "" => format!("88Pay answered with status {}.", self.status),
+            said => format!("88Pay answered with status {}: {said}", self.status),
+        };
+        let hint = match (self.status, self.unauthorized) {
+            (400 | 422, _) => "Check the parameters against the documentation of this call.",
+            (401, Some(Unauthorized::Again)) => {
+                "The token was not accepted for this call, also after a new one; check that the account may use it."
+            }
+            (401, Some(Unauthorized::ByPath)) => {
+                "This call was answered 401 with a new token before, so none was asked for now; check that the account may use it."
+            }
+            (401, Some(Unauthorized::Kept(_))) => {
+                "The token was not accepted, and no new one may be asked for yet: too many were rejected or dropped lately. Try again after the given time."
+            }
+            (401, None) => "The token was not accepted; no new one was asked for.",
+            (403, _) => "Check in the dashboard that the account may use this call.",
+            (404, _) => "Check the endpoint, and the ID in it.",
+            (405, _) => "Check the method: this endpoint takes another one.",
+            (429, _) => "Too many calls; 60 a minute and 1,000 an hour are documented.",
+            _ => "Look the transaction up before sending it again.",
+        };
+        let mut error = Error::new(ErrorCode::HttpError, message, hint)
+            .with_status(self.status)
+            .with_outcome(Outcome::Answered);
+        let after = match self.unauthorized {
+            Some(Unauthorized::Kept(pause)) => Some(pause),
+            _ => crate::exchange::retry_after(&self.headers),
+        };
+        if let Some(after) = after {
+            error = error.with_retry_after(after);
+        }
+        Err(error)
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("body", &format!("{} bytes", self.body.len()))
+            .finish()
+    }
+}
+
+pub(crate) fn response_of(answer: Answer) -> Response {
+    Response::new(answer.status.as_u16(), answer.headers, answer.body.into())
+}

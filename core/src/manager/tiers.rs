@@ -1,0 +1,250 @@
+//! The tiers of the option `share`, as they are now, for a diagnosis.
+//!
+//! Promises: makes, changes and remembers nothing and asks 88Pay for nothing (a Memcached gets the item that is its clock,
+//! as from anybody who looks there first; whether a store takes writes is asked so that nothing is left of it); a store is given no more time than a refresh would give it. Never holds a token,
+//! a key or a password.
+
+use std::path::Path;
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::config::share::Share;
+use crate::config::store_url::StoreUrl;
+use crate::error::{Error, ErrorCode, Result};
+use crate::manager::manager::Manager;
+use crate::policy::backoff::Holds;
+use crate::policy::rate_limit::Budget;
+use crate::refresh::record::Record;
+use crate::refresh::{Ask, Ledger};
+use crate::store::fleet::{Answer, Fleet};
+use crate::telemetry::stats::hold_to_json;
+
+const STORE_TIME: Duration = Duration::from_millis(250);
+
+/// One tier of the option `share`: this process, the host, or a store of the fleet.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Tier {
+    /// `process`, `host` or `store`.
+    pub kind: &'static str,
+    /// The file of the host, which the first token request makes; the store's URL without user, password and query.
+    /// `None` for the process, and where the host has no place for the file.
+    pub place: Option<String>,
+    /// What is there; or why the tier cannot be had (`connection_failed` for a store, `config_invalid` for the host), and
+    /// what to do about it.
+    pub state: Result<TierState>,
+    /// The user IDs of those who keep tokens of their own beside this user's; in no order that matters. Empty for a
+    /// directory that users share (`host:<dir>`).
+    pub other_users: Vec<u32>,
+    /// Names that come before the one in `place`, and are not used since something else is there: of another user, or with
+    /// other rights than this library gives. Those who share use the next name, too.
+    pub taken_names: Vec<TakenName>,
+}
+
+/// A name that something else has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TakenName {
+    /// The path.
+    pub path: String,
+    /// The user ID of the owner of what is there.
+    pub by: u32,
+}
+
+/// What those who share a tier have in common.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TierState {
+    /// How long ago the newest token was asked for; `None` if there is none, or 88Pay does not accept it any more.
+    pub token_age: Option<Duration>,
+    /// How much longer it is handed out; zero if none is.
+    pub token_valid_for: Duration,
+    /// Tokens that may still be asked for in this minute and in this hour.
+    pub budget_left: (usize, usize),
+    /// Among how many hosts what was left is split, since they cannot tell each other what they take; else 1.
+    pub budget_split: usize,
+    /// The failure that is remembered: its class, and how long it still holds all who share the tier.
+    pub hold: Option<(&'static str, Duration)>,
+    /// How many hosts share the token, as far as is known; 0 without a store.
+    pub hosts: u32,
+}
+
+impl Tier {
+    /// The same as JSON, durations in seconds; `error` is the reason why the tier cannot be had.
+    pub fn to_json(&self) -> Value {
+        let state = self.state.as_ref().ok();
+        json!({
+            "kind": self.kind,
+            "place": self.place,
+            "error": self.state.as_ref().err().map(Error::message),
+            "token_age": state.and_then(|state| state.token_age).map(|age| age.as_secs_f64()),
+            "token_valid_for": state.map(|state| state.token_valid_for.as_secs_f64()),
+            "budget_left_minute": state.map(|state| state.budget_left.0),
+            "budget_left_hour": state.map(|state| state.budget_left.1),
+            "budget_split": state.map(|state| state.budget_split),
+            "hold": state.and_then(|state| hold_to_json(state.hold)),
+            "hosts": state.map(|state| state.hosts),
+            "other_users": self.other_users,
+            "taken_names": self.taken_names.iter().map(|taken| json!({"path": taken.path, "by": taken.by}))
+                .collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Manager {
+    /// The tiers that are set, the nearest first; this process is one only where nothing is shared.
+    pub(crate) fn tiers(&self) -> Vec<Tier> {
+        match &self.shared.share {
+            Share::Host { dir, stores } if self.store.is_shared() => {
+                let mut tiers = vec![self.host(dir.as_deref())];
+                tiers.extend(stores.iter().map(|store| self.in_store(store)));
+                tiers
+            }
+            _ => vec![self.process()],
+        }
+    }
+
+    fn process(&self) -> Tier {
+        let stats = self.stats();
+        Tier {
+            kind: "process",
+            place: None,
+            state: Ok(TierState {
+                token_age: stats.token_age,
+                token_valid_for: stats.token_valid_for,
+                budget_left: stats.budget_left,
+                budget_split: stats.budget_split,
+                hold: stats.hold,
+                hosts: stats.hosts,
+            }),
+            other_users: Vec::new(),
+            taken_names: Vec::new(),
+        }
+    }
+
+    fn host(&self, dir: Option<&Path>) -> Tier {
+        let keys = self.keys();
+        let record = self
+            .store
+            .record(keys.get(keys.begin_with(self.clock.boot()).0));
+        let found = record.as_ref().map_or_else(
+            || Err("this machine's cryptography fails".to_owned()),
+            |record| record.peek(),
+        );
+        let (path, taken, found) = match found {
+            Ok((path, taken, record)) => (Some(path), taken, Ok(record)),
+            Err(reason) => (None, Vec::new(), Err(reason)),
+        };
+        // What can be read may still be a place where nothing can be written.
+        let (_, _, degraded) = self.store.status();
+        let state = match degraded {
+            Some(reason) => Err(reason),
+            None => found.map(|record| self.state_of(&record, record.hosts)),
+        };
+        Tier {
+            kind: "host",
+            place: path.map(|path| path.display().to_string()),
+            state: state.map_err(|reason: String| no_host(&reason, dir)),
+            other_users: record.map_or_else(Vec::new, |record| record.other_users()),
+            taken_names: taken
+                .into_iter()
+                .map(|taken| TakenName {
+                    path: taken.path.display().to_string(),
+                    by: taken.by,
+                })
+                .collect(),
+        }
+    }
+
+    fn in_store(&self, url: &StoreUrl) -> Tier {
+        let (base_url, merchant_id) = (self.base_url.as_str(), self.merchant_id.as_str());
+        // One that is alone in its fleet is asked itself, and not left alone for what it did before.
+        let alone = Fleet::new(
+            slice::from_ref(url),
+            base_url,
+            merchant_id,
+            self.clock.clone(),
+        );
+        let keys = self.keys();
+        let record = Arc::new(alone).record(keys.get(keys.begin_with(self.clock.boot()).0));
+        let answer = match record {
+            Some(mut record) => {
+                let deadline = self.clock.boot().plus(STORE_TIME);
+                record.ask(Ask::Look, STORE_TIME).and_then(|answer| {
+                    let hosts = record.hosts(self.clock.boot().until(deadline))?;
+                    // What can be read may still take no writes: a replica, a full one, a user without the rights.
+                    record.writable(self.clock.boot().until(deadline))?;
+                    Ok((answer, hosts))
+                })
+            }
+            None => Err("this machine's cryptography fails".to_owned()),
+        };
+        let state = answer.map(|(answer, hosts)| match answer {
+            Answer::Found(found) => {
+                let record = found.record.unwrap_or_default();
+                self.state_of(&record, record.hosts.max(hosts))
+            }
+            Answer::Stored(_) | Answer::Counted(_) => self.state_of(&Record::default(), 0),
+        });
+        Tier {
+            kind: "store",
+            place: Some(url.shown().to_owned()),
+            state: state.map_err(|reason| no_store(&reason, url)),
+            other_users: Vec::new(),
+            taken_names: Vec::new(),
+        }
+    }
+
+    fn state_of(&self, record: &Record, hosts: u32) -> TierState {
+        let now = self.clock.boot();
+        let (per_minute, per_hour) = (self.shared.tokens_per_minute, self.shared.tokens_per_hour);
+        let mut ledger = Ledger {
+            budget: Budget::new(per_minute, per_hour),
+            holds: Holds::default(),
+        };
+        ledger.learn(record, now, None);
+        let token = record.good();
+        TierState {
+            token_age: token.map(|issue| issue.stamp.asked_at.until(now)),
+            token_valid_for: token.map_or(Duration::ZERO, |issue| {
+                now.until(issue.stamp.asked_at.plus(self.lifetime(issue).usable))
+            }),
+            budget_left: ledger.budget.left(now),
+            budget_split: ledger.budget.hosts(),
+            hold: ledger.holds.current(now),
+            hosts,
+        }
+    }
+}
+
+fn no_host(reason: &str, dir: Option<&Path>) -> Error {
+    let hint = match dir {
+        Some(_) => {
+            "The directory of `share` has to be on a tmpfs, belong to a group that those who share are in, and be writable \
+             for that group and nobody else (mode 2770)."
+        }
+        None => {
+            "Mount a tmpfs at /dev/shm, or set `share` to `host:` and a directory on one. Until then each process goes \
+             on by itself."
+        }
+    };
+    Error::invalid(
+        format!("Nothing can be shared on this host: {reason}."),
+        hint,
+    )
+}
+
+fn no_store(reason: &str, url: &StoreUrl) -> Error {
+    let shown = url.shown();
+    let reason = reason.strip_prefix(shown).unwrap_or(reason);
+    let reason = reason.trim_start_matches([':', ' ']);
+    Error::new(
+        ErrorCode::ConnectionFailed,
+        format!("The store {shown} cannot be used: {reason}."),
+        "Check that it runs, that it can be reached from here, and its URL in `share`. Meanwhile the next store is used; \
+         without any, each host goes on with its part of the budget.",
+    )
+}

@@ -1,0 +1,79 @@
+//! A flag that threads ask and tasks wait for: close and cancel.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
+use tokio::sync::Notify;
+
+use crate::platform::process::PerProcess;
+
+/// Raised once, for ever.
+pub(crate) struct Signal {
+    raised: AtomicBool,
+    /// It holds a lock, which a forked child must not inherit.
+    waiting: PerProcess<Notify>,
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Signal {
+            raised: AtomicBool::new(false),
+            waiting: PerProcess::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Signal").field(&self.is_raised()).finish()
+    }
+}
+
+impl Signal {
+    fn waiting(&self) -> &Notify {
+        let Ok(waiting) = self
+            .waiting
+            .get_or_try_make(|| Ok::<_, Infallible>(Notify::new()));
+        waiting
+    }
+
+    /// Says whether this was the first time.
+    pub(crate) fn raise(&self) -> bool {
+        let first = !self.raised.swap(true, Ordering::SeqCst);
+        self.waiting().notify_waiters();
+        first
+    }
+
+    pub(crate) fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::SeqCst)
+    }
+
+    /// Ends when it is raised.
+    pub(crate) async fn raised(&self) {
+        let mut notified = pin!(self.waiting().notified());
+        // Enlisted first, so that a raise between the look and the wait is not missed.
+        notified.as_mut().enable();
+        if !self.is_raised() {
+            notified.await;
+        }
+    }
+}
+
+/// The first of two futures that ends; the left one if both have.
+pub(crate) async fn either<A, B>(
+    left: impl Future<Output = A>,
+    right: impl Future<Output = B>,
+) -> Result<A, B> {
+    let (mut left, mut right) = (pin!(left), pin!(right));
+    std::future::poll_fn(move |context| {
+        if let Poll::Ready(value) = left.as_mut().poll(context) {
+            return Poll::Ready(Ok(value));
+        }
+        right.as_mut().poll(context).map(Err)
+    })
+    .await
+}

@@ -1,0 +1,152 @@
+//! The three clocks of a machine, read together.
+//!
+//! Promises: a token's life is judged by a monotonic *and* the wall clock, both read coarsely (about 10 ns each);
+//! budgets and holds are kept on boot time, which also counts while the machine sleeps. Never decides anything.
+
+use std::time::Duration;
+
+use crate::time::{BootTime, Reading};
+
+/// Boot time begins that long before the boot: what other hosts did in the hour before it has an instant here, too.
+const BEFORE_BOOT: Duration = Duration::from_secs(24 * 3600);
+
+/// Where a manager has its time from.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Clock {
+    #[default]
+    System,
+    #[cfg(any(test, feature = "test-hooks"))]
+    Virtual(std::sync::Arc<VirtualClock>),
+}
+
+impl Clock {
+    #[inline]
+    pub(crate) fn reading(&self) -> Reading {
+        match self {
+            Clock::System => Reading {
+                mono: read(libc::CLOCK_MONOTONIC_COARSE),
+                wall: read(libc::CLOCK_REALTIME_COARSE),
+            },
+            #[cfg(any(test, feature = "test-hooks"))]
+            Clock::Virtual(clock) => clock.reading(),
+        }
+    }
+
+    /// Whether it is no clock that other processes have.
+    pub(crate) fn is_virtual(&self) -> bool {
+        !matches!(self, Clock::System)
+    }
+
+    pub(crate) fn boot(&self) -> BootTime {
+        match self {
+            Clock::System => since_boot(read(libc::CLOCK_BOOTTIME)),
+            #[cfg(any(test, feature = "test-hooks"))]
+            Clock::Virtual(clock) => clock.boot(),
+        }
+    }
+}
+
+/// Milliseconds since 1970, for people: events and statistics.
+pub(crate) fn unix_millis() -> u64 {
+    read(libc::CLOCK_REALTIME) / 1_000_000
+}
+
+fn since_boot(time: u64) -> BootTime {
+    BootTime(time / 1_000_000).plus(BEFORE_BOOT)
+}
+
+#[inline]
+fn read(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid place for one timespec; these clocks exist on every Linux since 2.6.39, and on a
+    // failure the zeroed value stands.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    (time.tv_sec as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(time.tv_nsec as u64)
+}
+
+/// A clock that moves only when it is told to; for tests and simulations.
+#[cfg(any(test, feature = "test-hooks"))]
+#[derive(Debug)]
+#[allow(unreachable_pub, reason = "public with the feature test-hooks only")]
+pub struct VirtualClock(std::sync::Mutex<(Reading, u64)>);
+
+#[cfg(any(test, feature = "test-hooks"))]
+impl Default for VirtualClock {
+    fn default() -> Self {
+        const START: u64 = 1_000_000_000_000;
+        VirtualClock(std::sync::Mutex::new((
+            Reading {
+                mono: START,
+                wall: 1_700_000 * START,
+            },
+            START,
+        )))
+    }
+}
+
+#[cfg(any(test, feature = "test-hooks"))]
+#[allow(unreachable_pub, reason = "public with the feature test-hooks only")]
+impl VirtualClock {
+    fn with<T>(&self, f: impl FnOnce(&mut (Reading, u64)) -> T) -> T {
+        f(&mut self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    fn reading(&self) -> Reading {
+        self.with(|c| c.0)
+    }
+
+    fn boot(&self) -> BootTime {
+        self.with(|c| BootTime(c.1 / 1_000_000))
+    }
+
+    /// Another machine's that shows the same.
+    #[cfg(test)]
+    pub(crate) fn another(&self) -> VirtualClock {
+        VirtualClock(std::sync::Mutex::new(self.with(|c| *c)))
+    }
+
+    /// Time passes on all clocks.
+    pub fn advance(&self, by: Duration) {
+        self.with(|c| {
+            c.0 = c.0.plus(by);
+            c.1 += crate::time::nanos(by);
+        });
+    }
+
+    /// The machine sleeps: wall clock and boot time go on, the monotonic clock stands.
+    pub fn suspend(&self, by: Duration) {
+        self.with(|c| {
+            c.0.wall += crate::time::nanos(by);
+            c.1 += crate::time::nanos(by);
+        });
+    }
+
+    /// Somebody sets the wall clock, by so many seconds forward or back.
+    pub fn step_wall(&self, seconds: i64) {
+        self.with(|c| c.0.wall = c.0.wall.saturating_add_signed(seconds * 1_000_000_000));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_has_just_booted_has_instants_for_what_others_did_in_the_hour_before() {
+        let (booted, hour) = (since_boot(0), Duration::from_secs(3600));
+        let before = BootTime(booted.0 - hour.as_millis() as u64);
+        assert_eq!(
+            before.until(since_boot(1_000_000)),
+            hour + Duration::from_millis(1)
+        );
+        assert!(before > BootTime::default(), "no token is as old as that");
+    }
+}

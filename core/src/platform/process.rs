@@ -1,0 +1,291 @@
+//! Values that a forked child must not share with its parent: sockets, locks, threads.
+//!
+//! A child finds nothing of what it inherited: it makes its own at the first use, and the inherited
+//! one is left as it is (never locked, never dropped). Taking the value takes no lock.
+
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use crate::platform::not_inherited;
+
+/// Which process this is, among all that descend from one another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Process(u64);
+
+/// How many processes of this line have used the library, this one included.
+static COUNTED: AtomicU64 = AtomicU64::new(0);
+
+/// A page that holds this process's number, which the system wipes in a child. [`NO_PAGE`] where it does not.
+static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+
+const NO_PAGE: *mut AtomicU64 = ptr::dangling_mut();
+
+/// How many forks there were between the first process that used the library and this one.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn before_fork() {
+    not_inherited::fork_begins();
+}
+
+extern "C" fn after_fork() {
+    not_inherited::fork_ended();
+}
+
+extern "C" fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    not_inherited::close_all();
+}
+
+impl Process {
+    /// Asks the system for nothing, but for the first time in a process.
+    pub(crate) fn current() -> Process {
+        // Not a `Once`: a child that is forked while another thread is in it would wait for ever.
+        static REGISTERED: AtomicBool = AtomicBool::new(false);
+        if !REGISTERED.load(Ordering::Acquire) {
+            // Two threads may both do it, which does no harm; so that neither goes on before the handlers are there.
+            // SAFETY: the handlers use atomics and `close` alone, and stay: the library is never unloaded. Without memory
+            // for them the number is what is left.
+            unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(forked)) };
+            REGISTERED.store(true, Ordering::Release);
+        }
+        let mut page = PAGE.load(Ordering::Acquire);
+        if page.is_null() {
+            let made = wiped_page().unwrap_or(NO_PAGE);
+            page = match PAGE.compare_exchange(page, made, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => made,
+                // Another thread was first; the page of this one is lost.
+                Err(first) => first,
+            };
+        }
+        if page == NO_PAGE {
+            return Process::by_number();
+        }
+        // SAFETY: a page that was mapped for this, and stays.
+        let number = unsafe { &*page };
+        let known = number.load(Ordering::Relaxed);
+        if known != 0 {
+            return Process(known);
+        }
+        let next = COUNTED.fetch_add(1, Ordering::Relaxed) + 1;
+        match number.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => Process(next),
+            Err(first) => Process(first),
+        }
+    }
+
+    /// The number alone does not tell: a child may have its parent's in another namespace, and a grandchild that of a grandparent
+    /// that is gone. The forks alone do not tell either: not every way to fork calls handlers.
+    fn by_number() -> Process {
+        let forks = u64::from(FORKS.load(Ordering::Relaxed));
+        Process(forks << 32 | u64::from(std::process::id()))
+    }
+
+    pub(crate) fn is_current(self) -> bool {
+        self == Process::current()
+    }
+}
+
+/// A page of zeros that is one again in every child. Nothing where the system cannot do that: before Linux 4.14, and under
+/// emulators that take any advice and follow none.
+fn wiped_page() -> Option<*mut AtomicU64> {
+    const LENGTH: usize = 4096;
+    // SAFETY: maps memory of its own, and gives advice about nothing else.
+    unsafe {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let page = libc::mmap(ptr::null_mut(), LENGTH, protection, flags, -1, 0);
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        let takes_any = libc::madvise(page, LENGTH, -1) == 0;
+        if takes_any || libc::madvise(page, LENGTH, libc::MADV_WIPEONFORK) != 0 {
+            libc::munmap(page, LENGTH);
+            return None;
+        }
+        Some(page.cast())
+    }
+}
+
+/// Runs code that is not the library's on a thread of the library: a callback, or a module of the system's resolver.
+///
+/// That code may fork. The child is a copy of this thread, in the middle of what its parent is doing. If it returns from the code
+/// it waits here for ever, so that it repeats nothing, and touches nothing that it inherited.
+pub fn foreign<T>(code: impl FnOnce() -> T) -> T {
+    /// Also where the code panics.
+    struct Parent(Process);
+    impl Drop for Parent {
+        fn drop(&mut self) {
+            while !self.0.is_current() {
+                // SAFETY: a plain system call.
+                unsafe { libc::pause() };
+            }
+        }
+    }
+    let _parent = Parent(Process::current());
+    code()
+}
+
+/// One `T` for each process that asks, made at the first use.
+pub(crate) struct PerProcess<T> {
+    current: AtomicPtr<Entry<T>>,
+}
+
+struct Entry<T> {
+    process: Process,
+    value: T,
+}
+
+impl<T: Send + Sync> PerProcess<T> {
+    pub(crate) const fn new() -> PerProcess<T> {
+        PerProcess {
+            current: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// This process's value; `make` is called when there is none yet. Two threads may both make one
+    /// at the first use: the second is dropped.
+    ///
+    /// # Errors
+    /// Those of `make`; the next call tries again.
+    pub(crate) fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
+        let found = self.current.load(Ordering::Acquire);
+        if let Some(value) = Self::own(found) {
+            return Ok(value);
+        }
+        let made = Box::into_raw(Box::new(Entry {
+            process: Process::current(),
+            value: make()?,
+        }));
+        // Only an empty place or an inherited entry is ever replaced, so an entry of this process
+        // stays as long as `self` does.
+        match self
+            .current
+            .compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire)
+        {
+            // SAFETY: `made` came from Box::into_raw and is now owned by `self`, which outlives the borrow.
+            Ok(_) => Ok(unsafe { &(*made).value }),
+            Err(other) => {
+                // SAFETY: `made` came from Box::into_raw and was published nowhere.
+                drop(unsafe { Box::from_raw(made) });
+                // SAFETY: whatever another thread of this process put there is an entry that stays.
+                Ok(unsafe { &(*other).value })
+            }
+        }
+    }
+
+    /// This process's value, if it was made already.
+    pub(crate) fn get(&self) -> Option<&T> {
+        Self::own(self.current.load(Ordering::Acquire))
+    }
+
+    fn own<'a>(entry: *mut Entry<T>) -> Option<&'a T> {
+        // SAFETY: a non-null entry is a live Box, freed only when the `PerProcess` is dropped.
+        let entry = unsafe { entry.as_ref() }?;
+        entry.process.is_current().then_some(&entry.value)
+    }
+}
+
+impl<T> Drop for PerProcess<T> {
+    fn drop(&mut self) {
+        let entry = *self.current.get_mut();
+        // SAFETY: nobody else can hold the entry while `self` is borrowed mutably.
+        let inherited = unsafe { entry.as_ref() }.is_none_or(|e| !e.process.is_current());
+        if !inherited {
+            // SAFETY: it came from Box::into_raw and is dropped once, here.
+            drop(unsafe { Box::from_raw(entry) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::limits::in_a_child;
+    use std::convert::Infallible;
+    use std::sync::atomic::AtomicU32;
+
+    #[test]
+    fn a_child_is_told_from_its_parent_and_both_from_a_grandchild() {
+        for way in [Process::current, Process::by_number] {
+            let first = way();
+            assert!(way() == first);
+            let status = in_a_child(|| {
+                let second = way();
+                let told = second != first && way() == second;
+                let last = in_a_child(|| i32::from(way() == second || way() == first));
+                i32::from(!told) + last
+            });
+            assert_eq!(status, 0);
+            assert!(way() == first);
+        }
+    }
+
+    #[test]
+    fn a_value_is_made_once_in_a_process() {
+        let place = PerProcess::new();
+        let made = AtomicU32::new(0);
+        for _ in 0..3 {
+            let value =
+                place.get_or_try_make(|| Ok::<_, Infallible>(made.fetch_add(1, Ordering::Relaxed)));
+            assert_eq!(value, Ok(&0));
+        }
+    }
+
+    #[test]
+    fn a_value_that_could_not_be_made_is_tried_again() {
+        let place = PerProcess::new();
+        assert_eq!(place.get_or_try_make(|| Err("no")), Err("no"));
+        assert_eq!(place.get_or_try_make(|| Ok::<_, &str>(7)), Ok(&7));
+    }
+
+    #[test]
+    fn a_forked_child_makes_its_own_and_drops_nothing_inherited() {
+        struct Loud(u32);
+        impl Drop for Loud {
+            fn drop(&mut self) {
+                if self.0 != std::process::id() {
+                    // SAFETY: ends the child at once; the status tells the parent what was dropped.
+                    unsafe { libc::_exit(3) };
+                }
+            }
+        }
+        let make = || Ok::<_, Infallible>(Loud(std::process::id()));
+        let place = PerProcess::new();
+        let _ = place.get_or_try_make(make);
+        let status = in_a_child(|| {
+            let own = matches!(place.get_or_try_make(make), Ok(v) if v.0 == std::process::id());
+            drop(place);
+            if own { 0 } else { 4 }
+        });
+        assert_eq!(status, 0);
+    }
+
+    #[test]
+    fn a_child_that_has_its_parents_number_makes_its_own_too() {
+        /// Forks into a namespace of its own, where the child is number 1; its exit status.
+        fn first_of_a_namespace(child: impl FnOnce() -> i32) -> i32 {
+            in_a_child(|| {
+                // SAFETY: a plain system call.
+                match unsafe { libc::unshare(libc::CLONE_NEWPID) } {
+                    0 => in_a_child(child),
+                    _ => 77,
+                }
+            })
+        }
+        let process = || Ok::<_, Infallible>(AtomicU32::new(0));
+        let status = first_of_a_namespace(|| {
+            let place = PerProcess::new();
+            let Ok(mine) = place.get_or_try_make(process);
+            mine.store(std::process::id(), Ordering::Relaxed);
+            first_of_a_namespace(|| {
+                let Ok(own) = place.get_or_try_make(process);
+                let number = std::process::id();
+                i32::from(number != 1 || own.load(Ordering::Relaxed) != 0)
+            })
+        });
+        match status {
+            77 => crate::test_support::skip::leave_out("it needs root"),
+            status => assert_eq!(status, 0),
+        }
+    }
+}

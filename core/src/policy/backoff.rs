@@ -1,0 +1,277 @@
+//! Remembered failures of the token endpoint: while one holds, callers get it again and 88Pay is not asked.
+//!
+//! Promises: a 429 is kept as long as the server said; rejected credentials are asked about again after 5 s, doubling
+//! to 5 minutes; everything else backs off shortly, with jitter, and longer where each attempt costs a slot of the
+//! budget: an outage of 88Pay must not use the hour up, however many hosts there are. A pure data structure on boot time.
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::policy::token_response::{Class, Rejection};
+use crate::time::BootTime;
+
+/// When attempts of hosts have failed in a row, so often by another host than the time before, it is not one's own way.
+const IN_A_ROW: u32 = 3;
+
+impl Class {
+    /// The first pause and the longest. An attempt of which nothing was written costs no slot.
+    fn pauses(self, unsent: bool) -> (Duration, Duration) {
+        let (first, longest) = match self {
+            Class::Temporary if unsent => (1, 16),
+            Class::Temporary => (1, 60),
+            _ => (5, 300),
+        };
+        (Duration::from_secs(first), Duration::from_secs(longest))
+    }
+}
+
+/// One remembered failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    pub(crate) class: Class,
+    /// When it happened.
+    pub(crate) at: BootTime,
+    pub(crate) until: BootTime,
+    pub(crate) error: Error,
+    /// Failures of this class in a row.
+    pub(crate) streak: u32,
+}
+
+impl Hold {
+    /// One more failure after that one. See [`Holds::note`].
+    pub(crate) fn after(
+        before: Option<&Hold>,
+        now: BootTime,
+        rejection: &Rejection,
+        jitter: f64,
+        parts: u32,
+    ) -> Hold {
+        let class = rejection.class;
+        let streak = before
+            .filter(|hold| hold.class == class)
+            .map_or(0, |hold| hold.streak)
+            .saturating_add(1);
+        let (mut first, mut longest) = class.pauses(rejection.unsent);
+        if class == Class::Temporary && !rejection.unsent {
+            // All together spend no more than one would.
+            (first, longest) = (first.saturating_mul(parts), longest.saturating_mul(parts));
+        }
+        let doubled = first.saturating_mul(1 << (streak - 1).min(16)).min(longest);
+        let pause = match (class, rejection.error.retry_after()) {
+            (Class::RateLimited, Some(told)) => told,
+            (Class::Temporary, _) => doubled.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0),
+            _ => doubled,
+        };
+        Hold {
+            class,
+            at: now,
+            until: now.plus(pause),
+            error: rejection.error.clone(),
+            streak,
+        }
+    }
+
+    /// It, with the time that is left of it.
+    pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
+        let left = (now < self.until).then(|| now.until(self.until))?;
+        Some(self.error.clone().with_retry_after(left))
+    }
+
+    /// Among the failures of several hosts, one more.
+    pub(crate) fn among_hosts(
+        mut before: Option<Hold>,
+        of_the_same: bool,
+        now: BootTime,
+        rejection: &Rejection,
+        jitter: f64,
+    ) -> Hold {
+        if let Some(before) = before.as_mut().filter(|_| of_the_same) {
+            // As long as one host fails it may be its own way.
+            before.streak = before.streak.saturating_sub(1);
+        }
+        Hold::after(before.as_ref(), now, rejection, jitter, 1)
+    }
+}
+
+/// The failures that hold, if any do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holds {
+    /// The failure that was met last, here or by others who share the key.
+    last: Option<Hold>,
+    /// The failures of several hosts in a row, see [`Hold::among_hosts`].
+    outage: Option<Hold>,
+}
+
+impl Holds {
+    /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1. `parts`: among so many hosts the
+    /// budget is split, and each of them finds out for itself.
+    pub(crate) fn note(
+        &mut self,
+        now: BootTime,
+        rejection: &Rejection,
+        jitter: f64,
+        parts: u32,
+    ) -> Duration {
+        let hold = Hold::after(self.last.as_ref(), now, rejection, jitter, parts);
+        let pause = hold.at.until(hold.until);
+        self.last = Some(hold);
+        pause
+    }
+
+    /// The remembered failure, with the time that is left of it.
+    pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
+        let last = self.last.as_ref().and_then(|hold| hold.check(now));
+        last.or_else(|| self.outage()?.check(now))
+    }
+
+    /// Whether what holds now holds everybody who has the key.
+    pub(crate) fn are_everybodys(&self, now: BootTime) -> bool {
+        let last = self.last.as_ref().filter(|hold| hold.class.of_key());
+        let mut all = [last, self.outage()].into_iter().flatten();
+        all.any(|hold| now < hold.until)
+    }
+
+    /// That the way of one host has failed the others are not to notice, but an outage of 88Pay is everybody's.
+    fn outage(&self) -> Option<&Hold> {
+        let outage = self.outage.as_ref();
+        outage.filter(|outage| outage.streak >= IN_A_ROW)
+    }
+
+    /// Whether the last attempt failed for now, too.
+    pub(crate) fn is_temporary(&self) -> bool {
+        let last = self.last.as_ref();
+        last.is_some_and(|hold| hold.class == Class::Temporary)
+    }
+
+    /// The failure that was remembered last, over or not.
+    pub(crate) fn last(&self) -> Option<&Hold> {
+        self.last.as_ref()
+    }
+
+    /// Takes over what is remembered by those who share the token. Only answers about the key itself hold everybody;
+    /// what else failed may be this process's own way to 88Pay, so it is told to those who have waited for that very
+    /// attempt, since `waiting`, and to nobody else.
+    pub(crate) fn learn(&mut self, shared: Option<&Hold>, waiting: Option<BootTime>) {
+        match shared {
+            Some(hold) if hold.class.of_key() || waiting.is_some_and(|since| hold.at >= since) => {
+                // Its own failure a process knows better than the record tells it: with the attempt.
+                if self.last.as_ref().is_none_or(|own| {
+                    (own.class, own.at) != (hold.class, hold.at)
+                        && (own.class.of_key() || own.until <= hold.until)
+                }) {
+                    self.last = Some(hold.clone());
+                }
+            }
+            // Whoever was told so has been granted a token since.
+            _ => self.last = self.last.take().filter(|own| !own.class.of_key()),
+        }
+    }
+
+    /// The failures of several hosts, as they are in their store.
+    pub(crate) fn learn_outage(&mut self, outage: Option<&Hold>) {
+        self.outage = outage.cloned();
+    }
+
+    /// What holds now, for statistics: the name of the class and how long still.
+    pub(crate) fn current(&self, now: BootTime) -> Option<(&'static str, Duration)> {
+        let mut all = [self.last.as_ref(), self.outage()].into_iter().flatten();
+        let hold = all.find(|hold| now < hold.until)?;
+        Some((hold.class.name(), now.until(hold.until)))
+    }
+
+    /// A token was granted, or the credentials changed.
+    pub(crate) fn clear(&mut self) {
+        *self = Holds::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+
+    fn rejection(class: Class, retry_after: Option<u64>) -> Rejection {
+        let mut error = Error::new(ErrorCode::Internal, "m", "h");
+        if let Some(seconds) = retry_after {
+            error = error.with_retry_after(Duration::from_secs(seconds));
+        }
+        Rejection {
+            error,
+            class,
+            resend: false,
+            unsent: false,
+            capped: false,
+        }
+    }
+
+    #[test]
+    fn rejected_credentials_are_asked_about_after_5_s_doubling_to_5_minutes() {
+        let mut holds = Holds::default();
+        let mut now = BootTime(0);
+        for expected in [5, 10, 20, 40, 80, 160, 300, 300] {
+            let pause = holds.note(now, &rejection(Class::Unauthorized, None), 0.3, 1);
+            assert_eq!(pause.as_secs(), expected);
+            assert_eq!(holds.check(now).unwrap().retry_after(), Some(pause));
+            now = now.plus(pause);
+            assert!(holds.check(now).is_none());
+        }
+        assert_eq!(
+            holds
+                .note(now, &rejection(Class::Forbidden, None), 0.0, 1)
+                .as_secs(),
+            5
+        );
+        holds.clear();
+        assert!(holds.check(now).is_none());
+    }
+
+    #[test]
+    fn a_429_holds_as_long_as_it_says() {
+        let mut holds = Holds::default();
+        holds.note(
+            BootTime(0),
+            &rejection(Class::RateLimited, Some(60)),
+            0.0,
+            1,
+        );
+        assert!(holds.check(BootTime(59_999)).is_some());
+        assert!(holds.check(BootTime(60_000)).is_none());
+    }
+
+    #[test]
+    fn who_met_a_failure_tells_it_with_its_attempt_after_reading_of_it_too() {
+        let mut own = Holds::default();
+        let mut met = rejection(Class::Unauthorized, None);
+        met.error = met.error.with_attempt(7);
+        own.note(BootTime(9), &met, 0.0, 1);
+        // The record does not say whose attempt it was.
+        let mut written = own.last().cloned();
+        written.as_mut().unwrap().error = rejection(Class::Unauthorized, None).error;
+        own.learn(written.as_ref(), None);
+        assert_eq!(own.check(BootTime(10)).unwrap().attempt(), Some(7));
+
+        // One of others, met since, counts.
+        let mut later = written;
+        later.as_mut().unwrap().at = BootTime(10);
+        own.learn(later.as_ref(), None);
+        assert_eq!(own.check(BootTime(11)).unwrap().attempt(), None);
+    }
+
+    #[test]
+    fn temporary_faults_back_off_shortly_with_jitter() {
+        let mut holds = Holds::default();
+        let pause = |holds: &mut Holds, jitter| {
+            holds
+                .note(BootTime(0), &rejection(Class::Temporary, None), jitter, 1)
+                .as_millis()
+        };
+        assert_eq!(pause(&mut holds, 0.0), 500);
+        assert_eq!(pause(&mut holds, 1.0), 2000);
+        for unsent in [true, false] {
+            let mut rejection = rejection(Class::Temporary, None);
+            rejection.unsent = unsent;
+            let longest = (0..40).map(|_| holds.note(BootTime(0), &rejection, 1.0, 1).as_secs());
+            assert_eq!(longest.max(), Some(if unsent { 16 } else { 60 }));
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Paths whose 401 does not come from the token.
+//!
+//! A path that answers 401 again to a fresh token would cost a token at each call. It gives its answer to the caller
+//! instead, and forces nothing for 60 s, doubling to an hour, until it answers otherwise. Bounded; a pure structure.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::time::BootTime;
+
+const FIRST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// More paths than an API has; beyond it the one that ends first makes room.
+const MOST: usize = 256;
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    until: BootTime,
+    streak: u32,
+}
+
+/// By method and path without query.
+#[derive(Debug, Default)]
+pub(crate) struct PathHolds(HashMap<String, Held>);
+
+impl PathHolds {
+    /// Whether a 401 of this path may force a token.
+    pub(crate) fn may_force(&self, path: &str, now: BootTime) -> bool {
+        self.0.get(path).is_none_or(|held| now >= held.until)
+    }
+
+    /// A fresh token was answered 401 too.
+    pub(crate) fn rejected_again(&mut self, path: &str, now: BootTime) {
+        if self.0.len() >= MOST
+            && !self.0.contains_key(path)
+            && let Some(first) = self
+                .0
+                .iter()
+                .min_by_key(|(_, held)| held.until)
+                .map(|(path, _)| path.clone())
+        {
+            self.0.remove(&first);
+        }
+        let held = self.0.entry(path.to_owned()).or_insert(Held {
+            until: now,
+            streak: 0,
+        });
+        // Calls that were under way together count once.
+        if now >= held.until {
+            held.until = now.plus(FIRST.saturating_mul(1 << held.streak.min(16)).min(LONGEST));
+            held.streak += 1;
+        }
+    }
+
+    /// It answered something else.
+    pub(crate) fn answered(&mut self, path: &str) {
+        if !self.0.is_empty() {
+            self.0.remove(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_always_answers_401_forces_at_most_six_tokens_in_an_hour() {
+        let mut paths = PathHolds::default();
+        let forced = (0..3600)
+            .filter(|second| {
+                let now = BootTime(second * 1000);
+                let may = paths.may_force("GET /x", now);
+                paths.rejected_again("GET /x", now);
+                may
+            })
+            .count();
+        assert_eq!(forced, 6);
+        assert!(paths.may_force("GET /y", BootTime(0)));
+        paths.answered("GET /x");
+        assert!(paths.may_force("GET /x", BootTime(3_600_000)));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut paths = PathHolds::default();
+        for i in 0..10_000 {
+            paths.rejected_again(&format!("GET /{i}"), BootTime(i));
+        }
+        assert_eq!(paths.0.len(), MOST);
+    }
+}

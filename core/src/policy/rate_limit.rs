@@ -1,0 +1,508 @@
+//! How many tokens may be asked for: 10 a minute and 100 an hour, counted here before asking.
+//!
+//! Promises: a slot is taken before a request and given back only if nothing was written to the network; the windows
+//! are kept longer than the server's, so that neither a sliding nor a fixed window there can overflow; what the server
+//! says of its own count can only lower ours. A pure data structure on boot time.
+//!
+//! Facts: 10 a minute, 100 an hour, `X-RateLimit-*` on every answer (88Pay documentation, "Rate limits"). Whether
+//! refused requests count is not documented: they are counted.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use crate::error::{Error, ErrorCode};
+use crate::time::BootTime;
+
+/// The way of a request to 88Pay takes no longer, and clocks of stores are read at least as exactly.
+pub(crate) const MARGIN: Duration = Duration::from_secs(2);
+
+const MINUTE: Duration = Duration::from_secs(60 + MARGIN.as_secs());
+const HOUR: Duration = Duration::from_secs(3600 + 15);
+
+/// Tokens forced by a 401 or by `invalidate` come from a reserve of their own, inside the budget.
+const FORCED_PER_HOUR: usize = 20;
+const FORCED_APART: Duration = Duration::from_secs(10);
+
+/// A slot that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) at: BootTime,
+    /// Random, so that those who share the budget know it again; 0 where nobody needs to.
+    pub(crate) id: u32,
+    /// It was taken while the other hosts could not be told.
+    pub(crate) apart: bool,
+    /// Another host has taken it and may give it back.
+    pub(crate) pending: bool,
+}
+
+impl Slot {
+    /// Its instant, if it is known elsewhere by another one: the later one if it was dated anew, else its own, since what goes
+    /// to and fro between clocks must not creep.
+    pub(crate) fn dated(&self, elsewhere: Option<&BootTime>) -> BootTime {
+        let anew = elsewhere.filter(|at| **at >= self.at.plus(MARGIN));
+        anew.copied().unwrap_or(self.at)
+    }
+}
+
+/// Over the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The next slot is free then.
+    pub(crate) until: BootTime,
+    /// `minute`, `hour`, `part` (of either, while hosts split them), `told` or `forced`: which limit it was.
+    pub(crate) limit: &'static str,
+}
+
+/// With more hosts than slots in a window they take turns. All together they take one slot of so many, each when a random
+/// number says so, and only while half the slots are free: that as many as a window has come together does not happen.
+const IN_TURNS: u32 = 4;
+
+/// A turn that is not used by then is over.
+const TURN: Duration = MINUTE;
+
+/// More statements of the server than this that all say something are not kept apart.
+const MOST_TOLD: usize = 8;
+
+/// What the server said is left, until it counts anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) left: u32,
+    /// It is the hour that it was said of, else the minute.
+    pub(crate) hourly: bool,
+    pub(crate) until: BootTime,
+}
+
+/// What was counted, by whoever shares the budget.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// The slots that were taken, oldest first, no older than an hour.
+    pub(crate) taken: VecDeque<Slot>,
+    pub(crate) forced: VecDeque<Slot>,
+    /// What the server said and still holds, the one that ends first before the others. None says less than another.
+    pub(crate) told: Vec<Told>,
+}
+
+/// The counts and the limits that this process keeps.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    per_minute: usize,
+    per_hour: usize,
+    counts: Counts,
+    /// That many hosts split what is left while they cannot tell each other; else 1.
+    split: usize,
+    /// A random number of this host.
+    host: u64,
+}
+
+impl Counts {
+    /// Whether `other` knows of a slot of the last hour that this does not.
+    pub(crate) fn lack(&self, other: &Counts, now: BootTime) -> bool {
+        let known: HashSet<u32> = self.taken.iter().map(|slot| slot.id).collect();
+        let counts = |slot: &&Slot| slot.id != 0 && now < slot.at.plus(Duration::from_secs(3600));
+        let mut counted = other.taken.iter().filter(counts);
+        counted.any(|slot| !known.contains(&slot.id))
+    }
+
+    /// Takes over what `other` has and this does not: what was spent stays spent.
+    pub(crate) fn merge(&mut self, other: &Counts) {
+        for (mine, theirs) in [
+            (&mut self.taken, &other.taken),
+            (&mut self.forced, &other.forced),
+        ] {
+            let dated: HashMap<u32, BootTime> =
+                theirs.iter().map(|slot| (slot.id, slot.at)).collect();
+            for slot in mine.iter_mut().filter(|slot| slot.id != 0) {
+                slot.at = slot.dated(dated.get(&slot.id));
+            }
+            let known: HashSet<u32> = mine.iter().map(|slot| slot.id).collect();
+            // Without an id, one at the same instant is the same slot; both are in order.
+            let nameless = |slots: &VecDeque<Slot>| -> Vec<Slot> {
+                slots.iter().filter(|slot| slot.id == 0).copied().collect()
+            };
+            let mut same = nameless(mine).into_iter().peekable();
+            for slot in nameless(theirs) {
+                while same.next_if(|other| other.at < slot.at).is_some() {}
+                if same.next_if(|other| other.at == slot.at).is_none() {
+                    mine.push_back(slot);
+                }
+            }
+            mine.extend(
+                theirs
+                    .iter()
+                    .filter(|slot| slot.id != 0 && !known.contains(&slot.id)),
+            );
+            mine.make_contiguous().sort_by_key(|slot| slot.at);
+        }
+        // Which was said later is not known; all of it holds until it ends.
+        other.told.iter().for_each(|told| self.hear(*told));
+    }
+
+    /// Adds what the server said.
+    pub(crate) fn hear(&mut self, told: Told) {
+        if self.told.iter().any(|known| known.covers(&told)) {
+            return;
+        }
+        self.told.retain(|known| !told.covers(known));
+        self.told.push(told);
+        self.told.sort_by_key(|told| (told.until, told.left));
+        while self.told.len() > MOST_TOLD {
+            // The two that end last become one that says as much as both.
+            let Some((last, before)) = self.told.pop().zip(self.told.pop()) else {
+                return;
+            };
+            self.hear(Told {
+                left: last.left.min(before.left),
+                hourly: last.hourly || before.hourly,
+                until: last.until,
+            });
+        }
+    }
+
+    /// What the server said that holds now.
+    fn holding(&self, now: BootTime) -> impl Iterator<Item = &Told> {
+        self.told.iter().filter(move |told| now < told.until)
+    }
+
+    /// Takes over what all hosts have together: what another host has given back since it was found is free again. Slots
+    /// since `revocable` may still be given back by the host that is at work, if one is.
+    pub(crate) fn find(&mut self, all: &Counts, revocable: Option<BootTime>) {
+        let ids = |slots: &VecDeque<Slot>| slots.iter().map(|slot| slot.id).collect();
+        let (spent, mine): (HashSet<u32>, HashSet<u32>) = (ids(&all.taken), ids(&self.taken));
+        self.taken
+            .retain(|slot| !slot.pending || spent.contains(&slot.id));
+        self.merge(all);
+        for slot in &mut self.taken {
+            let may_end = revocable.is_some_and(|since| slot.at >= since);
+            slot.pending = may_end && slot.id != 0 && (slot.pending || !mine.contains(&slot.id));
+        }
+    }
+
+    /// As many slots as a minute has are spent: nobody knows any more what was.
+    pub(crate) fn spend_minute(&mut self, now: BootTime, per_minute: u32) {
+        self.taken.extend((0..per_minute).map(|_| Slot {
+            at: now,
+            id: 0,
+            apart: false,
+            pending: false,
+        }));
+    }
+
+    /// For all hosts: none of these is another's that may still be given back, as far as they are to know.
+    pub(crate) fn settled(&mut self) {
+        self.taken.iter_mut().for_each(|slot| slot.pending = false);
+    }
+
+    /// The other hosts know of all of these by now.
+    pub(crate) fn told_to_all(&mut self) {
+        for slots in [&mut self.taken, &mut self.forced] {
+            slots.iter_mut().for_each(|slot| slot.apart = false);
+        }
+    }
+
+    fn forget(&mut self, now: BootTime) {
+        for times in [&mut self.taken, &mut self.forced] {
+            while times.front().is_some_and(|slot| now >= slot.at.plus(HOUR)) {
+                times.pop_front();
+            }
+        }
+        self.told.retain(|told| now < told.until);
+    }
+}
+
+impl Told {
+    /// Whether it says all that `other` says.
+    fn covers(&self, other: &Told) -> bool {
+        self.left <= other.left && self.until >= other.until && self.hourly >= other.hourly
+    }
+}
+
+impl Budget {
+    pub(crate) fn new(per_minute: u32, per_hour: u32) -> Budget {
+        Budget {
+            per_minute: per_minute as usize,
+            per_hour: per_hour as usize,
+            counts: Counts::default(),
+            split: 1,
+            host: 0,
+        }
+    }
+
+    /// From now on so many hosts, of which none knows what the others take, each keep to their part; 1 if all can be told.
+    /// `host` is a random number of this one.
+    pub(crate) fn split(&mut self, hosts: u32, host: u64) {
+        (self.split, self.host) = (hosts.max(1) as usize, host);
+    }
+
+    /// Among how many hosts what is left is split.
+    pub(crate) fn hosts(&self) -> usize {
+        self.split
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Goes on from what was counted elsewhere.
+    pub(crate) fn set_counts(&mut self, counts: Counts) {
+        self.counts = counts;
+    }
+
+    /// Takes a slot for one request that is about to be sent.
+    pub(crate) fn take(&mut self, now: BootTime, id: u32, apart: bool) -> Result<Slot, Refusal> {
+        if let Some(refusal) = self.refusal(now) {
+            return Err(refusal);
+        }
+        for told in &mut self.counts.told {
+            told.left = told.left.saturating_sub(1);
+        }
+        let slot = Slot {
+            at: now,
+            id,
+            apart,
+            pending: false,
+        };
+        self.counts.taken.push_back(slot);
+        Ok(slot)
+    }
+
+    /// Nothing of the request was written to the network.
+    pub(crate) fn give_back(&mut self, slot: Slot) {
+        let same = |taken: &Slot| (taken.at, taken.id) == (slot.at, slot.id);
+        if let Some(at) = self.counts.taken.iter().rposition(same) {
+            self.counts.taken.remove(at);
+            for told in &mut self.counts.told {
+                told.left = told.left.saturating_add(1);
+            }
+        }
+    }
+
+    /// The request of that slot may have been counted at 88Pay as late as at that instant.
+    pub(crate) fn date_anew(&mut self, slot: Slot, at: BootTime) {
+        let same = |taken: &Slot| (taken.at, taken.id) == (slot.at, slot.id);
+        if let Some(index) = self.counts.taken.iter().rposition(same) {
+            self.counts.taken.remove(index);
+            self.counts.taken.push_back(Slot { at, ..slot });
+        }
+    }
+
+    /// Books a token that is forced; the slot itself is taken when the request is sent. `id` is that of the token which it
+    /// replaces: hosts that share both have forced one.
+    pub(crate) fn force(&mut self, now: BootTime, id: u32) -> Result<(), Refusal> {
+        self.counts.forget(now);
+        let forced = &self.counts.forced;
+        if id != 0 && forced.iter().any(|slot| slot.id == id) {
+            return Ok(());
+        }
+        let apart = forced.back().map(|last| last.at.plus(FORCED_APART));
+        let oldest = forced.len().checked_sub(FORCED_PER_HOUR);
+        let full = oldest.map(|index| forced[index].at.plus(HOUR));
+        let reserve = [apart, full].into_iter().flatten().max();
+        if let Some(until) = reserve.filter(|until| now < *until) {
+            return Err(Refusal {
+                until,
+                limit: "forced",
+            });
+        }
+        if let Some(refusal) = self.refusal(now) {
+            return Err(refusal);
+        }
+        self.counts.forced.push_back(Slot {
+            at: now,
+            id,
+            apart: false,
+            pending: false,
+        });
+        Ok(())
+    }
+
+    /// `X-RateLimit-Remaining` of a token answer, and when the server counts anew. It can only lower what is left.
+    pub(crate) fn told(
+        &mut self,
+        now: BootTime,
+        limit: Option<u32>,
+        remaining: u32,
+        reset_in: Duration,
+    ) {
+        // Which of its two windows the server means is not documented; its limit says so where it is the hourly one.
+        let hourly = limit.is_some_and(|limit| limit as usize > self.per_minute);
+        let window = if hourly { HOUR } else { MINUTE };
+        let told = Told {
+            left: remaining,
+            hourly,
+            until: now.plus(reset_in.min(window)),
+        };
+        self.counts.forget(now);
+        self.counts.hear(told);
+    }
+
+    /// What the server said was said of a key that is no longer used.
+    pub(crate) fn forget_told(&mut self) {
+        self.counts.told.clear();
+    }
+
+    /// How many slots there are: in a minute and in an hour.
+    pub(crate) fn limits(&self) -> (usize, usize) {
+        (self.per_minute, self.per_hour)
+    }
+
+    /// Slots left now: in this minute and in this hour.
+    pub(crate) fn left(&self, now: BootTime) -> (usize, usize) {
+        let mut minute = self.free(now, &self.window(now, self.per_minute, MINUTE));
+        let mut hour = self.free(now, &self.window(now, self.per_hour, HOUR));
+        for told in self.counts.holding(now) {
+            let left = told.left as usize;
+            minute = minute.min(left);
+            if told.hourly {
+                hour = hour.min(left);
+            }
+        }
+        (minute.min(hour), hour)
+    }
+
+    /// The limit that is reached, if one is: the one that is free last. What the server said is told where it is more than was
+    /// counted here.
+    pub(crate) fn refusal(&mut self, now: BootTime) -> Option<Refusal> {
+        self.counts.forget(now);
+        let full = |limit: usize, window, name| {
+            let until = self.full_until(now, limit, window)?;
+            Some(Refusal { until, limit: name })
+        };
+        let told = self.counts.told.iter().filter(|told| told.left == 0);
+        let told = told.map(|told| told.until).max();
+        let minute = full(self.per_minute, MINUTE, "minute");
+        let hour = full(self.per_hour, HOUR, "hour");
+        let counted = [minute, hour].into_iter().flatten();
+        let refusal = match (counted.max_by_key(|refusal| refusal.until), told) {
+            (Some(refusal), Some(until)) if until < refusal.until.plus(MARGIN) => {
+                // It was said of the same slots: its seconds are whole, and the answer was on its way.
+                let until = refusal.until.max(until);
+                Some(Refusal { until, ..refusal })
+            }
+            (_, Some(until)) => Some(Refusal {
+                until,
+                limit: "told",
+            }),
+            (counted, None) => counted,
+        };
+        refusal.map(|refusal| match refusal.limit {
+            "minute" | "hour" if self.split > 1 => Refusal {
+                limit: "part",
+                ..refusal
+            },
+            _ => refusal,
+        })
+    }
+
+    /// When a slot of that window is free again, if none is now.
+    fn full_until(&self, now: BootTime, limit: usize, window: Duration) -> Option<BootTime> {
+        let mut used = self.window(now, limit, window);
+        if self.free(now, &used) > 0 {
+            return None;
+        }
+        for slot in &self.counts.taken {
+            let until = slot.at.plus(window);
+            if until > now {
+                used.remove(slot);
+                if used.left() > 0 {
+                    return Some(until);
+                }
+            }
+        }
+        // There are more hosts than slots: it is another one's turn, or they can tell each other again by then.
+        let (since, period) = self.turn(now);
+        Some(now.plus(MINUTE.min(period.saturating_sub(since))))
+    }
+
+    /// How many slots of a window this host may take now.
+    fn free(&self, now: BootTime, used: &Window) -> usize {
+        match used.left() {
+            0 if self.has_turn(now, used) => 1,
+            left => left,
+        }
+    }
+
+    /// Whether one slot is this host's although there are more hosts than slots.
+    fn has_turn(&self, now: BootTime, used: &Window) -> bool {
+        let (since, _) = self.turn(now);
+        let began = BootTime(now.0.saturating_sub(since.as_millis() as u64));
+        let taken = |slot: &Slot| slot.apart && slot.at >= began;
+        used.split > used.limit
+            && 2 * used.common <= used.limit
+            && since < TURN
+            && !self.counts.taken.iter().any(taken)
+    }
+
+    /// For how long it has been this host's turn, and how long it is from one to the next.
+    fn turn(&self, now: BootTime) -> (Duration, Duration) {
+        let each =
+            |window: Duration, limit: usize| window * IN_TURNS / limit.clamp(1, 1 << 16) as u32;
+        let each = each(HOUR, self.per_hour).max(each(MINUTE, self.per_minute));
+        let period = each.as_millis() as u64 * self.split.clamp(1, 1 << 32) as u64;
+        let since = (now.0 % period + self.host % period) % period;
+        (Duration::from_millis(since), Duration::from_millis(period))
+    }
+
+    fn window(&self, now: BootTime, limit: usize, window: Duration) -> Window {
+        let inside = |slot: &&Slot| now < slot.at.plus(window);
+        let (mut common, mut apart) = (0, 0);
+        for slot in self.counts.taken.iter().filter(inside) {
+            *(if slot.apart { &mut apart } else { &mut common }) += 1;
+        }
+        Window {
+            limit,
+            split: self.split,
+            common,
+            apart,
+        }
+    }
+}
+
+/// What was taken inside a window.
+struct Window {
+    limit: usize,
+    split: usize,
+    /// All hosts know of these.
+    common: usize,
+    /// Only this one does.
+    apart: usize,
+}
+
+impl Window {
+    fn left(&self) -> usize {
+        (self.limit.saturating_sub(self.common) / self.split).saturating_sub(self.apart)
+    }
+
+    fn remove(&mut self, slot: &Slot) {
+        *(if slot.apart {
+            &mut self.apart
+        } else {
+            &mut self.common
+        }) -= 1;
+    }
+}
+
+/// The error of a caller that wants a token which the budget does not allow.
+pub(crate) fn over_budget(budget: &Budget, now: BootTime, refusal: Refusal) -> Error {
+    let (per_minute, per_hour) = budget.limits();
+    let message = match refusal.limit {
+        "minute" => format!("The {per_minute} tokens that 88Pay grants in a minute are used up."),
+        "hour" => format!("The {per_hour} tokens that 88Pay grants in an hour are used up."),
+        "part" => "The hosts cannot tell each other of tokens, since the store is out of reach, and this host's part of \
+                   those that 88Pay grants is used up."
+            .to_owned(),
+        "forced" => {
+            "Too many tokens were invalidated or rejected lately to ask for another one now."
+                .to_owned()
+        }
+        _ => "88Pay says that no more tokens are left for now.".to_owned(),
+    };
+    Error::new(
+        ErrorCode::RateLimited,
+        message,
+        "Nothing was sent. Try again after the given time; look for other programs or hosts that use the same key.",
+    )
+    .with_retry_after(now.until(refusal.until))
+}
+
+#[cfg(test)]
+mod tests;

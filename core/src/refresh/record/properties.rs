@@ -1,0 +1,290 @@
+//! What is so of all records and of any bytes: random ones are made, and those that fail are made smaller.
+
+use proptest::collection::vec;
+use proptest::option::of;
+use proptest::prelude::*;
+
+use super::*;
+use crate::policy::rate_limit::Budget;
+
+/// So many milliseconds are an hour and a half, of which the last instants have not come at [`NOW`].
+const SPAN: u64 = 5_400_000;
+const NOW: u64 = 10_000_000;
+
+fn instant() -> impl Strategy<Value = BootTime> {
+    (NOW - 4_000_000..NOW - 4_000_000 + SPAN).prop_map(BootTime)
+}
+
+/// One that both records know is the same in both.
+fn slot() -> impl Strategy<Value = Slot> {
+    prop_oneof![
+        (1..40_u32).prop_map(|id| Slot {
+            at: BootTime(NOW - u64::from(id) * 97_000),
+            id,
+            apart: id % 7 == 0,
+            pending: false,
+        }),
+        (0..40_u64).prop_map(|at| Slot {
+            at: BootTime(NOW - at * 91_000),
+            id: 0,
+            apart: false,
+            pending: false,
+        }),
+    ]
+}
+
+fn slots() -> impl Strategy<Value = VecDeque<Slot>> {
+    vec(slot(), 0..30).prop_map(|mut slots| {
+        slots.sort_by_key(|slot| (slot.at, slot.id));
+        slots.dedup_by(|one, other| one.id != 0 && one.id == other.id);
+        slots.into()
+    })
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    (0..20_u32, any::<bool>(), instant()).prop_map(|(left, hourly, until)| Told {
+        left,
+        hourly,
+        until,
+    })
+}
+
+fn counts() -> impl Strategy<Value = Counts> {
+    (slots(), slots(), vec(told(), 0..12)).prop_map(|(taken, forced, told)| {
+        let mut counts = Counts {
+            taken,
+            forced,
+            told: Vec::new(),
+        };
+        told.into_iter().for_each(|told| counts.hear(told));
+        counts
+    })
+}
+
+fn hold() -> impl Strategy<Value = Hold> {
+    let class = prop_oneof![
+        Just(Class::RateLimited),
+        Just(Class::Unauthorized),
+        Just(Class::Forbidden),
+        Just(Class::Temporary)
+    ];
+    let error = (0..ErrorCode::ALL.len(), ".{0,8}", of(100..1000_u16));
+    let error = error.prop_map(|(code, text, status)| {
+        let error = Error::new(ErrorCode::ALL[code], text.clone(), text);
+        match status {
+            Some(status) => error.with_status(status),
+            None => error,
+        }
+    });
+    (class, instant(), instant(), error, any::<u32>()).prop_map(
+        |(class, at, until, error, streak)| Hold {
+            class,
+            at,
+            until,
+            error,
+            streak,
+        },
+    )
+}
+
+/// Tokens have numbers from 1, and the later one has the higher number.
+fn issue() -> impl Strategy<Value = Issue> {
+    (1..4_u64, "[!-~]{1,40}", "[!-~]{1,20}", 11..3601_u64).prop_map(
+        |(id, access_token, session_id, expires_in)| Issue {
+            stamp: Stamp {
+                id,
+                asked_at: BootTime(NOW - 50_000 + id * 10_000),
+            },
+            grant: Grant {
+                access_token: Secret::new(access_token),
+                session_id: Secret::new(session_id),
+                expires_in,
+            },
+            apart: 0,
+        },
+    )
+}
+
+prop_compose! {
+    fn record()(
+        (turn, sequence, hosts, host) in (0..5_u64, 0..9_u64, 0..9_u32, any::<u64>()),
+        (done_by, previous_until, forgotten) in (of(instant()), of(instant()), of(instant())),
+        (away, ask_at) in (of(instant()), of(instant())),
+        (issue, rejected) in (of(issue()), of(1..4_u64)),
+        counts in counts(),
+        (hold, outage) in (of(hold()), of(hold())),
+        others in vec(("later_[a-z]{1,5}", any::<u32>()), 0..3),
+    ) -> Record {
+        Record {
+            turn, sequence, done_by, issue, rejected, counts, hold, outage, previous_until, forgotten, host, hosts, away, ask_at,
+            others: others.into_iter().map(|(name, value)| (name, json!(value))).collect(),
+        }
+    }
+}
+
+/// The same token in both records, as it is in life: they were asked for once.
+fn records() -> impl Strategy<Value = (Record, Record)> {
+    (record(), record()).prop_map(|(one, mut other)| {
+        if let (Some(one), Some(other)) = (&one.issue, &mut other.issue)
+            && one.stamp == other.stamp
+        {
+            *other = one.clone();
+        }
+        (one, other)
+    })
+}
+
+fn both(one: &Record, other: &Record) -> Record {
+    let mut both = one.clone();
+    both.recall(other);
+    both
+}
+
+/// What may be done by it at that instant: the slots that are left, when there is one, and what holds until when.
+fn allows(
+    record: &Record,
+    now: BootTime,
+) -> (usize, usize, Option<BootTime>, Vec<Option<BootTime>>) {
+    let mut budget = Budget::new(10, 100);
+    budget.set_counts(record.counts.clone());
+    let (minute, hour) = budget.left(now);
+    let holds = [&record.hold, &record.outage].into_iter();
+    let holds = holds.map(|hold| {
+        hold.as_ref()
+            .map(|hold| hold.until)
+            .filter(|until| now < *until)
+    });
+    (
+        minute,
+        hour,
+        budget.refusal(now).map(|refusal| refusal.until),
+        holds.collect(),
+    )
+}
+
+fn record_fields(record: &Record) -> usize {
+    let whole: Map<String, Value> =
+        serde_json::from_slice(&record.to_bytes(BootTime(NOW))).unwrap();
+    whole.len()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+
+    #[test]
+    fn any_record_comes_back_as_it_was_written(record in record()) {
+        let bytes = record.to_bytes(BootTime(NOW));
+        prop_assert!(bytes.len() <= record.room());
+        prop_assert_eq!(Record::from_bytes(&bytes), Some(record));
+    }
+
+    #[test]
+    fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..400)) {
+        let _: Option<Record> = Record::from_bytes(&bytes);
+    }
+
+    /// A record of which some bytes were changed, cut out or doubled: what is read of it is written and read alike.
+    #[test]
+    fn a_record_that_was_changed_anywhere_is_none_or_a_whole_one(
+        record in record(),
+        changes in vec((any::<prop::sample::Index>(), prop_oneof![
+            Just(None),
+            any::<u8>().prop_map(Some),
+            "[-0-9:,\"{}\\[\\]\\\\eu.]".prop_map(|text| text.bytes().next()),
+        ]), 1..6),
+    ) {
+        let mut bytes = record.to_bytes(BootTime(NOW)).to_vec();
+        for (at, change) in changes {
+            let at = at.index(bytes.len());
+            match change {
+                Some(byte) => bytes[at] = byte,
+                None => drop(bytes.remove(at)),
+            }
+        }
+        if let Some(read) = Record::from_bytes(&bytes)
+            // More slots than are written one by one come back in steps.
+            && read.counts.taken.len().max(read.counts.forced.len()) <= EXACT_SLOTS
+        {
+            let again = Record::from_bytes(&read.to_bytes(BootTime(NOW)));
+            prop_assert_eq!(again, Some(read));
+        }
+    }
+
+    /// A record in which any field, at any depth, has a value of another kind.
+    #[test]
+    fn a_record_with_any_value_in_any_field_is_survived(
+        record in record(),
+        field in any::<prop::sample::Index>(),
+        inner in of(any::<prop::sample::Index>()),
+        value in prop_oneof![
+            Just(json!(null)), Just(json!(-1)), Just(json!(1.5)), Just(json!("x")), Just(json!([])), Just(json!({})),
+            Just(json!(true)), Just(json!([[]])), Just(json!([[1]])), Just(json!([[1, 2, 3, 4, 5]])), any::<u64>().prop_map(|n| json!(n)),
+        ],
+    ) {
+        let mut whole: Map<String, Value> = serde_json::from_slice(&record.to_bytes(BootTime(NOW))).unwrap();
+        let place = whole.values_mut().nth(field.index(record_fields(&record))).unwrap();
+        match (place.as_object_mut().filter(|fields| !fields.is_empty()), inner) {
+            (Some(fields), Some(inner)) => {
+                let at = inner.index(fields.len());
+                *fields.values_mut().nth(at).unwrap() = value;
+            }
+            _ => *place = value,
+        }
+        if let Some(read) = Record::from_bytes(&serde_json::to_vec(&whole).unwrap()) {
+            let again = Record::from_bytes(&read.to_bytes(BootTime(NOW)));
+            prop_assert_eq!(again, Some(read));
+        }
+    }
+
+    #[test]
+    fn what_was_added_once_is_not_added_again((one, other) in records()) {
+        let both = both(&one, &other);
+        let mut again = both.clone();
+        again.recall(&other);
+        prop_assert_eq!(&again, &both);
+        again.recall(&one);
+        prop_assert_eq!(&again.counts, &both.counts);
+        let mut itself = one.clone();
+        itself.recall(&one);
+        prop_assert_eq!(itself, one);
+    }
+
+    /// It does not matter which of two records was found and which was remembered.
+    #[test]
+    fn what_two_records_allow_together_is_the_same_from_either_side((one, other) in records(), now in instant()) {
+        let (here, there) = (both(&one, &other), both(&other, &one));
+        prop_assert_eq!(allows(&here, now), allows(&there, now));
+        prop_assert_eq!(here.good(), there.good());
+        prop_assert_eq!((here.turn, here.sequence), (there.turn, there.sequence));
+        prop_assert_eq!(here.previous_until, there.previous_until);
+        prop_assert_eq!((here.forgotten, here.host, here.hosts), (there.forgotten, there.host, there.hosts));
+        prop_assert_eq!((here.away, here.ask_at), (there.away, there.ask_at));
+    }
+
+    #[test]
+    fn nothing_that_holds_in_either_of_two_records_is_lost((one, other) in records(), now in instant()) {
+        let both = both(&one, &other);
+        let (minute, hour, until, holds) = allows(&both, now);
+        for record in [&one, &other] {
+            let known = allows(record, now);
+            prop_assert!(minute <= known.0 && hour <= known.1);
+            prop_assert!(until >= known.2);
+            for (holds, known) in holds.iter().zip(known.3) {
+                prop_assert!(*holds >= known);
+            }
+            for (slots, known) in [
+                (&both.counts.taken, &record.counts.taken),
+                (&both.counts.forced, &record.counts.forced),
+            ] {
+                prop_assert!(known.iter().all(|slot| slots.contains(slot)));
+                let count = |slots: &VecDeque<Slot>| slots.iter().filter(|slot| slot.id == 0).count();
+                prop_assert!(count(slots) >= count(known));
+            }
+            // A token that is rejected in one of them is not handed out.
+            if let (Some(good), Some(issue)) = (both.good(), &record.issue) {
+                prop_assert!(good.stamp.asked_at >= issue.stamp.asked_at);
+                prop_assert!(issue.stamp != good.stamp || record.rejected != Some(good.stamp.id));
+            }
+        }
+    }
+}

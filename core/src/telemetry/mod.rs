@@ -1,0 +1,6 @@
+//! What is told: events, counters and statistics.
+//!
+//! Never decides anything.
+
+pub(crate) mod event;
+pub(crate) mod stats;

@@ -1,0 +1,201 @@
+//! Counts of a manager, for monitoring. Never holds a secret.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// The final answers of calls that are counted by their status: the name of the count, and the statuses.
+const ANSWERS: [(&str, RangeInclusive<u16>); 7] = [
+    ("calls_answered_401", 401..=401),
+    ("calls_answered_403", 403..=403),
+    ("calls_answered_404", 404..=404),
+    ("calls_answered_422", 422..=422),
+    ("calls_answered_429", 429..=429),
+    ("calls_answered_4xx", 400..=499),
+    ("calls_answered_5xx", 500..=999),
+];
+
+/// What a manager has done and what it may still do.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// See `TokenManager::id`.
+    pub manager_id: u64,
+    /// How often a cached token was handed out.
+    pub hits: u64,
+    /// How often somebody had to wait for a token.
+    pub waits: u64,
+    /// Refreshes begun.
+    pub refreshes: u64,
+    /// Tokens granted by 88Pay to this manager.
+    pub tokens_issued: u64,
+    /// Tokens that another process had asked for and that were taken over.
+    pub tokens_shared: u64,
+    /// Refreshes that brought no token.
+    pub refreshes_failed: u64,
+    /// Calls begun.
+    pub calls: u64,
+    /// Calls that were sent once more, for any reason.
+    pub calls_repeated: u64,
+    /// Calls that ended without an answer.
+    pub calls_failed: u64,
+    /// Calls that ended with an answer of such a status: `calls_answered_401`, `_403`, `_404`, `_422` and `_429`, and
+    /// all of them together with others of their class as `_4xx` and `_5xx` (500 and above).
+    pub calls_answered: Vec<(&'static str, u64)>,
+    /// The number of the token that is kept; 0 if none is.
+    pub generation: u64,
+    /// How long ago the kept token was asked for, by whichever process; `None` if none is.
+    pub token_age: Option<Duration>,
+    /// How much longer the kept token is handed out; zero if none is.
+    pub token_valid_for: Duration,
+    /// Tokens that may still be asked for in this minute and in this hour.
+    pub budget_left: (usize, usize),
+    /// Among how many hosts what was left is split, while the store is out of reach; else 1.
+    pub budget_split: usize,
+    /// The remembered failure: its class, and how long it holds still.
+    pub hold: Option<(&'static str, Duration)>,
+    /// Who shares the token and the budget: `process`, `host` or `fleet`.
+    pub share: &'static str,
+    /// The file in which they are shared, once it was opened.
+    pub share_path: Option<PathBuf>,
+    /// Why nothing can be shared on this host and this process goes on alone, if that is so.
+    pub share_degraded: Option<String>,
+    /// The store of the fleet that this process used last, without user and password.
+    pub store: Option<String>,
+    /// Why no store can be used and this host goes on with its part of the budget, if that is so.
+    pub store_degraded: Option<String>,
+    /// How many hosts share the token, as far as this host knows; 0 without a store.
+    pub hosts: u32,
+}
+
+impl Stats {
+    /// The same as JSON, durations in seconds.
+    pub fn to_json(&self) -> Value {
+        let mut stats = json!({
+            "manager_id": self.manager_id,
+            "hits": self.hits,
+            "waits": self.waits,
+            "refreshes": self.refreshes,
+            "tokens_issued": self.tokens_issued,
+            "tokens_shared": self.tokens_shared,
+            "refreshes_failed": self.refreshes_failed,
+            "calls": self.calls,
+            "calls_repeated": self.calls_repeated,
+            "calls_failed": self.calls_failed,
+            "generation": self.generation,
+            "token_age": self.token_age.map(|age| age.as_secs_f64()),
+            "token_valid_for": self.token_valid_for.as_secs_f64(),
+            "budget_left_minute": self.budget_left.0,
+            "budget_left_hour": self.budget_left.1,
+            "budget_split": self.budget_split,
+            "hold": hold_to_json(self.hold),
+            "share": self.share,
+            "share_path": self.share_path.as_ref().map(|path| path.display().to_string()),
+            "share_degraded": self.share_degraded,
+            "store": self.store,
+            "store_degraded": self.store_degraded,
+            "hosts": self.hosts,
+        });
+        for (name, count) in &self.calls_answered {
+            stats[*name] = json!(count);
+        }
+        stats
+    }
+}
+
+/// A class, and how long it still holds, in seconds.
+pub(crate) fn hold_to_json(hold: Option<(&'static str, Duration)>) -> Option<Value> {
+    hold.map(|(class, left)| json!({"class": class, "left": left.as_secs_f64()}))
+}
+
+/// The counters behind it that no lock protects.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) waits: Counter,
+    pub(crate) issued: Counter,
+    pub(crate) shared: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) calls: Counter,
+    pub(crate) calls_repeated: Counter,
+    pub(crate) calls_failed: Counter,
+    calls_answered: [Counter; ANSWERS.len()],
+}
+
+impl Counters {
+    /// A call ended with an answer of that status.
+    pub(crate) fn answered(&self, status: u16) {
+        for ((_, statuses), counter) in ANSWERS.iter().zip(&self.calls_answered) {
+            if statuses.contains(&status) {
+                counter.add();
+            }
+        }
+    }
+
+    pub(crate) fn calls_answered(&self) -> Vec<(&'static str, u64)> {
+        let counters = self.calls_answered.iter().map(Counter::get);
+        ANSWERS
+            .iter()
+            .map(|(name, _)| *name)
+            .zip(counters)
+            .collect()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds one unless `done` says that it was added.
+    pub(crate) fn add_once(&self, done: &mut bool) {
+        if !std::mem::replace(done, true) {
+            self.add();
+        }
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_counted_by_its_status_and_by_its_class() {
+        let counters = Counters::default();
+        for status in [
+            200, 304, 399, 400, 401, 403, 404, 404, 418, 422, 429, 500, 503, 599, 999,
+        ] {
+            counters.answered(status);
+        }
+        let counts = counters.calls_answered();
+        let named = |name| counts.iter().find(|(known, _)| *known == name).unwrap().1;
+        for (name, count) in [
+            ("calls_answered_401", 1),
+            ("calls_answered_403", 1),
+            ("calls_answered_404", 2),
+            ("calls_answered_422", 1),
+            ("calls_answered_429", 1),
+            ("calls_answered_4xx", 8),
+            ("calls_answered_5xx", 4),
+        ] {
+            assert_eq!(named(name), count, "{name}");
+        }
+        let documents = include_str!("../../../docs/monitoring.md");
+        for (name, _) in ANSWERS {
+            let short = name.strip_prefix("calls_answered").unwrap();
+            assert!(
+                documents.contains(name) || documents.contains(&format!("`{short}`")),
+                "{name}"
+            );
+        }
+    }
+}

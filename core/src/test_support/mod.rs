@@ -1,0 +1,4 @@
+//! What the tests of several rooms need.
+
+pub(crate) mod limits;
+pub(crate) mod skip;
