@@ -4,12 +4,12 @@ use std::ffi::c_char;
 
 use crate::boundary::value;
 
-/// The major and minor version of this header, for comparison with pay88_abi_version(). A new minor version adds to the
-/// one before; a new major version has another soname.
+/// The version of this header: the major version in the upper 16 bits, the minor in the lower. Compare it with
+/// pay88_abi_version(). A new minor version only adds to the one before. A new major version has another soname.
 pub const PAY88_ABI_VERSION: u32 = 0x0001_0000;
 
-/// The version of the ABI: major in the upper, minor in the lower 16 bits. A program built with this header works with a
-/// library whose major version is equal and whose minor version is not less.
+/// The version of the library's ABI: the major version in the upper 16 bits, the minor in the lower. A program that
+/// was built with this header works with a library of the same major version whose minor version is equal or higher.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_abi_version() -> u32 {
     value(|| Some(PAY88_ABI_VERSION))

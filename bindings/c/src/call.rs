@@ -17,19 +17,21 @@ use crate::status::pay88_status;
 use crate::time::timeout;
 use crate::token::pay88_token;
 
-/// An asynchronous call, by which it can be canceled. May be used by any number of threads at once.
+/// A handle of an asynchronous call, to cancel it with. Any number of threads may use it at once.
 pub struct pay88_call(Canceler);
 
-/// Gets the token with PAY88_OK, else the error; the other one is NULL. The callback owns what it gets and releases it.
+/// Receives the result of pay88_manager_get_token_async(). With PAY88_OK it gets the token, otherwise the error; the
+/// other one is NULL. The callback owns what it gets, and has to release it.
 ///
-/// It is called exactly once, on a thread of the library with all signals blocked, after *call was written, also when the
-/// call was canceled, the manager closed, or the library failed. It may call any function of this library, also cancel and
-/// release its own call. It should be quick, since one thread serves all calls. It must return: no longjmp, no C++
-/// exception, no pthread_exit.
+/// The library calls it exactly once, also if the call was canceled, the manager was closed, or the library failed.
+/// It calls it after *call was written, on a thread of its own with all signals blocked. The callback may call any
+/// function of this library; it may also cancel and release its own call. It should be quick, because one thread
+/// serves all calls. It must return: no longjmp, no C++ exception, no pthread_exit.
 ///
-/// It may fork. The child should call exec or _exit, and may use this library before, as any child may. If the child returns
-/// from the callback, it runs nothing of its parent's calls: no destroy, no other callback, nothing is sent. Its thread, the
-/// only one that it has of its parent's, waits for ever with all signals blocked. The same holds for pay88_destroy.
+/// The callback may fork. The child should call exec or _exit. It may use this library before that, as any child may.
+/// If the child returns from the callback, it runs nothing of its parent's calls: no destroy, no other callback, and
+/// nothing is sent. The one thread that it has then waits for ever, with all signals blocked. The same holds for
+/// pay88_destroy.
 pub type pay88_token_callback = Option<
     extern "C" fn(
         user_data: *mut c_void,
@@ -39,7 +41,8 @@ pub type pay88_token_callback = Option<
     ),
 >;
 
-/// Gets the response with PAY88_OK, else the error; all else as for pay88_token_callback.
+/// Receives the result of pay88_manager_send_async(). With PAY88_OK it gets the response, otherwise the error.
+/// Everything else is as for pay88_token_callback.
 pub type pay88_response_callback = Option<
     extern "C" fn(
         user_data: *mut c_void,
@@ -49,8 +52,8 @@ pub type pay88_response_callback = Option<
     ),
 >;
 
-/// Called once with the user_data, when the library will not use it any more: after the callback, on the same thread; or
-/// before the function returns that could not start the call. May be NULL.
+/// Called once with the user_data, when the library will not use the user_data any more. That is after the callback,
+/// on the same thread. If the call could not be started, it is before the function returns. May be NULL.
 pub type pay88_destroy = Option<extern "C" fn(user_data: *mut c_void)>;
 
 /// What the program attached to a call.
@@ -89,6 +92,9 @@ where
         foreign(|| match result {
             Ok(got) => callback(
                 user_data.data,
+                /// The result of a function. Numbers are never reused. They are in groups: 1xx is the caller's input,
+                /// 2xx the token endpoint, 3xx the connection to 88Pay, 4xx an answer, 9xx the library. Later
+                /// releases may add some.
                 pay88_status::PAY88_OK,
                 give(got),
                 std::ptr::null_mut(),
@@ -97,6 +103,7 @@ where
                 user_data.data,
                 error.code().into(),
                 std::ptr::null_mut(),
+                /// Why something failed. It never changes. Any thread may read and release it.
                 pay88_error::give(error),
             ),
         });
@@ -122,11 +129,11 @@ fn no_callback() -> Error {
     )
 }
 
-/// As pay88_manager_get_token(), without waiting: the result goes to the callback. *call gets a handle to cancel it with,
-/// to be released with pay88_call_release(); call may be NULL.
+/// As pay88_manager_get_token(), but returns at once. The result goes to the callback. *call gets a handle to cancel
+/// the call with, which you release with pay88_call_release(). call may be NULL.
 ///
-/// Errors: PAY88_CONFIG_INVALID for a closed handle, a time out of range, NULL; PAY88_INTERNAL if no thread can be had. The
-/// callback is not called then, but destroy is.
+/// Errors: PAY88_CONFIG_INVALID for a closed handle, a time out of range, NULL; PAY88_INTERNAL if the system gives no
+/// thread. After an error the callback is not called, but destroy is.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_manager_get_token_async(
     manager: *const pay88_manager,
@@ -157,12 +164,12 @@ pub unsafe extern "C" fn pay88_manager_get_token_async(
     })
 }
 
-/// As pay88_manager_send(), without waiting: the result goes to the callback. The request stays the caller's and may be
-/// changed or released at once. *call gets a handle to cancel it with, to be released with pay88_call_release(); call may
-/// be NULL.
+/// As pay88_manager_send(), but returns at once. The result goes to the callback. The request stays yours, and you
+/// may change or release it at once. *call gets a handle to cancel the call with, which you release with
+/// pay88_call_release(). call may be NULL.
 ///
-/// Errors: what can be said before anything is sent, and PAY88_INTERNAL if no thread can be had. The callback is not
-/// called then, but destroy is.
+/// Errors: those that are found before anything is sent, and PAY88_INTERNAL if the system gives no thread. After an error the
+/// callback is not called, but destroy is.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_manager_send_async(
     manager: *const pay88_manager,
@@ -194,8 +201,8 @@ pub unsafe extern "C" fn pay88_manager_send_async(
     })
 }
 
-/// Ends the call soon with PAY88_CANCELED, unless its result is there already. Never waits. May be called at any time and
-/// more than once, also in the callback. NULL is allowed.
+/// Cancels the call, which soon ends with PAY88_CANCELED, unless its result is there already. Never waits. You may
+/// call it at any time, also several times and in the callback. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_call_cancel(call: Option<&pay88_call>) {
     act(|| {
@@ -205,7 +212,7 @@ pub extern "C" fn pay88_call_cancel(call: Option<&pay88_call>) {
     });
 }
 
-/// Releases the handle; the call itself goes on. May be called in the callback. NULL is allowed.
+/// Releases the handle. The call itself goes on. May be called in the callback. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_call_release(call: Option<Box<pay88_call>>) {
     release(call);

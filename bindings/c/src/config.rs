@@ -13,31 +13,31 @@ use crate::text::{MAX_NAME, MAX_VALUE, text};
 /// The most of a name or value in an environment: the kernel takes 128 KiB of both together.
 const MAX_VARIABLE: usize = 1 << 20;
 
-/// Options by name. To be used by one thread at a time.
+/// A set of options. Only one thread may use it at a time.
 pub struct pay88_config(pub(crate) Config);
 
-/// A configuration with nothing set: every option comes from its environment variable, EIGHTY_EIGHT_PAY_ and its name in
-/// capitals, else it has its default. The environment is read when a manager is built. Release it with
-/// pay88_config_release().
+/// Creates a configuration in which no option is set. An option that is not set comes from its environment variable:
+/// EIGHTY_EIGHT_PAY_ and the name of the option in capitals. Without the variable the option has its default. The
+/// environment is read when a manager is built. Release the configuration with pay88_config_release().
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_config_new() -> *mut pay88_config {
     silence_panics();
     value(|| Some(give(pay88_config(Config::new()))))
 }
 
-/// As pay88_config_new(), but the environment is not looked at: neither for options nor for HTTPS_PROXY and its like,
-/// SSL_CERT_FILE, SSL_CERT_DIR and XDG_RUNTIME_DIR.
+/// As pay88_config_new(), but the environment is not read: not for options, and not for HTTPS_PROXY, ALL_PROXY,
+/// NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR and XDG_RUNTIME_DIR.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_config_new_without_environment() -> *mut pay88_config {
     silence_panics();
     value(|| Some(give(pay88_config(Config::without_environment()))))
 }
 
-/// Sets an option; see pay88_option_name() for the names. The value is text, as in the environment variable ("2.5" for
-/// seconds), and is copied. It is checked when a manager is built.
+/// Sets an option. pay88_option_name() lists the names. The value is text, as in the environment variable ("2.5" for
+/// seconds). The library copies it, and checks it when a manager is built.
 ///
 /// Limits: name 256 bytes, value 64 KiB.
-/// Errors: PAY88_CONFIG_INVALID for an unknown name, text that is no UTF-8, NULL.
+/// Errors: PAY88_CONFIG_INVALID for an unknown name, text that is not UTF-8, NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_config_set(
     config: Option<&mut pay88_config>,
@@ -57,14 +57,15 @@ pub unsafe extern "C" fn pay88_config_set(
     })
 }
 
-/// Gives an environment variable as it is to be read in place of the process's own, for a program whose environment is not
-/// that of its process, such as a worker or a test that has one of its own. Begin with
-/// pay88_config_new_without_environment(): what is not given counts as unset. Both texts are copied. Names that the library
-/// does not read are ignored, so that a whole environment can be given; so is all of it in a program that runs with rights
-/// which its user does not have.
+/// Passes one environment variable, to be read in place of the one of the process. Use it if a part of your program
+/// has an environment of its own, such as a worker or a test. Start with pay88_config_new_without_environment(), so
+/// that a variable that you do not pass counts as not set. Both texts are copied.
+///
+/// You can pass a whole environment, because names that the library does not read are ignored. In a program that runs
+/// with more rights than its user has (setuid, setgid, capabilities) all variables are ignored.
 ///
 /// Limits: name 1 MiB, value 1 MiB, which is more than an environment can hold.
-/// Errors: PAY88_CONFIG_INVALID for text that is too long or no UTF-8, NULL.
+/// Errors: PAY88_CONFIG_INVALID for text that is too long or not UTF-8, NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_config_set_variable(
     config: Option<&mut pay88_config>,
@@ -85,7 +86,7 @@ pub unsafe extern "C" fn pay88_config_set_variable(
     })
 }
 
-/// Releases it. Managers built from it live on. NULL is allowed.
+/// Releases the configuration. Managers that were built from it are not affected. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_config_release(config: Option<Box<pay88_config>>) {
     release(config);

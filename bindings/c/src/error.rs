@@ -7,7 +7,7 @@ use crate::handle;
 use crate::status::{pay88_outcome, pay88_status};
 use crate::view::{Terminated, pay88_str};
 
-/// What went wrong. Never changes; may be read and released by any thread.
+/// Why something failed. It never changes. Any thread may read and release it.
 pub struct pay88_error {
     error: Error,
     name: Terminated,
@@ -26,7 +26,7 @@ impl pay88_error {
     }
 }
 
-/// The status, for programs. PAY88_OK for NULL.
+/// The status of the error, for programs. PAY88_OK for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_status(error: Option<&pay88_error>) -> pay88_status {
     value(|| Some(error?.error.code().into()))
@@ -38,25 +38,25 @@ pub extern "C" fn pay88_error_name(error: Option<&pay88_error>) -> pay88_str {
     value(|| Some(error?.name.view()))
 }
 
-/// What happened. Followed by a NUL. Holds no secret.
+/// What happened, in words for people. Followed by a NUL. Has no secret.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_message(error: Option<&pay88_error>) -> pay88_str {
     value(|| Some(error?.message.view()))
 }
 
-/// What to do about it. Followed by a NUL.
+/// What to do about it, in words for people. Followed by a NUL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_hint(error: Option<&pay88_error>) -> pay88_str {
     value(|| Some(error?.hint.view()))
 }
 
-/// The HTTP status that caused it; 0 if no answer did.
+/// The HTTP status of the answer that caused the error; 0 if no answer did.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_http_status(error: Option<&pay88_error>) -> u16 {
     value(|| error?.error.http_status())
 }
 
-/// How many milliseconds to wait before the next try makes sense, rounded up; -1 if that is not known.
+/// How many milliseconds to wait before another try makes sense, rounded up; -1 if that is not known.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_retry_after_ms(error: Option<&pay88_error>) -> i64 {
     value(|| {
@@ -65,8 +65,8 @@ pub extern "C" fn pay88_error_retry_after_ms(error: Option<&pay88_error>) -> i64
     })
 }
 
-/// Whether the same call may be tried again later and can then succeed. Never true with PAY88_OUTCOME_UNKNOWN, unless the
-/// request was marked safe to repeat.
+/// Whether you may try the same call again later and it can then succeed. Never true with PAY88_OUTCOME_UNKNOWN,
+/// unless the request was marked as safe to repeat.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_retryable(error: Option<&pay88_error>) -> bool {
     value(|| Some(error?.error.retryable()))
@@ -78,14 +78,14 @@ pub extern "C" fn pay88_error_outcome(error: Option<&pay88_error>) -> pay88_outc
     value(|| Some(error?.error.outcome().into()))
 }
 
-/// The number of the token refresh that failed, counted from 1 in each manager; 0 if it was none. All who waited for one
-/// refresh get the same number.
+/// The number of the token request that failed, counted from 1 in each manager; 0 if the error is not about one. All
+/// callers that waited for the same token request get the same number.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_attempt(error: Option<&pay88_error>) -> u64 {
     value(|| error?.error.attempt())
 }
 
-/// Releases it. NULL is allowed.
+/// Releases the error. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_release(error: Option<Box<pay88_error>>) {
     release(error);

@@ -14,11 +14,11 @@ use crate::view::{Terminated, pay88_str};
 /// The most events that a queue may hold.
 const MAX_CAPACITY: usize = 1_000_000;
 
-/// A queue of the events of all managers of this process. May be used by several threads at once: each event goes to one
+/// A queue of the events of all managers of this process. Several threads may use it at once; each event goes to one
 /// of them.
 pub struct pay88_events(Events);
 
-/// Something that happened. Never changes; may be read and released by any thread.
+/// Something that happened. It never changes. Any thread may read and release it.
 pub struct pay88_event {
     event: Event,
     json: Terminated,
@@ -30,20 +30,22 @@ pub extern "C" fn pay88_event_kind_count() -> usize {
     value(|| Some(EventName::ALL.len()))
 }
 
-/// The name of the kind at an index below pay88_event_kind_count(); empty above it. Valid for ever.
+/// The name of the kind of event at an index below pay88_event_kind_count(); empty for a higher index. Valid for
+/// ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_kind_name(index: usize) -> pay88_str {
     value(|| Some(EventName::ALL.get(index)?.name().into()))
 }
 
-/// When the kind at an index happens, and its fields. Valid for ever.
+/// When an event of the kind at an index happens, and which fields it has; empty for an index that is too high. Valid
+/// for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_kind_summary(index: usize) -> pay88_str {
     value(|| Some(EventName::ALL.get(index)?.summary().into()))
 }
 
-/// Subscribes to all events from now on. At most capacity of them wait; what comes while the queue is full is dropped, and
-/// an event "events_dropped" says how many. Release it with pay88_events_release().
+/// Subscribes to all events from now on. At most capacity events wait in the queue. Events that come while it is full
+/// are dropped, and an event "events_dropped" says how many were. Release the queue with pay88_events_release().
 ///
 /// Limits: capacity 1 to 1000000.
 /// Errors: PAY88_CONFIG_INVALID for another capacity and NULL.
@@ -67,8 +69,8 @@ pub extern "C" fn pay88_events_open(
     })
 }
 
-/// The next event, waiting for it at most timeout_ms (0: not at all; at most 3600000). If none came, the result is PAY88_OK
-/// and *event is NULL. Release the event with pay88_event_release().
+/// Takes the next event, and waits for it at most timeout_ms (0: not at all; at most 3600000). If no event came, the
+/// result is PAY88_OK and *event is NULL. Release the event with pay88_event_release().
 ///
 /// Errors: PAY88_CONFIG_INVALID for a time out of range and NULL.
 #[unsafe(no_mangle)]
@@ -93,38 +95,38 @@ pub extern "C" fn pay88_events_next(
     })
 }
 
-/// Ends the subscription. NULL is allowed.
+/// Ends the subscription and releases the queue. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_events_release(events: Option<Box<pay88_events>>) {
     release(events);
 }
 
-/// The name, such as "token_issued". Valid for ever.
+/// The name of the event, such as "token_issued". Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_name(event: Option<&pay88_event>) -> pay88_str {
     value(|| Some(event?.event.name.name().into()))
 }
 
-/// When it happened, in milliseconds since 1970.
+/// When the event happened, in milliseconds since 1970.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_time(event: Option<&pay88_event>) -> u64 {
     value(|| Some(event?.event.time))
 }
 
-/// In which manager; see pay88_manager_id(). 0 for events of the queue itself.
+/// The manager in which the event happened, as pay88_manager_id() numbers it. 0 for events of the queue itself.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_manager_id(event: Option<&pay88_event>) -> u64 {
     value(|| Some(event?.event.manager_id))
 }
 
-/// The whole event: {"name":...,"level":"info" or "warning","time":...,"manager_id":...,"fields":{...}}. Followed by a NUL.
-/// Holds no secret.
+/// The whole event as JSON: {"name":...,"level":"info" or "warning","time":...,"manager_id":...,"fields":{...}}.
+/// Followed by a NUL. Has no secret.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_json(event: Option<&pay88_event>) -> pay88_str {
     value(|| Some(event?.json.view()))
 }
 
-/// Releases it. NULL is allowed.
+/// Releases the event. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_release(event: Option<Box<pay88_event>>) {
     release(event);

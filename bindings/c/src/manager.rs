@@ -18,14 +18,16 @@ use crate::time::timeout;
 use crate::token::pay88_token;
 use crate::view::pay88_str;
 
-/// A handle of the manager of one set of credentials. Handles built from the same credentials share one manager in the
-/// process, and so one token. May be used by any number of threads at once.
+/// A handle of the manager that holds the token of one set of credentials. Handles that were built from the same
+/// credentials share one manager in the process, and so one token. Any number of threads may use a handle at once.
 pub struct pay88_manager(pub(crate) TokenManager);
 
-/// Asked on the caller's thread at least every 50 ms while a call waits, with nothing locked; anything but 0 ends the call
-/// with PAY88_CANCELED, and is said once: it is not asked again. It may call this library. It must return: no longjmp, no C++
-/// exception, no pthread_exit. Cancellation of the thread is off meanwhile. It may fork: the call goes on in the parent, and
-/// ends in the child with PAY88_FORKED as soon as the interrupt has returned there.
+/// Called on the caller's thread at least every 50 ms while a call waits, with nothing locked. If it returns anything
+/// but 0, the call ends with PAY88_CANCELED, and the interrupt is not called again. It may call this library. It must
+/// return: no longjmp, no C++ exception, no pthread_exit. While it runs, cancellation of the thread is off.
+///
+/// It may fork. The call goes on in the parent. In the child it ends with PAY88_FORKED as soon as the interrupt has
+/// returned.
 pub type pay88_interrupt = Option<extern "C" fn(interrupt_data: *mut c_void) -> c_int>;
 
 /// Runs `call` with the limits that C gave it.
@@ -46,10 +48,10 @@ fn controlled<T>(
     }
 }
 
-/// Builds a manager, or finds the one of these credentials that the process has already. Sends nothing. The configuration
-/// stays the caller's. Release the manager with pay88_manager_release().
+/// Builds a manager. If the process has one of these credentials already, it gives another handle of that one. Sends
+/// nothing. The configuration stays yours. Release the manager with pay88_manager_release().
 ///
-/// Errors: PAY88_CONFIG_INVALID with the option that cannot be used, and NULL.
+/// Errors: PAY88_CONFIG_INVALID with the option that cannot be used, and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_new(
     config: Option<&pay88_config>,
@@ -64,9 +66,10 @@ pub extern "C" fn pay88_manager_new(
     })
 }
 
-/// Closes this handle: pending calls end with PAY88_CANCELED, later ones with PAY88_CONFIG_INVALID. Other handles of the
-/// same manager go on; after the last one a manager of these credentials may have other options. Never waits. May be called
-/// while other threads use the handle, and more than once.
+/// Closes this handle. Its pending calls end with PAY88_CANCELED, later ones with PAY88_CONFIG_INVALID. Other handles
+/// of the same manager are not affected. After the last handle was closed or released, you may build a manager of these
+/// credentials with other options. Never waits. You may call it while other threads use the handle, and several
+/// times.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_close(manager: Option<&pay88_manager>) {
     act(|| {
@@ -76,26 +79,28 @@ pub extern "C" fn pay88_manager_close(manager: Option<&pay88_manager>) {
     });
 }
 
-/// Whether it was closed. True for NULL.
+/// Whether the handle was closed. True for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_is_closed(manager: Option<&pay88_manager>) -> bool {
     value(|| Some(manager.is_none_or(|manager| manager.0.is_closed())))
 }
 
-/// Releases the handle, which no thread may be using. Asynchronous calls that are pending go on; to end them, close it
-/// before. The manager is kept for 10 minutes, should one with the same credentials be built again. NULL is allowed.
+/// Releases the handle. No thread may be using it. Pending asynchronous calls go on; to end them, close the handle
+/// first. The library keeps the manager for 10 minutes, in case you build one of the same credentials again. NULL is
+/// allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_release(manager: Option<Box<pay88_manager>>) {
     release(manager);
 }
 
-/// The number of the manager behind the handle, from 1: equal numbers mean the same manager of this process. 0 for NULL.
+/// The number of the manager behind the handle, counted from 1. Equal numbers mean the same manager of this process.
+/// 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_id(manager: Option<&pay88_manager>) -> u64 {
     value(|| Some(manager?.0.id()))
 }
 
-/// The normalised base URL. Not followed by a NUL.
+/// The base URL, normalised. Not followed by a NUL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_base_url(manager: Option<&pay88_manager>) -> pay88_str {
     value(|| Some(manager?.0.base_url().into()))
@@ -107,20 +112,20 @@ pub extern "C" fn pay88_manager_merchant_id(manager: Option<&pay88_manager>) -> 
     value(|| Some(manager?.0.merchant_id().into()))
 }
 
-/// How many milliseconds a call of the handle may take unless it says otherwise: the option "timeout", rounded up. 0 for
-/// NULL.
+/// How many milliseconds a call of this handle may take if the call itself sets no time: the option "timeout",
+/// rounded up. 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_timeout_ms(manager: Option<&pay88_manager>) -> u64 {
     value(|| u64::try_from(manager?.0.timeout().as_nanos().div_ceil(1_000_000)).ok())
 }
 
-/// The token: the cached one at once, else it waits for a new one, at most timeout_ms (0: the option "timeout"; at most
-/// 3600000). However many threads wait, one token is asked for. interrupt may be NULL. Release the token with
-/// pay88_token_release().
+/// Gives the token. If there is a valid one in the cache, it returns at once. Otherwise it waits for a new one, at
+/// most timeout_ms (0: the option "timeout"; at most 3600000). However many threads wait, the library asks for one
+/// token only. interrupt may be NULL. Release the token with pay88_token_release().
 ///
 /// Errors: PAY88_CREDENTIALS_REJECTED, PAY88_ACCESS_DENIED, PAY88_RATE_LIMITED, PAY88_TIMEOUT, PAY88_CANCELED,
-/// PAY88_CONNECTION_FAILED, PAY88_TLS_FAILED, PAY88_BAD_RESPONSE, PAY88_CONFIG_INVALID. The outcome is always
-/// PAY88_OUTCOME_NOT_SENT.
+/// PAY88_CONNECTION_FAILED, PAY88_TLS_FAILED, PAY88_BAD_RESPONSE, PAY88_CONFIG_INVALID, PAY88_INTERNAL; PAY88_FORKED in a
+/// child that the interrupt forked. The outcome is always PAY88_OUTCOME_NOT_SENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_get_token(
     manager: Option<&pay88_manager>,
@@ -145,16 +150,16 @@ pub extern "C" fn pay88_manager_get_token(
     })
 }
 
-/// The number of the token that pay88_manager_get_token() would give at once, as pay88_token_generation() tells it; 0 if it
-/// would have to wait or fail. Counts as use, for which the token is renewed ahead of its end. For programs that keep the
-/// token: as long as the number is the same, so is the token.
+/// The number of the token that pay88_manager_get_token() would give at once, as pay88_token_generation() returns it.
+/// 0 if that function would have to wait, or would fail. It counts as use of the token, so the token is renewed
+/// before it ends. It is for programs that keep the token: while the number is the same, the token is the same.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_current(manager: Option<&pay88_manager>) -> u64 {
     value(|| manager?.0.current())
 }
 
-/// The cached token; *token is NULL if there is none that is valid. Never waits and never asks for one. Release the token
-/// with pay88_token_release().
+/// Gives the token in the cache. *token is NULL if there is no valid one. Never waits and never asks 88Pay. Release
+/// the token with pay88_token_release().
 ///
 /// Errors: PAY88_CONFIG_INVALID for a closed handle and NULL.
 #[unsafe(no_mangle)]
@@ -174,10 +179,10 @@ pub extern "C" fn pay88_manager_peek_token(
     })
 }
 
-/// Makes an authenticated call on this thread. An answer of any HTTP status is PAY88_OK. interrupt may be NULL. The request
-/// stays the caller's. Release the response with pay88_response_release().
+/// Makes an authenticated call on this thread. If 88Pay answers, the result is PAY88_OK, whatever the HTTP status.
+/// interrupt may be NULL. The request stays yours. Release the response with pay88_response_release().
 ///
-/// Errors: any; pay88_error_outcome() says whether the request can have reached 88Pay.
+/// Errors: any. pay88_error_outcome() says whether the request can have reached 88Pay.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_send(
     manager: Option<&pay88_manager>,
@@ -199,11 +204,11 @@ pub extern "C" fn pay88_manager_send(
     })
 }
 
-/// Drops the cached token if it is this one, or whichever it is if token is NULL; for example when another program has
-/// revoked it. *dropped, which may be NULL, says whether there was one.
+/// Drops the cached token, for example because another program has revoked it. If token is not NULL, the cached token
+/// is dropped only if it is that one. *dropped says whether a token was dropped; dropped may be NULL.
 ///
-/// Errors: PAY88_RATE_LIMITED if tokens were dropped too often lately (one per 10 s, 20 an hour), the token stays then;
-/// PAY88_CONFIG_INVALID.
+/// Errors: PAY88_RATE_LIMITED if tokens were dropped too often lately (one per 10 s, 20 an hour); the token then stays.
+/// PAY88_CONFIG_INVALID for a closed handle and NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_manager_invalidate(
     manager: Option<&pay88_manager>,
@@ -225,11 +230,11 @@ pub unsafe extern "C" fn pay88_manager_invalidate(
     })
 }
 
-/// Replaces the API key, for all handles of this manager. With keep_old, anything but 0, the old key is used for up to 24
-/// hours while 88Pay does not accept the new one. Tokens that were handed out live on.
+/// Replaces the API key, for all handles of this manager. If keep_old is not 0, the old key is used for up to 24
+/// hours while 88Pay does not accept the new one. Tokens that were handed out stay valid.
 ///
 /// Limits: key 64 KiB.
-/// Errors: PAY88_CONFIG_INVALID if the key cannot be used, or another manager of this process has it.
+/// Errors: PAY88_CONFIG_INVALID if the key cannot be used, or if another manager of this process has it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_manager_rotate(
     manager: Option<&pay88_manager>,
@@ -246,7 +251,8 @@ pub unsafe extern "C" fn pay88_manager_rotate(
     })
 }
 
-/// What the manager has done so far. Works on a closed handle too. Release it with pay88_stats_release().
+/// Takes a snapshot of what the manager has done so far. Works on a closed handle too. Release it with
+/// pay88_stats_release().
 ///
 /// Errors: PAY88_CONFIG_INVALID for NULL.
 #[unsafe(no_mangle)]

@@ -11,14 +11,15 @@ pub extern "C" fn pay88_option_count() -> usize {
     value(|| Some(OPTIONS.len()))
 }
 
-/// The name of the option at an index below pay88_option_count(), for pay88_config_set(); empty above it. Valid for ever.
+/// The name of the option at an index below pay88_option_count(), for pay88_config_set(); empty for a higher index.
+/// Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_option_name(index: usize) -> pay88_str {
     value(|| Some(OPTIONS.get(index)?.name.into()))
 }
 
-/// How the text of the option is read: "text", "secret", "seconds", "count", "bytes" or "path"; later releases may add
-/// some. Valid for ever.
+/// How the text of the option at an index is read: "text", "secret", "seconds", "count", "bytes" or "path". Later
+/// releases may add some. Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_option_kind(index: usize) -> pay88_str {
     value(|| {
@@ -34,13 +35,14 @@ pub extern "C" fn pay88_option_kind(index: usize) -> pay88_str {
     })
 }
 
-/// What holds when the option is set nowhere, in words where there is no value. Valid for ever.
+/// The value of the option at an index if it is set nowhere. If that is no fixed value, it is described in words.
+/// Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_option_default(index: usize) -> pay88_str {
     value(|| Some(OPTIONS.get(index)?.default.into()))
 }
 
-/// What the option does. Valid for ever.
+/// What the option at an index does. Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_option_summary(index: usize) -> pay88_str {
     value(|| Some(OPTIONS.get(index)?.summary.into()))

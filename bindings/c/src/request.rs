@@ -13,7 +13,8 @@ use crate::status::pay88_status;
 use crate::text::{MAX_BODY, MAX_ENDPOINT, MAX_NAME, MAX_VALUE, bytes, text};
 use crate::time::timeout;
 
-/// A call of 88Pay's API. May be sent several times, by several threads at once, as long as none changes it.
+/// A call of 88Pay's API, to be sent. You may send it several times, and from several threads at once, as long as no
+/// thread changes it.
 pub struct pay88_request {
     request: Request,
     timeout: Option<Duration>,
@@ -35,11 +36,11 @@ impl pay88_request {
     }
 }
 
-/// A request of any method and of any path below the base URL, such as "/api/balance?id=MCH-COL-29ZTP4". Release it with
-/// pay88_request_release().
+/// Creates a request of any method, for any path below the base URL, such as "/api/balance?id=MCH-COL-29ZTP4".
+/// Release it with pay88_request_release().
 ///
-/// Limits: method 256 bytes, endpoint 64 KiB; what 88Pay takes is checked when it is sent.
-/// Errors: PAY88_CONFIG_INVALID for text that is no UTF-8 and NULL.
+/// Limits: method 256 bytes, endpoint 64 KiB. What 88Pay takes is checked when the request is sent.
+/// Errors: PAY88_CONFIG_INVALID for text that is not UTF-8 and NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_request_new(
     method: *const c_char,
@@ -63,10 +64,11 @@ pub unsafe extern "C" fn pay88_request_new(
     })
 }
 
-/// Adds a header. Those of the credential and of the connection are refused when the request is sent.
+/// Adds a header. The headers of the credential and of the connection belong to the library. A request that has one
+/// of them is refused when it is sent.
 ///
 /// Limits: name 256 bytes, value 64 KiB.
-/// Errors: PAY88_CONFIG_INVALID for text that is no UTF-8 and NULL.
+/// Errors: PAY88_CONFIG_INVALID for text that is not UTF-8 and NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_request_add_header(
     request: Option<&mut pay88_request>,
@@ -87,10 +89,10 @@ pub unsafe extern "C" fn pay88_request_add_header(
     })
 }
 
-/// Adds a parameter to the query; it is percent-encoded.
+/// Adds a parameter to the query, percent-encoded.
 ///
 /// Limits: name 256 bytes, value 64 KiB.
-/// Errors: PAY88_CONFIG_INVALID for text that is no UTF-8 and NULL.
+/// Errors: PAY88_CONFIG_INVALID for text that is not UTF-8 and NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_request_add_param(
     request: Option<&mut pay88_request>,
@@ -111,10 +113,11 @@ pub unsafe extern "C" fn pay88_request_add_param(
     })
 }
 
-/// Sets the body, any bytes; they are copied. "Content-Type: application/json" is sent unless a header says otherwise.
+/// Sets the body, which may be any bytes. They are copied. "Content-Type: application/json" is sent unless you add a
+/// header that says otherwise.
 ///
 /// Limits: 64 MiB.
-/// Errors: PAY88_CONFIG_INVALID for a longer one and NULL.
+/// Errors: PAY88_CONFIG_INVALID for a longer body and NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_request_set_body(
     request: Option<&mut pay88_request>,
@@ -131,8 +134,8 @@ pub unsafe extern "C" fn pay88_request_set_body(
     })
 }
 
-/// Sets how long the call may take in all, waiting for a token included: 1 to 3600000 ms. Without it, or with 0, it is the
-/// manager's option "timeout".
+/// Sets how long the whole call may take, including the wait for a token: 1 to 3600000 ms. With 0, or without a call
+/// of this function, it is the manager's option "timeout".
 ///
 /// Errors: PAY88_CONFIG_INVALID for a value out of range and NULL.
 #[unsafe(no_mangle)]
@@ -148,8 +151,8 @@ pub extern "C" fn pay88_request_set_timeout_ms(
     })
 }
 
-/// Says, with anything but 0, that sending it twice does no harm, so that it is repeated after a fault. GET, HEAD, OPTIONS
-/// and POST /api/balance need no mark; a charge must not have it.
+/// If safe is not 0, marks the request as one that does no harm when it is sent twice. The library then repeats it
+/// after a fault. GET, HEAD, OPTIONS and POST /api/balance need no mark. A charge must not have it.
 ///
 /// Errors: PAY88_CONFIG_INVALID for NULL.
 #[unsafe(no_mangle)]
@@ -164,7 +167,7 @@ pub extern "C" fn pay88_request_set_safe_to_repeat(
     })
 }
 
-/// Releases it, also while calls with it are pending. NULL is allowed.
+/// Releases the request, also while calls with it are pending. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_request_release(request: Option<Box<pay88_request>>) {
     release(request);

@@ -11,7 +11,7 @@ use crate::status::pay88_status;
 use crate::text::{MAX_NAME, text};
 use crate::view::{pay88_bytes, pay88_str};
 
-/// An answer of any HTTP status. Never changes; may be read and released by any thread.
+/// An answer of any HTTP status. It never changes. Any thread may read and release it.
 pub struct pay88_response(pub(crate) Response);
 
 /// The HTTP status; 0 for NULL.
@@ -26,7 +26,8 @@ pub extern "C" fn pay88_response_body(response: Option<&pay88_response>) -> pay8
     value(|| Some(response?.0.body().into()))
 }
 
-/// The value of the first header of that name, in any case of letters; empty if there is none. Not followed by a NUL.
+/// The value of the first header of that name. Upper and lower case do not matter. Empty if there is no such header.
+/// Not followed by a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_response_header(
     response: Option<&pay88_response>,
@@ -46,8 +47,8 @@ pub extern "C" fn pay88_response_header_count(response: Option<&pay88_response>)
     value(|| Some(response?.0.headers().count()))
 }
 
-/// The name of the header at an index below pay88_response_header_count(), in lower case; empty above it. Headers of one
-/// name stand together. Not followed by a NUL.
+/// The name of the header at an index below pay88_response_header_count(), in lower case; empty for a higher index.
+/// Headers of one name follow each other. Not followed by a NUL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_response_header_name(
     response: Option<&pay88_response>,
@@ -56,7 +57,8 @@ pub extern "C" fn pay88_response_header_name(
     value(|| Some(response?.0.headers().nth(index)?.0.into()))
 }
 
-/// The value of the header at an index below pay88_response_header_count(); empty above it. Not followed by a NUL.
+/// The value of the header at an index below pay88_response_header_count(); empty for a higher index. Not followed by
+/// a NUL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_response_header_value(
     response: Option<&pay88_response>,
@@ -65,7 +67,8 @@ pub extern "C" fn pay88_response_header_value(
     value(|| Some(response?.0.headers().nth(index)?.1.into()))
 }
 
-/// PAY88_OK if the HTTP status is below 400, else PAY88_HTTP_ERROR with the status and the message of the answer.
+/// Makes an error of an answer of HTTP status 400 or above: PAY88_HTTP_ERROR, with the status and the message of the
+/// answer. For a status below 400 the result is PAY88_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_response_error_for_status(
     response: Option<&pay88_response>,
@@ -77,7 +80,7 @@ pub extern "C" fn pay88_response_error_for_status(
     })
 }
 
-/// Releases it. NULL is allowed.
+/// Releases the response. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_response_release(response: Option<Box<pay88_response>>) {
     release(response);

@@ -9,7 +9,7 @@ use crate::boundary::{release, value};
 use crate::text::{MAX_NAME, text};
 use crate::view::{Terminated, pay88_str};
 
-/// What a manager had done at one moment. Never changes; may be read and released by any thread.
+/// What a manager had done at one moment. It never changes. Any thread may read and release it.
 pub struct pay88_stats {
     values: Value,
     json: Terminated,
@@ -25,16 +25,28 @@ impl From<Stats> for pay88_stats {
     }
 }
 
-/// One number by its name: "manager_id", "hits" (cached tokens handed out), "waits" (callers that had to wait for one),
-/// "refreshes", "tokens_issued", "tokens_shared" (taken over from other processes), "refreshes_failed", "calls",
-/// "calls_repeated", "calls_failed" (that ended without an answer), "calls_answered_401", "calls_answered_403",
-/// "calls_answered_404", "calls_answered_422", "calls_answered_429" (that ended with that status), "calls_answered_4xx" and
-/// "calls_answered_5xx" (with any of 400 to 499, or of 500 and above), "generation" (of the token that is kept; 0 if none
-/// is), "token_age" (seconds since it was asked for, by whichever process; NaN if none is), "token_valid_for" (seconds),
-/// "budget_left_minute",
-/// "budget_left_hour" (tokens that may still be asked for), "budget_split" (hosts among which what was left of them is
-/// split, while no store can be used; else 1), "hosts" (that share the token, as far as this one knows; 0 without a
-/// store). Later releases may add some. NaN for a name that is none.
+/// One number, by its name. NaN for an unknown name. Later releases may add some.
+///
+///   "manager_id"           the number of the manager
+///   "hits"                 cached tokens that were handed out
+///   "waits"                callers that had to wait for a token
+///   "refreshes"            attempts to get a new token
+///   "refreshes_failed"     attempts that brought no token
+///   "tokens_issued"        tokens that 88Pay granted to this manager
+///   "tokens_shared"        tokens that were taken over from other processes
+///   "calls"                calls that were begun
+///   "calls_repeated"       how often a call was sent again
+///   "calls_failed"         calls that ended without an answer
+///   "calls_answered_401"   calls that ended with status 401; also "..._403", "..._404", "..._422" and "..._429"
+///   "calls_answered_4xx"   calls that ended with any status of 400 to 499
+///   "calls_answered_5xx"   calls that ended with a status of 500 or above
+///   "generation"           the number of the cached token; 0 if there is none
+///   "token_age"            seconds since that token was asked for, by whichever process; NaN if there is none
+///   "token_valid_for"      seconds for which that token will still be handed out
+///   "budget_left_minute"   tokens that may still be asked for in this minute
+///   "budget_left_hour"     tokens that may still be asked for in this hour
+///   "budget_split"         among how many hosts the budget is divided while no store can be used; otherwise 1
+///   "hosts"                how many hosts share the token, as far as this one knows; 0 without a store
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_stats_value(
     stats: Option<&pay88_stats>,
@@ -48,16 +60,22 @@ pub unsafe extern "C" fn pay88_stats_value(
     })
 }
 
-/// All of them as a JSON object, and: "hold", the remembered failure of the token endpoint: null, or an object with its
-/// "class" and the seconds "left"; "share": who shares the token, "process", "host" or "fleet"; "share_path", the file in
-/// which the host does, and "share_degraded", why it cannot; "store", the fleet's store that was used last, and
-/// "store_degraded", why none can be used; each of these four is a text or null. Followed by a NUL. Holds no secret.
+/// All numbers of pay88_stats_value() as one JSON object, and these. Each of the last four is a text or null.
+/// Followed by a NUL. Has no secret.
+///
+///   "hold"             the failure of the token endpoint that is remembered: null, or an object with its "class" and the
+///                      seconds "left" for which it stops new token requests
+///   "share"            who shares the token: "process", "host" or "fleet"
+///   "share_path"       the file in which the processes of the host share it
+///   "share_degraded"   why they cannot share
+///   "store"            the fleet's store that was used last
+///   "store_degraded"   why no store can be used
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_stats_json(stats: Option<&pay88_stats>) -> pay88_str {
     value(|| Some(stats?.json.view()))
 }
 
-/// Releases it. NULL is allowed.
+/// Releases the snapshot. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_stats_release(stats: Option<Box<pay88_stats>>) {
     release(stats);

@@ -7,12 +7,12 @@ use pay88::{ErrorCode, Outcome};
 use crate::boundary::value;
 use crate::view::pay88_str;
 
-/// What became of a call. Numbers are never reused; groups: 1xx the caller's input, 2xx the token endpoint, 3xx the way
-/// there, 4xx answers, 9xx the library. Later releases may add some.
+/// The result of a function. Numbers are never reused. They are in groups: 1xx is the caller's input, 2xx the token
+/// endpoint, 3xx the connection to 88Pay, 4xx an answer, 9xx the library. Later releases may add some.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum pay88_status {
-    /// It worked.
+    /// Success.
     PAY88_OK = 0,
     /// An option, credential or argument cannot be used; nothing was sent.
     PAY88_CONFIG_INVALID = 101,
@@ -46,9 +46,10 @@ pub enum pay88_status {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum pay88_outcome {
-    /// Nothing of the request was written to the network: it is safe to repeat.
+    /// Nothing of the request was written to the network. It is safe to repeat.
     PAY88_OUTCOME_NOT_SENT = 0,
-    /// Bytes were written and no complete answer came: look the transaction up, do not repeat it.
+    /// Bytes were written and no complete answer came, or the parent process goes on with the call (PAY88_FORKED).
+    /// Look the transaction up, do not repeat it.
     PAY88_OUTCOME_UNKNOWN = 1,
     /// A complete answer came.
     PAY88_OUTCOME_ANSWERED = 2,
@@ -92,19 +93,20 @@ fn code(status: c_int) -> Option<ErrorCode> {
         .copied()
 }
 
-/// The number of statuses, PAY88_OK not counted.
+/// The number of statuses, without PAY88_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_status_count() -> usize {
     value(|| Some(ErrorCode::ALL.len()))
 }
 
-/// The status at an index below pay88_status_count(), in the order of their numbers; 0 above it.
+/// The status at an index below pay88_status_count(), in the order of their numbers; 0 for a higher index.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_status_at(index: usize) -> pay88_status {
     value(|| Some(ErrorCode::ALL.get(index).copied()?.into()))
 }
 
-/// The name that all languages use, such as "rate_limited"; "ok" for 0, empty for a number that is none. Valid for ever.
+/// The name of a status, which is the same in all languages, such as "rate_limited". "ok" for 0; empty for an unknown
+/// number. Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_status_name(status: c_int) -> pay88_str {
     value(|| match status {
@@ -113,7 +115,7 @@ pub extern "C" fn pay88_status_name(status: c_int) -> pay88_str {
     })
 }
 
-/// One sentence that says when it is used; empty for a number that is none. Valid for ever.
+/// One sentence that says when a status is used; empty for an unknown number. Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_status_summary(status: c_int) -> pay88_str {
     value(|| match status {
@@ -122,7 +124,7 @@ pub extern "C" fn pay88_status_summary(status: c_int) -> pay88_str {
     })
 }
 
-/// "not_sent", "unknown" or "answered"; empty for a number that is none. Valid for ever.
+/// The name of an outcome: "not_sent", "unknown" or "answered"; empty for an unknown number. Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_outcome_name(outcome: c_int) -> pay88_str {
     value(|| {

@@ -11,6 +11,9 @@ use crate::view::pay88_str;
 /// readable after its end. Its memory is zeroed when its last handle is released and the manager has a newer one.
 // Not a box like the other handles but a counted reference to what the manager holds: reading the cached token is the one
 // thing that is done so often that an allocation would be most of its cost. Hence raw pointers below.
+/// An access token and its session ID, which belong together. It never changes. Any thread may read and release it,
+/// also after the token has ended. Its memory is zeroed when its last handle is released and the manager has a newer
+/// token.
 pub struct pay88_token(());
 
 impl pay88_token {
@@ -51,7 +54,7 @@ pub unsafe extern "C" fn pay88_token_session_id(token: *const pay88_token) -> pa
     })
 }
 
-/// The life in seconds that 88Pay gave it, counted on 88Pay's side.
+/// The life of the token in seconds, as 88Pay granted it. 88Pay counts it from when it issued the token.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_expires_in(token: *const pay88_token) -> u64 {
     value(|| {
@@ -61,7 +64,7 @@ pub unsafe extern "C" fn pay88_token_expires_in(token: *const pay88_token) -> u6
     })
 }
 
-/// How many milliseconds the library will still hand it out; 0 when that is over.
+/// For how many milliseconds the library will still hand the token out; 0 when that time is over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_valid_for_ms(token: *const pay88_token) -> u64 {
     value(|| {
@@ -71,7 +74,7 @@ pub unsafe extern "C" fn pay88_token_valid_for_ms(token: *const pay88_token) -> 
     })
 }
 
-/// Its number: the tokens of a manager are counted from 1.
+/// The number of the token. The tokens of a manager are counted from 1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_generation(token: *const pay88_token) -> u64 {
     value(|| {
@@ -81,7 +84,7 @@ pub unsafe extern "C" fn pay88_token_generation(token: *const pay88_token) -> u6
     })
 }
 
-/// Another handle of the same token, to be released by itself. NULL for NULL.
+/// Gives another handle of the same token, which you release too. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_retain(token: *const pay88_token) -> *mut pay88_token {
     value(|| {
@@ -91,7 +94,7 @@ pub unsafe extern "C" fn pay88_token_retain(token: *const pay88_token) -> *mut p
     })
 }
 
-/// Releases it. NULL is allowed.
+/// Releases the handle of the token. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_release(token: *mut pay88_token) {
     value(|| {

@@ -4,9 +4,9 @@
 
 use std::ffi::c_char;
 
-/// Borrowed UTF-8 text, valid as long as the handle that it was read from; texts that belong to no handle are valid for
-/// ever. `data` is never NULL. Only where a function says so is the text followed by a NUL, which `len` does not count.
-/// Print it with `printf("%.*s", PAY88_STR(text))`.
+/// Text in UTF-8 that you may read but do not own. It is valid as long as the handle that it came from. A text that
+/// belongs to no handle is valid for ever. `data` is never NULL. A NUL follows the text only where a function says
+/// so; `len` does not count it. Print it with `printf("%.*s", PAY88_STR(text))`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pay88_str {
@@ -16,7 +16,8 @@ pub struct pay88_str {
     pub len: usize,
 }
 
-/// Borrowed bytes, valid as long as the handle that they were read from. `data` is never NULL. Not followed by a NUL.
+/// Bytes that you may read but do not own. They are valid as long as the handle that they came from. `data` is never
+/// NULL. No NUL follows.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pay88_bytes {
