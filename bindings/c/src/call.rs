@@ -92,9 +92,6 @@ where
         foreign(|| match result {
             Ok(got) => callback(
                 user_data.data,
-                /// The result of a function. Numbers are never reused. They are in groups: 1xx is the caller's input,
-                /// 2xx the token endpoint, 3xx the connection to 88Pay, 4xx an answer, 9xx the library. Later
-                /// releases may add some.
                 pay88_status::PAY88_OK,
                 give(got),
                 std::ptr::null_mut(),
@@ -103,7 +100,6 @@ where
                 user_data.data,
                 error.code().into(),
                 std::ptr::null_mut(),
-                /// Why something failed. It never changes. Any thread may read and release it.
                 pay88_error::give(error),
             ),
         });
