@@ -140,8 +140,6 @@ typedef struct pay88_response pay88_response;
 // What a manager had done at one moment. It never changes. Any thread may read and release it.
 typedef struct pay88_stats pay88_stats;
 
-// An access token and its session ID, which go together. Never changes; may be read and released by any thread. Stays
-// readable after its end. Its memory is zeroed when its last handle is released and the manager has a newer one.
 // An access token and its session ID, which belong together. It never changes. Any thread may read and release it,
 // also after the token has ended. Its memory is zeroed when its last handle is released and the manager has a newer
 // token.

@@ -7,13 +7,11 @@ use pay88::Token;
 use crate::boundary::value;
 use crate::view::pay88_str;
 
-/// An access token and its session ID, which go together. Never changes; may be read and released by any thread. Stays
-/// readable after its end. Its memory is zeroed when its last handle is released and the manager has a newer one.
-// Not a box like the other handles but a counted reference to what the manager holds: reading the cached token is the one
-// thing that is done so often that an allocation would be most of its cost. Hence raw pointers below.
 /// An access token and its session ID, which belong together. It never changes. Any thread may read and release it,
 /// also after the token has ended. Its memory is zeroed when its last handle is released and the manager has a newer
 /// token.
+// Other handles are boxes. This one is a counted reference to what the manager holds: a program reads the cached token so
+// often that an allocation would be most of its cost. Hence the raw pointers below.
 pub struct pay88_token(());
 
 impl pay88_token {
