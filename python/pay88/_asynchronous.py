@@ -12,6 +12,7 @@ from . import _native
 from ._error import forked
 from ._request import arguments
 from ._response import Response, given_up
+from ._stats import WithStats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _END_OF_CANCELED = 1
 
 
-class AsyncTokenManager(_native.Manager):
+class AsyncTokenManager(WithStats):
     """As TokenManager, for asyncio: get_token and make_request are awaited. Shares the token with the TokenManagers of the
     same credentials. Belongs to no loop: any number of loops and threads may use it at once.
 
@@ -60,18 +61,7 @@ class AsyncTokenManager(_native.Manager):
     ) -> Response:
         """Makes an authenticated call and returns the answer, whatever its status; all as for TokenManager.make_request."""
         prepared = arguments(method, endpoint, json, data, headers, params, timeout, safe_to_repeat, others)
-        return Response(await _here().result_of(self._start_send, prepared, "unknown", safe_to_repeat))
-
-    def stats(self) -> dict[str, Any]:
-        """What the manager has done so far, such as "tokens_issued" and "calls"; times in seconds.
-
-        Of what is shared it has "token_age", "budget_left_minute", "budget_left_hour", "budget_split", "hold", "share",
-        "share_path", "share_degraded", "store", "store_degraded" and "hosts". Holds no secret.
-        """
-        from json import loads
-
-        stats: dict[str, Any] = loads(self._stats_json())
-        return stats
+        return Response(await _of_running_loop().result_of(self._start_send, prepared, "unknown", safe_to_repeat))
 
     async def __aenter__(self) -> AsyncTokenManager:
         return self
@@ -86,18 +76,18 @@ async def get_token(manager: _native.Manager, timeout: float | None = None) -> _
     if cached is not None:
         return cached
     # One object for all who waited.
-    return manager._same(await _here().result_of(manager._start_token, timeout, "not_sent", True))
+    return manager._same(await _of_running_loop().result_of(manager._start_token, timeout, "not_sent", True))
 
 
-class _Arrivals:
-    """Brings results to the tasks of one loop."""
+class _Completions:
+    """Brings results from the library's queue to the tasks of one loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._completions = _native.Completions()
+        self._queue = _native.Completions()
         self._numbers = count()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-        loop.add_reader(self._completions.fileno(), self._arrived)
+        loop.add_reader(self._queue.fileno(), self._on_complete)
 
     async def result_of(
         self, start: Callable[..., _native.Call], argument: Any, outcome_if_forked: Outcome, retryable_if_forked: bool
@@ -105,7 +95,7 @@ class _Arrivals:
         number = next(self._numbers)
         future = self._waiting[number] = self._loop.create_future()
         try:
-            call = start(self._completions, number, argument)
+            call = start(self._queue, number, argument)
             try:
                 result = await future
             except BaseException as error:
@@ -132,8 +122,8 @@ class _Arrivals:
         await wait((future,), timeout=_END_OF_CANCELED)
         return given_up(future.result() if future.done() else None, "unknown")
 
-    def _arrived(self) -> None:
-        for number, result in self._completions.take():
+    def _on_complete(self) -> None:
+        for number, result in self._queue.take():
             future = self._waiting.get(number)
             if future is None:
                 continue
@@ -155,30 +145,30 @@ class _Arrivals:
                 pass
 
 
-_of_loops: dict[asyncio.AbstractEventLoop, _Arrivals] = {}
+_of_loops: dict[asyncio.AbstractEventLoop, _Completions] = {}
 
 
 def _forked() -> None:
     inherited = list(_of_loops.values())
     _of_loops.clear()
-    for arrivals in inherited:
-        arrivals.leave_to_the_parent()
+    for completions in inherited:
+        completions.leave_to_the_parent()
 
 
 register_at_fork(after_in_child=_forked)
 
 
-def _here() -> _Arrivals:
-    """The arrivals of the running loop."""
+def _of_running_loop() -> _Completions:
+    """What brings the results of the running loop."""
     loop = _running_loop()
-    arrivals = _of_loops.get(loop)
-    if arrivals is None:
+    completions = _of_loops.get(loop)
+    if completions is None:
         for known in list(_of_loops):
             if known.is_closed():
                 # Pending calls of a loop that was closed end unseen.
                 _of_loops.pop(known, None)
-        arrivals = _of_loops[loop] = _Arrivals(loop)
-    return arrivals
+        completions = _of_loops[loop] = _Completions(loop)
+    return completions
 
 
 def _canceled_error() -> type[BaseException]:

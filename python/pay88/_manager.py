@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import _native
 from ._request import arguments
 from ._response import Response
+from ._stats import WithStats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ._request import NoOthers, Params
 
 
-class TokenManager(_native.BlockingManager):
+class TokenManager(_native.BlockingManager, WithStats):
     """Holds 88Pay's token and makes authenticated calls.
 
     TokenManager(api_key=None, merchant_id=None, base_url=None, **options): what is not given comes from the environment,
@@ -55,17 +56,6 @@ class TokenManager(_native.BlockingManager):
         return Response(
             self._send(arguments(method, endpoint, json, data, headers, params, timeout, safe_to_repeat, others))
         )
-
-    def stats(self) -> dict[str, Any]:
-        """What the manager has done so far, such as "tokens_issued" and "calls"; times in seconds.
-
-        Of what is shared it has "token_age", "budget_left_minute", "budget_left_hour", "budget_split", "hold", "share",
-        "share_path", "share_degraded", "store", "store_degraded" and "hosts". Holds no secret.
-        """
-        from json import loads
-
-        stats: dict[str, Any] = loads(self._stats_json())
-        return stats
 
     def __enter__(self) -> TokenManager:
         return self

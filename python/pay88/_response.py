@@ -112,17 +112,17 @@ class Response:
         return f"<pay88.Response [{self.status_code}]>"
 
 
-def given_up(came: object, outcome: Outcome) -> BaseException:
+def given_up(result: object, outcome: Outcome) -> BaseException:
     """What became of a call whose caller gave up, to be the cause of what its caller is told.
 
-    came is the exception, the compiled part's response or the token that came nevertheless, or None; outcome is what is
-    known of a call without an answer.
+    result is the exception, the compiled part's response or the token that the call ended with nevertheless, or None; outcome
+    is what is known of a call without an answer.
     """
-    if isinstance(came, BaseException):
-        return came
-    if isinstance(came, _native.Response):
+    if isinstance(result, BaseException):
+        return result
+    if isinstance(result, _native.Response):
         message, hint = "The answer came as its caller gave up.", "It is the response of this error."
-        return CanceledError(message, hint=hint, outcome="answered", response=Response(came))
+        return CanceledError(message, hint=hint, outcome="answered", response=Response(result))
     hint = "It is safe to repeat."
     if outcome == "unknown":
         hint = "It may have arrived: look the transaction up, do not repeat it."
