@@ -10,7 +10,7 @@ import { setInterval } from 'node:timers';
 
 import { errorOf, notSent, rethrown } from './errors.js';
 import { publish } from './events.js';
-import { type Delivery, type Failure, type Inbox, native, type PendingCall } from './native.js';
+import { type CompletionQueue, type Delivery, type Failure, native, type PendingCall } from './native.js';
 import { onAbort } from './signal.js';
 
 const pending = new Map<number, (delivery: Delivery) => void>();
@@ -19,7 +19,7 @@ let latest = 0;
 /** Does nothing but keep the process alive while it is referenced: the compiled part's wake-ups never do. */
 const alive = setInterval(() => {}, 2 ** 31 - 1).unref();
 
-export const inbox: Inbox = new native.Inbox(() => inbox.take(answered, delivered));
+export const completions: CompletionQueue = new native.CompletionQueue(() => completions.take(answered, delivered));
 
 function answered(number: number, status: number, headers: string, body: Buffer, failure?: Failure): void {
   settle(number, { answer: { status, headers, body, failure } });

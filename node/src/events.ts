@@ -5,7 +5,7 @@
 
 import { channel } from 'node:diagnostics_channel';
 
-import { type Inbox, native } from './native.js';
+import { type CompletionQueue, native } from './native.js';
 
 /** The same in all languages; later releases may add some. */
 export type EventName =
@@ -39,9 +39,9 @@ const pay88 = channel('pay88');
 let listening = false;
 
 /** Has events delivered to this thread from now on, if anybody here wants them. */
-export function listenIfWanted(inbox: Inbox): void {
+export function listenIfWanted(completions: CompletionQueue): void {
   if (!listening && pay88.hasSubscribers) {
-    native.listen(inbox);
+    native.listen(completions);
     listening = true;
   }
 }

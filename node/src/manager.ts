@@ -4,7 +4,7 @@
 
 import { inspect } from 'node:util';
 
-import { call, inbox } from './calls.js';
+import { call, completions } from './calls.js';
 import { notSent, rethrown } from './errors.js';
 import { listenIfWanted } from './events.js';
 import { type ManagerHandle, native, type RequestParts, type TokenParts } from './native.js';
@@ -16,7 +16,7 @@ import { Token } from './token.js';
  * Milliseconds. The library starts a renewal 3 s before a token's end if it is asked for it then, and may drop one after a
  * 401, so it is asked this often; in between a read is one of memory.
  */
-const LOOK_EVERY = 100;
+const ASK_EVERY = 100;
 
 type Exchange = typeof import('./request.js') & typeof import('./response.js');
 
@@ -92,8 +92,8 @@ export class TokenManager {
   #handedOut: Promise<Token> | null = null;
   #generation = 0;
   /** The number of the token to use, as far as any thread of Node knows. */
-  readonly #word: Float64Array;
-  /** Of `Date.now()`, between which the word is enough: a clock that is set or a host that slept leads to a look. */
+  readonly #generationCell: Float64Array;
+  /** Of `Date.now()`, between which the cell is enough: after a clock was set or a host slept the library is asked. */
   #from = 0;
   #until = 0;
 
@@ -117,8 +117,8 @@ export class TokenManager {
         : { ...rest, apiKey: first, merchantId: merchantId, baseUrl: baseUrl };
     const flat = flattened(options);
     this.#handle = rethrown(() => new native.ManagerHandle(flat, environment()));
-    this.#word = this.#handle.word();
-    listenIfWanted(inbox);
+    this.#generationCell = this.#handle.generationCell();
+    listenIfWanted(completions);
   }
 
   /** Equal numbers mean the same manager of this process. */
@@ -142,8 +142,8 @@ export class TokenManager {
   getToken(options?: WaitOptions): Promise<Token> {
     if (options !== undefined) return this.#wait(options);
     const now = Date.now();
-    const looked = now >= this.#from && now < this.#until;
-    if ((looked && this.#word[0] === this.#generation) || this.#look(now)) return this.#handedOut!;
+    const asked = now >= this.#from && now < this.#until;
+    if ((asked && this.#generationCell[0] === this.#generation) || this.#askLibrary(now)) return this.#handedOut!;
     return this.#wait({});
   }
 
@@ -160,7 +160,7 @@ export class TokenManager {
   makeRequest(endpoint: string, options: RequestOptions = {}): Promise<Response> {
     // No async function: it would make each call wait its turn three times more.
     try {
-      listenIfWanted(inbox);
+      listenIfWanted(completions);
       exchange().checkResponse();
       const parts = exchange().requestParts(endpoint, options, () => this.#handle.timeout);
       const signal = options.signal ?? undefined;
@@ -175,7 +175,18 @@ export class TokenManager {
     return call(
       signal,
       (number, cancelable) =>
-        this.#handle.send(inbox, number, cancelable, method, endpoint, body, safeToRepeat, timeout, headers, params),
+        this.#handle.send(
+          completions,
+          number,
+          cancelable,
+          method,
+          endpoint,
+          body,
+          safeToRepeat,
+          timeout,
+          headers,
+          params,
+        ),
       (delivery) => exchange().response(delivery.answer!, method),
     );
   }
@@ -190,7 +201,7 @@ export class TokenManager {
    * there was one to drop. Throws `rate_limited` if that was done too often lately: the token stays then.
    */
   invalidate(token?: Token): boolean {
-    listenIfWanted(inbox);
+    listenIfWanted(completions);
     if (token === undefined) return rethrown(() => this.#handle.invalidate());
     if (!(token instanceof Token)) throw notSent('config_invalid', 'That is no token.', 'Pass one of getToken().');
     return rethrown(() => this.#handle.invalidate(Token.generation(token)));
@@ -201,7 +212,7 @@ export class TokenManager {
    * to 24 hours while 88Pay does not accept the new one.
    */
   rotate(keys: { apiKey: string; keepOld?: boolean }): void {
-    listenIfWanted(inbox);
+    listenIfWanted(completions);
     checkNames(keys, ['apiKey', 'keepOld']);
     const { apiKey, keepOld = true } = keys;
     if (typeof apiKey !== 'string') throw notSent('config_invalid', 'The apiKey is no string.', 'Pass the new key.');
@@ -215,23 +226,23 @@ export class TokenManager {
   }
 
   /** Asks the library whether there is a token to hand out. */
-  #look(now: number): boolean {
+  #askLibrary(now: number): boolean {
     const current = this.#handle.current(this.#generation);
     if (current === false) return false;
     if (current !== true) this.#keep(current);
     this.#from = now;
-    this.#until = now + Math.min(LOOK_EVERY, this.#token!.validFor * 1000);
+    this.#until = now + Math.min(ASK_EVERY, this.#token!.validFor * 1000);
     return true;
   }
 
   async #wait(options: WaitOptions): Promise<Token> {
-    listenIfWanted(inbox);
+    listenIfWanted(completions);
     checkNames(options, ['signal', 'timeout']);
     const { signal, timeout } = options;
     checkTimeout(timeout);
     return call(
       signal ?? undefined,
-      (number, cancelable) => this.#handle.getToken(inbox, number, cancelable, timeout),
+      (number, cancelable) => this.#handle.getToken(completions, number, cancelable, timeout),
       (delivery) => this.#keep(delivery.token!),
     );
   }

@@ -37,9 +37,9 @@ function hintAt(name: string, names: string[], others: Record<string, string>): 
   const all = `The options are ${names.join(', ')}.`;
   if (Object.hasOwn(others, name)) return `${others[name]} ${all}`;
   const [near] = names
-    .map((each) => ({ each, apart: distance(plain(name), plain(each)) }))
-    .sort((a, b) => a.apart - b.apart);
-  return near && near.apart <= 2 ? `Did you mean \`${near.each}\`? ${all}` : all;
+    .map((each) => ({ each, changes: distance(plain(name), plain(each)) }))
+    .sort((a, b) => a.changes - b.changes);
+  return near && near.changes <= 2 ? `Did you mean \`${near.each}\`? ${all}` : all;
 }
 
 export function camel(name: string): string {

@@ -58,7 +58,8 @@ export interface PendingCall {
   cancel(): void;
 }
 
-export interface Inbox {
+/** Where this thread gets the results of its calls, and events. */
+export interface CompletionQueue {
   /** Answers go to the first, all else to the second. */
   take(
     answered: (number: number, status: number, headers: string, body: Buffer, failure?: Failure) => void,
@@ -74,12 +75,12 @@ export interface ManagerHandle {
   /** Seconds. */
   readonly timeout: number;
   /** One element, written by any thread. */
-  word(): Float64Array;
+  generationCell(): Float64Array;
   current(known: number): boolean | TokenParts;
   peek(): TokenParts | null;
-  getToken(inbox: Inbox, number: number, cancelable: boolean, timeout?: number): PendingCall | null;
+  getToken(completions: CompletionQueue, number: number, cancelable: boolean, timeout?: number): PendingCall | null;
   send(
-    inbox: Inbox,
+    completions: CompletionQueue,
     number: number,
     cancelable: boolean,
     method: string,
@@ -102,8 +103,8 @@ interface Native {
   options(): string[];
   errorCodes(): string[];
   eventNames(): string[];
-  listen(inbox: Inbox): void;
-  Inbox: new (wake: () => void) => Inbox;
+  listen(completions: CompletionQueue): void;
+  CompletionQueue: new (wake: () => void) => CompletionQueue;
   ManagerHandle: new (options: string[], environment: string[]) => ManagerHandle;
 }
 

@@ -10,9 +10,9 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use pay88_sys::Events;
 
+use crate::completion_queue::{Completion, CompletionQueue, WakingQueue};
 use crate::failure::throw;
 use crate::library::library;
-use crate::mailbox::{Inbox, Letter, Mailbox};
 
 /// How many events may wait: more than a burst of failures brings, and little memory.
 const CAPACITY: usize = 10_000;
@@ -20,11 +20,11 @@ const CAPACITY: usize = 10_000;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Who asked; `None` until the thread runs.
-static LISTENERS: Mutex<Option<Vec<Weak<Mailbox>>>> = Mutex::new(None);
+static LISTENERS: Mutex<Option<Vec<Weak<WakingQueue>>>> = Mutex::new(None);
 
-/// Has all events from now on delivered to this inbox. Throws a failure.
+/// Has all events from now on delivered to this queue. Throws a failure.
 #[napi]
-pub fn listen(env: Env, inbox: ClassInstance<'_, Inbox>) -> Result<()> {
+pub fn listen(env: Env, completions: ClassInstance<'_, CompletionQueue>) -> Result<()> {
     let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
     if listeners.is_none() {
         let events = library()?.events(CAPACITY).map_err(throw(env))?;
@@ -33,7 +33,7 @@ pub fn listen(env: Env, inbox: ClassInstance<'_, Inbox>) -> Result<()> {
     }
     listeners
         .get_or_insert_default()
-        .push(Arc::downgrade(&inbox.0));
+        .push(Arc::downgrade(&completions.0));
     Ok(())
 }
 
@@ -59,14 +59,14 @@ fn deliver(events: &Events) {
     while let Ok(event) = events.next(HOUR) {
         let Some(event) = event else { continue };
         let json: Arc<str> = event.json().into();
-        let mailboxes: Vec<Arc<Mailbox>> = {
+        let queues: Vec<Arc<WakingQueue>> = {
             let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
             let listeners = listeners.get_or_insert_default();
             listeners.retain(|listener| listener.upgrade().is_some_and(|it| !it.is_dead()));
             listeners.iter().filter_map(Weak::upgrade).collect()
         };
-        for mailbox in mailboxes {
-            mailbox.post(Letter::Event(json.clone()));
+        for queue in queues {
+            queue.post(Completion::Event(json.clone()));
         }
     }
 }

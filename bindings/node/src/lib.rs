@@ -7,10 +7,10 @@
 #![deny(missing_docs)]
 
 // Public for the macros of napi: no Rust program can link this.
+pub mod completion_queue;
 pub mod events;
 pub mod failure;
+mod generation_cell;
 pub mod library;
-pub mod mailbox;
 pub mod manager;
-pub mod request;
-pub mod word;
+mod pairs;

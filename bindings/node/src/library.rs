@@ -1,22 +1,12 @@
-//! The process's libpay88, looked for once.
-
-use std::sync::OnceLock;
+//! The process's libpay88, and the tables of it.
 
 use napi::Result;
 use napi_derive::napi;
-use pay88_sys::{Library, own_directory};
+use pay88_sys::Library;
 
 /// The library, which lies beside this addon unless the process has it already.
 pub(crate) fn library() -> Result<Library> {
-    static LIBRARY: OnceLock<Library> = OnceLock::new();
-    match LIBRARY.get() {
-        Some(library) => Ok(*library),
-        None => {
-            let library = Library::load(&own_directory().unwrap_or_default())
-                .map_err(|error| napi::Error::from_reason(error.to_string()))?;
-            Ok(*LIBRARY.get_or_init(|| library))
-        }
-    }
+    Library::of_process().map_err(|error| napi::Error::from_reason(error.to_string()))
 }
 
 /// The version of the library. Throws one sentence if there is none to be had.

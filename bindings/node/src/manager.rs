@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{ClassInstance, Either, Float64ArraySlice};
+use napi::bindgen_prelude::{ClassInstance, Either, Float64ArraySlice, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pay88_sys::Manager;
+use pay88_sys::{Manager, Reply, RequestParts, from_seconds};
 
+use crate::completion_queue::{Completion, CompletionQueue, TokenParts};
 use crate::failure::throw;
+use crate::generation_cell::{self, update};
 use crate::library::library;
-use crate::mailbox::{Inbox, Letter, TokenParts};
-use crate::request::{Body, Extras, build, pairs, seconds};
-use crate::word;
+use crate::pairs::pairs;
+
+/// Text, which is sent as UTF-8, or any bytes.
+type Body = Either<String, Uint8Array>;
 
 /// A handle of the process's manager for one set of credentials.
 #[napi]
@@ -61,27 +64,25 @@ impl ManagerHandle {
         self.0.timeout().as_secs_f64()
     }
 
-    /// One element: the number of the token to use, written anew whenever a thread of Node changes or looks at it.
+    /// One element: the number of the token to use, written anew whenever a thread of Node changes it or asks for it.
     #[napi]
-    pub fn word<'env>(&self, env: &'env Env) -> Result<Float64ArraySlice<'env>> {
-        word::word(env, &self.0)
+    pub fn generation_cell<'env>(&self, env: &'env Env) -> Result<Float64ArraySlice<'env>> {
+        generation_cell::array(env, &self.0)
     }
 
     /// The token to use now: `true` if it is that of the number, `false` if there is none. It counts as use, for which the
     /// token is renewed ahead of its end.
     #[napi]
     pub fn current(&self, known: f64) -> Either<bool, TokenParts> {
-        word::update(&self.0);
-        // Only a token that is there is asked for, so that nothing is ever waited for: should it end at this moment, the
-        // wait that begins is given up at once.
-        let token = match self.0.peek_token() {
-            Ok(Some(_)) => self.0.get_token(None, &mut || true),
-            _ => return Either::A(false),
+        let Some(generation) = update(&self.0, Manager::current) else {
+            return Either::A(false);
         };
-        match token {
-            Ok(token) if token.generation() as f64 == known => Either::A(true),
-            Ok(token) => Either::B((&token).into()),
-            Err(_) => Either::A(false),
+        if generation as f64 == known {
+            return Either::A(true);
+        }
+        match self.0.peek_token() {
+            Ok(Some(token)) => Either::B((&token).into()),
+            Ok(None) | Err(_) => Either::A(false),
         }
     }
 
@@ -98,16 +99,16 @@ impl ManagerHandle {
     pub fn get_token(
         &self,
         env: Env,
-        inbox: ClassInstance<'_, Inbox>,
+        completions: ClassInstance<'_, CompletionQueue>,
         number: f64,
         cancelable: bool,
         timeout: Option<f64>,
     ) -> Result<Option<PendingCall>> {
-        let (manager, mailbox) = (self.0.clone(), inbox.0.clone());
+        let (manager, queue) = (self.0.clone(), completions.0.clone());
         self.0
-            .get_token_async(seconds(timeout), move |result| {
-                word::update(&manager);
-                mailbox.post(Letter::Token(number, result));
+            .get_token_async(timeout.map(from_seconds), move |result| {
+                update(&manager, Manager::peek_generation);
+                queue.post(Completion::Call(number, result.map(Reply::from)));
             })
             .map(|call| cancelable.then_some(PendingCall(call)))
             .map_err(throw(env))
@@ -120,7 +121,7 @@ impl ManagerHandle {
     pub fn send(
         &self,
         env: Env,
-        inbox: ClassInstance<'_, Inbox>,
+        completions: ClassInstance<'_, CompletionQueue>,
         number: f64,
         cancelable: bool,
         method: String,
@@ -131,20 +132,26 @@ impl ManagerHandle {
         headers: Option<Vec<String>>,
         params: Option<Vec<String>>,
     ) -> Result<Option<PendingCall>> {
-        let extras = Extras {
-            headers,
-            params,
-            timeout,
-            safe_to_repeat,
-        };
-        let request =
-            build(library()?, &method, &endpoint, body.as_ref(), &extras).map_err(throw(env))?;
-        let (manager, mailbox) = (self.0.clone(), inbox.0.clone());
+        let request = library()?
+            .request_of(RequestParts {
+                method: &method,
+                endpoint: &endpoint,
+                headers: pairs(headers.as_deref().unwrap_or_default()),
+                params: pairs(params.as_deref().unwrap_or_default()),
+                body: body.as_ref().map(|body| match body {
+                    Either::A(text) => text.as_bytes(),
+                    Either::B(bytes) => bytes,
+                }),
+                timeout: timeout.map(from_seconds),
+                safe_to_repeat,
+            })
+            .map_err(throw(env))?;
+        let (manager, queue) = (self.0.clone(), completions.0.clone());
         self.0
             .send_async(&request, move |result| {
                 // The answer may have been that the token is not valid.
-                word::update(&manager);
-                mailbox.post(Letter::Answer(number, result));
+                update(&manager, Manager::peek_generation);
+                queue.post(Completion::Call(number, result.map(Reply::from)));
             })
             .map(|call| cancelable.then_some(PendingCall(call)))
             .map_err(throw(env))
@@ -161,7 +168,7 @@ impl ManagerHandle {
             return Ok(false);
         }
         let dropped = self.0.invalidate(Some(&token));
-        word::update(&self.0);
+        update(&self.0, Manager::peek_generation);
         dropped.map_err(throw(env))
     }
 

@@ -45,8 +45,8 @@ impl BlockingManager {
             None => wait(py, "not_sent", |interrupt| {
                 manager.get_token(timeout, interrupt)
             })?,
-            Some(waiter) => green::wait(&waiter, ("not_sent", true), |arrivals| {
-                manager.get_token_async(timeout, arrivals.listener(0))
+            Some(waiter) => green::wait(&waiter, ("not_sent", true), |completions| {
+                manager.get_token_async(timeout, completions.on_complete(0))
             })?,
         };
         shared.hand_out(py, token)
@@ -63,7 +63,7 @@ impl BlockingManager {
             Some(waiter) => green::wait(
                 &waiter,
                 ("unknown", arguments.safe_to_repeat()),
-                |arrivals| manager.send_async(&request, arrivals.listener(0)),
+                |completions| manager.send_async(&request, completions.on_complete(0)),
             ),
         }
         .map(Response)

@@ -5,9 +5,9 @@
 //! queue of its parent: neither its lock, nor the wake-up that the parent needs.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use pay88_sys::Result;
+use pay88_sys::{CompletionQueue, Reply, Result};
 use pyo3::prelude::*;
 
 use crate::error::exception;
@@ -15,39 +15,30 @@ use crate::process::Process;
 use crate::response::Response;
 use crate::token::Token;
 
-/// Results with the numbers of their calls.
-type Numbered<T> = Vec<(u64, Result<T>)>;
-
-/// Where results arrive.
-pub(crate) struct Arrivals<T> {
-    queue: Arc<Queue<T>>,
+/// A completion queue of one thread, with a descriptor that says when there is something in it.
+pub(crate) struct PollableQueue<T> {
+    shared: Arc<Shared<T>>,
     opened_in: Process,
 }
 
-struct Queue<T> {
-    arrived: Mutex<Numbered<T>>,
+struct Shared<T> {
+    /// Results with the numbers of their calls. No thread that holds its lock waits for the interpreter.
+    completions: CompletionQueue<(u64, Result<T>)>,
     /// Readable while something may be in the queue. Lives until the last call that may write to it has ended, so that its
     /// number never means another file.
     readable: OwnedFd,
 }
 
-impl<T> Queue<T> {
-    /// Held for moments only, and by no thread that waits for the interpreter.
-    fn arrived(&self) -> MutexGuard<'_, Numbered<T>> {
-        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T: Send + 'static> Arrivals<T> {
-    pub(crate) fn open() -> std::io::Result<Arrivals<T>> {
+impl<T: Send + 'static> PollableQueue<T> {
+    pub(crate) fn open() -> std::io::Result<PollableQueue<T>> {
         // SAFETY: it takes no pointers.
         let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if descriptor < 0 {
             return Err(std::io::Error::last_os_error());
         }
-        Ok(Arrivals {
-            queue: Arc::new(Queue {
-                arrived: Mutex::default(),
+        Ok(PollableQueue {
+            shared: Arc::new(Shared {
+                completions: CompletionQueue::new(),
                 // SAFETY: just opened, and nobody else's.
                 readable: unsafe { OwnedFd::from_raw_fd(descriptor) },
             }),
@@ -62,34 +53,28 @@ impl<T: Send + 'static> Arrivals<T> {
 
     /// A descriptor that is readable when something has arrived.
     pub(crate) fn descriptor(&self) -> i32 {
-        self.queue.readable.as_raw_fd()
+        self.shared.readable.as_raw_fd()
     }
 
     /// What an asynchronous call is given to put its result here.
-    pub(crate) fn listener<R: Into<T>>(
+    pub(crate) fn on_complete<R: Into<T>>(
         &self,
         number: u64,
     ) -> impl FnOnce(Result<R>) + Send + use<T, R> {
-        let queue = Arc::clone(&self.queue);
+        let shared = Arc::clone(&self.shared);
         move |result| {
-            let first = {
-                let mut arrived = queue.arrived();
-                arrived.push((number, result.map(R::into)));
-                arrived.len() == 1
-            };
-            // Who came before has written, or is about to; what is there is taken as a whole.
-            if !first {
+            if !shared.completions.push((number, result.map(R::into))) {
                 return;
             }
             let one = 1_u64.to_ne_bytes();
             // It fails only if the counter is full, and then the descriptor is readable.
             // SAFETY: the descriptor is open and the bytes are readable.
-            unsafe { libc::write(queue.readable.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+            unsafe { libc::write(shared.readable.as_raw_fd(), one.as_ptr().cast(), one.len()) };
         }
     }
 
     /// What has arrived.
-    pub(crate) fn take(&self) -> Numbered<T> {
+    pub(crate) fn take(&self) -> Vec<(u64, Result<T>)> {
         if self.are_elsewhere() {
             return Vec::new();
         }
@@ -97,37 +82,19 @@ impl<T: Send + 'static> Arrivals<T> {
         // Before the queue is emptied: what arrives later makes it readable again.
         // SAFETY: the descriptor is open and does not block, the bytes may be written to.
         unsafe { libc::read(self.descriptor(), count.as_mut_ptr().cast(), count.len()) };
-        std::mem::take(&mut *self.queue.arrived())
-    }
-}
-
-/// What a call can give.
-pub(crate) enum Got {
-    Token(pay88_sys::Token),
-    Response(pay88_sys::Response),
-}
-
-impl From<pay88_sys::Token> for Got {
-    fn from(token: pay88_sys::Token) -> Got {
-        Got::Token(token)
-    }
-}
-
-impl From<pay88_sys::Response> for Got {
-    fn from(response: pay88_sys::Response) -> Got {
-        Got::Response(response)
+        self.shared.completions.take()
     }
 }
 
 /// Where the results for one event loop arrive.
 #[pyclass(frozen, module = "pay88._native")]
-pub(crate) struct Completions(pub(crate) Arrivals<Got>);
+pub(crate) struct Completions(pub(crate) PollableQueue<Reply>);
 
 #[pymethods]
 impl Completions {
     #[new]
     fn new() -> PyResult<Completions> {
-        Ok(Completions(Arrivals::open()?))
+        Ok(Completions(PollableQueue::open()?))
     }
 
     /// A descriptor that is readable when something has arrived.
@@ -143,10 +110,10 @@ impl Completions {
 }
 
 /// A token, a response or an exception.
-fn object(py: Python<'_>, result: Result<Got>) -> PyResult<Py<PyAny>> {
+fn object(py: Python<'_>, result: Result<Reply>) -> PyResult<Py<PyAny>> {
     match result {
-        Ok(Got::Token(token)) => Ok(Py::new(py, Token(token))?.into_any()),
-        Ok(Got::Response(response)) => Ok(Py::new(py, Response(response))?.into_any()),
+        Ok(Reply::Token(token)) => Ok(Py::new(py, Token(token))?.into_any()),
+        Ok(Reply::Response(response)) => Ok(Py::new(py, Response(response))?.into_any()),
         Err(error) => Ok(exception(py, &error).into_value(py).into_any()),
     }
 }
@@ -155,12 +122,12 @@ fn object(py: Python<'_>, result: Result<Got>) -> PyResult<Py<PyAny>> {
 /// nevertheless; without an answer in it, `outcome` says whether the request can have reached 88Pay.
 pub(crate) fn given_up<T>(py: Python<'_>, result: Option<Result<T>>, outcome: &str) -> PyErr
 where
-    Got: From<T>,
+    Reply: From<T>,
 {
     let cause = || {
-        let came = result.map(|result| object(py, result.map(Got::from)));
+        let result = result.map(|result| object(py, result.map(Reply::from)));
         let function = py.import("pay88._response")?.getattr("given_up")?;
-        function.call1((came.transpose()?, outcome))
+        function.call1((result.transpose()?, outcome))
     };
     cause().map_or_else(|failure| failure, PyErr::from_value)
 }

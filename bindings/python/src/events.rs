@@ -4,11 +4,11 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use pay88_sys::Library;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
 use crate::error::exception;
-use crate::library::library;
 
 /// Whether this process was forked from one that logs, and has not gone on with that.
 static FORKED: AtomicBool = AtomicBool::new(false);
@@ -22,7 +22,8 @@ impl Events {
     /// Subscribes; at most `capacity` events wait.
     #[new]
     fn new(py: Python<'_>, capacity: usize) -> PyResult<Events> {
-        let library = library().map_err(|error| PyImportError::new_err(error.to_string()))?;
+        let library =
+            Library::of_process().map_err(|error| PyImportError::new_err(error.to_string()))?;
         let events = library
             .events(capacity)
             .map_err(|error| exception(py, &error))?;

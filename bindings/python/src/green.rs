@@ -3,11 +3,12 @@
 //! Promises: nothing is imported that the program has not imported itself; a wait that is given up cancels its call; one
 //! that goes on in a forked child ends with `forked` within a second.
 
+use pay88_sys::Reply;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::completion::{Arrivals, Call, Got, given_up};
+use crate::completion::{Call, PollableQueue, given_up};
 use crate::error::exception;
 
 /// The function that waits for a descriptor while other green threads run; `None` where a thread is a thread, which is
@@ -33,17 +34,17 @@ pub(crate) fn waiter(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
 pub(crate) fn wait<T: Send + 'static>(
     waiter: &Bound<'_, PyAny>,
     forked: (&str, bool),
-    start: impl FnOnce(&Arrivals<T>) -> pay88_sys::Result<pay88_sys::Call>,
+    start: impl FnOnce(&PollableQueue<T>) -> pay88_sys::Result<pay88_sys::Call>,
 ) -> PyResult<T>
 where
-    Got: From<T>,
+    Reply: From<T>,
 {
     let py = waiter.py();
     let raise = |error| exception(py, &error);
-    let arrivals = Arrivals::open()?;
-    let call = Call::from(start(&arrivals).map_err(raise)?);
-    let wait = || waiter.call1((arrivals.descriptor(),)).map(drop);
-    let result = || arrivals.take().pop().map(|(_, result)| result);
+    let completions = PollableQueue::open()?;
+    let call = Call::from(start(&completions).map_err(raise)?);
+    let wait = || waiter.call1((completions.descriptor(),)).map(drop);
+    let result = || completions.take().pop().map(|(_, result)| result);
     let in_child = || {
         let error = || py.import("pay88._error")?.getattr("forked")?.call1(forked);
         error().map_or_else(|failure| failure, PyErr::from_value)
@@ -51,7 +52,7 @@ where
     loop {
         let waited = wait();
         let Err(raised) = waited else {
-            if arrivals.are_elsewhere() {
+            if completions.are_elsewhere() {
                 return Err(in_child());
             }
             match result() {
@@ -63,7 +64,7 @@ where
         // The library ends it at once, and the waiter waits for a second at most. What is raised meanwhile is dropped:
         // the caller gives up already.
         let _ = wait();
-        let cause = match arrivals.are_elsewhere() {
+        let cause = match completions.are_elsewhere() {
             true => in_child(),
             false => given_up(py, result(), forked.0),
         };

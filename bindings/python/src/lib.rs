@@ -10,7 +10,6 @@ mod completion;
 mod error;
 mod events;
 mod green;
-mod library;
 mod manager;
 mod option;
 mod process;
@@ -40,8 +39,8 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        let library =
-            crate::library::library().map_err(|error| PyImportError::new_err(error.to_string()))?;
+        let library = pay88_sys::Library::of_process()
+            .map_err(|error| PyImportError::new_err(error.to_string()))?;
         module.add("version", library.version())
     }
 }

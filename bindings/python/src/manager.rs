@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use pay88_sys::Error;
+use pay88_sys::{Error, Library};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -10,7 +10,6 @@ use pyo3::types::PyDict;
 use crate::completion::{Call, Completions};
 use crate::error::exception;
 use crate::events::log_on;
-use crate::library::library;
 use crate::option::{seconds, text};
 use crate::request::Arguments;
 use crate::token::Token;
@@ -18,7 +17,7 @@ use crate::token::Token;
 /// A handle of the process's manager for one set of credentials.
 #[pyclass(frozen, subclass, module = "pay88._native")]
 pub(crate) struct Manager {
-    pub(crate) library: pay88_sys::Library,
+    pub(crate) library: Library,
     pub(crate) manager: pay88_sys::Manager,
     /// What was handed out last, with its number, so that one token is one object. Only ever tried, never waited for: a thread that holds
     /// it may not exist in a forked child.
@@ -81,7 +80,8 @@ impl Manager {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Manager> {
         log_on(py)?;
-        let library = library().map_err(|error| PyImportError::new_err(error.to_string()))?;
+        let library =
+            Library::of_process().map_err(|error| PyImportError::new_err(error.to_string()))?;
         let raise = |error: Error| exception(py, &error);
         let mut config = library.config().map_err(raise)?;
         for (name, value) in [
@@ -206,9 +206,9 @@ impl Manager {
         number: u64,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Call> {
-        let listener = completions.get().0.listener(number);
+        let on_complete = completions.get().0.on_complete(number);
         let timeout = seconds(timeout)?;
-        py.detach(|| self.manager.get_token_async(timeout, listener))
+        py.detach(|| self.manager.get_token_async(timeout, on_complete))
             .map(Call::from)
             .map_err(|error| exception(py, &error))
     }
@@ -220,9 +220,9 @@ impl Manager {
         number: u64,
         arguments: Arguments<'_>,
     ) -> PyResult<Call> {
-        let listener = completions.get().0.listener(number);
+        let on_complete = completions.get().0.on_complete(number);
         let request = arguments.request(py, self.library)?;
-        py.detach(|| self.manager.send_async(&request, listener))
+        py.detach(|| self.manager.send_async(&request, on_complete))
             .map(Call::from)
             .map_err(|error| exception(py, &error))
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pay88_sys::from_seconds;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyString};
 
@@ -65,9 +66,7 @@ pub(crate) fn seconds(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Dur
         return Err(invalid(py, "The argument timeout must be a number.", hint));
     }
     match timeout.extract::<f64>() {
-        Ok(seconds) if seconds > 0.0 => Ok(Some(
-            Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
-        )),
+        Ok(seconds) if seconds > 0.0 => Ok(Some(from_seconds(seconds))),
         Ok(_) => Err(invalid(py, "The argument timeout must be above 0.", hint)),
         Err(_) => Err(invalid(py, "The argument timeout must be a number.", hint)),
     }

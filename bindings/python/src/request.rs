@@ -1,6 +1,6 @@
 //! What `make_request` passes, as the library takes it.
 
-use pay88_sys::{Library, Request};
+use pay88_sys::{Library, Request, RequestParts};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -28,32 +28,39 @@ impl Arguments<'_> {
     pub(crate) fn request(&self, py: Python<'_>, library: Library) -> PyResult<Request> {
         let Arguments(method, endpoint, body, headers, params, timeout, safe_to_repeat) = self;
         log_on(py)?;
-        let raise = |error| exception(py, &error);
         let timeout = seconds(timeout.as_ref())?;
         let (method, endpoint) = (argument("method", method)?, argument("endpoint", endpoint)?);
-        let mut request = library.request(&method, &endpoint).map_err(raise)?;
-        for (name, value) in headers {
-            let (name, value) = (argument("headers", name)?, argument("headers", value)?);
-            request.add_header(&name, &value).map_err(raise)?;
-        }
-        for (name, value) in params {
-            let (name, value) = (argument("params", name)?, argument("params", value)?);
-            request.add_param(&name, &value).map_err(raise)?;
-        }
-        let prepare = || {
-            if let Some(body) = body {
-                request.set_body(body.as_bytes())?;
-            }
-            if let Some(timeout) = timeout {
-                request.set_timeout(timeout)?;
-            }
-            if *safe_to_repeat {
-                request.set_safe_to_repeat(true)?;
-            }
-            Ok(request)
-        };
-        prepare().map_err(raise)
+        let headers = texts("headers", headers)?;
+        let params = texts("params", params)?;
+        library
+            .request_of(RequestParts {
+                method: &method,
+                endpoint: &endpoint,
+                headers: borrowed(&headers),
+                params: borrowed(&params),
+                body: body.as_ref().map(|body| body.as_bytes()),
+                timeout,
+                safe_to_repeat: *safe_to_repeat,
+            })
+            .map_err(|error| exception(py, &error))
     }
+}
+
+/// Names and values of an argument that has several.
+fn texts(
+    name: &str,
+    pairs: &[(Bound<'_, PyAny>, Bound<'_, PyAny>)],
+) -> PyResult<Vec<(String, String)>> {
+    pairs
+        .iter()
+        .map(|(key, value)| Ok((argument(name, key)?, argument(name, value)?)))
+        .collect()
+}
+
+fn borrowed(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 /// The text of an argument. What it holds is in no message: it may be a secret.

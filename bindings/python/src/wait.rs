@@ -2,10 +2,10 @@
 //!
 //! Promises: no wait holds the GIL, and each ends soon after a signal whose handler raises, Ctrl-C above all.
 
-use pay88_sys::Result;
+use pay88_sys::{Reply, Result};
 use pyo3::prelude::*;
 
-use crate::completion::{Got, given_up};
+use crate::completion::given_up;
 use crate::error::exception;
 
 /// Runs a blocking call without the GIL. What a signal handler raises meanwhile is raised here; its cause is then the
@@ -17,7 +17,7 @@ pub(crate) fn wait<T: Send>(
     call: impl FnOnce(&mut dyn FnMut() -> bool) -> Result<T> + Send,
 ) -> PyResult<T>
 where
-    Got: From<T>,
+    Reply: From<T>,
 {
     let mut raised = None;
     let result = py.detach(|| {

@@ -14,8 +14,9 @@ use crate::abi::{
 use crate::error::{Error, Result};
 use crate::handle::{Handle, obtain};
 use crate::manager::Manager;
-use crate::request::{Request, milliseconds};
+use crate::request::Request;
 use crate::response::Response;
+use crate::time::milliseconds;
 use crate::token::Token;
 
 /// A call that was started. Dropping it lets the call go on.
@@ -43,15 +44,15 @@ impl Manager {
         done: impl FnOnce(Result<Token>) + Send + 'static,
     ) -> Result<Call> {
         let functions = self.0.functions;
-        start(functions, done, |listener, call, error| {
-            // SAFETY: the handle is valid, the listener's functions take its data, both results may be written to.
+        start(functions, done, |callback, call, error| {
+            // SAFETY: the handle is valid, the callback's functions take its data, both results may be written to.
             unsafe {
                 (functions.pay88_manager_get_token_async)(
                     self.0.as_ptr(),
                     milliseconds(timeout),
-                    Some(listener.callback),
-                    listener.data,
-                    listener.destroy,
+                    Some(callback.on_complete),
+                    callback.data,
+                    callback.destroy,
                     call,
                     error,
                 )
@@ -71,15 +72,15 @@ impl Manager {
         done: impl FnOnce(Result<Response>) + Send + 'static,
     ) -> Result<Call> {
         let functions = self.0.functions;
-        start(functions, done, |listener, call, error| {
-            // SAFETY: the handles are valid, the listener's functions take its data, both results may be written to.
+        start(functions, done, |callback, call, error| {
+            // SAFETY: the handles are valid, the callback's functions take its data, both results may be written to.
             unsafe {
                 (functions.pay88_manager_send_async)(
                     self.0.as_ptr(),
                     request.0.as_ptr(),
-                    Some(listener.callback),
-                    listener.data,
-                    listener.destroy,
+                    Some(callback.on_complete),
+                    callback.data,
+                    callback.destroy,
                     call,
                     error,
                 )
@@ -89,31 +90,31 @@ impl Manager {
 }
 
 /// What an asynchronous call gives.
-trait Given: Sized + 'static {
+trait FromRaw: Sized + 'static {
     type Raw: 'static;
 
-    fn take(raw: *mut Self::Raw, functions: &'static Functions) -> Option<Self>;
+    fn from_raw(raw: *mut Self::Raw, functions: &'static Functions) -> Option<Self>;
 }
 
-impl Given for Token {
+impl FromRaw for Token {
     type Raw = pay88_token;
 
-    fn take(raw: *mut pay88_token, functions: &'static Functions) -> Option<Token> {
-        Handle::new(raw, functions.pay88_token_release, functions).map(Token)
+    fn from_raw(raw: *mut pay88_token, functions: &'static Functions) -> Option<Token> {
+        Handle::from_raw(raw, functions.pay88_token_release, functions).map(Token)
     }
 }
 
-impl Given for Response {
+impl FromRaw for Response {
     type Raw = pay88_response;
 
-    fn take(raw: *mut pay88_response, functions: &'static Functions) -> Option<Response> {
-        Handle::new(raw, functions.pay88_response_release, functions).map(Response)
+    fn from_raw(raw: *mut pay88_response, functions: &'static Functions) -> Option<Response> {
+        Handle::from_raw(raw, functions.pay88_response_release, functions).map(Response)
     }
 }
 
 /// A closure as the three arguments that the library takes.
-struct Listener<Raw> {
-    callback: unsafe extern "C" fn(*mut c_void, pay88_status, *mut Raw, *mut pay88_error),
+struct Callback<Raw> {
+    on_complete: unsafe extern "C" fn(*mut c_void, pay88_status, *mut Raw, *mut pay88_error),
     data: *mut c_void,
     destroy: pay88_destroy,
 }
@@ -125,28 +126,28 @@ struct Pending<F> {
     functions: &'static Functions,
 }
 
-fn start<T: Given, F: FnOnce(Result<T>) + Send + 'static>(
+fn start<T: FromRaw, F: FnOnce(Result<T>) + Send + 'static>(
     functions: &'static Functions,
     done: F,
-    call: impl FnOnce(Listener<T::Raw>, *mut *mut pay88_call, *mut *mut pay88_error) -> pay88_status,
+    call: impl FnOnce(Callback<T::Raw>, *mut *mut pay88_call, *mut *mut pay88_error) -> pay88_status,
 ) -> Result<Call> {
     let pending = Box::new(Pending {
         done: Some(done),
         functions,
     });
-    let listener = Listener {
-        callback: came::<T, F>,
+    let callback = Callback {
+        on_complete: on_complete::<T, F>,
         data: Box::into_raw(pending).cast(),
         destroy: Some(destroy::<F>),
     };
     obtain(functions, functions.pay88_call_release, |out, error| {
-        call(listener, out, error)
+        call(callback, out, error)
     })?
     .map(Call)
     .ok_or_else(Error::none)
 }
 
-unsafe extern "C" fn came<T: Given, F: FnOnce(Result<T>)>(
+unsafe extern "C" fn on_complete<T: FromRaw, F: FnOnce(Result<T>)>(
     data: *mut c_void,
     status: pay88_status,
     raw: *mut T::Raw,
@@ -155,8 +156,8 @@ unsafe extern "C" fn came<T: Given, F: FnOnce(Result<T>)>(
     // SAFETY: the library hands back the pointer of `start`, on one thread at a time and before `destroy`.
     let pending = unsafe { &mut *data.cast::<Pending<F>>() };
     let result = match status {
-        PAY88_OK => T::take(raw, pending.functions).ok_or_else(Error::none),
-        _ => Err(Error::take(error, pending.functions)),
+        PAY88_OK => T::from_raw(raw, pending.functions).ok_or_else(Error::none),
+        _ => Err(Error::from_raw(error, pending.functions)),
     };
     if let Some(done) = pending.done.take() {
         // The panic was told where it happened; none may cross the ABI, and nobody here could handle it.

@@ -1,11 +1,9 @@
 //! What a manager is built from.
 
-use std::ffi::c_char;
-
 use crate::Library;
-use crate::abi::{pay88_config, pay88_error, pay88_status};
+use crate::abi::pay88_config;
 use crate::error::{Error, Result};
-use crate::handle::{Handle, check};
+use crate::handle::Handle;
 
 /// Options by name.
 pub struct Config(pub(crate) Handle<pay88_config>);
@@ -16,12 +14,8 @@ impl Library {
     /// # Errors
     /// `internal` if the library fails.
     pub fn config(self) -> Result<Config> {
-        let functions = self.functions;
         // SAFETY: it has no arguments, and gives an owned handle.
-        let config = unsafe { (functions.pay88_config_new)() };
-        Handle::new(config, functions.pay88_config_release, functions)
-            .map(Config)
-            .ok_or_else(Error::none)
+        Config::from_raw(self, unsafe { (self.functions.pay88_config_new)() })
     }
 
     /// A configuration with nothing set, which reads these variables in place of the process's environment.
@@ -34,50 +28,30 @@ impl Library {
     ) -> Result<Config> {
         let functions = self.functions;
         // SAFETY: it has no arguments, and gives an owned handle.
-        let config = unsafe { (functions.pay88_config_new_without_environment)() };
-        let mut config = Handle::new(config, functions.pay88_config_release, functions)
-            .map(Config)
-            .ok_or_else(Error::none)?;
+        let raw = unsafe { (functions.pay88_config_new_without_environment)() };
+        let mut config = Config::from_raw(self, raw)?;
         for (name, value) in variables {
-            config.put(functions.pay88_config_set_variable, name, value)?;
+            let set = functions.pay88_config_set_variable;
+            config.0.set(set, name, value)?;
         }
         Ok(config)
     }
 }
 
-/// A function that takes a name and a value.
-type Set = unsafe extern "C" fn(
-    *mut pay88_config,
-    *const c_char,
-    usize,
-    *const c_char,
-    usize,
-    *mut *mut pay88_error,
-) -> pay88_status;
-
 impl Config {
+    fn from_raw(library: Library, raw: *mut pay88_config) -> Result<Config> {
+        let functions = library.functions;
+        Handle::from_raw(raw, functions.pay88_config_release, functions)
+            .map(Config)
+            .ok_or_else(Error::none)
+    }
+
     /// Sets an option; the value is checked when a manager is built.
     ///
     /// # Errors
     /// `config_invalid` for an unknown name.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        self.put(self.0.functions.pay88_config_set, name, value)
-    }
-
-    fn put(&mut self, set: Set, name: &str, value: &str) -> Result<()> {
-        let config = self.0.as_mut_ptr();
-        check(self.0.functions, |error| {
-            // SAFETY: the handle is valid and nobody else's, the texts are readable, `error` may be written to.
-            unsafe {
-                set(
-                    config,
-                    name.as_ptr().cast(),
-                    name.len(),
-                    value.as_ptr().cast(),
-                    value.len(),
-                    error,
-                )
-            }
-        })
+        let set = self.0.functions.pay88_config_set;
+        self.0.set(set, name, value)
     }
 }

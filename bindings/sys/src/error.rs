@@ -13,8 +13,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error(Option<Handle<pay88_error>>);
 
 impl Error {
-    pub(crate) fn take(error: *mut pay88_error, functions: &'static Functions) -> Error {
-        Error(Handle::new(error, functions.pay88_error_release, functions))
+    pub(crate) fn from_raw(error: *mut pay88_error, functions: &'static Functions) -> Error {
+        Error(Handle::from_raw(
+            error,
+            functions.pay88_error_release,
+            functions,
+        ))
     }
 
     /// A library that could not even make an error.

@@ -6,7 +6,7 @@ use crate::Library;
 use crate::abi::{pay88_event, pay88_events};
 use crate::error::{Error, Result};
 use crate::handle::{Handle, obtain, text};
-use crate::request::milliseconds;
+use crate::time::milliseconds;
 
 /// A queue of the events of all managers of this process; dropping it ends the subscription. Several threads may use it:
 /// each event goes to one of them.

@@ -2,6 +2,7 @@
 //!
 //! Promises: a handle is released exactly once, and what it lends does not outlive it.
 
+use std::ffi::c_char;
 use std::ptr::NonNull;
 
 use crate::abi::{Functions, PAY88_OK, pay88_bytes, pay88_error, pay88_status, pay88_str};
@@ -22,7 +23,7 @@ unsafe impl<T> Sync for Handle<T> {}
 
 impl<T> Handle<T> {
     /// Takes a handle that the library gave; `None` for NULL.
-    pub(crate) fn new(
+    pub(crate) fn from_raw(
         pointer: *mut T,
         release: unsafe extern "C" fn(*mut T),
         functions: &'static Functions,
@@ -41,7 +42,35 @@ impl<T> Handle<T> {
     pub(crate) fn as_mut_ptr(&mut self) -> *mut T {
         self.pointer.as_ptr()
     }
+
+    /// Hands a name and its value to a function that changes the handle.
+    pub(crate) fn set(&mut self, set: SetPair<T>, name: &str, value: &str) -> Result<()> {
+        let handle = self.as_mut_ptr();
+        check(self.functions, |error| {
+            // SAFETY: the handle is valid and nobody else's, the texts are readable, `error` may be written to.
+            unsafe {
+                set(
+                    handle,
+                    name.as_ptr().cast(),
+                    name.len(),
+                    value.as_ptr().cast(),
+                    value.len(),
+                    error,
+                )
+            }
+        })
+    }
 }
+
+/// A function that takes a name and a value.
+type SetPair<T> = unsafe extern "C" fn(
+    *mut T,
+    *const c_char,
+    usize,
+    *const c_char,
+    usize,
+    *mut *mut pay88_error,
+) -> pay88_status;
 
 impl<T> Drop for Handle<T> {
     fn drop(&mut self) {
@@ -58,7 +87,7 @@ pub(crate) fn check(
     let mut error = std::ptr::null_mut();
     match call(&mut error) {
         PAY88_OK => Ok(()),
-        _ => Err(Error::take(error, functions)),
+        _ => Err(Error::from_raw(error, functions)),
     }
 }
 
@@ -70,7 +99,7 @@ pub(crate) fn obtain<T>(
 ) -> Result<Option<Handle<T>>> {
     let mut out = std::ptr::null_mut();
     check(functions, |error| call(&mut out, error))?;
-    Ok(Handle::new(out, release, functions))
+    Ok(Handle::from_raw(out, release, functions))
 }
 
 /// # Safety

@@ -6,35 +6,33 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::abi::pay88_interrupt;
 
-struct Asked<'a> {
-    interrupt: &'a mut dyn FnMut() -> bool,
+/// What `data` points to.
+struct Interrupt<'a> {
+    ask: &'a mut dyn FnMut() -> bool,
     panic: Option<Box<dyn Any + Send>>,
 }
 
-unsafe extern "C" fn ask(data: *mut c_void) -> c_int {
+unsafe extern "C" fn on_interrupt(data: *mut c_void) -> c_int {
     // SAFETY: the library hands back the pointer of `interruptible`, whose call is still waiting on this thread.
-    let asked = unsafe { &mut *data.cast::<Asked<'_>>() };
-    match catch_unwind(AssertUnwindSafe(&mut asked.interrupt)) {
+    let interrupt = unsafe { &mut *data.cast::<Interrupt<'_>>() };
+    match catch_unwind(AssertUnwindSafe(&mut interrupt.ask)) {
         Ok(stop) => stop.into(),
         // No panic may cross the ABI: it goes on when the call has ended.
         Err(panic) => {
-            asked.panic = Some(panic);
+            interrupt.panic = Some(panic);
             1
         }
     }
 }
 
-/// Runs a blocking call of the library, which asks `interrupt` at least every 50 ms whether it shall stop.
+/// Runs a blocking call of the library, which asks `ask` at least every 50 ms whether it shall stop.
 pub(crate) fn interruptible<T>(
-    interrupt: &mut dyn FnMut() -> bool,
+    ask: &mut dyn FnMut() -> bool,
     call: impl FnOnce(pay88_interrupt, *mut c_void) -> T,
 ) -> T {
-    let mut asked = Asked {
-        interrupt,
-        panic: None,
-    };
-    let result = call(Some(ask), (&raw mut asked).cast());
-    if let Some(panic) = asked.panic {
+    let mut interrupt = Interrupt { ask, panic: None };
+    let result = call(Some(on_interrupt), (&raw mut interrupt).cast());
+    if let Some(panic) = interrupt.panic {
         resume_unwind(panic);
     }
     result

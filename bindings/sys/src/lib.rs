@@ -5,7 +5,8 @@
 //! release themselves; what the functions do is documented in `pay88.h`.
 //!
 //! Promises: no unsafe function is public; nothing is unloaded; a library of another ABI is refused before any other
-//! function of it is called. Never holds a lock or starts a thread of its own.
+//! function of it is called. Never starts a thread of its own, nor holds a lock while
+//! anything waits.
 //!
 //! A crate that uses this in a shared object must link that with `-z nodelete`, since libpay88 keeps pointers into it.
 
@@ -17,6 +18,7 @@ mod abi {
     include!(concat!(env!("OUT_DIR"), "/abi.rs"));
 }
 mod asynchronous;
+mod completion;
 mod config;
 mod error;
 mod events;
@@ -27,15 +29,18 @@ mod manager;
 mod request;
 mod response;
 mod table;
+mod time;
 mod token;
 
 pub use asynchronous::Call;
+pub use completion::{CompletionQueue, Reply};
 pub use config::Config;
 pub use error::{Error, Result};
 pub use events::{Event, Events};
 pub use loader::{Library, LoadError, SONAME, own_directory};
 pub use manager::Manager;
-pub use request::Request;
+pub use request::{Request, RequestParts};
 pub use response::Response;
 pub use table::OptionRow;
+pub use time::from_seconds;
 pub use token::Token;

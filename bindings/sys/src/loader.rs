@@ -8,6 +8,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
+use once_cell::race::OnceRef;
+
 use crate::abi::{Functions, PAY88_ABI_VERSION, Symbol};
 
 /// The name under which the dynamic loader knows libpay88, which is also its file's name.
@@ -40,6 +42,20 @@ impl fmt::Debug for Library {
 }
 
 impl Library {
+    /// The copy that the process has, whoever loaded it, else the one beside the shared object that contains this code. It is
+    /// looked for once.
+    ///
+    /// # Errors
+    /// As [`Library::load`]; the next call looks again.
+    pub fn of_process() -> Result<Library, LoadError> {
+        // Several threads may load at once: one that waited for another would wait for ever in a child that is forked
+        // meanwhile.
+        static FUNCTIONS: OnceRef<'static, Functions> = OnceRef::new();
+        let load = || Library::load(&own_directory().unwrap_or_default());
+        let functions = FUNCTIONS.get_or_try_init(|| load().map(|library| library.functions))?;
+        Ok(Library { functions })
+    }
+
     /// The copy that the process has, whoever loaded it, else the file [`SONAME`] in `directory`.
     ///
     /// # Errors

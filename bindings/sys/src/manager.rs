@@ -7,8 +7,9 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::handle::{Handle, check, obtain, text};
 use crate::interrupt::interruptible;
-use crate::request::{Request, milliseconds};
+use crate::request::Request;
 use crate::response::Response;
+use crate::time::milliseconds;
 use crate::token::Token;
 
 /// A handle of the process's manager for one set of credentials.
@@ -94,6 +95,12 @@ impl Manager {
         // SAFETY: the handle is valid.
         let generation = unsafe { (self.0.functions.pay88_manager_current)(self.0.as_ptr()) };
         (generation != 0).then_some(generation)
+    }
+
+    /// The number of the cached token, if there is one that is valid. Never waits, and does not count as use.
+    pub fn peek_generation(&self) -> Option<u64> {
+        let token = self.peek_token().ok().flatten();
+        token.map(|token| token.generation())
     }
 
     /// The cached token, if there is one that is valid. Never waits.

@@ -6,11 +6,61 @@ use crate::Library;
 use crate::abi::pay88_request;
 use crate::error::{Error, Result};
 use crate::handle::{Handle, check, obtain};
+use crate::time::milliseconds;
 
 /// A call of 88Pay's API, which may be sent several times. Endpoint and headers are judged when it is sent.
 pub struct Request(pub(crate) Handle<pay88_request>);
 
+/// All that a call of a language says of a request; see the methods of [`Request`] for each.
+pub struct RequestParts<'a, Headers, Params> {
+    /// Such as "POST".
+    pub method: &'a str,
+    /// A path below the base URL.
+    pub endpoint: &'a str,
+    /// Names and values.
+    pub headers: Headers,
+    /// Names and values of the query.
+    pub params: Params,
+    /// What is sent; nothing if there is none.
+    pub body: Option<&'a [u8]>,
+    /// How long the call may take in all; the manager's own time without it.
+    pub timeout: Option<Duration>,
+    /// Whether sending it twice does no harm.
+    pub safe_to_repeat: bool,
+}
+
 impl Library {
+    /// A request with all that a call of a language says of it.
+    ///
+    /// # Errors
+    /// `config_invalid` for texts of absurd length, a body above 64 MiB and a time above an hour.
+    pub fn request_of<'a>(
+        self,
+        parts: RequestParts<
+            'a,
+            impl IntoIterator<Item = (&'a str, &'a str)>,
+            impl IntoIterator<Item = (&'a str, &'a str)>,
+        >,
+    ) -> Result<Request> {
+        let mut request = self.request(parts.method, parts.endpoint)?;
+        for (name, value) in parts.headers {
+            request.add_header(name, value)?;
+        }
+        for (name, value) in parts.params {
+            request.add_param(name, value)?;
+        }
+        if let Some(body) = parts.body {
+            request.set_body(body)?;
+        }
+        if let Some(timeout) = parts.timeout {
+            request.set_timeout(timeout)?;
+        }
+        if parts.safe_to_repeat {
+            request.set_safe_to_repeat(true)?;
+        }
+        Ok(request)
+    }
+
     /// A request of any method and of any path below the base URL.
     ///
     /// # Errors
@@ -41,21 +91,8 @@ impl Request {
     /// # Errors
     /// `config_invalid` for texts of absurd length.
     pub fn add_header(&mut self, name: &str, value: &str) -> Result<()> {
-        let functions = self.0.functions;
-        let request = self.0.as_mut_ptr();
-        check(functions, |error| {
-            // SAFETY: the handle is valid and nobody else's, the texts are readable, `error` may be written to.
-            unsafe {
-                (functions.pay88_request_add_header)(
-                    request,
-                    name.as_ptr().cast(),
-                    name.len(),
-                    value.as_ptr().cast(),
-                    value.len(),
-                    error,
-                )
-            }
-        })
+        let add = self.0.functions.pay88_request_add_header;
+        self.0.set(add, name, value)
     }
 
     /// Adds a parameter to the query; it is percent-encoded.
@@ -63,21 +100,8 @@ impl Request {
     /// # Errors
     /// `config_invalid` for texts of absurd length.
     pub fn add_param(&mut self, name: &str, value: &str) -> Result<()> {
-        let functions = self.0.functions;
-        let request = self.0.as_mut_ptr();
-        check(functions, |error| {
-            // SAFETY: the handle is valid and nobody else's, the texts are readable, `error` may be written to.
-            unsafe {
-                (functions.pay88_request_add_param)(
-                    request,
-                    name.as_ptr().cast(),
-                    name.len(),
-                    value.as_ptr().cast(),
-                    value.len(),
-                    error,
-                )
-            }
-        })
+        let add = self.0.functions.pay88_request_add_param;
+        self.0.set(add, name, value)
     }
 
     /// Sets the body. `Content-Type: application/json` is sent unless a header says otherwise.
@@ -124,11 +148,4 @@ impl Request {
             unsafe { (functions.pay88_request_set_safe_to_repeat)(request, safe.into(), error) }
         })
     }
-}
-
-/// A time as the ABI takes it: rounded up, and 0 only for none.
-pub(crate) fn milliseconds(timeout: Option<Duration>) -> u64 {
-    let Some(timeout) = timeout else { return 0 };
-    let rounded_up = timeout.as_nanos().div_ceil(1_000_000).max(1);
-    u64::try_from(rounded_up).unwrap_or(u64::MAX)
 }

@@ -3,42 +3,38 @@
 //! Promises: they arrive in order, and one wake-up takes all that wait; nothing here keeps a process alive; what comes
 //! for a thread of Node that has ended is dropped.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{BufferSlice, FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsString, Result, Status};
 use napi_derive::napi;
-use pay88_sys::{Response, Token};
+use pay88_sys::{Reply, Response, Token};
 
 use crate::failure::Failure;
 
 /// What is delivered.
-pub(crate) enum Letter {
-    Token(f64, pay88_sys::Result<Token>),
-    Answer(f64, pay88_sys::Result<Response>),
+pub(crate) enum Completion {
+    /// The number of a call, and what became of it.
+    Call(f64, pay88_sys::Result<Reply>),
+    /// An event, as JSON.
     Event(Arc<str>),
 }
 
-/// The box of one thread of Node.
-pub(crate) struct Mailbox {
-    letters: Mutex<VecDeque<Letter>>,
-    /// A wake-up is on its way.
-    woken: AtomicBool,
+/// The queue of one thread of Node, as other threads see it.
+pub(crate) struct WakingQueue {
+    waiting: pay88_sys::CompletionQueue<Completion>,
     wake: ThreadsafeFunction<(), (), (), Status, false, true>,
 }
 
-impl Mailbox {
+impl WakingQueue {
     /// Called by any thread.
-    pub(crate) fn post(&self, letter: Letter) {
-        self.letters().push_back(letter);
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            let status = self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
-            if status != Status::Ok {
-                self.letters().clear();
-            }
+    pub(crate) fn post(&self, completion: Completion) {
+        if self.waiting.push(completion)
+            && self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking) != Status::Ok
+        {
+            // Its thread has ended, or is about to.
+            drop(self.waiting.take());
         }
     }
 
@@ -46,15 +42,11 @@ impl Mailbox {
     pub(crate) fn is_dead(&self) -> bool {
         self.wake.aborted()
     }
-
-    fn letters(&self) -> MutexGuard<'_, VecDeque<Letter>> {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Where a thread of Node gets the results of its calls.
 #[napi]
-pub struct Inbox(pub(crate) Arc<Mailbox>);
+pub struct CompletionQueue(pub(crate) Arc<WakingQueue>);
 
 /// A token as JavaScript keeps it.
 #[napi(object, object_from_js = false)]
@@ -89,7 +81,7 @@ impl From<&Token> for TokenParts {
 /// Arguments and no object: an engine takes longer over each property.
 type Answer<'env> = FnArgs<(f64, u16, JsString<'env>, BufferSlice<'env>, Option<Failure>)>;
 
-/// What an inbox gives but for answers: another result of a call, or an event.
+/// What a queue gives but for answers: another result of a call, or an event.
 #[derive(Default)]
 #[napi(object, object_from_js = false)]
 pub struct Delivery {
@@ -104,17 +96,16 @@ pub struct Delivery {
 }
 
 #[napi]
-impl Inbox {
+impl CompletionQueue {
     /// `wake` is called when there is something to take.
     #[napi(constructor)]
-    pub fn new(wake: Function<'_, (), ()>) -> Result<Inbox> {
+    pub fn new(wake: Function<'_, (), ()>) -> Result<CompletionQueue> {
         let wake = wake
             .build_threadsafe_function::<()>()
             .weak::<true>()
             .build()?;
-        Ok(Inbox(Arc::new(Mailbox {
-            letters: Mutex::default(),
-            woken: AtomicBool::new(false),
+        Ok(CompletionQueue(Arc::new(WakingQueue {
+            waiting: pay88_sys::CompletionQueue::new(),
             wake,
         })))
     }
@@ -127,22 +118,22 @@ impl Inbox {
         answered: Function<'_, Answer<'_>, ()>,
         delivered: Function<'_, Delivery, ()>,
     ) -> Result<()> {
-        // Before the letters are taken: one that comes now is either among them or wakes again.
-        self.0.woken.store(false, Ordering::Release);
-        let letters = std::mem::take(&mut *self.0.letters());
-        for letter in letters {
-            match letter {
-                Letter::Answer(number, Ok(answer)) => {
-                    answered.call(answer_of(env, number, &answer)?)?
+        for completion in self.0.waiting.take() {
+            match completion {
+                Completion::Call(number, Ok(Reply::Response(response))) => {
+                    answered.call(answer_of(env, number, &response)?)?
                 }
-                Letter::Answer(number, Err(error)) => delivered.call(failed(number, error))?,
-                Letter::Token(number, Err(error)) => delivered.call(failed(number, error))?,
-                Letter::Token(number, Ok(token)) => delivered.call(Delivery {
+                Completion::Call(number, Err(error)) => delivered.call(Delivery {
+                    number: Some(number),
+                    failure: Some(error.into()),
+                    ..Delivery::default()
+                })?,
+                Completion::Call(number, Ok(Reply::Token(token))) => delivered.call(Delivery {
                     number: Some(number),
                     token: Some((&token).into()),
                     ..Delivery::default()
                 })?,
-                Letter::Event(json) => delivered.call(Delivery {
+                Completion::Event(json) => delivered.call(Delivery {
                     event: Some(json.as_ref().to_owned()),
                     ..Delivery::default()
                 })?,
@@ -152,33 +143,25 @@ impl Inbox {
     }
 }
 
-fn failed(number: f64, error: pay88_sys::Error) -> Delivery {
-    Delivery {
-        number: Some(number),
-        failure: Some(error.into()),
-        ..Delivery::default()
-    }
-}
-
-fn answer_of<'env>(env: &'env Env, number: f64, answer: &Response) -> Result<Answer<'env>> {
+fn answer_of<'env>(env: &'env Env, number: f64, response: &Response) -> Result<Answer<'env>> {
     // No name and no value has a line break in it.
     let mut headers = Vec::with_capacity(512);
-    for (name, value) in answer.headers() {
+    for (name, value) in response.headers() {
         headers.extend_from_slice(name.as_bytes());
         headers.push(b'\n');
         headers.extend_from_slice(value);
         headers.push(b'\n');
     }
     headers.pop();
-    let failure = match answer.status() {
-        400.. => answer.error_for_status().err().map(Failure::from),
+    let failure = match response.status() {
+        400.. => response.error_for_status().err().map(Failure::from),
         _ => None,
     };
     Ok(FnArgs::from((
         number,
-        answer.status(),
+        response.status(),
         env.create_string_latin1(&headers)?,
-        BufferSlice::copy_from(env, answer.body())?,
+        BufferSlice::copy_from(env, response.body())?,
         failure,
     )))
 }
