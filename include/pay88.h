@@ -79,21 +79,21 @@ typedef enum pay88_status {
   PAY88_CREDENTIALS_REJECTED = 201,
   // The token endpoint answered 403: account or address not allowed.
   PAY88_ACCESS_DENIED = 202,
-  // No token may be asked for now: the token endpoint answered 429, or the local budget is used up.
+  // No new token is allowed now: the token endpoint answered 429, or the limits that are counted here are used up.
   PAY88_RATE_LIMITED = 203,
-  // The deadline passed.
+  // The time limit passed before there was a result.
   PAY88_TIMEOUT = 301,
   // The caller gave up, or the manager was closed while the call was pending.
   PAY88_CANCELED = 302,
-  // No connection could be had, or it was cut.
+  // No connection could be made, or it was cut.
   PAY88_CONNECTION_FAILED = 303,
-  // TLS could not be agreed, or the certificate was not accepted.
+  // The TLS handshake failed, or the certificate was not accepted.
   PAY88_TLS_FAILED = 304,
-  // The answer is not what the API documents, was cut, or is too large.
+  // The answer is not as 88Pay documents it, was cut, or is too large.
   PAY88_BAD_RESPONSE = 401,
-  // An HTTP status of 400 or above, where the caller asked for an error.
+  // The answer has an HTTP status of 400 or above, and the caller asked for an error.
   PAY88_HTTP_ERROR = 402,
-  // A fault of the library, to be reported, or of its host (no thread, descriptor or memory): the hint says which.
+  // The library has a fault (please report it), or the system gave no thread, descriptor or memory. The hint says which.
   PAY88_INTERNAL = 901,
   // The call was begun before a fork, in the parent process.
   PAY88_FORKED = 902,

@@ -1,7 +1,7 @@
 //! What went wrong, in the same words for every language.
 //!
-//! Promises: one table of codes ([`ErrorCode::ALL`]); every error says whether the request can have
-//! reached 88Pay ([`Outcome`]) and what to do (`hint`). Never holds a key, token, session ID or password.
+//! Promises: there is one table of codes ([`ErrorCode::ALL`]). Every error says whether the request can have reached
+//! 88Pay ([`Outcome`]), and what to do (`hint`). Never holds a key, token, session ID or password.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -9,14 +9,27 @@ use std::fmt;
 use std::time::Duration;
 
 /// The result of everything in this crate that can fail.
+///
+/// ```
+/// fn currency(answer: &pay88::Response) -> pay88::Result<String> {
+///     Ok(answer.json()?["data"]["currency"].to_string())
+/// }
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal, $summary:literal;)*) => {
-        /// The kind of an [`Error`]; the same table in every language.
+        /// Names the kind of an [`Error`], for programs that act on it. The table is the same in every language.
         ///
-        /// Numbers are in groups (1xx the caller's input, 2xx the token endpoint, 3xx the way there,
-        /// 4xx answers, 9xx the library) and are never reused.
+        /// Numbers are never reused. They are in groups: 1xx is the caller's input, 2xx the token endpoint, 3xx the
+        /// connection to 88Pay, 4xx an answer, 9xx the library.
+        ///
+        /// ```
+        /// use pay88::ErrorCode;
+        ///
+        /// assert_eq!(ErrorCode::RateLimited.name(), "rate_limited");
+        /// assert_eq!(ErrorCode::RateLimited.number(), 203);
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[repr(i32)]
@@ -26,12 +39,12 @@ macro_rules! codes {
             /// Every code, in the order of their numbers.
             pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$variant,)*];
 
-            /// The name that all languages use, for example `rate_limited`.
+            /// The name of the code, which is the same in all languages, such as `rate_limited`.
             pub const fn name(self) -> &'static str {
                 match self { $(ErrorCode::$variant => $name,)* }
             }
 
-            /// One sentence that says when it is used.
+            /// One sentence that says when the code is used.
             pub const fn summary(self) -> &'static str {
                 match self { $(ErrorCode::$variant => $summary,)* }
             }
@@ -44,19 +57,19 @@ codes! {
     Refused = 102, "refused", "An endpoint or header would endanger the token; nothing was sent.";
     CredentialsRejected = 201, "credentials_rejected", "The token endpoint answered 401: wrong API key or merchant ID.";
     AccessDenied = 202, "access_denied", "The token endpoint answered 403: account or address not allowed.";
-    RateLimited = 203, "rate_limited", "No token may be asked for now: the token endpoint answered 429, or the local budget is used up.";
-    Timeout = 301, "timeout", "The deadline passed.";
+    RateLimited = 203, "rate_limited", "No new token is allowed now: the token endpoint answered 429, or the limits that are counted here are used up.";
+    Timeout = 301, "timeout", "The time limit passed before there was a result.";
     Canceled = 302, "canceled", "The caller gave up, or the manager was closed while the call was pending.";
-    ConnectionFailed = 303, "connection_failed", "No connection could be had, or it was cut.";
-    TlsFailed = 304, "tls_failed", "TLS could not be agreed, or the certificate was not accepted.";
-    BadResponse = 401, "bad_response", "The answer is not what the API documents, was cut, or is too large.";
-    HttpError = 402, "http_error", "An HTTP status of 400 or above, where the caller asked for an error.";
-    Internal = 901, "internal", "A fault of the library, to be reported, or of its host (no thread, descriptor or memory): the hint says which.";
+    ConnectionFailed = 303, "connection_failed", "No connection could be made, or it was cut.";
+    TlsFailed = 304, "tls_failed", "The TLS handshake failed, or the certificate was not accepted.";
+    BadResponse = 401, "bad_response", "The answer is not as 88Pay documents it, was cut, or is too large.";
+    HttpError = 402, "http_error", "The answer has an HTTP status of 400 or above, and the caller asked for an error.";
+    Internal = 901, "internal", "The library has a fault (please report it), or the system gave no thread, descriptor or memory. The hint says which.";
     Forked = 902, "forked", "The call was begun before a fork, in the parent process.";
 }
 
 impl ErrorCode {
-    /// The number, as the C ABI's `pay88_status` has it.
+    /// The number of the code, as `pay88_status` of the C API has it.
     pub const fn number(self) -> i32 {
         self as i32
     }
@@ -68,21 +81,34 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// Whether the request of a failed call can have reached 88Pay.
+/// Says whether the request of a failed call can have reached 88Pay. Look at it before you repeat a charge.
+///
+/// ```
+/// use pay88::Outcome;
+///
+/// fn advice(outcome: Outcome) -> &'static str {
+///     match outcome {
+///         Outcome::NotSent => "repeat it",
+///         Outcome::Unknown => "look the transaction up first",
+///         Outcome::Answered => "read the answer",
+///     }
+/// }
+/// # assert_eq!(advice(Outcome::Unknown), "look the transaction up first");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum Outcome {
-    /// Nothing of the request was written to the network: it is safe to repeat.
+    /// Nothing of the request was written to the network. It is safe to repeat.
     NotSent = 0,
-    /// Bytes were written and no complete answer came, or the parent process goes on with it (`forked`): look the
-    /// transaction up, do not repeat it.
+    /// Bytes were written and no complete answer came, or the parent process goes on with the call (`forked`). Look
+    /// the transaction up, do not repeat it.
     Unknown = 1,
     /// A complete answer came.
     Answered = 2,
 }
 
 impl Outcome {
-    /// `not_sent`, `unknown` or `answered`.
+    /// The name of the outcome: `not_sent`, `unknown` or `answered`.
     pub const fn name(self) -> &'static str {
         match self {
             Outcome::NotSent => "not_sent",
@@ -98,7 +124,18 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// An error: a code for programs, a message and a hint for people, and what is known of the request.
+/// Says why something failed: a code for programs, a message and a hint for people, and what is known of the request.
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+/// # let (_sandbox, manager) = doc::manager();
+/// use pay88::{ErrorCode, Outcome, Request};
+///
+/// let error = manager.make_request(Request::get("https://elsewhere.example/")).unwrap_err();
+/// assert_eq!(error.code(), ErrorCode::Refused);
+/// assert_eq!(error.outcome(), Outcome::NotSent);
+/// println!("{} {}", error.message(), error.hint());
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(Box<Details>);
 
@@ -115,14 +152,16 @@ struct Details {
 }
 
 impl Error {
-    /// An error with the outcome `not_sent` and nothing else known of it. Message and hint become whole sentences: they get
-    /// a full stop if they have none.
+    /// Makes an error with the outcome `not_sent`. Message and hint become sentences: they get a full stop if they
+    /// have none.
     ///
-    /// Public for tests of programs that handle errors, which can so make each that the library gives.
+    /// It is public for your tests: with it you can make every error that the library can give.
     ///
     /// ```
-    /// # use pay88::{Error, ErrorCode, Outcome};
-    /// let error = Error::new(ErrorCode::Timeout, "The deadline passed", "").with_outcome(Outcome::Unknown);
+    /// use pay88::{Error, ErrorCode, Outcome};
+    ///
+    /// let error = Error::new(ErrorCode::Timeout, "The time limit passed", "").with_outcome(Outcome::Unknown);
+    /// assert_eq!(error.message(), "The time limit passed.");
     /// assert!(!error.retryable());
     /// ```
     pub fn new(
@@ -142,14 +181,25 @@ impl Error {
         }))
     }
 
-    /// An argument or option that cannot be used: what is wrong, and what to do about it.
+    /// Makes an error for an argument or option that cannot be used: what is wrong, and what to do about it.
     ///
-    /// Public for bindings, whose own arguments need the same words.
+    /// It is public for bindings, which report their own arguments in the same words.
+    ///
+    /// ```
+    /// let error = pay88::Error::invalid("The argument timeout must be above 0.", "Pass seconds.");
+    /// assert_eq!(error.code().name(), "config_invalid");
+    /// ```
     pub fn invalid(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::ConfigInvalid, message, hint)
     }
 
-    /// What a caught panic becomes; public for bindings. Its outcome is `unknown`: nobody can tell what was done before it.
+    /// Makes the error for a panic that was caught. Its outcome is `unknown`, because nobody can tell what was done
+    /// before the panic. It is public for bindings.
+    ///
+    /// ```
+    /// let panic = std::panic::catch_unwind(|| panic!("a fault")).unwrap_err();
+    /// assert_eq!(pay88::Error::panicked(&*panic).code().name(), "internal");
+    /// ```
     pub fn panicked(panic: &(dyn Any + Send)) -> Self {
         let said = panic
             .downcast_ref::<&str>()
@@ -159,9 +209,13 @@ impl Error {
         Self::internal(format!("pay88 panicked: {said}.")).with_outcome(Outcome::Unknown)
     }
 
-    /// A fault of the library, or of its host if the message ends with what the system said (`… (os error 24)`).
+    /// Makes an error for a fault of the library. If the message ends with a refusal of the system (`… (os error
+    /// 24)`), the hint says which limit was reached. It is public for bindings.
     ///
-    /// Public for bindings.
+    /// ```
+    /// let error = pay88::Error::internal("No thread: Resource temporarily unavailable (os error 11).");
+    /// assert!(error.hint().contains("ulimit -u"));
+    /// ```
     pub fn internal(message: impl Into<String>) -> Self {
         let message = message.into();
         let hint = limit_reached(&message).unwrap_or(
@@ -179,25 +233,51 @@ impl Error {
         self
     }
 
-    /// The same, caused by an answer of that HTTP status.
+    /// Adds the HTTP status of the answer that caused the error.
+    ///
+    /// ```
+    /// # use pay88::{Error, ErrorCode};
+    /// let error = Error::new(ErrorCode::HttpError, "88Pay answered 404.", "").with_status(404);
+    /// assert_eq!(error.http_status(), Some(404));
+    /// ```
     pub fn with_status(mut self, status: u16) -> Self {
         self.0.http_status = Some(status);
         self
     }
 
-    /// The same, where the next try makes sense after that time.
+    /// Adds the time after which another try makes sense.
+    ///
+    /// ```
+    /// # use pay88::{Error, ErrorCode};
+    /// # use std::time::Duration;
+    /// let error = Error::new(ErrorCode::RateLimited, "Later.", "").with_retry_after(Duration::from_secs(60));
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+    /// ```
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.0.retry_after = Some(after);
         self
     }
 
-    /// The same, with what is known of the request.
+    /// Says whether the request can have reached 88Pay.
+    ///
+    /// ```
+    /// # use pay88::{Error, ErrorCode, Outcome};
+    /// let error = Error::new(ErrorCode::ConnectionFailed, "Cut.", "").with_outcome(Outcome::Unknown);
+    /// assert_eq!(error.outcome(), Outcome::Unknown);
+    /// ```
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.0.outcome = outcome;
         self
     }
 
-    /// The same, of a call that was marked safe to repeat, or was not.
+    /// Says whether the call was marked as safe to repeat.
+    ///
+    /// ```
+    /// # use pay88::{Error, ErrorCode, Outcome};
+    /// let error = Error::new(ErrorCode::Timeout, "Late.", "").with_outcome(Outcome::Unknown);
+    /// assert!(!error.retryable());
+    /// assert!(error.with_safe_to_repeat(true).retryable());
+    /// ```
     pub fn with_safe_to_repeat(mut self, safe: bool) -> Self {
         self.0.safe_to_repeat = safe;
         self
@@ -213,22 +293,22 @@ impl Error {
         self.0.code
     }
 
-    /// What happened.
+    /// What happened, in words for people.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// What to do about it.
+    /// What to do about it, in words for people.
     pub fn hint(&self) -> &str {
         &self.0.hint
     }
 
-    /// The HTTP status that caused it, if an answer did.
+    /// The HTTP status of the answer that caused the error, if an answer did.
     pub fn http_status(&self) -> Option<u16> {
         self.0.http_status
     }
 
-    /// How long to wait before the next try makes sense, if that is known.
+    /// How long to wait before another try makes sense, if that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
@@ -238,15 +318,15 @@ impl Error {
         self.0.outcome
     }
 
-    /// The number of the token refresh that failed, counted from 1 in each manager. Callers that waited for
-    /// the same refresh get the same number.
+    /// The number of the token request that failed, counted from 1 in each manager. Callers that waited for the same
+    /// token request get the same number.
     pub fn attempt(&self) -> Option<u64> {
         self.0.attempt
     }
 
-    /// Whether the same call may be tried again later and can then succeed.
+    /// Whether you may try the same call again later and it can then succeed.
     ///
-    /// Never true with [`Outcome::Unknown`], unless the call was marked safe to repeat.
+    /// It is never true with [`Outcome::Unknown`], unless the call was marked as safe to repeat.
     pub fn retryable(&self) -> bool {
         use ErrorCode::{BadResponse, ConnectionFailed, Forked, HttpError, RateLimited, Timeout};
         let transient = match self.0.code {
@@ -254,7 +334,7 @@ impl Error {
             // Without a status no complete answer came.
             BadResponse => self.0.http_status.is_none_or(|status| status >= 500),
             HttpError => match self.0.http_status {
-                // Another token may be asked for then.
+                // After that time another token may be asked for.
                 Some(401) => self.0.retry_after.is_some(),
                 status => matches!(status, Some(429 | 500..)),
             },
@@ -267,11 +347,12 @@ impl Error {
                 Outcome::Answered => {
                     self.0.safe_to_repeat
                         || match self.0.code {
-                            // It was refused, and not carried out.
+                            // The call was refused, and not carried out.
                             HttpError => matches!(self.0.http_status, Some(401 | 429)),
-                            // Only a refresh has an attempt; else it is the call's own answer that cannot be read.
+                            // Only a failed token request has an attempt. Otherwise the call's own answer cannot be
+                            // read.
                             BadResponse => self.0.attempt.is_some(),
-                            // It was refused and was to be sent again, and that was not sent.
+                            // 88Pay refused the call, and it was not sent again.
                             _ => true,
                         }
                 }
@@ -279,7 +360,7 @@ impl Error {
     }
 }
 
-/// The text as a sentence that another may follow.
+/// The text as a sentence that another one may follow.
 fn sentence(text: Cow<'static, str>) -> Cow<'static, str> {
     let end = text.trim_end();
     match end.chars().next_back() {
@@ -289,7 +370,7 @@ fn sentence(text: Cow<'static, str>) -> Cow<'static, str> {
     }
 }
 
-/// What to do where the system refused a descriptor, a thread or memory, if a message says so as `io::Error` does.
+/// What to do if the system refused a descriptor, a thread or memory. The message tells that as `io::Error` does.
 pub(crate) fn limit_reached(message: &str) -> Option<&'static str> {
     let (_, number) = message.rsplit_once("(os error ")?;
     match number.split_once(')')?.0.parse().ok()? {

@@ -108,19 +108,19 @@ export class CredentialsRejectedError extends Pay88Error {}
 export class AccessDeniedError extends Pay88Error {}
 /** No token may be asked for now; `retryAfter` says when. */
 export class RateLimitedError extends Pay88Error {}
-/** The deadline passed. */
+/** The time limit passed before there was a result. */
 export class TimeoutError extends Pay88Error {}
 /** The caller gave up, and `cause` is the signal's reason; or the manager was closed. Its name is that of fetch's. */
 export class CanceledError extends Pay88Error {}
-/** No connection could be had, or it was cut. */
+/** No connection could be made, or it was cut. */
 export class ConnectionFailedError extends Pay88Error {}
-/** TLS could not be agreed, or the certificate was not accepted. */
+/** The TLS handshake failed, or the certificate was not accepted. */
 export class TlsFailedError extends Pay88Error {}
-/** The answer is not what the API documents, was cut, or is too large. */
+/** The answer is not as 88Pay documents it, was cut, or is too large. */
 export class BadResponseError extends Pay88Error {}
 /** An HTTP status of 400 or above, where `raiseForStatus` asked for an error; `response` is the answer. */
 export class HttpError extends Pay88Error {}
-/** A fault of the library, to be reported, or of its host (no thread, descriptor or memory): the hint says which. */
+/** The library has a fault (please report it), or the system gave no thread, descriptor or memory. The hint says which. */
 export class InternalError extends Pay88Error {}
 /** The call was begun before a fork, in the parent process. */
 export class ForkedError extends Pay88Error {}

@@ -56,21 +56,21 @@ macro_rules! options {
 }
 
 options! {
-    ApiKey "api_key" Secret "required" "API key of the dashboard, `sk_test_…` or `sk_live_…`.";
+    ApiKey "api_key" Secret "required" "API key from the dashboard, `sk_test_…` or `sk_live_…`.";
     MerchantId "merchant_id" Text "required" "Merchant ID, `MCH-{COUNTRY}-{ID}`.";
-    BaseUrl "base_url" Text "https://api-sandbox.88pay.io" "Where 88Pay is: the sandbox unless set; production is https://api.88pay.io.";
-    PreviousApiKey "previous_api_key" Secret "none" "The key that was replaced: used for up to 24 hours when the new one is not accepted yet.";
-    Timeout "timeout" Seconds "30" "How long a call may take in all, waiting for a token included; 0.001 to 3600.";
-    ConnectTimeout "connect_timeout" Seconds "5" "How long a connection may take to be made; 0.001 to 3600.";
-    CaBundle "ca_bundle" Path "SSL_CERT_FILE, SSL_CERT_DIR, the system's authorities" "PEM file of the certificate authorities to trust for 88Pay, instead of the system's.";
-    Proxy "proxy" Secret "HTTPS_PROXY, ALL_PROXY, NO_PROXY" "HTTP proxy (`http://[user:password@]host:port`) for https by CONNECT; `none` for no proxy. Never used for loopback.";
-    Share "share" Secret "host" "Who shares the token: `host` is all processes of this user on this host, `host:<dir>` those of a group that may write to that directory on a tmpfs, `process` is this process alone; after a host, or instead of it, separated by commas, the URLs of stores for several hosts (`redis://`, `rediss://`, `redis+unix://`, `memcached://`), in the order of their use.";
+    BaseUrl "base_url" Text "https://api-sandbox.88pay.io" "Address of 88Pay. The default is its sandbox; production is https://api.88pay.io.";
+    PreviousApiKey "previous_api_key" Secret "none" "The key before the present one. It is used for up to 24 hours while 88Pay does not accept the new one.";
+    Timeout "timeout" Seconds "30" "How long a call may take in all, including the wait for a token; 0.001 to 3600.";
+    ConnectTimeout "connect_timeout" Seconds "5" "How long it may take to make a connection; 0.001 to 3600.";
+    CaBundle "ca_bundle" Path "SSL_CERT_FILE, SSL_CERT_DIR, the system's authorities" "PEM file of the certificate authorities to trust for 88Pay, in place of the system's.";
+    Proxy "proxy" Secret "HTTPS_PROXY, ALL_PROXY, NO_PROXY" "HTTP proxy (`http://[user:password@]host:port`), used for https by CONNECT; `none` for no proxy. Never used for loopback addresses.";
+    Share "share" Secret "host" "Who shares the token. `host`: all processes of this user on this host. `host:<dir>`: all processes of a group that may write to that directory, on a tmpfs. `process`: this process alone. To share among several hosts, add the URLs of stores after a host, or name them alone, separated by commas in the order of their use: `redis://`, `rediss://`, `redis+unix://`, `memcached://`.";
     SafetyMargin "safety_margin" Seconds "10" "How long before its end a token is no longer handed out; 2 to 3600.";
-    TokensPerMinute "tokens_per_minute" Count "10" "Tokens that may be asked for in any minute; 1 to 1000000.";
-    TokensPerHour "tokens_per_hour" Count "100" "Tokens that may be asked for in any hour; 1 to 1000000.";
-    MaxResponseBytes "max_response_bytes" Bytes "16777216" "The largest answer of a call that is read; 1024 to 1073741824.";
-    IdleTimeout "idle_timeout" Seconds "45" "How long an unused connection is kept; 0 to 3600.";
-    UserAgentSuffix "user_agent_suffix" Text "none" "Added to the User-Agent, for example `my-shop/1.2`.";
+    TokensPerMinute "tokens_per_minute" Count "10" "How many tokens may be asked for in any minute; 1 to 1000000.";
+    TokensPerHour "tokens_per_hour" Count "100" "How many tokens may be asked for in any hour; 1 to 1000000.";
+    MaxResponseBytes "max_response_bytes" Bytes "16777216" "The largest answer that a call reads; 1024 to 1073741824.";
+    IdleTimeout "idle_timeout" Seconds "45" "How long a connection is kept that is not in use; 0 to 3600.";
+    UserAgentSuffix "user_agent_suffix" Text "none" "Text that is added to the User-Agent, for example `my-shop/1.2`.";
 }
 
 impl Opt {

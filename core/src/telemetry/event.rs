@@ -1,7 +1,7 @@
-//! What happened, for logs and metrics: one schema for all languages.
+//! What happened, for logs and metrics, in one form for all languages.
 //!
-//! Promises: nothing is printed; nothing is kept unless somebody subscribed; a queue that is full drops the newest and
-//! counts it; no field holds a secret. Never runs a subscriber's code.
+//! Promises: nothing is printed. Nothing is kept unless somebody has subscribed. A full queue drops the newest event
+//! and counts it. No field holds a secret. Never runs a subscriber's code.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -16,26 +16,33 @@ use crate::platform::process::{PerProcess, Process};
 
 macro_rules! events {
     ($($id:ident = $name:literal, $level:ident, $summary:literal;)*) => {
-        /// The name of an event.
+        /// Names the kind of an [`Event`], so that a program can pick the ones it cares about.
+        ///
+        /// ```
+        /// use pay88::EventName;
+        ///
+        /// assert_eq!(EventName::TokenIssued.name(), "token_issued");
+        /// assert!(EventName::ALL.contains(&EventName::CallFailed));
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum EventName { $(#[doc = $summary] $id,)* }
 
         impl EventName {
-            /// Every event.
+            /// Every kind of event.
             pub const ALL: &'static [EventName] = &[$(EventName::$id,)*];
 
-            /// Its name, as all languages have it.
+            /// The name of the event, which is the same in all languages, such as `token_issued`.
             pub const fn name(self) -> &'static str {
                 match self { $(EventName::$id => $name,)* }
             }
 
-            /// When it happens and what its fields are.
+            /// One sentence: when the event happens, and which fields it has.
             pub const fn summary(self) -> &'static str {
                 match self { $(EventName::$id => $summary,)* }
             }
 
-            /// How much it matters.
+            /// How much the event matters.
             pub const fn level(self) -> Level {
                 match self { $(EventName::$id => Level::$level,)* }
             }
@@ -44,32 +51,39 @@ macro_rules! events {
 }
 
 events! {
-    TokenIssued = "token_issued", Info, "A token was granted: generation, attempt, expires_in (s), usable (s), took (ms).";
-    TokenShared = "token_shared", Info, "A token that another process had asked for was taken over: generation, age (ms).";
-    ShareDegraded = "share_degraded", Warning, "What is shared cannot be had, and this process goes on alone: share, reason.";
-    TokenFailed = "token_failed", Warning, "A refresh failed: code, message, attempt, and where it is remembered, hold and pause (s).";
-    TokenInvalidated = "token_invalidated", Info, "A token was dropped before its end: generation, reason.";
-    TokenKept = "token_kept", Warning, "A call was answered 401, and its token stays in use because no other one may be asked for yet: generation, message, pause (s).";
-    LifeShort = "life_short", Warning, "A token's life is too short for the safety margin and the budget; it is used to 2 s before its end: expires_in (s), usable (s).";
-    PauseCapped = "pause_capped", Warning, "88Pay asked to wait longer than an hour; an hour is kept: pause (s).";
-    KeyFallback = "key_fallback", Warning, "The new API key is not accepted yet; the previous one is used: attempt.";
+    TokenIssued = "token_issued", Info, "88Pay granted a token: generation, attempt, expires_in (s), usable (s), took (ms).";
+    TokenShared = "token_shared", Info, "A token was taken over that another process had asked for: generation, age (ms).";
+    ShareDegraded = "share_degraded", Warning, "Sharing does not work as set, and this process or host goes on by itself: share, reason.";
+    TokenFailed = "token_failed", Warning, "No new token could be obtained: code, message, attempt, and if the failure is remembered, hold (its kind) and pause (s).";
+    TokenInvalidated = "token_invalidated", Info, "A token was dropped before it ended: generation, reason.";
+    TokenKept = "token_kept", Warning, "A call was answered 401, but no other token may be asked for yet, so the token stays in use: generation, message, pause (s).";
+    LifeShort = "life_short", Warning, "A token's life is too short for the safety margin and the limits, so it is used until 2 s before its end: expires_in (s), usable (s).";
+    PauseCapped = "pause_capped", Warning, "88Pay asked to wait for more than an hour, and pay88 waits for an hour: pause (s).";
+    KeyFallback = "key_fallback", Warning, "88Pay does not accept the new API key yet, so the previous one is used: attempt.";
     KeyRotated = "key_rotated", Info, "The API key was changed: keep_old.";
-    CallRepeated = "call_repeated", Warning, "A call is sent once more: method, path, reason, pause (ms).";
-    CallFailed = "call_failed", Warning, "A call ended with an error (code and status of the error), or with an answer of status 400 or above (code http_error): method, path, code, status (null if there is none), outcome.";
-    EventsDropped = "events_dropped", Warning, "A queue was full: dropped.";
+    CallRepeated = "call_repeated", Warning, "A call is sent again: method, path, reason, pause (ms).";
+    CallFailed = "call_failed", Warning, "A call ended with an error (code and status of the error), or with a status of 400 or above (code http_error): method, path, code, status (null if there is none), outcome.";
+    EventsDropped = "events_dropped", Warning, "The queue was full, and events were dropped: dropped (how many).";
 }
 
-/// How much an event matters; logs of every language use it.
+/// Says how much an event matters. The logs of all languages use it.
+///
+/// ```
+/// use pay88::{EventName, Level};
+///
+/// assert_eq!(EventName::TokenFailed.level(), Level::Warning);
+/// assert_eq!(Level::Warning.name(), "warning");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// It belongs to the normal course.
+    /// The event belongs to normal work.
     Info,
-    /// Something went wrong, or somebody should look.
+    /// Something went wrong, or somebody should look at it.
     Warning,
 }
 
 impl Level {
-    /// `info` or `warning`.
+    /// The name of the level: `info` or `warning`.
     pub const fn name(self) -> &'static str {
         match self {
             Level::Info => "info",
@@ -78,29 +92,53 @@ impl Level {
     }
 }
 
-/// Something that happened.
+/// Tells that something happened. [`Events::next`] gives it.
+///
+/// ```
+/// use std::time::Duration;
+/// use pay88::Events;
+///
+/// let events = Events::subscribe(100);
+/// while let Some(event) = events.next(Duration::ZERO) {
+///     println!("{} of manager {}: {:?}", event.name.name(), event.manager_id, event.fields);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// What.
+    /// The kind of event.
     pub name: EventName,
-    /// When, in milliseconds since 1970.
+    /// When it happened, in milliseconds since 1970.
     pub time: u64,
-    /// In which manager; see `TokenManager::id`.
+    /// The manager in which it happened, as `TokenManager::id` numbers it; 0 for events of the queue itself.
     pub manager_id: u64,
-    /// The fields that belong to the name.
+    /// The fields that belong to this kind of event.
     pub fields: Map<String, Value>,
 }
 
 impl Event {
-    /// `{"name":…,"level":…,"time":…,"manager_id":…,"fields":{…}}`
+    /// The whole event as JSON: `{"name":…,"level":…,"time":…,"manager_id":…,"fields":{…}}`
     pub fn to_json(&self) -> Value {
         json!({"name": self.name.name(), "level": self.name.level().name(), "time": self.time, "manager_id": self.manager_id, "fields": self.fields})
     }
 }
 
-/// A bounded queue of the events of this process, from its making on.
+/// Receives the events of all managers of this process, from the moment when it is made.
 ///
-/// Dropping it ends the subscription. It stays its process's: in a forked child nothing comes.
+/// It is a queue of limited length. Dropping it ends the subscription. It belongs to the process that made it: in a
+/// forked child no event comes.
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+/// # let (_sandbox, manager) = doc::manager();
+/// use std::time::Duration;
+/// use pay88::{EventName, Events};
+///
+/// let events = Events::subscribe(1000);
+/// manager.get_token()?;
+/// let event = events.next(Duration::from_secs(1)).unwrap();
+/// assert_eq!(event.name, EventName::TokenIssued);
+/// # Ok::<(), pay88::Error>(())
+/// ```
 pub struct Events {
     queue: Arc<Queue>,
     opened_in: Process,
@@ -120,7 +158,7 @@ struct Waiting {
 
 type Queues = Mutex<Vec<Weak<Queue>>>;
 
-/// A forked child has no subscribers until it subscribes itself.
+/// A forked child has no subscribers until it subscribes by itself.
 static QUEUES: PerProcess<Queues> = PerProcess::new();
 
 fn queues() -> MutexGuard<'static, Vec<Weak<Queue>>> {
@@ -129,7 +167,8 @@ fn queues() -> MutexGuard<'static, Vec<Weak<Queue>>> {
 }
 
 impl Events {
-    /// Subscribes to all events of this process; at most `capacity` of them wait (at least 1).
+    /// Subscribes to all events of this process. At most `capacity` events wait in the queue (at least 1). Events
+    /// that come while it is full are dropped, and an event `events_dropped` says how many.
     pub fn subscribe(capacity: usize) -> Events {
         let queue = Arc::new(Queue {
             waiting: Mutex::default(),
@@ -145,10 +184,10 @@ impl Events {
         }
     }
 
-    /// The next event, waiting for it at most that long; `None` if none came.
+    /// Takes the next event, and waits for it at most `wait`. `None` if no event came.
     pub fn next(&self, wait: Duration) -> Option<Event> {
         if !self.opened_in.is_current() {
-            // Its lock may have been inherited locked.
+            // The queue's lock may have been held at the fork.
             std::thread::sleep(wait);
             return None;
         }
@@ -298,7 +337,8 @@ mod tests {
                 event.fields.values().next().unwrap().as_u64().unwrap(),
             ));
         }
-        // Events of tests that run beside this one may take places too; what is dropped is counted all the same.
+        // Events of tests that run at the same time may take places in the queue too. What is dropped is counted all
+        // the same.
         let taken = seen
             .iter()
             .filter(|(name, _)| *name == EventName::TokenIssued)

@@ -1,6 +1,4 @@
-//! What is told: events, counters and statistics.
-//!
-//! Never decides anything.
+//! What the library reports: events, counters and statistics. Never decides anything.
 
 pub(crate) mod event;
 pub(crate) mod stats;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// The final answers of calls that are counted by their status: the name of the count, and the statuses.
+/// Calls are counted by the status of their last answer: the name of each count, and its statuses.
 const ANSWERS: [(&str, RangeInclusive<u16>); 7] = [
     ("calls_answered_401", 401..=401),
     ("calls_answered_403", 403..=403),
@@ -18,61 +18,72 @@ const ANSWERS: [(&str, RangeInclusive<u16>); 7] = [
     ("calls_answered_5xx", 500..=999),
 ];
 
-/// What a manager has done and what it may still do.
+/// Shows what a manager has done and what it may still do, for monitoring. `TokenManager::stats` gives it.
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+/// # let (_sandbox, manager) = doc::manager();
+/// manager.get_token()?;
+/// let stats = manager.stats();
+/// assert_eq!(stats.tokens_issued, 1);
+/// assert_eq!(stats.to_json()["budget_left_minute"], 9);
+/// # Ok::<(), pay88::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// See `TokenManager::id`.
+    /// The number of the manager, as `TokenManager::id` gives it.
     pub manager_id: u64,
     /// How often a cached token was handed out.
     pub hits: u64,
-    /// How often somebody had to wait for a token.
+    /// How often a caller had to wait for a token.
     pub waits: u64,
-    /// Refreshes begun.
+    /// How many attempts to get a new token were begun.
     pub refreshes: u64,
-    /// Tokens granted by 88Pay to this manager.
+    /// How many tokens 88Pay granted to this manager.
     pub tokens_issued: u64,
-    /// Tokens that another process had asked for and that were taken over.
+    /// How many tokens were taken over that another process had asked for.
     pub tokens_shared: u64,
-    /// Refreshes that brought no token.
+    /// How many attempts to get a new token brought none.
     pub refreshes_failed: u64,
-    /// Calls begun.
+    /// How many calls were begun.
     pub calls: u64,
-    /// Calls that were sent once more, for any reason.
+    /// How often a call was sent again, for any reason.
     pub calls_repeated: u64,
-    /// Calls that ended without an answer.
+    /// How many calls ended without an answer.
     pub calls_failed: u64,
-    /// Calls that ended with an answer of such a status: `calls_answered_401`, `_403`, `_404`, `_422` and `_429`, and
-    /// all of them together with others of their class as `_4xx` and `_5xx` (500 and above).
+    /// How many calls ended with an answer of a certain status, by name: `calls_answered_401`, `_403`, `_404`, `_422`
+    /// and `_429`; `_4xx` for any of 400 to 499; `_5xx` for 500 and above.
     pub calls_answered: Vec<(&'static str, u64)>,
-    /// The number of the token that is kept; 0 if none is.
+    /// The number of the cached token; 0 if there is none.
     pub generation: u64,
-    /// How long ago the kept token was asked for, by whichever process; `None` if none is.
+    /// How long ago the cached token was asked for, by whichever process; `None` if there is none.
     pub token_age: Option<Duration>,
-    /// How much longer the kept token is handed out; zero if none is.
+    /// For how long the cached token will still be handed out; zero if there is none.
     pub token_valid_for: Duration,
-    /// Tokens that may still be asked for in this minute and in this hour.
+    /// How many tokens may still be asked for in this minute, and in this hour.
     pub budget_left: (usize, usize),
-    /// Among how many hosts what was left is split, while the store is out of reach; else 1.
+    /// Among how many hosts the budget is divided while no store can be used; otherwise 1.
     pub budget_split: usize,
-    /// The remembered failure: its class, and how long it holds still.
+    /// The failure of the token endpoint that is remembered: its kind, and for how long it still stops new token
+    /// requests.
     pub hold: Option<(&'static str, Duration)>,
     /// Who shares the token and the budget: `process`, `host` or `fleet`.
     pub share: &'static str,
-    /// The file in which they are shared, once it was opened.
+    /// The file in which the processes of the host share it, once it was opened.
     pub share_path: Option<PathBuf>,
-    /// Why nothing can be shared on this host and this process goes on alone, if that is so.
+    /// Why nothing can be shared on this host, so that this process goes on alone; `None` if sharing works.
     pub share_degraded: Option<String>,
     /// The store of the fleet that this process used last, without user and password.
     pub store: Option<String>,
-    /// Why no store can be used and this host goes on with its part of the budget, if that is so.
+    /// Why no store can be used, so that this host goes on with its part of the budget; `None` if a store works.
     pub store_degraded: Option<String>,
     /// How many hosts share the token, as far as this host knows; 0 without a store.
     pub hosts: u32,
 }
 
 impl Stats {
-    /// The same as JSON, durations in seconds.
+    /// The same as JSON, with durations in seconds.
     pub fn to_json(&self) -> Value {
         let mut stats = json!({
             "manager_id": self.manager_id,
@@ -106,12 +117,12 @@ impl Stats {
     }
 }
 
-/// A class, and how long it still holds, in seconds.
+/// A remembered failure as JSON: its kind, and for how many seconds it still holds.
 pub(crate) fn hold_to_json(hold: Option<(&'static str, Duration)>) -> Option<Value> {
     hold.map(|(class, left)| json!({"class": class, "left": left.as_secs_f64()}))
 }
 
-/// The counters behind it that no lock protects.
+/// The counts that need no lock.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) waits: Counter,
@@ -125,7 +136,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// A call ended with an answer of that status.
+    /// Counts a call that ended with an answer of that status.
     pub(crate) fn answered(&self, status: u16) {
         for ((_, statuses), counter) in ANSWERS.iter().zip(&self.calls_answered) {
             if statuses.contains(&status) {
@@ -152,7 +163,7 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Adds one unless `done` says that it was added.
+    /// Adds one unless `done` says that it was added already.
     pub(crate) fn add_once(&self, done: &mut bool) {
         if !std::mem::replace(done, true) {
             self.add();
