@@ -16,9 +16,10 @@ help: ## list the commands
 setup: ## install what is missing of the tools (as root), or name it
 	@tests/setup.sh
 
-build: ## build the library, the command, the Python and the Node package
+build: ## build the library, the command, the Python and the Node package, and the PHP extension
 	python/build.sh
 	node/build.sh
+	php/build.sh
 	bindings/c/link.sh target/release
 	tests/examples.sh
 

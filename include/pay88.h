@@ -192,7 +192,7 @@ typedef struct pay88_str {
 typedef int (*pay88_interrupt)(void *interrupt_data);
 
 // Bytes that you may read but do not own. They are valid as long as the handle that they came from. `data` is never
-// NULL. No NUL follows.
+// NULL. Only where a function says so does a NUL follow, which `len` does not count.
 typedef struct pay88_bytes {
   // The first byte.
   const uint8_t *data;
@@ -553,7 +553,7 @@ void pay88_request_release(struct pay88_request *request);
 // The HTTP status; 0 for NULL.
 uint16_t pay88_response_status(const struct pay88_response *response);
 
-// The body, as it is. Not followed by a NUL.
+// The body, as it is. A NUL follows, which `len` does not count, so that you can hand it to a parser of text.
 struct pay88_bytes pay88_response_body(const struct pay88_response *response);
 
 // The value of the first header of that name. Upper and lower case do not matter. Empty if there is no such header.

@@ -6,10 +6,10 @@ PATH=$PATH:/usr/sbin:/sbin
 for tool in cargo python3 node npm; do
   command -v "$tool" >/dev/null || { echo "pay88 needs $tool: rustup.rs, python.org, nodejs.org, or your system's package" >&2; exit 1; }
 done
-# What has to be there, and the package that brings it.
+# What has to be there, a command or the pattern of a file, and the package that brings it.
 missing=()
-while read -r command package; do
-  command -v "$command" >/dev/null || missing+=("$package")
+while read -r what package; do
+  command -v "$what" >/dev/null || compgen -G "$what" >/dev/null || missing+=("$package")
 done <<'LIST'
 cc gcc
 c++ g++
@@ -24,6 +24,13 @@ ip iproute2
 readelf binutils
 curl curl
 script bsdutils
+make make
+php php-cli
+phpize php-dev
+php-cgi php-cgi
+/usr/sbin/php-fpm* php-fpm
+/usr/lib/libphp*.so libphp-embed
+/usr/share/php/PhpParser php-parser
 LIST
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -31,8 +38,9 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
     # Debian starts these at once and at every boot; the tests start their own.
-    for daemon in redis-server memcached; do
+    for daemon in redis-server memcached php-fpm; do
       if [[ " ${missing[*]} " == *" $daemon "* ]]; then
+        [ $daemon != php-fpm ] || daemon=php$(php -r 'echo PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION;')-fpm
         service "$daemon" stop >/dev/null 2>&1 || true
         update-rc.d "$daemon" disable >/dev/null 2>&1 || true
       fi

@@ -194,6 +194,7 @@ static void a_request_arrives_as_it_was_made(void) {
         CHECK(contains(body, "/api/echo?a=1&b") && contains(body, "d%26e"));
         CHECK(contains(body, "\"x-test\":\"yes\"") && contains(body, "\"PUT\"") && contains(body, "caf\303\251"));
         CHECK(contains(body, "\"content-type\":\"application/json\""));
+        CHECK(strlen((const char *)body.data) == body.len);
         pay88_bytes type = pay88_response_header(response, "CONTENT-TYPE", 12);
         CHECK(contains(type, "application/json"));
         CHECK(pay88_response_header(response, "x-none", 6).len == 0);
@@ -209,19 +210,20 @@ static void a_request_arrives_as_it_was_made(void) {
     pay88_manager_release(manager);
 }
 
-static void a_body_of_any_bytes_and_size_comes_and_goes(void) {
+static void a_body_of_any_bytes_and_size_comes_and_goes_with_a_nul_behind_it(void) {
     pay88_manager *manager = fresh_manager();
-    pay88_request *request = request_of("GET", "/api/bytes/3000000", NULL);
-    pay88_response *response = NULL;
-    OK(pay88_manager_send(manager, request, NULL, NULL, &response, &error));
-    CHECK(pay88_response_body(response).len == 3000000);
-    pay88_response_release(response);
-    pay88_request_release(request);
-    request = request_of("GET", "/api/bytes/0", NULL);
-    OK(pay88_manager_send(manager, request, NULL, NULL, &response, &error));
-    CHECK(pay88_response_body(response).len == 0 && pay88_response_body(response).data != NULL);
-    pay88_response_release(response);
-    pay88_request_release(request);
+    static const size_t sizes[] = {3000000, 65536, 65535, 1, 0};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char endpoint[64];
+        snprintf(endpoint, sizeof endpoint, "/api/bytes/%zu", sizes[i]);
+        pay88_request *request = request_of("GET", endpoint, NULL);
+        pay88_response *response = NULL;
+        OK(pay88_manager_send(manager, request, NULL, NULL, &response, &error));
+        pay88_bytes body = pay88_response_body(response);
+        CHECK(body.len == sizes[i] && body.data != NULL && body.data[body.len] == 0);
+        pay88_response_release(response);
+        pay88_request_release(request);
+    }
     pay88_manager_release(manager);
 }
 
@@ -315,7 +317,7 @@ int main(void) {
     an_environment_of_ones_own_takes_the_place_of_the_other();
     whom_to_trust_is_no_business_of_an_environment_that_is_left_out();
     a_request_arrives_as_it_was_made();
-    a_body_of_any_bytes_and_size_comes_and_goes();
+    a_body_of_any_bytes_and_size_comes_and_goes_with_a_nul_behind_it();
     an_error_says_what_is_known();
     a_key_can_be_replaced();
     events_and_statistics_tell_what_happened();

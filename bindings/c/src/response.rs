@@ -20,10 +20,10 @@ pub extern "C" fn pay88_response_status(response: Option<&pay88_response>) -> u1
     value(|| Some(response?.0.status()))
 }
 
-/// The body, as it is. Not followed by a NUL.
+/// The body, as it is. A NUL follows, which `len` does not count, so that you can hand it to a parser of text.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_response_body(response: Option<&pay88_response>) -> pay88_bytes {
-    value(|| Some(response?.0.body().into()))
+    value(|| Some(pay88_bytes::terminated(response?.0.body_with_nul())))
 }
 
 /// The value of the first header of that name. Upper and lower case do not matter. Empty if there is no such header.

@@ -17,7 +17,7 @@ pub struct pay88_str {
 }
 
 /// Bytes that you may read but do not own. They are valid as long as the handle that they came from. `data` is never
-/// NULL. No NUL follows.
+/// NULL. Only where a function says so does a NUL follow, which `len` does not count.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pay88_bytes {
@@ -39,6 +39,15 @@ impl pay88_bytes {
         data: c"".as_ptr().cast(),
         len: 0,
     };
+
+    /// Bytes whose last is a NUL, which is not counted.
+    pub(crate) fn terminated(bytes: &[u8]) -> pay88_bytes {
+        debug_assert_eq!(bytes.last(), Some(&0));
+        pay88_bytes {
+            data: bytes.as_ptr(),
+            len: bytes.len() - 1,
+        }
+    }
 }
 
 impl From<&str> for pay88_str {

@@ -134,7 +134,8 @@ impl fmt::Debug for Request {
 pub struct Response {
     status: u16,
     headers: HeaderMap,
-    body: Bytes,
+    /// The body and a NUL, for parsers of C.
+    terminated_body: Bytes,
     /// What 88Pay says of a status of 400 or above, without what it echoes of the request's secrets; or nothing.
     said: String,
     unauthorized: Option<Unauthorized>,
@@ -152,11 +153,13 @@ pub(crate) enum Unauthorized {
 }
 
 impl Response {
-    pub(crate) fn new(status: u16, headers: HeaderMap, body: Bytes) -> Response {
+    pub(crate) fn new(status: u16, headers: HeaderMap, mut body: Vec<u8>) -> Response {
+        body.reserve_exact(1);
+        body.push(0);
         Response {
             status,
             headers,
-            body,
+            terminated_body: body.into(),
             said: String::new(),
             unauthorized: None,
         }
@@ -197,12 +200,21 @@ impl Response {
 
     /// The body.
     pub fn body(&self) -> &[u8] {
-        &self.body
+        match &*self.terminated_body {
+            [body @ .., _] => body,
+            [] => &[],
+        }
+    }
+
+    /// The body and a NUL behind it, for programs in C.
+    #[doc(hidden)]
+    pub fn body_with_nul(&self) -> &[u8] {
+        &self.terminated_body
     }
 
     /// The body as text; what is no UTF-8 is replaced.
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
+        String::from_utf8_lossy(self.body()).into_owned()
     }
 
     /// The body as JSON.
@@ -210,7 +222,7 @@ impl Response {
     /// # Errors
     /// `bad_response` if it is none.
     pub fn json(&self) -> Result<Value> {
-        json::read(&self.body).map_err(|error| {
+        json::read(self.body()).map_err(|error| {
             Error::new(
                 ErrorCode::BadResponse,
                 format!(
@@ -274,11 +286,11 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("status", &self.status)
-            .field("body", &format!("{} bytes", self.body.len()))
+            .field("body", &format!("{} bytes", self.body().len()))
             .finish()
     }
 }
 
 pub(crate) fn response_of(answer: Answer) -> Response {
-    Response::new(answer.status.as_u16(), answer.headers, answer.body.into())
+    Response::new(answer.status.as_u16(), answer.headers, answer.body)
 }

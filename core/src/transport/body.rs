@@ -26,7 +26,8 @@ impl BodyBuffer {
             secret,
         };
         buffer.check(announced)?;
-        let reserve = announced.min(FIRST_RESERVE);
+        // And one for the NUL that goes behind it.
+        let reserve = announced.min(FIRST_RESERVE - 1) + 1;
         buffer
             .bytes
             .reserve_exact(usize::try_from(reserve).unwrap_or(0));

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Builds the extension for the PHP of php-config, and puts it beside the library:
+#
+#     php/build.sh
+#     php -d extension=$PWD/target/php/20220829/pay88.so -r 'var_dump(new Pay88\TokenManager());'
+#
+# The directory is target/php/API, where API is `php-config --phpapi`, with -zts behind it for a thread-safe PHP; it holds
+# pay88.so and libpay88.so.0, which belong together and may be moved together. With --debug the library is built quickly and runs
+# slowly, and the directory is target/php/API-debug. PHP_CONFIG and PHPIZE name another PHP's tools; CFLAGS and CARGO_TARGET_DIR
+# are honoured. Nothing is written outside of the target directory.
+set -eu
+cd "$(dirname "$0")/.."
+case ${1-} in
+    "") set -- --release; kind=release; suffix= ;;
+    --debug) set --; kind=debug; suffix=-debug ;;
+    *) echo "usage: php/build.sh [--debug]" >&2; exit 2 ;;
+esac
+# The same packages as in `make build`, so that features are chosen once and nothing is compiled twice.
+cargo build --quiet --locked --package pay88-c --package pay88-cli "$@"
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
+config=${PHP_CONFIG:-php-config}
+for tool in "$config" "${PHPIZE:-phpize}"; do
+    command -v "$tool" >/dev/null || { echo "php/build.sh needs $tool: Debian's package php-dev, or PHP's own sources" >&2; exit 1; }
+done
+api=$("$config" --phpapi)
+case $("$config" --configure-options) in *--enable-zts*) api=$api-zts ;; esac
+work=$target/php/$api-build
+place=$target/php/$api$suffix
+
+# phpize writes into the directory that it is called in: a copy of the sources, kept so that only what changed is compiled.
+mkdir -p "$work" "$place"
+for file in php/*.c php/*.h php/config.m4 include/pay88.h; do
+    cmp -s "$file" "$work/${file##*/}" || cp "$file" "$work/"
+done
+cd "$work"
+flags="-std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror ${CFLAGS-}"
+if [ ! -f Makefile ] || [ "$(cat flags 2>/dev/null)" != "$config $flags" ] || [ config.m4 -nt Makefile ]; then
+    "${PHPIZE:-phpize}" >log 2>&1 || { cat log >&2; exit 1; }
+    ./configure --with-php-config="$config" CFLAGS="$flags" >log 2>&1 || { cat log >&2; exit 1; }
+    echo "$config $flags" >flags
+fi
+make >log 2>&1 || { cat log >&2; exit 1; }
+# Put in place by rename: a process that has the old file mapped keeps it whole.
+cp modules/pay88.so "$place/pay88.so.new"
+mv -f "$place/pay88.so.new" "$place/pay88.so"
+cp "$target/$kind/libpay88_c.so" "$place/libpay88.so.0.new"
+mv -f "$place/libpay88.so.0.new" "$place/libpay88.so.0"

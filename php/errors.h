@@ -1,0 +1,30 @@
+/* Exceptions: those of the library, and those of this extension's own. */
+#ifndef PAY88_ERRORS_H
+#define PAY88_ERRORS_H
+
+#include "php.h"
+
+#include "pay88.h"
+
+extern zend_class_entry *pay88_exception;
+
+/* Called in MINIT with the class of each status; `pay88_exception` is the class of all others. */
+void errors_set_class(pay88_status status, zend_class_entry *class);
+
+/* Throws what the library said, and releases it. */
+void errors_throw(pay88_error *error);
+
+/* The exception, not thrown; NULL where PHP could not make one. Releases the error. */
+zend_object *errors_make(pay88_error *error);
+
+/* Throws what one of these functions made. */
+void errors_throw_object(zend_object *exception);
+
+/* Throws an exception of this extension's own: nothing was sent. The hint may be NULL. */
+ZEND_COLD void errors_throw_not_sent(pay88_status status, const char *hint, const char *format, ...)
+	ZEND_ATTRIBUTE_FORMAT(printf, 3, 4);
+
+/* As errors_make(), of this extension's own. The response may be NULL. */
+zend_object *errors_make_own(pay88_status status, const char *outcome, const char *message, const char *hint, zend_object *response);
+
+#endif

@@ -1,0 +1,218 @@
+#include "php_pay88.h"
+
+#include "php_ini.h"
+#include "zend_smart_str.h"
+
+#include "environment.h"
+#include "errors.h"
+#include "library.h"
+#include "options.h"
+
+/* How php.ini, its tables and functions treat an option. */
+static const struct option {
+	const char *name;
+	bool secret;
+} table[] = {
+#define PLAIN(name) {#name, false},
+#define SECRET(name) {#name, true},
+	OPTIONS(PLAIN, SECRET)
+#undef PLAIN
+#undef SECRET
+};
+
+/* Secrets that hold for the process: of php.ini, and of a pool of php-fpm, which gives them once to each worker. PHP itself
+ * never has them as the value of an entry, which phpinfo(), ini_get() and their kin would show. */
+static char *secrets[OPTION_COUNT];
+
+static void forget(char **secret)
+{
+	if (*secret) {
+		ZEND_SECURE_ZERO(*secret, strlen(*secret));
+		free(*secret);
+		*secret = NULL;
+	}
+}
+
+static void keep(char **secret, const zend_string *value)
+{
+	forget(secret);
+	*secret = strdup(ZSTR_VAL(value));
+}
+
+/* Takes the value and refuses it, upon which PHP keeps none. */
+static ZEND_INI_MH(take_secret)
+{
+	size_t option = (size_t)(uintptr_t)mh_arg1;
+	if (stage == ZEND_INI_STAGE_DEACTIVATE || stage == ZEND_INI_STAGE_SHUTDOWN) {
+		forget(&PAY88_G(secrets_of_request)[option]);
+	} else if (!new_value) {
+		/* The entry is registered, or copied for a thread: it has no value. */
+	} else if (entry->modified) {
+		/* For this request: PHP takes it back at its end. */
+		keep(&PAY88_G(secrets_of_request)[option], new_value);
+	} else {
+		keep(&secrets[option], new_value);
+	}
+	return FAILURE;
+}
+
+static const char *secret_of(size_t option)
+{
+	const char *value = PAY88_G(secrets_of_request)[option];
+	return value ? value : secrets[option];
+}
+
+static ZEND_INI_DISP(show_secret)
+{
+	const char *value = secret_of((size_t)(uintptr_t)ini_entry->mh_arg1);
+	php_printf("%s", value && *value ? "set" : "no value");
+}
+
+PHP_INI_BEGIN()
+#define PLAIN(name) PHP_INI_ENTRY("pay88." #name, NULL, PHP_INI_SYSTEM, NULL)
+#define SECRET(name) \
+	ZEND_INI_ENTRY1_EX("pay88." #name, NULL, PHP_INI_SYSTEM, take_secret, (void *)(uintptr_t)OPTION_##name, show_secret)
+	OPTIONS(PLAIN, SECRET)
+#undef PLAIN
+#undef SECRET
+PHP_INI_END()
+
+/* What PHP has read of php.ini is where get_cfg_var() finds it. */
+static void blank_configuration(const char *name)
+{
+	char entry[64];
+	snprintf(entry, sizeof entry, "pay88.%s", name);
+	zval *value = cfg_get_entry(entry, strlen(entry));
+	if (value && Z_TYPE_P(value) == IS_STRING) {
+		if (!ZSTR_IS_INTERNED(Z_STR_P(value)) && Z_REFCOUNT_P(value) == 1) {
+			ZEND_SECURE_ZERO(Z_STRVAL_P(value), Z_STRLEN_P(value));
+		}
+		zend_string_release(Z_STR_P(value));
+		ZVAL_EMPTY_STRING(value);
+	}
+}
+
+void options_register(int type, int module_number)
+{
+	REGISTER_INI_ENTRIES();
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		if (table[i].secret) {
+			blank_configuration(table[i].name);
+		}
+	}
+}
+
+void options_unregister(int type, int module_number)
+{
+	UNREGISTER_INI_ENTRIES();
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		forget(&secrets[i]);
+	}
+}
+
+static bool set(pay88_config *config, const char *name, size_t name_length, const char *value, size_t length)
+{
+	pay88_error *error = NULL;
+	if (libpay88.config_set(config, name, name_length, value, length, &error) != PAY88_OK) {
+		errors_throw(error);
+		return false;
+	}
+	return true;
+}
+
+/* A blank one counts as unset, as in the environment. */
+static bool set_from_ini(pay88_config *config, size_t option)
+{
+	const char *value;
+	if (table[option].secret) {
+		value = secret_of(option);
+	} else {
+		char entry[64];
+		snprintf(entry, sizeof entry, "pay88.%s", table[option].name);
+		value = zend_ini_string(entry, strlen(entry), 0);
+	}
+	if (!value || strspn(value, " \t\r\n\v\f") == strlen(value)) {
+		return true;
+	}
+	return set(config, table[option].name, strlen(table[option].name), value, strlen(value));
+}
+
+/* An option of the array. */
+static bool set_from_array(pay88_config *config, zend_string *name, zval *value)
+{
+	zend_string *text;
+	switch (Z_TYPE_P(value)) {
+	case IS_NULL:
+		return true;
+	case IS_STRING:
+		return set(config, ZSTR_VAL(name), ZSTR_LEN(name), Z_STRVAL_P(value), Z_STRLEN_P(value));
+	case IS_LONG:
+		text = zend_long_to_str(Z_LVAL_P(value));
+		break;
+	case IS_DOUBLE: {
+		/* With all its digits, whatever the settings say. */
+		smart_str digits = {0};
+		smart_str_append_double(&digits, Z_DVAL_P(value), -1, false);
+		text = smart_str_extract(&digits);
+		break;
+	}
+	default:
+		/* The value may be a secret. */
+		errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass a string or a number.", "The option %s is of type %s.", ZSTR_VAL(name),
+			zend_zval_type_name(value));
+		return false;
+	}
+	bool done = set(config, ZSTR_VAL(name), ZSTR_LEN(name), ZSTR_VAL(text), ZSTR_LEN(text));
+	zend_string_release(text);
+	return done;
+}
+
+static bool set_from_arguments(pay88_config *config, zend_string *const arguments[], HashTable *options)
+{
+	static const size_t which[] = {OPTION_api_key, OPTION_merchant_id, OPTION_base_url};
+	for (size_t i = 0; i < sizeof which / sizeof *which; i++) {
+		const char *name = table[which[i]].name;
+		if (!arguments[i]) {
+			continue;
+		}
+		zval *also = options ? zend_hash_str_find_deref(options, name, strlen(name)) : NULL;
+		if (also && Z_TYPE_P(also) != IS_NULL) {
+			errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass it once.", "The %s is given twice, also as an option.", name);
+			return false;
+		}
+		if (!set(config, name, strlen(name), ZSTR_VAL(arguments[i]), ZSTR_LEN(arguments[i]))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool options_set(pay88_config *config, zend_string *api_key, zend_string *merchant_id, zend_string *base_url, HashTable *options)
+{
+	/* The latest counts. */
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		if (!set_from_ini(config, i)) {
+			return false;
+		}
+	}
+	zend_string *const arguments[] = {api_key, merchant_id, base_url};
+	if (!set_from_arguments(config, arguments, options)) {
+		return false;
+	}
+	if (options) {
+		zend_string *name;
+		zval *value;
+		ZEND_HASH_FOREACH_STR_KEY_VAL(options, name, value) {
+			ZVAL_DEREF(value);
+			if (!name) {
+				errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass options by name, such as ['timeout' => 10].",
+					"An option has a number instead of a name.");
+				return false;
+			}
+			if (!set_from_array(config, name, value)) {
+				return false;
+			}
+		} ZEND_HASH_FOREACH_END();
+	}
+	return environment_give(config);
+}
