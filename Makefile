@@ -42,9 +42,10 @@ test: setup build ## run everything that proves the promises
 	$(COMMAND) sandbox --exec -- timeout 300 tests/readme.py 2>&1 | tee target/logs/readme
 	tests/secrets.py target/logs/*
 
-check: setup ## formatters, linters, and features that must stay off
+check: setup ## formatters, linters, the walls of the core, and features that must stay off
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path bench/Cargo.toml
+	tests/walls.py
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p pay88 -p pay88-c --all-targets --features test-hooks -- -D warnings
 	$(CARGO) clippy -p pay88 --all-targets --features test-hooks,reqwest -- -D warnings

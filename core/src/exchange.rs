@@ -12,6 +12,27 @@ pub(crate) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    /// When it came, by this machine's wall clock.
+    pub received: SystemTime,
+}
+
+impl Answer {
+    /// `Retry-After`: seconds, or a date against the answer's own `Date`.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
+        }
+        let date = httpdate::parse_http_date(text).ok()?;
+        Some(date.duration_since(self.now()).unwrap_or_default())
+    }
+
+    /// The server's time where it says it, so that this host's wall clock does not matter.
+    pub(crate) fn now(&self) -> SystemTime {
+        let date = self.headers.get(header::DATE);
+        date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
+            .unwrap_or(self.received)
+    }
 }
 
 impl fmt::Debug for Answer {
@@ -75,22 +96,4 @@ impl Failure {
             _ => self,
         }
     }
-}
-
-/// `Retry-After`: seconds, or a date against the answer's own `Date`.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now_of(headers)).unwrap_or_default())
-}
-
-/// The server's time where it says it, so that this host's wall clock does not matter.
-pub(crate) fn now_of(headers: &HeaderMap) -> SystemTime {
-    headers
-        .get(header::DATE)
-        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
-        .unwrap_or_else(SystemTime::now)
 }

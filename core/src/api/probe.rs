@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::call::request::Response;
-use crate::call::request::response_of;
 use crate::config::Config;
 use crate::config::link::open_link;
 use crate::error::Result;
@@ -57,7 +56,7 @@ impl Config {
             max_response_bytes: MAX_ANSWER,
         };
         link.exchange(&request, &limits, None, &mut |_| {})
-            .map(response_of)
+            .map(Response::of)
             .map_err(|failure| error_of("88Pay was not reached", failure))
     }
 }

@@ -14,11 +14,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::json;
 
-use crate::call::request::response_of;
-use crate::call::request::{Request, Response, Unauthorized};
+use crate::call::request::{Request, Response};
 use crate::config::endpoint::{BaseUrl, Target, check_headers};
 use crate::error::{Error, ErrorCode, Outcome, Result};
-use crate::exchange::retry_after;
 use crate::exchange::{Answer, Failure};
 use crate::manager::manager::Manager;
 use crate::manager::single_flight::SLICE;
@@ -29,7 +27,7 @@ use crate::policy::outcome::{
     LOOK_IT_UP, canceled, error_of, forked, no_token_in_time, outcome_of, worse,
 };
 use crate::policy::provider_message::provider_message;
-use crate::policy::retry::Retry;
+use crate::policy::retry::{Retry, Unauthorized};
 use crate::telemetry::event::{EventName, emit};
 use crate::transport::{self, Limits};
 
@@ -240,7 +238,7 @@ impl Call {
                     }
                 } else {
                     manager.answered_otherwise(&self.path);
-                    let told = retry_after(&answer.headers);
+                    let told = answer.retry_after();
                     if let Some(pause) =
                         self.retry
                             .after_status(status, told, left, random::fraction)
@@ -309,7 +307,7 @@ impl Call {
             400.. => provider_message(&answer.body, &[used.access_token(), used.session_id()]),
             _ => String::new(),
         };
-        let response = response_of(answer).saying(said);
+        let response = Response::of(answer).saying(said);
         Step::Done(Ok(match unauthorized {
             Some(why) => response.unauthorized(why),
             None => response,

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorCode, Outcome, Result};
 use crate::exchange::Answer;
 use crate::json;
+use crate::policy::retry::Unauthorized;
 
 /// A call of 88Pay's API.
 ///
@@ -139,27 +140,18 @@ pub struct Response {
     /// What 88Pay says of a status of 400 or above, without what it echoes of the request's secrets; or nothing.
     said: String,
     unauthorized: Option<Unauthorized>,
-}
-
-/// Why a call ends with a 401, where another token was looked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Unauthorized {
-    /// It was sent again with another token, and answered 401 again.
-    Again,
-    /// Its path answered 401 to a new token before: its 401s force none for a while.
-    ByPath,
-    /// None may be asked for before that time is over.
-    Kept(Duration),
+    retry_after: Option<Duration>,
 }
 
 impl Response {
-    pub(crate) fn new(status: u16, headers: HeaderMap, mut body: Vec<u8>) -> Response {
-        body.reserve_exact(1);
-        body.push(0);
+    pub(crate) fn of(mut answer: Answer) -> Response {
+        answer.body.reserve_exact(1);
+        answer.body.push(0);
         Response {
-            status,
-            headers,
-            terminated_body: body.into(),
+            status: answer.status.as_u16(),
+            retry_after: answer.retry_after(),
+            headers: answer.headers,
+            terminated_body: answer.body.into(),
             said: String::new(),
             unauthorized: None,
         }
@@ -273,7 +265,7 @@ impl Response {
             .with_outcome(Outcome::Answered);
         let after = match self.unauthorized {
             Some(Unauthorized::Kept(pause)) => Some(pause),
-            _ => crate::exchange::retry_after(&self.headers),
+            _ => self.retry_after,
         };
         if let Some(after) = after {
             error = error.with_retry_after(after);
@@ -289,8 +281,4 @@ impl fmt::Debug for Response {
             .field("body", &format!("{} bytes", self.body().len()))
             .finish()
     }
-}
-
-pub(crate) fn response_of(answer: Answer) -> Response {
-    Response::new(answer.status.as_u16(), answer.headers, answer.body)
 }

@@ -8,13 +8,10 @@
 use std::time::Duration;
 
 use crate::config::credentials::ApiKey;
-use crate::refresh::Key;
+use crate::refresh::{Key, NEW_KEY_TRIED_EVERY};
 use crate::time::BootTime;
 
 const OLD_KEY_TIME: Duration = Duration::from_secs(24 * 3600);
-
-/// While the previous key is in use, the new one is tried again this often.
-pub(crate) const NEW_KEY_TRIED_EVERY: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use serde_json::json;
 
-use crate::call::request::Unauthorized;
 use crate::config::Settings;
 use crate::config::credentials::{ApiKey, MerchantId};
 use crate::config::endpoint::BaseUrl;
@@ -22,7 +21,7 @@ use crate::config::share::Share;
 use crate::error::{Error, Result};
 use crate::manager::cache::Cache;
 use crate::manager::key_ring::Keys;
-use crate::manager::refresh_driver::Job;
+use crate::manager::refresh_driver::{self, Job};
 use crate::manager::shared_tier::Look;
 use crate::manager::single_flight::{Flight, GaveUp, Landing};
 use crate::manager::token::{Snapshot, Token};
@@ -36,9 +35,10 @@ use crate::policy::outcome::{no_token_in_time, stopped};
 use crate::policy::path_backoff::PathHolds;
 use crate::policy::rate_limit::Budget;
 use crate::policy::rate_limit::over_budget;
+use crate::policy::retry::Unauthorized;
 use crate::policy::token_response::Class;
 use crate::refresh::record::Issue;
-use crate::refresh::{COME_BACK, Kept, Key, Ledger, Refresh, Terms};
+use crate::refresh::{COME_BACK, Kept, Key, Ledger, REFRESH_TIME, Refresh, Terms};
 use crate::store::Store;
 use crate::telemetry::event::{EventName, emit};
 use crate::telemetry::stats::{Counters, Stats};
@@ -78,7 +78,11 @@ pub(crate) struct Manager {
     /// Handles that are open, and when the last one was closed or dropped (boot time).
     handles: AtomicUsize,
     idle_since: AtomicU64,
+    launch: Launch,
 }
+
+/// Hands a refresh to somebody who carries it out, or back.
+pub(crate) type Launch = Box<dyn Fn(&Arc<Manager>, Job) -> Result<(), Job> + Send + Sync>;
 
 /// What must be equal in all handles of a manager.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,10 +130,16 @@ impl SharedSettings {
 impl Manager {
     pub(crate) fn new(settings: &Settings, clock: Clock) -> Result<Manager> {
         let store = Store::new(settings, clock.clone());
-        Manager::with_store(settings, clock, store)
+        Manager::with(settings, clock, store, Box::new(refresh_driver::launch))
     }
 
-    pub(crate) fn with_store(settings: &Settings, clock: Clock, store: Store) -> Result<Manager> {
+    /// With that store, and that way to have a refresh carried out.
+    pub(crate) fn with(
+        settings: &Settings,
+        clock: Clock,
+        store: Store,
+        launch: Launch,
+    ) -> Result<Manager> {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let link = open_link(
             &settings.base_url,
@@ -159,6 +169,7 @@ impl Manager {
             connect_timeout: AtomicU64::new(settings.connect_timeout.as_millis() as u64),
             handles: AtomicUsize::new(0),
             idle_since: AtomicU64::new(now.0),
+            launch,
             clock,
         })
     }
@@ -358,7 +369,7 @@ impl Manager {
             self.job(&mut state)
         };
         let flight = job.flight.clone();
-        Ok(match self.launch(job) {
+        Ok(match (self.launch)(self, job) {
             Ok(()) => Boarding::Flight(flight),
             Err(job) => Boarding::Fly(job),
         })
@@ -393,7 +404,7 @@ impl Manager {
             }
             self.job(&mut state)
         };
-        if let Err(job) = self.launch(job) {
+        if let Err(job) = (self.launch)(self, job) {
             // Nobody waits, so nobody has to do it now.
             self.cache.renew_later(RENEWAL_PAUSE);
             self.ground(&job.flight, Landing::Superseded);
@@ -424,7 +435,7 @@ impl Manager {
     pub(crate) fn refresh(&self, state: &State, keys: &Keys) -> Refresh {
         let now = self.clock.boot();
         let (key, other_key) = keys.begin_with(now);
-        let refresh = Refresh::new(state.attempts, now, key, other_key);
+        let refresh = Refresh::new(state.attempts, now, refresh_limit(), key, other_key);
         if self.store.record(keys.get(Key::Current)).is_none() {
             return refresh;
         }
@@ -665,6 +676,15 @@ impl Manager {
             hold: state.ledger.holds.current(now),
         }
     }
+}
+
+/// How long a refresh may take.
+fn refresh_limit() -> Duration {
+    #[cfg(feature = "test-hooks")]
+    if let Some(shorter) = crate::platform::fault_injection::refresh_time() {
+        return shorter;
+    }
+    REFRESH_TIME
 }
 
 /// What a wait means to the caller; `None` to look again.

@@ -134,33 +134,28 @@ impl Tier {
     }
 }
 
-impl Manager {
-    /// Hands the job to a thread of its own, or back.
-    pub(crate) fn launch(self: &Arc<Self>, job: Job) -> Result<(), Job> {
-        #[cfg(test)]
-        let Some(job) = crate::simulation::take(job) else {
-            return Ok(());
-        };
-        // The closure is lost with a spawn that fails, so the job waits in a place that both can reach.
-        let place = Arc::new(Mutex::new(Some(job)));
-        let take = |place: &Mutex<Option<Job>>| {
-            place.lock().unwrap_or_else(PoisonError::into_inner).take()
-        };
-        let (manager, theirs) = (self.clone(), place.clone());
-        let spawned = thread::spawn_quiet("pay88-refresh", STACK, move || {
-            if let Some(job) = take(&theirs) {
-                foreign(|| manager.fly(job, None));
-            }
-        });
-        match spawned {
-            Ok(()) => Ok(()),
-            Err(_) => match take(&place) {
-                Some(job) => Err(job),
-                None => Ok(()),
-            },
+/// Hands the job to a thread of its own, or back.
+pub(crate) fn launch(manager: &Arc<Manager>, job: Job) -> Result<(), Job> {
+    // The closure is lost with a spawn that fails, so the job waits in a place that both can reach.
+    let place = Arc::new(Mutex::new(Some(job)));
+    let take =
+        |place: &Mutex<Option<Job>>| place.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (manager, theirs) = (manager.clone(), place.clone());
+    let spawned = thread::spawn_quiet("pay88-refresh", STACK, move || {
+        if let Some(job) = take(&theirs) {
+            foreign(|| manager.fly(job, None));
         }
+    });
+    match spawned {
+        Ok(()) => Ok(()),
+        Err(_) => match take(&place) {
+            Some(job) => Err(job),
+            None => Ok(()),
+        },
     }
+}
 
+impl Manager {
     /// Carries a refresh out on this thread. With `patience` the thread is a caller's, which may give up.
     pub(crate) fn fly(self: &Arc<Self>, mut job: Job, patience: Option<Patience<'_>>) {
         /// Lands the flight even if this thread panics.
@@ -347,7 +342,7 @@ impl Manager {
         let interrupt = patience.map(|(_, stop)| stop);
         match (self.link).exchange(&request, &limits, interrupt, &mut |_| {}) {
             Ok(answer) => {
-                let told = RateLimit::of(&answer.headers);
+                let told = RateLimit::of(&answer);
                 (Grant::read(answer, &[key.secret().expose()]), told)
             }
             Err(failure) => (Err(Rejection::from(failure)), None),

@@ -11,5 +11,7 @@ pub(crate) mod not_inherited;
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod runtime;
+#[cfg(test)]
+pub(crate) mod seeded;
 pub(crate) mod task;
 pub(crate) mod thread;

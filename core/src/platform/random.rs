@@ -1,6 +1,15 @@
 //! Randomness from the operating system: never from a generator that a fork would copy.
 
+#[cfg(test)]
+use std::cell::RefCell;
+
 use ring::rand::{SecureRandom, SystemRandom};
+
+#[cfg(test)]
+thread_local! {
+    /// Where the random bytes of this thread come from, instead of the system.
+    pub(crate) static SEEDED: RefCell<Option<super::seeded::Random>> = const { RefCell::new(None) };
+}
 
 /// A random number from 0 to 1, for jitter. One half if the system gives none.
 pub(crate) fn fraction() -> f64 {
@@ -19,7 +28,7 @@ pub(crate) fn number() -> Option<u64> {
 /// Random bytes; `None` if the system gives none.
 pub(crate) fn bytes<const N: usize>() -> Option<[u8; N]> {
     #[cfg(test)]
-    if let Some(bytes) = crate::simulation::random_bytes() {
+    if let Some(bytes) = SEEDED.with_borrow_mut(|seeded| Some(seeded.as_mut()?.bytes())) {
         return Some(bytes);
     }
     let mut bytes = [0; N];

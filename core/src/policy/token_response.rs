@@ -8,13 +8,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode};
 use crate::exchange::{Answer, Failure, FailureKind};
-use crate::exchange::{now_of, retry_after};
 use crate::json;
 use crate::policy::outcome::error_of;
 use crate::policy::provider_message::provider_message;
@@ -109,11 +108,8 @@ pub(crate) struct RateLimit {
 impl Grant {
     /// Reads an answer of the token endpoint; its body is zeroed. `secrets` are those of the request.
     pub(crate) fn read(answer: Answer, secrets: &[&str]) -> Result<Grant, Rejection> {
-        let Answer {
-            status,
-            headers,
-            body,
-        } = answer;
+        let asked = answer.retry_after();
+        let Answer { status, body, .. } = answer;
         let body = Zeroizing::new(body);
         match status.as_u16() {
             200..=299 => {
@@ -132,7 +128,7 @@ impl Grant {
             }
             _ => {
                 let said = provider_message(&body, secrets);
-                Err(rejection(status, &headers, &body, &said))
+                Err(rejection(status, asked, &body, &said))
             }
         }
     }
@@ -190,8 +186,8 @@ fn whole_seconds(value: &Value) -> Option<u64> {
     is_whole.then(|| whole.parse().ok()).flatten()
 }
 
-/// `said` is what 88Pay says of it in its own words, or empty.
-fn rejection(status: StatusCode, headers: &HeaderMap, body: &[u8], said: &str) -> Rejection {
+/// `asked`: the pause that its headers ask for. `said` is what 88Pay says of it in its own words, or empty.
+fn rejection(status: StatusCode, asked: Option<Duration>, body: &[u8], said: &str) -> Rejection {
     let answer = match said {
         "" => status.as_str().to_owned(),
         said => format!("{}: {said}", status.as_str()),
@@ -223,7 +219,7 @@ fn rejection(status: StatusCode, headers: &HeaderMap, body: &[u8], said: &str) -
             capped: false,
         },
         429 => {
-            let (pause, capped) = pause_of(headers, body);
+            let (pause, capped) = pause_of(asked, body);
             Rejection {
                 error: error(
                     ErrorCode::RateLimited,
@@ -284,8 +280,8 @@ impl From<Failure> for Rejection {
 }
 
 /// How long a 429 asks to wait, and whether that was more than is kept.
-fn pause_of(headers: &HeaderMap, body: &[u8]) -> (Duration, bool) {
-    let told = retry_after(headers).or_else(|| {
+fn pause_of(asked: Option<Duration>, body: &[u8]) -> (Duration, bool) {
+    let told = asked.or_else(|| {
         let body = json::read(body).ok()?;
         let field = body
             .get("retry_after")
@@ -303,15 +299,24 @@ fn pause_of(headers: &HeaderMap, body: &[u8]) -> (Duration, bool) {
 }
 
 impl RateLimit {
-    pub(crate) fn of(headers: &HeaderMap) -> Option<RateLimit> {
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    pub(crate) fn of(answer: &Answer) -> Option<RateLimit> {
+        let number = |name: &str| {
+            answer
+                .headers
+                .get(name)?
+                .to_str()
+                .ok()?
+                .trim()
+                .parse::<u64>()
+                .ok()
+        };
         let remaining = number("x-ratelimit-remaining")?;
         let reset = SystemTime::UNIX_EPOCH
             .checked_add(Duration::from_secs(number("x-ratelimit-reset")?))?;
         Some(RateLimit {
             limit: number("x-ratelimit-limit").map(|limit| limit.min(u64::from(u32::MAX)) as u32),
             remaining: remaining.min(u64::from(u32::MAX)) as u32,
-            reset_in: reset.duration_since(now_of(headers)).ok()?,
+            reset_in: reset.duration_since(answer.now()).ok()?,
         })
     }
 }
@@ -319,7 +324,7 @@ impl RateLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
 
     fn read(
         status: u16,
@@ -335,6 +340,7 @@ mod tests {
                 status: StatusCode::from_u16(status).unwrap(),
                 headers: map,
                 body: body.as_bytes().to_vec(),
+                received: SystemTime::now(),
             },
             &["sk_test_echoed_key_0123456789"],
         )

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Finish, Kept, Ledger, Refresh, Then, request_time};
+use super::{Action, Finish, Kept, Ledger, Refresh, Then};
 use crate::error::{Error, ErrorCode};
 use crate::policy::backoff::Hold;
 use crate::policy::token_response::Class;
@@ -304,6 +304,7 @@ impl Refresh {
         self.answered(now);
         let (key, until) = (self.key, self.until);
         let kept = self.kept(now);
+        let lease = (self.request_time() + LEASE_MARGIN).as_millis() as u64;
         let Some(shared) = &mut self.shared else {
             return self.send(ledger, now);
         };
@@ -320,7 +321,6 @@ impl Refresh {
         visit.record = found.record.clone().unwrap_or_default();
         if let Some(record) = &found.record {
             // Another host that has the lease may give its slot back; an older one that is gone was lost with the store.
-            let lease = (request_time() + LEASE_MARGIN).as_millis() as u64;
             let since = BootTime(now.0.saturating_sub(lease));
             let at_work = found.leased && !found.leads;
             led.counts.find(&record.counts, at_work.then_some(since));
@@ -379,7 +379,7 @@ impl Refresh {
         }
         if found.leads {
             // Others have taken the time for a request of its own.
-            self.until = until.max(now.plus(request_time()));
+            self.until = until.max(now.plus(self.request_time()));
             return self.send(ledger, now);
         }
         let failed = led.hold.as_ref().filter(|hold| !hold.class.of_key());
@@ -437,7 +437,7 @@ impl Refresh {
         }
         let write = Ask::Write {
             record: Box::new(visit.record.clone()),
-            lease: Some(request_time() + LEASE_MARGIN),
+            lease: Some(self.request_time() + LEASE_MARGIN),
             fresh: false,
         };
         self.ask(ledger, now, Stage::Slot, write)
@@ -469,7 +469,7 @@ impl Refresh {
             {
                 // Others have gone on. What comes late is paid for, and of no use to them.
                 self.slot = None;
-                self.until = now.plus(request_time());
+                self.until = now.plus(self.request_time());
                 self.leave_host(ledger, now, Then::Look)
             }
             Some(Stage::End(Then::Finish(finish))) if matches!(*finish, Finish::Shared { .. }) => {

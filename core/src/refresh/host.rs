@@ -5,9 +5,8 @@
 
 use std::time::Duration;
 
-use super::{Action, Finish, Key, Ledger, Refresh, Then, refused, request_time};
+use super::{Action, Finish, Key, Ledger, NEW_KEY_TRIED_EVERY, Refresh, Then, refused};
 use crate::error::{Error, ErrorCode};
-use crate::manager::key_ring::NEW_KEY_TRIED_EVERY;
 use crate::refresh::record::Record;
 use crate::time::BootTime;
 
@@ -146,7 +145,7 @@ impl Refresh {
             return self.look();
         }
         // Whoever is passed over, this refresh has a time of its own.
-        self.until = self.until.max(now.plus(request_time()));
+        self.until = self.until.max(now.plus(self.request_time()));
         if self.visits_store(&record, now) {
             return self.announce_visit(record);
         }

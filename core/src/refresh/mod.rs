@@ -29,7 +29,7 @@ use crate::time::BootTime;
 
 /// One token request may take this long, and the whole refresh that long: always less than a caller's 30 s.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
-const REFRESH_TIME: Duration = Duration::from_secs(20);
+pub(crate) const REFRESH_TIME: Duration = Duration::from_secs(20);
 
 /// The pause before the second sending is jittered between the half of it and the whole.
 const RESEND_PAUSE: Duration = Duration::from_secs(1);
@@ -43,6 +43,9 @@ const OTHERS_WAIT: Duration = Duration::from_secs(2);
 
 /// A slot is for a request that is sent by then; the windows are kept as much longer as the way to 88Pay takes.
 const SLOT_GOOD: Duration = Duration::from_secs(1);
+
+/// While the previous key is in use, the new one is tried again this often.
+pub(crate) const NEW_KEY_TRIED_EVERY: Duration = Duration::from_secs(300);
 
 /// Which of the two keys a request is signed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +142,7 @@ pub(crate) enum Finish {
 #[derive(Debug)]
 pub(crate) struct Refresh {
     attempt: u64,
+    limit: Duration,
     until: BootTime,
     key: Key,
     /// There is another key, and it was not tried yet.
@@ -212,10 +216,18 @@ enum Then {
 
 impl Refresh {
     /// Begins with `key`; `other_key` says whether there is a second one to fall back to.
-    pub(crate) fn new(attempt: u64, now: BootTime, key: Key, other_key: bool) -> Refresh {
+    /// `limit` is how long it may take once it need not wait for others: [`REFRESH_TIME`], or less in a test.
+    pub(crate) fn new(
+        attempt: u64,
+        now: BootTime,
+        limit: Duration,
+        key: Key,
+        other_key: bool,
+    ) -> Refresh {
         Refresh {
             attempt,
-            until: now.plus(refresh_time()),
+            limit,
+            until: now.plus(limit),
             key,
             other_key,
             resent: false,
@@ -237,12 +249,17 @@ impl Refresh {
             silent: None,
             seen: (0, 0, false),
             turn: 0,
-            patience: now.plus(refresh_time() + request_time()),
+            patience: now.plus(self.limit + self.request_time()),
             late: 0,
             visit: None,
             apart: false,
         }));
         self
+    }
+
+    /// How long one token request may take.
+    fn request_time(&self) -> Duration {
+        REQUEST_TIME.min(self.limit)
     }
 
     /// The machine slept for so long during a pause: nobody has waited meanwhile.
@@ -277,7 +294,7 @@ impl Refresh {
             Input::Late => {
                 // What was brought is discarded, what was spent stays in the record.
                 self.slot = None;
-                self.until = now.plus(refresh_time());
+                self.until = now.plus(self.limit);
                 let mut then = Then::Look;
                 if let Some(shared) = &mut self.shared {
                     shared.then = None;
@@ -370,10 +387,10 @@ impl Refresh {
         self.stamp.asked_at = now;
         Action::Send {
             key: self.key,
-            within: request_time().min(now.until(self.until)),
+            within: self.request_time().min(now.until(self.until)),
             connect_within: match self.others_wait() {
                 true => OTHERS_WAIT,
-                false => request_time(),
+                false => self.request_time(),
             },
         }
     }
@@ -471,18 +488,6 @@ fn refused(error: Error) -> Action {
         held: None,
         capped: false,
     })
-}
-
-fn refresh_time() -> Duration {
-    #[cfg(feature = "test-hooks")]
-    if let Some(shorter) = crate::platform::fault_injection::refresh_time() {
-        return shorter;
-    }
-    REFRESH_TIME
-}
-
-fn request_time() -> Duration {
-    REQUEST_TIME.min(refresh_time())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::policy::backoff::Holds;
 use crate::policy::expiry::Lifetime;
 use crate::policy::rate_limit::Budget;
 use crate::policy::token_response::{Grant, RateLimit};
-use crate::refresh::{Action, Finish, Input, Key, Ledger, Refresh};
+use crate::refresh::{Action, Finish, Input, Key, Ledger, REFRESH_TIME, Refresh};
 use crate::time::Reading;
 
 const TICK: Duration = Duration::from_millis(100);
@@ -96,7 +96,7 @@ impl World {
         match std::mem::replace(&mut flight.next.0, tell) {
             Next::Arrive => {
                 let answer = self.ask_for_token();
-                let told = RateLimit::of(&answer.headers);
+                let told = RateLimit::of(&answer);
                 let input = Input::Answer(Grant::read(answer, &[]), told);
                 let back = (Next::Tell(Box::new(input)), self.latency / 2);
                 if let Some(flight) = &mut self.flight {
@@ -113,7 +113,7 @@ impl World {
             return;
         }
         self.flight = Some(Flight {
-            refresh: Refresh::new(self.generations + 1, now, Key::Current, false),
+            refresh: Refresh::new(self.generations + 1, now, REFRESH_TIME, Key::Current, false),
             asked_at: self.clock().reading(),
             next: (Next::Arrive, Duration::ZERO),
         });
@@ -308,7 +308,7 @@ fn greedy(windows: Windows, start: f64, listen: bool) -> u64 {
         on_the_way.retain(|ticks| *ticks > 0);
         for _ in 0..arrived {
             let answer = world.ask_for_token();
-            if let Some(told) = RateLimit::of(&answer.headers).filter(|_| listen) {
+            if let Some(told) = RateLimit::of(&answer).filter(|_| listen) {
                 let budget = &mut world.ledger.budget;
                 budget.told(now, told.limit, told.remaining, told.reset_in);
             }

@@ -10,7 +10,7 @@ use super::fake_store::Health;
 use super::report::Row;
 use super::setup::{At, Disturbance, HOUR, MILLISECOND, SECOND, Setup, Way};
 use super::world::World;
-use super::{Random, mixed};
+use crate::platform::seeded::{Random, mixed};
 
 /// What a process or a machine may be away for.
 const LONGEST_STOP: At = 40 * SECOND;

@@ -62,6 +62,7 @@ pub(super) fn as_received(answer: pay88_sandbox::Answer) -> Answer {
         status: StatusCode::from_u16(answer.status).unwrap(),
         headers,
         body: answer.body,
+        received: std::time::SystemTime::now(),
     }
 }
 

@@ -9,7 +9,7 @@ mod refreshes;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pay88_sandbox::{TEST_KEY, TEST_MERCHANT};
@@ -19,7 +19,6 @@ use super::provider::Provider;
 use super::setup::{
     At, Counts, Disturbance, HOUR, MILLISECOND, MINUTE, SECOND, Setup, Way, micros,
 };
-use super::{Random, SYSTEM, System};
 use crate::config::{Config, Settings};
 use crate::error::{Error, ErrorCode};
 use crate::exchange::{Failure, FailureKind};
@@ -27,6 +26,8 @@ use crate::manager::manager::{Boarding, Manager};
 use crate::manager::refresh_driver::{Job, Tier};
 use crate::manager::token::Token;
 use crate::platform::clock::{Clock, VirtualClock};
+use crate::platform::random::SEEDED;
+use crate::platform::seeded::Random;
 use crate::policy::token_response::{Grant, RateLimit, Rejection};
 use crate::refresh::{Ask, Input};
 use crate::store::Store;
@@ -68,6 +69,8 @@ struct Life {
     manager: Arc<Manager>,
     fleet: Arc<Fleet>,
     wire: Arc<Wire>,
+    /// The refresh for which a thread was wanted.
+    launched: Arc<Mutex<Option<Job>>>,
     flight: Option<Flight>,
     waiting: Vec<Waiting>,
 }
@@ -165,20 +168,15 @@ pub(super) struct World {
 impl Drop for World {
     fn drop(&mut self) {
         self.processes.clear();
-        SYSTEM.with_borrow_mut(|system| *system = None);
+        SEEDED.set(None);
     }
 }
 
 impl World {
     pub(super) fn new(setup: Setup) -> World {
         let mut random = Random(setup.seed);
-        SYSTEM.with_borrow_mut(|system| {
-            assert!(system.is_none(), "one simulation at a time on a thread");
-            *system = Some(System {
-                random: Random(random.next()),
-                launched: None,
-            });
-        });
+        let seeded = SEEDED.replace(Some(Random(random.next())));
+        assert!(seeded.is_none(), "one simulation at a time on a thread");
         let share = if setup.stores.is_empty() {
             "host"
         } else {
@@ -334,7 +332,7 @@ impl World {
                 timeout,
             } => {
                 let answered = self.provider.token_request(denied);
-                let told = RateLimit::of(&answered.headers);
+                let told = RateLimit::of(&answered);
                 let (at, input) = match answer < timeout {
                     true => (answer, Input::Answer(Grant::read(answered, &[]), told)),
                     false => (timeout, failed(FailureKind::Timeout, true)),
@@ -456,12 +454,20 @@ impl World {
             HostRecord::played(&self.settings, host.memory.clone(), clock.clone()).unwrap();
         let shared = (!self.stores.is_empty()).then(|| fleet.clone());
         let store = Store::played(&self.settings, clock.clone(), record, shared);
-        let manager = Manager::with_store(&self.settings, clock, store).unwrap();
+        let launched: Arc<Mutex<Option<Job>>> = Arc::default();
+        let wanted = launched.clone();
+        let launch = Box::new(move |_: &Arc<Manager>, job| {
+            let before = wanted.lock().unwrap().replace(job);
+            assert!(before.is_none(), "two refreshes at once");
+            Ok(())
+        });
+        let manager = Manager::with(&self.settings, clock, store, launch).unwrap();
         let process = &mut self.processes[index];
         process.life = Some(Life {
             manager: Arc::new(manager),
             fleet,
             wire,
+            launched,
             flight: None,
             waiting: Vec::new(),
         });

@@ -13,8 +13,8 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
 use super::deadline::Deadline;
-use super::exchange::authority;
 use super::reactor::{CallersThread, Watched, run_here};
+use super::request::authority;
 use super::resolve::{self, Resolver};
 use super::roots::{SystemRoots, roots};
 use super::socket::Socket;

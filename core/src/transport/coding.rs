@@ -266,6 +266,7 @@ mod tests {
             status: StatusCode::OK,
             headers,
             body: body.to_vec(),
+            received: std::time::SystemTime::now(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::HOST;
@@ -19,8 +19,8 @@ use hyper::client::conn::http1;
 use super::answer_head::HeadReader;
 use super::body::BodyBuffer;
 use super::deadline::Deadline;
-use super::exchange::headers_to_send;
 use super::reactor::{Reactor, Watched};
+use super::request::headers_to_send;
 use super::socket::Socket;
 use super::stream::Stream;
 use super::{Limits, Link, Request, Shared, coding, tls};
@@ -59,7 +59,7 @@ impl Connection {
         let begun = Instant::now();
         let settings = &link.settings;
         let addresses = shared.resolver.resolve(deadline).await?;
-        let target = super::exchange::authority(&settings.host, settings.port);
+        let target = super::request::authority(&settings.host, settings.port);
         let peer = settings.proxy.as_ref().map(|proxy| proxy.shown());
         let peer = peer.as_ref().unwrap_or(&target);
         let socket = Socket::connect(&addresses, peer, deadline).await?;
@@ -220,6 +220,7 @@ impl Connection {
             status: head.status,
             headers: head.headers,
             body: buffer.into_inner(),
+            received: SystemTime::now(),
         };
         let decoding = coding::decode(answer, limits.max_response_bytes, request.keep_secret);
         deadline.completed(decoding).await?

@@ -17,6 +17,7 @@ mod failure;
 mod pool;
 mod proxy;
 mod reactor;
+mod request;
 mod resolve;
 mod roots;
 mod socket;
@@ -34,8 +35,8 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
 pub(crate) use byte_stream::{Address, ByteStream, Dialer};
-pub(crate) use exchange::{Limits, Request};
 pub(crate) use proxy::Proxy;
+pub(crate) use request::{Limits, Request};
 pub(crate) use roots::SystemRoots;
 
 use pool::Pool;
@@ -113,7 +114,7 @@ impl Link {
     fn new(settings: LinkSettings, look_up: LookUp) -> Result<Link, Failure> {
         let internal = |why: String| Failure::before_sending(FailureKind::Internal, why);
         let default_port = if settings.tls { 443 } else { 80 };
-        let mut host_header = exchange::authority(&settings.host, settings.port);
+        let mut host_header = request::authority(&settings.host, settings.port);
         if settings.port == default_port {
             host_header.truncate(host_header.len() - format!(":{default_port}").len());
         }

@@ -110,7 +110,7 @@ impl Proxy {
     pub(super) fn shown(&self) -> String {
         format!(
             "the proxy {}",
-            super::exchange::authority(&self.host, self.port)
+            super::request::authority(&self.host, self.port)
         )
     }
 

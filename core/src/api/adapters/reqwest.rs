@@ -39,7 +39,7 @@ pub struct Client {
 #[non_exhaustive]
 pub enum Error {
     /// The request is not one for 88Pay (`refused`), or there is no token. Nothing was sent.
-    Pay88(crate::Error),
+    Pay88(crate::error::Error),
     /// reqwest could not build the client, send the request or receive the answer.
     Reqwest(::reqwest::Error),
 }

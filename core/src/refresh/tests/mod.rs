@@ -6,7 +6,6 @@ mod properties;
 use super::host::LOOK_AGAIN;
 use super::*;
 use crate::error::ErrorCode;
-use crate::manager::key_ring::NEW_KEY_TRIED_EVERY;
 use crate::policy::backoff::Holds;
 use crate::policy::rate_limit::Budget;
 use crate::secret::Secret;
@@ -43,7 +42,7 @@ fn rejected(class: Class, resend: bool, unsent: bool) -> Input {
 #[test]
 fn a_grant_takes_one_slot_and_clears_what_is_held() {
     let (mut ledger, now) = (ledger(), BootTime(0));
-    let mut refresh = Refresh::new(1, now, Key::Current, false);
+    let mut refresh = Refresh::new(1, now, REFRESH_TIME, Key::Current, false);
     let action = refresh.step(&mut ledger, now, 0.5, Input::Start);
     assert!(
         matches!(action, Action::Send { key: Key::Current, within, .. } if within == REQUEST_TIME)
@@ -56,7 +55,7 @@ fn a_grant_takes_one_slot_and_clears_what_is_held() {
 #[test]
 fn a_gateway_fault_is_sent_once_more_after_half_a_second_to_a_second() {
     let (mut ledger, now) = (ledger(), BootTime(0));
-    let mut refresh = Refresh::new(1, now, Key::Current, false);
+    let mut refresh = Refresh::new(1, now, REFRESH_TIME, Key::Current, false);
     refresh.step(&mut ledger, now, 0.0, Input::Start);
     let Action::Pause(pause) = refresh.step(
         &mut ledger,
@@ -92,7 +91,7 @@ fn a_gateway_fault_is_sent_once_more_after_half_a_second_to_a_second() {
 fn a_slot_comes_back_only_if_nothing_was_written() {
     for (unsent, left) in [(true, 10), (false, 9)] {
         let (mut ledger, now) = (ledger(), BootTime(0));
-        let mut refresh = Refresh::new(1, now, Key::Current, false);
+        let mut refresh = Refresh::new(1, now, REFRESH_TIME, Key::Current, false);
         refresh.step(&mut ledger, now, 0.0, Input::Start);
         refresh.step(
             &mut ledger,
@@ -107,7 +106,7 @@ fn a_slot_comes_back_only_if_nothing_was_written() {
 #[test]
 fn a_new_key_that_is_not_known_yet_falls_back_to_the_previous_one() {
     let (mut ledger, now) = (ledger(), BootTime(0));
-    let mut refresh = Refresh::new(1, now, Key::Current, true);
+    let mut refresh = Refresh::new(1, now, REFRESH_TIME, Key::Current, true);
     refresh.step(&mut ledger, now, 0.0, Input::Start);
     let action = refresh.step(
         &mut ledger,
@@ -143,8 +142,12 @@ fn over_the_budget_nothing_is_sent_and_the_time_is_told() {
     for _ in 0..10 {
         ledger.budget.take(now, 0, false).unwrap();
     }
-    let action =
-        Refresh::new(1, now, Key::Current, false).step(&mut ledger, now, 0.0, Input::Start);
+    let action = Refresh::new(1, now, REFRESH_TIME, Key::Current, false).step(
+        &mut ledger,
+        now,
+        0.0,
+        Input::Start,
+    );
     let Action::Finish(Finish::Failed {
         error, held: None, ..
     }) = action
@@ -168,7 +171,7 @@ fn sharing(now: BootTime, other_key: bool) -> Refresh {
         safety_margin: Duration::from_secs(10),
         tokens_per_hour: 100,
     };
-    Refresh::new(1, now, Key::Current, other_key).sharing(now, terms)
+    Refresh::new(1, now, REFRESH_TIME, Key::Current, other_key).sharing(now, terms)
 }
 
 fn issue(asked_at: BootTime) -> Issue {

@@ -218,7 +218,7 @@ impl World {
             fleet: self.fleet,
         };
         let process = &mut self.processes[number];
-        let refresh = Refresh::new(1, BootTime(now), Key::Current, false);
+        let refresh = Refresh::new(1, BootTime(now), REFRESH_TIME, Key::Current, false);
         process.refresh = Some(refresh.sharing(BootTime(now), terms));
         (process.began, process.stopped, process.late) = (now, 0, 0);
         process.next = (now, Next::Tell(Box::new(Input::Start)));
@@ -499,7 +499,7 @@ fn key(number: usize) -> ApiKey {
 /// The key by which a refresh is granted a token, where 88Pay accepts these.
 fn granted(keys: &Keys, accepted: &HashSet<usize>, now: BootTime) -> Option<Key> {
     let (first, other) = keys.begin_with(now);
-    let mut refresh = Refresh::new(1, now, first, other);
+    let mut refresh = Refresh::new(1, now, REFRESH_TIME, first, other);
     let (mut ledger, mut input) = (ledger(), Input::Start);
     loop {
         input = match refresh.step(&mut ledger, now, 0.5, input) {

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::setup::{At, SECOND, Way, micros};
-use super::super::{SYSTEM, mixed};
 use super::{Event, Flight, Next, PATIENCE, Waiting, World, failed};
 use crate::exchange::FailureKind;
 use crate::manager::manager::{Manager, settled};
 use crate::manager::refresh_driver::{Job, Tier};
+use crate::platform::seeded::mixed;
 use crate::refresh::{Action, Finish, Input, LOOK_AGAIN};
 
 impl World {
     /// Begins the refresh for which a thread was wanted, if one was.
     pub(super) fn launched(&mut self, index: usize, manager: &Arc<Manager>) {
-        let job = SYSTEM
-            .with_borrow_mut(|system| system.as_mut().and_then(|system| system.launched.take()));
-        let (Some(job), Some(life)) = (job, &mut self.processes[index].life) else {
+        let Some(life) = &mut self.processes[index].life else {
+            return;
+        };
+        let Some(job) = life.launched.lock().unwrap().take() else {
             return;
         };
         self.spins += 1;

@@ -48,7 +48,7 @@ impl Host {
             tokens_per_hour: 100,
             fleet: true,
         };
-        Refresh::new(1, now, Key::Current, false).sharing(now, terms)
+        Refresh::new(1, now, REFRESH_TIME, Key::Current, false).sharing(now, terms)
     }
 
     /// Goes on until the store and this host's record have nothing more to say.
