@@ -35,6 +35,9 @@ test: setup build ## run everything that proves the promises
 	tests/c/run.sh 2>&1 | tee target/logs/c
 	python/test.sh 2>&1 | tee target/logs/python
 	node/test.sh 2>&1 | tee target/logs/node
+	php/library/test.sh 2>&1 | tee target/logs/php_library
+	timeout 300 php/tests/test_processes.py 2>&1 | tee target/logs/php_processes
+	timeout 400 php/tests/test_fpm.py 2>&1 | tee target/logs/php_fpm
 	timeout -k 10 1200 tests/scenarios/run.py 2>&1 | tee target/logs/scenarios
 	timeout 600 tests/environment/run.py 2>&1 | tee target/logs/environment
 	timeout 400 tests/scenarios/crowd.py 2>&1 | tee target/logs/crowd

@@ -31,6 +31,17 @@ php-cgi php-cgi
 /usr/sbin/php-fpm* php-fpm
 /usr/lib/libphp*.so libphp-embed
 /usr/share/php/PhpParser php-parser
+/usr/lib/php/*/curl.so php-curl
+composer composer
+phpunit phpunit
+/usr/share/php/GuzzleHttp/Client.php php-guzzlehttp-guzzle
+/usr/share/php/Nyholm/Psr7 php-nyholm-psr7
+/usr/share/php/Psr/Log php-psr-log
+/usr/share/php/Symfony/Component/DependencyInjection php-symfony-dependency-injection
+/usr/share/php/Symfony/Component/HttpKernel php-symfony-http-kernel
+/usr/share/php/Illuminate/Config php-illuminate-config
+/usr/share/php/Illuminate/Container php-illuminate-container
+/usr/share/php/Illuminate/Support php-illuminate-support
 LIST
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

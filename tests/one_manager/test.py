@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """One manager and one token in a process, whatever copies of the library its parts bring, loaded at the same moment.
 
-    pay88 sandbox --exec -- tests/one_manager/test.py
+    pay88 sandbox --exec -- tests/one_manager/test.py [--debug]
 
-Needs what python/build.sh and node/build.sh have put in place. Each case is many processes, since what is at stake is a race.
+Needs what python/build.sh, node/build.sh and php/build.sh have built (with --debug: php/build.sh --debug). Each case is many
+processes, since what is at stake is a race.
 """
 
 import json
@@ -75,6 +76,8 @@ for (const [number, copy] of copies.entries()) {
 process.on('exit', () => console.log(JSON.stringify(parts)));
 """
 
+PYTHON_ALONE = "import pay88\ntm = pay88.TokenManager()\ntm.get_token()\nprint(tm.manager_id, flush=True)"
+
 
 class OneManager(unittest.TestCase):
     def setUp(self):
@@ -107,6 +110,18 @@ class OneManager(unittest.TestCase):
         own, shared, token = (set(column) for column in zip(*parts))
         self.assertEqual((len(parts), len(own), len(shared), len(token), issued), (COPIES, COPIES, 1, 1, 1), printed)
 
+    def leave_out(self, why):
+        # In the gate (`.ci/run`) every test has to run.
+        if "PAY88_TEST_NOTHING_SKIPPED" in os.environ:
+            self.fail(why)
+        self.skipTest(why)
+
+    def libpython(self):
+        found = pathlib.Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
+        if found.suffix == ".a" or not found.exists():
+            self.leave_out("this Python has no shared library to embed")
+        return found
+
     def test_python_packages_of_several_directories_that_threads_import_at_the_same_moment(self):
         for number in range(COPIES):
             copy(ROOT / "python" / "pay88", self.directory / f"pay88_{number}")
@@ -124,11 +139,7 @@ class OneManager(unittest.TestCase):
             self.assert_one(*self.run_once(["node", "-e", NODE, *copies]))
 
     def test_a_c_program_and_the_python_that_it_embeds_which_load_their_files_at_the_same_moment(self):
-        libpython = pathlib.Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
-        if libpython.suffix == ".a" or not libpython.exists():
-            # In the gate (`.ci/run`) every test has to run.
-            leave_out = self.fail if "PAY88_TEST_NOTHING_SKIPPED" in os.environ else self.skipTest
-            leave_out("this Python has no shared library to embed")
+        libpython = self.libpython()
         copy(ROOT / "python" / "pay88", self.directory / "python" / "pay88")
         own = self.directory / "own"
         own.mkdir()
@@ -137,16 +148,48 @@ class OneManager(unittest.TestCase):
         flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{ROOT / 'include'}"]
         compile_it = ["cc", *flags, HERE / "program.c", "-o", program, f"-Wl,-rpath,{own}", "-ldl"]
         subprocess.run(compile_it, check=True, timeout=LIMIT)
-        python = "import pay88\ntm = pay88.TokenManager()\ntm.get_token()\nprint(tm.manager_id, flush=True)"
         for _ in range(TIMES):
             more = {"PYTHONPATH": str(self.directory / "python"), "PYTHONHOME": sys.base_prefix}
-            printed, issued = self.run_once([program, libpython, python], **more)
+            printed, issued = self.run_once([program, libpython, PYTHON_ALONE], **more)
+            self.assertEqual((sorted(printed.split()), issued), (["1", "1"], 1))
+
+    def test_php_and_python_in_one_process_which_load_their_files_at_the_same_moment(self):
+        libpython = self.libpython()
+        version = php_config("--version").rpartition(".")[0]
+        libphp = pathlib.Path(f"/usr/lib/libphp{version}.so")
+        if not libphp.exists():
+            self.leave_out("there is no PHP to embed: install Debian's libphp-embed")
+        copy(ROOT / "python" / "pay88", self.directory / "python" / "pay88")
+        copy(extension(), self.directory / "php")
+        settings = self.directory / "settings"
+        settings.mkdir()
+        (settings / "pay88.ini").write_text(f"extension={self.directory}/php/pay88.so\n")
+        program = self.directory / "program"
+        flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]
+        subprocess.run(["cc", *flags, HERE / "php.c", "-o", program, "-ldl"], check=True, timeout=LIMIT)
+        php = "$tm = new Pay88\\TokenManager(); $tm->getToken(); echo $tm->managerId(), PHP_EOL;"
+        for _ in range(TIMES):
+            more = {"PYTHONPATH": str(self.directory / "python"), "PYTHONHOME": sys.base_prefix}
+            more |= {"PHP_INI_SCAN_DIR": str(settings), "PHPRC": str(settings)}
+            printed, issued = self.run_once([program, libphp, php, libpython, PYTHON_ALONE], **more)
             self.assertEqual((sorted(printed.split()), issued), (["1", "1"], 1))
 
 
 def copy(source, target):
     """Files of its own: the loader knows one file by its inode, whatever its name is."""
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def extension():
+    """Where php/build.sh has put PHP's extension and its library."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+    return target / "php" / (php_config("--phpapi") + ("-debug" if "--debug" in sys.argv else ""))
+
+
+def php_config(what):
+    return subprocess.run(
+        ["php-config", what], check=True, capture_output=True, text=True, timeout=LIMIT
+    ).stdout.strip()
 
 
 def control(method, path, body=None):
@@ -161,4 +204,4 @@ def tokens_issued():
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(argv=[one for one in sys.argv if one != "--debug"])

@@ -3,8 +3,9 @@
 
     tests/scenarios/run.py [--debug] [--language NAME]... [--only WORDS] [--jobs N]
 
-Needs what `make build` has built (with --debug: python/build.sh --debug and node/build.sh --debug). CARGO_TARGET_DIR is
-honoured. Every step has an end. What is printed holds no key, token or session ID. README.md says what a program has to do.
+Needs what `make build` has built (with --debug: python/build.sh, node/build.sh and php/build.sh, each with --debug).
+CARGO_TARGET_DIR is honoured. Every step has an end. What is printed holds no key, token or session ID. README.md says what a
+program has to do.
 """
 
 import argparse
@@ -58,7 +59,15 @@ def languages(target, kind):
         "python": [sys.executable, HERE / "programs" / "blocking.py"],
         "asyncio": [sys.executable, HERE / "programs" / "asynchronous.py"],
         "node": [shutil.which("node") or "node", HERE / "programs" / "node.mjs"],
+        "php": [*php(target, kind), HERE / "programs" / "scenario.php"],
     }
+
+
+def php(target, kind):
+    """PHP with the extension, and with nothing of this machine's settings."""
+    api = subprocess.run(["php-config", "--phpapi"], check=True, capture_output=True, text=True).stdout.strip()
+    extension = target / "php" / (api if kind == "release" else f"{api}-debug") / "pay88.so"
+    return ["php", "-n", "-d", f"extension={extension}"]
 
 
 def build(target, kind):

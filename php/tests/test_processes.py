@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""PHP on the command line: processes in a row, forks at any moment, and the documentation's own sample.
+
+    php/tests/test_processes.py [--debug]
+
+Needs what php/build.sh has built (with --debug: php/build.sh --debug).
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import unittest
+
+import web
+
+PROCESSES = 40
+
+# "Token Caching Strategy", PHP, from its first line below the class on; what its dots stand for is filled in.
+DOCUMENTED = """
+use Pay88\\TokenManager;
+
+// Initialize once
+$tokenManager = new TokenManager(
+  getenv('EIGHTY_EIGHT_PAY_API_KEY'),
+  getenv('EIGHTY_EIGHT_PAY_MERCHANT_ID'),
+  getenv('EIGHTY_EIGHT_PAY_BASE_URL') ?: 'https://api-sandbox.88pay.io'
+);
+
+// Usage
+$payment = $tokenManager->makeRequest(
+  '/api/transactions/charges',
+  'POST',
+  ['flow' => 'PAYIN', 'method_code' => 'CARDS', 'amount' => 50000, 'currency' => 'COP', 'country' => 'COL']
+);
+"""
+
+# What each part of a test says of itself goes to a file, a line each.
+PARTS = """
+function charge(string $order): mixed {
+    try {
+        return (new Pay88\\TokenManager())->makeRequest('/api/transactions/charges', 'POST', [
+            'flow' => 'PAYIN', 'method_code' => 'CARDS', 'amount' => 50000, 'currency' => 'COP', 'country' => 'COL',
+            'description' => $order,
+        ])['code'];
+    } catch (Pay88\\Exception\\Pay88Exception $e) {
+        return $e->errorCode() . ' ' . $e->outcome();
+    }
+}
+function told(string $part, mixed $what): void {
+    file_put_contents(getenv('TOLD'), json_encode([$part, $what]) . "\\n", FILE_APPEND);
+}
+"""
+GET_TOKEN = "(new Pay88\\TokenManager())->getToken();"
+
+
+class Processes(unittest.TestCase):
+    def setUp(self):
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        self.web = web.Web(stack)
+        self.told = self.web.directory / "told"
+        self.fresh()
+
+    def fresh(self):
+        """Another key, and a sandbox that has counted nothing."""
+        self.web.sandbox.control("POST", "/reset")
+        settings = self.web.merchant()
+        self.environment = {f"EIGHTY_EIGHT_PAY_{name.upper()}": value for name, value in settings.items()}
+        self.environment |= {"PATH": os.environ["PATH"], "TOLD": str(self.told)}
+
+    def tearDown(self):
+        self.web.shared.add(self.php("echo (new Pay88\\TokenManager())->stats()['share_path'];"))
+
+    def php(self, code, **more):
+        """Runs it, and returns what its parts said."""
+        self.told.write_text("")
+        done = subprocess.run(
+            ["php", "-n", "-d", f"extension={self.web.extension}/pay88.so", "-r", code],
+            env={**self.environment, **more}, capture_output=True, text=True, timeout=web.LIMIT,
+        )  # fmt: skip
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        return done.stdout
+
+    def parts(self):
+        parts = {}
+        for line in self.told.read_text().splitlines():
+            name, what = json.loads(line)
+            self.assertNotIn(name, parts)
+            parts[name] = what
+        return parts
+
+    def assert_seen(self, charges, tokens=1):
+        counted = self.web.sandbox.counted()
+        seen = {name: counted[name] for name in ("tokens_requested", "charges_created", "unauthorized")}
+        self.assertEqual(seen, {"tokens_requested": tokens, "charges_created": charges, "unauthorized": 0})
+
+    def test_processes_in_a_row_need_one_token(self):
+        for number in range(PROCESSES):
+            self.assertEqual(self.php(f"{PARTS} echo charge('{number}');"), "200")
+        self.assert_seen(PROCESSES)
+
+    def test_the_documented_sample_runs_with_only_its_class_replaced(self):
+        printed = self.php(f"{DOCUMENTED} echo $payment['code'], ' ', $payment['data']['reference'];")
+        self.assertRegex(printed, r"^200 [0-9a-f-]{36}$")
+        self.assert_seen(1)
+
+    def test_a_fork_before_the_first_use(self):
+        self.php(
+            f"""{PARTS}
+            $tm = new Pay88\\TokenManager();
+            $child = pcntl_fork();
+            told($child ? 'parent' : 'child', [charge($child ? 'parent' : 'child'), $tm->getToken()['expires_in']]);
+            if ($child) {{
+                pcntl_waitpid($child, $status);
+                told('status', $status);
+            }}
+            """
+        )
+        self.assertEqual(self.parts(), {"parent": [200, 3600], "child": [200, 3600], "status": 0})
+        self.assert_seen(2)
+
+    def test_a_fork_after_the_first_use_and_another_one_in_the_child(self):
+        self.php(
+            f"""{PARTS}
+            $tm = new Pay88\\TokenManager();
+            charge('first');
+            $token = $tm->getToken();
+            $name = 'parent';
+            foreach (['child', 'grandchild'] as $next) {{
+                if ($child = pcntl_fork()) {{
+                    break;
+                }}
+                $name = $next;
+            }}
+            $codes = [];
+            for ($number = 0; $number < 5; $number++) {{
+                $codes[] = charge("$name $number");
+            }}
+            told($name, [$codes, $tm->getToken() === $token]);
+            if ($child) {{
+                pcntl_waitpid($child, $status);
+                told("$name waited", $status);
+            }}
+            """
+        )
+        each = [[200] * 5, True]
+        wanted = {"parent": each, "child": each, "grandchild": each, "parent waited": 0, "child waited": 0}
+        self.assertEqual(self.parts(), wanted)
+        self.assert_seen(16)
+
+    # The handler of a signal runs while the call waits, and forks there.
+    IN_FLIGHT = f"""{PARTS}
+        $child = null;
+        pcntl_async_signals(true);
+        pcntl_signal(SIGALRM, function () use (&$child) {{
+            $child = pcntl_fork();
+            if ($child === 0 && getenv('AT_ONCE')) {{
+                told('child', charge('child'));
+                exit(0);
+            }}
+        }});
+        BEFORE
+        pcntl_alarm(1);
+        $code = charge('in flight');
+        if ($child === 0) {{
+            told('interrupted', $code);
+            told('child', charge('child'));
+            exit(0);
+        }}
+        told('parent', [$code, charge('afterwards')]);
+        pcntl_waitpid($child, $status);
+        told('status', $status);
+        """
+
+    def fork_in_flight(self, fault, before="", prepare=lambda: None, **more):
+        """The parent's call goes on, and the child makes one: in the handler, or after the call has ended there."""
+        for at_once in ("1", ""):
+            with self.subTest(at_once=at_once):
+                self.fresh()
+                prepare()
+                self.web.sandbox.control("POST", "/faults", fault)
+                self.php(self.IN_FLIGHT.replace("BEFORE", before), AT_ONCE=at_once, **more)
+                parts = self.parts()
+                if not at_once:
+                    self.assertEqual(parts.pop("interrupted"), "forked unknown")
+                self.assertEqual(parts, {"parent": [200, 200], "child": 200, "status": 0})
+                self.assert_seen(3)
+
+    def test_a_fork_while_a_call_waits_for_a_token(self):
+        self.fork_in_flight({"on": "token", "action": {"delay": {"seconds": 3}}})
+
+    def test_a_fork_while_a_call_connects(self):
+        # The token is there already; the call opens another connection once this one has taken too long.
+        self.fork_in_flight(
+            {"on": "any", "action": "stall_connection"},
+            prepare=lambda: self.php(GET_TOKEN),
+            EIGHTY_EIGHT_PAY_CONNECT_TIMEOUT="3",
+        )
+
+    def test_a_fork_while_a_call_waits_for_its_answer(self):
+        self.fork_in_flight({"on": "calls", "action": {"delay": {"seconds": 3}}}, before=GET_TOKEN)
+
+
+if __name__ == "__main__":
+    web.main()
