@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts what users install into dist/: the C archive, the command, the Python wheel and sdist, the npm tarball.
+# Puts what users install into dist/: the C archive, the command, the Python wheel and sdist, the npm tarball, the PHP archive.
 # Shows at the end that they work by themselves.
 # Needs what make build has built.
 set -euo pipefail
@@ -19,6 +19,16 @@ python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check build==1.6.1
 CARGO_TARGET_DIR=$PWD/target "$work/venv/bin/python" -m build --outdir dist python >"$work/python.log" 2>&1 || { cat "$work/python.log" >&2; exit 1; }
 (cd node && npm pack --ignore-scripts --silent --pack-destination ../dist >/dev/null)
+
+# The extension for the PHP of php-config with its library, and the Composer package with the stub.
+api=$(php-config --phpapi)
+php=pay88-php-$version-php$api-linux-$(uname -m)
+mkdir -p "$work/$php/library"
+cp "target/php/$api/pay88.so" "target/php/$api/libpay88.so.0" php/README.md LICENSE "$work/$php/"
+strip --strip-debug "$work/$php/pay88.so"
+cp -r php/library/composer.json php/library/src php/library/stubs LICENSE "$work/$php/library/"
+cmp "$work/$php/libpay88.so.0" "$work/$name/lib/libpay88.so.0"
+tar -C "$work" -czf "dist/$php.tar.gz" "$php"
 
 # What is shipped has no hook for tests.
 if nm -D --defined-only "$work/$name/lib/libpay88.so.0" | grep pay88_test_; then

@@ -28,7 +28,7 @@ row() { # package, command…
 
 tar -C "$work" -xzf "$(echo "$dist"/pay88-c-*.tar.gz)"
 archive=$(echo "$work"/pay88-c-*)
-cp python/examples/charge.py node/examples/charge.mjs tests/one_manager/program.c "$work"
+cp python/examples/charge.py node/examples/charge.mjs php/examples/charge.php tests/one_manager/program.c "$work"
 cd "$work"
 
 # The commands of its README make programs that find the library, wherever the archive was unpacked.
@@ -93,6 +93,26 @@ case $told in
   *) echo "a bundle with the package in it does not say what to do: $told" >&2; exit 1 ;;
 esac
 cd ..
+
+# The extension finds its library beside it, wherever both are and by whatever name PHP has it.
+mkdir "with a space" linked
+tar -C "with a space" -xzf "$(echo "$dist"/pay88-php-*.tar.gz)"
+php=$(echo "$work/with a space"/pay88-php-*)
+ln -s "$php/pay88.so" linked/
+for directory in "$php" "$work/linked"; do
+  row "PHP archive" php -n -d "extension=\"$directory/pay88.so\"" charge.php
+done
+# The Composer package beside it, by its own composer.json, with Debian's PSR packages.
+alone env COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_DISABLE_NETWORK=1 composer dump-autoload --quiet --working-dir="$php/library"
+cat >psr18.php <<'PHP'
+<?php
+require 'GuzzleHttp/autoload.php';
+require getenv('AUTOLOAD');
+$charge = '{"flow": "PAYIN", "method_code": "CARDS", "amount": 50000, "currency": "COP", "country": "COL"}';
+$request = new GuzzleHttp\Psr7\Request('POST', '/api/transactions/charges', [], $charge);
+echo (new Pay88\Http\Handler(new Pay88\TokenManager()))->sendRequest($request)->getStatusCode();
+PHP
+row "Composer package" env AUTOLOAD="$php/library/vendor/autoload.php" php -n -d "extension=\"$php/pay88.so\"" psr18.php
 
 # A program that has the archive's library, and runs Python that imports the wheel.
 python=$(alone python3 -c 'import sysconfig; v = sysconfig.get_config_var; print(v("LIBDIR") + "/" + v("INSTSONAME"))')

@@ -3,7 +3,8 @@
 
     pay88 sandbox --exec -- tests/readme.py [--debug]
 
-Needs what `make build` has built (with --debug: python/build.sh --debug, node/build.sh --debug).
+Needs what `make build` has built (with --debug: python/build.sh, node/build.sh and php/build.sh, each with
+--debug).
 """
 
 import os
@@ -68,7 +69,7 @@ class Readme(unittest.TestCase):
         return done.stdout
 
     def test_every_language_is_looked_at(self):
-        self.assertEqual([language for language, _ in BLOCKS], ["sh", "rust", "c", "python", "js", "sh"])
+        self.assertEqual([language for language, _ in BLOCKS], ["sh", "rust", "c", "python", "js", "php", "sh"])
 
     def test_the_python_block_makes_a_charge(self):
         printed = self.run_it(sys.executable, "-c", block("python"), PYTHONPATH=str(ROOT / "python"))
@@ -77,6 +78,11 @@ class Readme(unittest.TestCase):
     def test_the_node_block_makes_a_charge(self):
         code = f"const charge = {CHARGE}, signal = AbortSignal.timeout(20_000);\n{block('js')}"
         self.assertRegex(self.run_it("node", "--input-type=module", "-e", code, directory=ROOT / "node"), CHARGED)
+
+    def test_the_php_block_makes_a_charge(self):
+        api = self.run_it("php-config", "--phpapi").strip() + ("-debug" if BUILT.name == "debug" else "")
+        extension = BUILT.parent / "php" / api / "pay88.so"
+        self.assertRegex(self.run_it("php", "-n", "-d", f"extension={extension}", "-r", block("php")), CHARGED)
 
     def test_the_c_block_makes_a_charge(self):
         with tempfile.TemporaryDirectory() as directory:
