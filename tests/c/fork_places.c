@@ -181,13 +181,14 @@ int open64(const char *path, int flags, ...) {
     if (opened >= 0 && end != NULL && forks_at_lock && both->child == 0) {
         /* One that is being made gets what follows the end away later. */
         snprintf(both->lock, sizeof both->lock, "%.*s", (int)(end - path) + 5, path);
-        both->child = fork();
-        CHECK(both->child >= 0);
-        if (both->child == 0) {
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
             end_in(60 * slow());
             for (;;)
                 pause();
         }
+        both->child = child;
     }
     return opened;
 }

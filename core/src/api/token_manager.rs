@@ -32,7 +32,8 @@ use crate::telemetry::stats::Stats;
 ///
 /// Built again with the same credentials it gives a handle of the same manager, so that a process has one token
 /// however many handles it has. All methods may be called from any thread. Connections that are idle are
-/// kept for 45 seconds after the last handle has gone, so that a program may make a handle for each piece of work.
+/// kept for 45 seconds after the last handle has gone, as is the thread of asynchronous calls, so that a program may make a handle for
+/// each piece of work.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), pay88::Error> {

@@ -1,16 +1,21 @@
-//! The runtime of asynchronous calls: started by the first of them, never stopped.
+//! The runtime of asynchronous calls: started by the first of them, ended when nobody needs it any more.
 //!
-//! Its thread is named `pay88-io` and blocks all signals, as do those that look names up. It is never
-//! stopped, so nothing is joined at exit; a forked child gets one of its own. No panic and no output
-//! when the system has no thread to give: that is an error of the call that asked.
+//! Its thread is named `pay88-io` and blocks all signals, as do those that look names up. It ends itself once no handle was
+//! open for [`KEPT_UNUSED`] and no work is left; the next call starts another one. Nothing is joined at exit; a forked child gets
+//! one of its own. No panic and no output when the system has no thread to give: that is an error of the call that asked.
 //!
 //! One thread, since what a call costs is mostly waking threads: with several a call is handed from the
 //! one that was woken to the one that waits for the network.
 
-use std::sync::mpsc;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::platform::above_stdio::StdioOccupied;
 use crate::platform::process::PerProcess;
@@ -21,79 +26,255 @@ const BLOCKING: usize = 2;
 const STACK: usize = 512 * 1024;
 const NAME: &str = "pay88-io";
 
-static RUNTIME: PerProcess<Started> = PerProcess::new();
+/// How long it is kept when no handle is open. A program that makes a handle for each piece of work finds it again.
+pub(crate) const KEPT_UNUSED: Duration = Duration::from_secs(45);
 
-/// The handle of this process's runtime, which the first call starts.
+static RUNTIME: Keeper = Keeper::new(KEPT_UNUSED);
+
+/// Sees to it that there is a runtime.
 ///
 /// # Errors
-/// Why no runtime can be had: the system gave no thread, or no event queue.
-pub(crate) fn handle() -> Result<Handle, String> {
-    RUNTIME
-        .get_or_try_make(start)
-        .map(|started| started.handle.clone())
+/// Why none can be had: the system gave no thread, or no event queue.
+pub(crate) fn start() -> Result<(), String> {
+    RUNTIME.with_work().map(drop)
 }
 
-struct Started {
+/// Runs a future in this process's runtime, which stays until it has ended.
+///
+/// # Errors
+/// As [`start`]; the future is dropped then.
+pub(crate) fn spawn<F>(future: F) -> Result<JoinHandle<F::Output>, String>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    RUNTIME.spawn(future)
+}
+
+/// One handle more is open in this process.
+pub(crate) fn attach() {
+    RUNTIME.attach();
+}
+
+/// One less.
+pub(crate) fn detach() {
+    RUNTIME.detach();
+}
+
+/// Keeps a runtime as long as it is used.
+struct Keeper {
+    current: PerProcess<Mutex<Option<Arc<Runtime>>>>,
+    /// How many handles are open.
+    handles: AtomicUsize,
+    /// Without a handle it is kept that long.
+    kept: Duration,
+}
+
+struct Runtime {
     handle: Handle,
-    /// The thread goes on until this is dropped: never, but for a runtime that lost the race to be the first.
-    _go_on: oneshot::Sender<()>,
+    /// How much of what was spawned has not ended. Raised only as long as it is the current one, under that lock.
+    work: AtomicUsize,
+    /// Told when the last handle has gone or the last work has ended, or when it lost the race to be the first.
+    unused: Notify,
 }
 
-fn start() -> Result<Started, String> {
-    let none = |e: &dyn std::fmt::Display| format!("no thread for asynchronous calls: {e}");
-    let (started, wait) = mpsc::channel();
-    let (go_on, ended) = oneshot::channel::<()>();
-    // Built by the quiet thread that it runs on: those for names inherit its blocked signals.
-    spawn_quiet(NAME, STACK, move || {
-        let built = StdioOccupied::new().and_then(|_occupied| {
-            Builder::new_current_thread()
-                .max_blocking_threads(BLOCKING)
-                .thread_name(NAME)
-                .thread_stack_size(STACK)
-                .enable_all()
-                .build()
-        });
-        match built {
-            Ok(runtime) => {
-                let _ = started.send(Ok(runtime.handle().clone()));
-                let _ = runtime.block_on(ended);
-                runtime.shutdown_background();
-            }
-            Err(e) => {
-                let _ = started.send(Err(e));
-            }
+/// Keeps the runtime until it is dropped.
+struct Work {
+    keeper: &'static Keeper,
+    runtime: Arc<Runtime>,
+}
+
+impl Keeper {
+    const fn new(kept: Duration) -> Keeper {
+        Keeper {
+            current: PerProcess::new(),
+            handles: AtomicUsize::new(0),
+            kept,
         }
-    })
-    .map_err(|e| none(&e))?;
-    match wait.recv() {
-        Ok(Ok(handle)) => Ok(Started {
-            handle,
-            _go_on: go_on,
-        }),
-        Ok(Err(e)) => Err(none(&e)),
-        Err(_) => Err(none(&"the system refused one")),
+    }
+
+    fn attach(&self) {
+        self.handles.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn detach(&self) {
+        if self.handles.fetch_sub(1, Ordering::SeqCst) != 1 {
+            return;
+        }
+        // What a child has inherited is left alone.
+        let inherited = self.current.get().is_none();
+        if !inherited && let Some(runtime) = self.current().clone() {
+            runtime.unused.notify_one();
+        }
+    }
+
+    fn spawn<F>(&'static self, future: F) -> Result<JoinHandle<F::Output>, String>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let work = self.with_work()?;
+        let handle = work.runtime.handle.clone();
+        Ok(handle.spawn(async move {
+            let _work = work;
+            future.await
+        }))
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Arc<Runtime>>> {
+        let Ok(current) = self
+            .current
+            .get_or_try_make(|| Ok::<_, Infallible>(Mutex::default()));
+        current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The runtime, which is started if there is none, with one piece of work more.
+    fn with_work(&'static self) -> Result<Work, String> {
+        if let Some(runtime) = &*self.current() {
+            return Ok(self.work_of(runtime));
+        }
+        let started = self.start()?;
+        let mut current = self.current();
+        let Some(first) = &*current else {
+            *current = Some(started.clone());
+            return Ok(self.work_of(&started));
+        };
+        started.unused.notify_one();
+        Ok(self.work_of(first))
+    }
+
+    /// To be called under the lock.
+    fn work_of(&'static self, runtime: &Arc<Runtime>) -> Work {
+        runtime.work.fetch_add(1, Ordering::SeqCst);
+        Work {
+            keeper: self,
+            runtime: runtime.clone(),
+        }
+    }
+
+    fn start(&'static self) -> Result<Arc<Runtime>, String> {
+        let none = |e: &dyn std::fmt::Display| format!("no thread for asynchronous calls: {e}");
+        let (tell, started) = mpsc::channel();
+        // Built by the quiet thread that it runs on: those for names inherit its blocked signals.
+        spawn_quiet(NAME, STACK, move || {
+            let built = StdioOccupied::new().and_then(|_occupied| {
+                Builder::new_current_thread()
+                    .max_blocking_threads(BLOCKING)
+                    .thread_name(NAME)
+                    .thread_stack_size(STACK)
+                    .enable_all()
+                    .build()
+            });
+            let tokio = match built {
+                Ok(tokio) => tokio,
+                Err(e) => {
+                    let _ = tell.send(Err(e));
+                    return;
+                }
+            };
+            let runtime = Arc::new(Runtime {
+                handle: tokio.handle().clone(),
+                work: AtomicUsize::new(0),
+                unused: Notify::new(),
+            });
+            let _ = tell.send(Ok(runtime.clone()));
+            tokio.block_on(self.until_unused(&runtime));
+            tokio.shutdown_background();
+        })
+        .map_err(|e| none(&e))?;
+        match started.recv() {
+            Ok(Ok(runtime)) => Ok(runtime),
+            Ok(Err(e)) => Err(none(&e)),
+            Err(_) => Err(none(&"the system refused one")),
+        }
+    }
+
+    /// Ends when the runtime is another or none. It is looked at from its start on: a handle may have gone before it was there.
+    async fn until_unused(&self, runtime: &Arc<Runtime>) {
+        loop {
+            // Each handle that comes and goes lets the time begin anew.
+            while timeout(self.kept, runtime.unused.notified()).await.is_ok() {
+                if !is_it(&self.current(), runtime) {
+                    return;
+                }
+            }
+            if self.give_up(runtime) {
+                return;
+            }
+            runtime.unused.notified().await;
+        }
+    }
+
+    /// Whether nobody uses it, nor will: whoever comes now starts another one.
+    fn give_up(&self, runtime: &Arc<Runtime>) -> bool {
+        let mut current = self.current();
+        if !is_it(&current, runtime) {
+            return true;
+        }
+        let unused =
+            self.handles.load(Ordering::SeqCst) == 0 && runtime.work.load(Ordering::SeqCst) == 0;
+        if unused {
+            *current = None;
+        }
+        unused
+    }
+}
+
+fn is_it(current: &Option<Arc<Runtime>>, runtime: &Arc<Runtime>) -> bool {
+    current.as_ref().is_some_and(|it| Arc::ptr_eq(it, runtime))
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let last = self.runtime.work.fetch_sub(1, Ordering::SeqCst) == 1;
+        if last && self.keeper.handles.load(Ordering::SeqCst) == 0 {
+            self.runtime.unused.notify_one();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::sync::Weak;
+    use std::thread;
+    use std::time::Instant;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn until(what: &str, mut done: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < LONG, "never: {what}");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn is_gone(runtime: &Weak<Runtime>) -> bool {
+        runtime.strong_count() == 0
+    }
+
+    fn runtime_of(keeper: &'static Keeper) -> Weak<Runtime> {
+        Arc::downgrade(&keeper.with_work().unwrap().runtime)
+    }
 
     #[test]
     fn every_call_gets_the_same_runtime_with_named_threads_that_block_all_signals() {
-        let first = handle().unwrap();
-        assert_eq!(first.id(), handle().unwrap().id());
+        static KEEPER: Keeper = Keeper::new(LONG);
+        let first = runtime_of(&KEEPER);
+        assert!(first.ptr_eq(&runtime_of(&KEEPER)));
         let (tx, rx) = mpsc::channel();
         let on_pool = tx.clone();
         let look = || {
-            let name = std::thread::current().name().map(str::to_owned);
+            let name = thread::current().name().map(str::to_owned);
             (name, std::fs::read_to_string("/proc/thread-self/status"))
         };
-        first.spawn(async move { tx.send(look()) });
-        first.spawn(async move { tokio::task::spawn_blocking(move || on_pool.send(look())).await });
+        KEEPER.spawn(async move { tx.send(look()) }).unwrap();
+        KEEPER
+            .spawn(async move { tokio::task::spawn_blocking(move || on_pool.send(look())).await })
+            .unwrap();
         for _ in 0..2 {
-            let (name, status) = rx.recv_timeout(Duration::from_secs(5)).unwrap();
+            let (name, status) = rx.recv_timeout(LONG).unwrap();
             assert_eq!(name.as_deref(), Some(NAME));
             let status = status.unwrap();
             let blocked = status
@@ -109,5 +290,85 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn it_ends_when_the_last_handle_has_gone_and_the_next_call_starts_another() {
+        static KEEPER: Keeper = Keeper::new(Duration::from_millis(30));
+        KEEPER.attach();
+        KEEPER.attach();
+        let first = runtime_of(&KEEPER);
+        KEEPER.detach();
+        thread::sleep(Duration::from_millis(150));
+        assert!(first.ptr_eq(&runtime_of(&KEEPER)), "a handle is open");
+        KEEPER.detach();
+        until("it has ended", || is_gone(&first));
+        let second = runtime_of(&KEEPER);
+        assert!(!second.ptr_eq(&first));
+        until("an unused one has ended, too", || is_gone(&second));
+    }
+
+    #[test]
+    fn it_stays_until_the_work_has_ended_that_was_left_when_the_last_handle_went() {
+        static KEEPER: Keeper = Keeper::new(Duration::from_millis(30));
+        KEEPER.attach();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let work = KEEPER.spawn(ended).unwrap();
+        let runtime = runtime_of(&KEEPER);
+        KEEPER.detach();
+        thread::sleep(Duration::from_millis(150));
+        assert!(runtime.ptr_eq(&runtime_of(&KEEPER)) && !work.is_finished());
+        end.send(()).unwrap();
+        until("it has ended", || is_gone(&runtime));
+        assert!(work.is_finished());
+    }
+
+    #[test]
+    fn one_that_lost_the_race_to_be_the_first_ends_at_once() {
+        static KEEPER: Keeper = Keeper::new(LONG);
+        let first = runtime_of(&KEEPER);
+        let second = KEEPER.start().unwrap();
+        second.unused.notify_one();
+        let second = {
+            let weak = Arc::downgrade(&second);
+            drop(second);
+            weak
+        };
+        let begun = Instant::now();
+        until("it has ended", || is_gone(&second));
+        assert!(begun.elapsed() < LONG / 2);
+        assert!(first.ptr_eq(&runtime_of(&KEEPER)));
+    }
+
+    #[test]
+    fn work_that_begins_while_it_ends_is_carried_out() {
+        static KEEPER: Keeper = Keeper::new(Duration::from_millis(1));
+        let worker = |number: u64| {
+            let mut others = 0;
+            let mut last = Weak::new();
+            for round in 0..200 {
+                KEEPER.attach();
+                let (tx, rx) = mpsc::channel();
+                let work = async move {
+                    tokio::time::sleep(Duration::from_micros(100)).await;
+                    tx.send(()).unwrap();
+                };
+                KEEPER.spawn(work).unwrap();
+                let now = runtime_of(&KEEPER);
+                others += u32::from(!now.ptr_eq(&last));
+                last = now;
+                rx.recv_timeout(LONG).unwrap();
+                KEEPER.detach();
+                // Some come back before it ends, some after it, and some at that moment.
+                thread::sleep(Duration::from_micros((round + number) * 37 % 60 * 100));
+            }
+            others
+        };
+        let workers: Vec<_> = (0..2)
+            .map(|number| thread::spawn(move || worker(number)))
+            .collect();
+        let others: u32 = workers.into_iter().map(|it| it.join().unwrap()).sum();
+        println!("{others} times another runtime");
+        assert!(others > 20, "{others}");
     }
 }

@@ -98,7 +98,7 @@ impl Task {
         W: Future<Output = Result<T>> + Send + 'static,
     {
         // So that whoever prepares is told; `start` cannot fail.
-        runtime::handle()
+        runtime::start()
             .map_err(|why| Error::internal(format!("Asynchronous calls cannot start: {why}.")))?;
         let cancel = Arc::new(Signal::default());
         let running = Running {
@@ -121,11 +121,9 @@ impl Task {
 
     /// Lets it run.
     pub fn start(self) {
-        // Not the one that it was prepared with, which may have been another process's. Without any it is dropped, which
-        // delivers that.
-        if let Ok(runtime) = runtime::handle() {
-            runtime.spawn(self.future);
-        }
+        // Not the one that it was prepared with, which may have been another process's, or have ended. Without any it is dropped,
+        // which delivers that.
+        let _ = runtime::spawn(self.future);
     }
 
     /// Starts a task and waits for it in any executor; a waiter that is dropped cancels it. `forked` is what a child gets

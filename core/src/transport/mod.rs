@@ -46,6 +46,7 @@ use resolve::{LookUp, Resolver};
 use crate::exchange::{Answer, Failure, FailureKind};
 use crate::platform::above_stdio::StdioOccupied;
 use crate::platform::process::PerProcess;
+use crate::platform::runtime;
 
 /// The server and the way to it: who has the same shares connections.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -149,12 +150,14 @@ impl Link {
     /// One handle more uses it.
     pub(crate) fn attach(&self) {
         self.handles.fetch_add(1, Ordering::SeqCst);
+        runtime::attach();
     }
 
     /// One less.
     pub(crate) fn detach(&self) {
         self.handles.fetch_sub(1, Ordering::SeqCst);
         self.close_if_unused();
+        runtime::detach();
     }
 
     /// Without a handle nothing would come by later to close what is idle.

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::connection::Connection;
+use crate::platform::runtime::KEPT_UNUSED;
 use crate::platform::thread::spawn_quiet;
 
 /// More than this many idle connections are not kept.
@@ -28,10 +29,6 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// How long a server that closes connections is remembered.
 const REMEMBERED: Duration = Duration::from_secs(600);
-
-/// How long connections are kept that were idle and no handle is left to use them. A program that makes a handle for each
-/// piece of work finds them again.
-const KEPT_UNUSED: Duration = Duration::from_secs(45);
 
 /// The stack of the thread that closes them.
 const STACK: usize = 128 * 1024;

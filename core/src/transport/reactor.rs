@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::{Handle, Id};
 
 use super::socket::Socket;
 use crate::exchange::{Failure, FailureKind};
@@ -23,8 +24,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 pub(super) struct Watched {
     /// Dropped before the socket. A forked child never drops it: its parent's sockets would be taken out of the event
     /// queue that both have.
-    registration: Option<AsyncFd<Arc<Socket>>>,
+    registration: Option<Registration>,
     socket: Arc<Socket>,
+}
+
+struct Registration {
+    runtime: Id,
+    at: AsyncFd<Arc<Socket>>,
 }
 
 impl Watched {
@@ -199,9 +205,13 @@ pub(super) struct Tokio;
 
 impl Reactor for Tokio {
     fn adopt(&self, socket: &mut Watched) -> io::Result<()> {
-        if socket.registration.is_none() {
+        let runtime = Handle::current().id();
+        // That of a runtime which has ended wakes nobody.
+        if socket.registration.as_ref().map(|its| its.runtime) != Some(runtime) {
+            socket.registration = None;
             // SAFETY: the descriptor is open, and the same, as long as the socket that is handed over lives.
-            socket.registration = Some(unsafe { AsyncFd::register(socket.socket.clone()) }?);
+            let at = unsafe { AsyncFd::register(socket.socket.clone()) }?;
+            socket.registration = Some(Registration { runtime, at });
         }
         Ok(())
     }
@@ -252,7 +262,9 @@ fn keep_a_timer(until: Instant) {
 /// would block, and only what comes after that makes the socket ready again.
 fn poll_ready(watched: &Watched, context: &mut Context<'_>) -> io::Result<bool> {
     let registered = watched.registration.as_ref();
-    let registered = registered.ok_or_else(|| io::Error::other("the socket is not registered"))?;
+    let registered = &registered
+        .ok_or_else(|| io::Error::other("the socket is not registered"))?
+        .at;
     let wanted = watched.socket.wanted();
     let mut ready = false;
     if wanted.read

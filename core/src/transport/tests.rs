@@ -126,19 +126,18 @@ impl By {
             By::Task => {
                 let (tx, rx) = mpsc::channel();
                 let link = link.clone();
-                crate::platform::runtime::handle()
-                    .unwrap()
-                    .spawn(async move {
-                        let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
-                        let request = charge(&headers, &sent);
-                        let exchange = link.exchange_async(&request, &limits, authorize);
-                        let end = given_up.unwrap_or(limits.deadline + SECOND);
-                        let ended = tokio::time::timeout_at(end.into(), exchange).await;
-                        let _ = tx.send(ended.unwrap_or_else(|_| {
-                            let dropped = "it was dropped".to_owned();
-                            Err(Failure::before_sending(FailureKind::Canceled, dropped))
-                        }));
-                    });
+                crate::platform::runtime::spawn(async move {
+                    let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+                    let request = charge(&headers, &sent);
+                    let exchange = link.exchange_async(&request, &limits, authorize);
+                    let end = given_up.unwrap_or(limits.deadline + SECOND);
+                    let ended = tokio::time::timeout_at(end.into(), exchange).await;
+                    let _ = tx.send(ended.unwrap_or_else(|_| {
+                        let dropped = "it was dropped".to_owned();
+                        Err(Failure::before_sending(FailureKind::Canceled, dropped))
+                    }));
+                })
+                .unwrap();
                 rx.recv_timeout(30 * SECOND).unwrap()
             }
         }

@@ -1,4 +1,4 @@
-//! Many merchants in one process: what each of them costs.
+//! Many merchants in one process: what each of them costs, and what stays when nobody uses any of them.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -51,12 +51,17 @@ fn cost_of(merchants: u64) {
     assert!(memory(&stage) * 10_000 / merchants <= 48 << 20);
 
     player.ask("release");
+    all_are_closed(&mut player, before);
+}
+
+/// The last handle has gone.
+fn all_are_closed(player: &mut Player, before: u64) {
     let released = Instant::now();
     // A minute is promised.
     until(
         Duration::from_secs(600),
         "all descriptors are closed",
-        || descriptors(&mut player) <= before,
+        || descriptors(player) <= before,
     );
     println!("closed {:?} after the last handle", released.elapsed());
 }
@@ -64,6 +69,19 @@ fn cost_of(merchants: u64) {
 #[test]
 fn a_thousand_merchants_in_a_process_keep_no_descriptor_and_a_page_each() {
     cost_of(1_000);
+}
+
+#[test]
+fn asynchronous_calls_leave_no_descriptor_and_the_next_one_after_that_is_answered() {
+    let stage = Stage::new();
+    let mut player = stage.player();
+    let before = descriptors(&mut player);
+    for _ in 0..2 {
+        // The runtime's three and a connection.
+        let meanwhile = player.ask("asynchronous").as_u64().unwrap();
+        assert!(meanwhile > before + 3, "{meanwhile}");
+        all_are_closed(&mut player, before);
+    }
 }
 
 /// Takes minutes: the sandbox and this process look through a list for each.

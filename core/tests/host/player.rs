@@ -185,6 +185,7 @@ fn play() {
                 many.clear();
                 Value::Null
             }
+            "asynchronous" => asynchronous(build(&options)),
             "descriptors" => descriptors().into(),
             "limit" => limit_files(number(2)),
             // SAFETY: nothing of this process holds that descriptor but the stream itself.
@@ -244,6 +245,25 @@ fn call(manager: &TokenManager) -> Value {
     match manager.make_request(Request::get("/api/echo")) {
         Ok(answer) => json!(answer.status()),
         Err(error) => json!(format!("{error}")),
+    }
+}
+
+/// An asynchronous call, whose callback has the last handle, and how many descriptors are open then.
+fn asynchronous(manager: TokenManager) -> Value {
+    let (tell, told) = channel();
+    let last = manager.clone();
+    let done = move |answer: pay88::Result<pay88::Response>| {
+        drop(last);
+        let status = answer.map(|answer| answer.status());
+        tell.send((status, descriptors())).unwrap();
+    };
+    let task = manager.prepare_request(Request::get("/api/echo"), done);
+    let task = task.unwrap();
+    drop(manager);
+    task.start();
+    match told.recv().unwrap() {
+        (Ok(200), descriptors) => json!(descriptors),
+        (other, _) => json!(format!("{other:?}")),
     }
 }
 

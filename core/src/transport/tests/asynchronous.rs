@@ -20,17 +20,16 @@ fn start(
     result: mpsc::Sender<Result<Answer, Failure>>,
 ) {
     let link = link.clone();
-    crate::platform::runtime::handle()
-        .unwrap()
-        .spawn(async move {
-            let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
-            let request = request(body, &headers, &sent);
-            let answer = link.exchange_async(&request, &limits, authorize).await;
-            if let Err(failure) = &answer {
-                assert_eq!(failure.sent, sent.load(Ordering::Acquire));
-            }
-            let _ = result.send(answer);
-        });
+    crate::platform::runtime::spawn(async move {
+        let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+        let request = request(body, &headers, &sent);
+        let answer = link.exchange_async(&request, &limits, authorize).await;
+        if let Err(failure) = &answer {
+            assert_eq!(failure.sent, sent.load(Ordering::Acquire));
+        }
+        let _ = result.send(answer);
+    })
+    .unwrap();
 }
 
 #[test]
@@ -167,14 +166,13 @@ fn a_dropped_asynchronous_call_still_tells_whether_it_left() {
     let link = link(plain(silent.port));
     let sent = Arc::new(AtomicBool::new(false));
     let its = sent.clone();
-    let task = crate::platform::runtime::handle()
-        .unwrap()
-        .spawn(async move {
-            let headers = HeaderMap::new();
-            let request = request("x", &headers, &its);
-            let limits = limits(10 * SECOND);
-            let _ = link.exchange_async(&request, &limits, authorize).await;
-        });
+    let task = crate::platform::runtime::spawn(async move {
+        let headers = HeaderMap::new();
+        let request = request("x", &headers, &its);
+        let limits = limits(10 * SECOND);
+        let _ = link.exchange_async(&request, &limits, authorize).await;
+    })
+    .unwrap();
     let start = Instant::now();
     while !sent.load(Ordering::Acquire) {
         assert!(start.elapsed() < 5 * SECOND, "never sent");
@@ -182,4 +180,23 @@ fn a_dropped_asynchronous_call_still_tells_whether_it_left() {
     }
     task.abort();
     assert!(sent.load(Ordering::Acquire));
+}
+
+#[test]
+fn a_connection_that_was_kept_serves_the_next_runtime() {
+    let server = Server::raw(|mut stream, _| answer_all(&mut stream));
+    let link = link(plain(server.port));
+    for body in ["one", "two", "three"] {
+        // Ended with the connection still registered there.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+        let request = request(body, &headers, &sent);
+        let limits = limits(10 * SECOND);
+        let answer = runtime.block_on(link.exchange_async(&request, &limits, authorize));
+        assert_eq!(answer.unwrap().body, b"ok");
+    }
+    assert_eq!(server.connections(), 1);
 }
