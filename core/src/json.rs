@@ -1,7 +1,7 @@
 //! JSON as it comes in answers, read as other clients read it.
 //!
-//! Promises: what is JSON is read as it stands; only where that fails are a byte-order mark left out, and escapes of half
-//! a character (`\ud800`) and bytes that are no UTF-8 replaced by U+FFFD, as browsers do it. Copies are zeroed.
+//! Promises: valid JSON is read unchanged. Only where that fails, a byte-order mark is left out, and escapes of half
+//! a character (`\ud800`) and bytes that are not UTF-8 are replaced by U+FFFD, as browsers do it. Copies are zeroed.
 
 use serde_json::{Error, Value};
 use zeroize::Zeroizing;
@@ -21,7 +21,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Value, Error> {
 }
 
 fn repaired(text: &[u8]) -> Zeroizing<Vec<u8>> {
-    // As large as it can get at once: what grows leaves copies behind.
+    // As large as it can become, from the start: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(REPLACEMENT_LENGTH * text.len()));
     for chunk in text.utf8_chunks() {
         bytes.extend_from_slice(chunk.valid().as_bytes());
@@ -44,7 +44,7 @@ fn repaired(text: &[u8]) -> Zeroizing<Vec<u8>> {
                 }
                 6
             }
-            // An escape, of a backslash too.
+            // An escape, which may be that of a backslash.
             ([b'\\', ..], None, _) => 2,
             _ => 1,
         };
@@ -85,7 +85,7 @@ mod tests {
             (r#""\ude00\ud83d""#, "\u{fffd}\u{fffd}"),
             (r#""\ud83d\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
             (r#""\uD800\n""#, "\u{fffd}\n"),
-            // A backslash that is one itself begins no escape.
+            // A backslash that is itself escaped begins no escape.
             (r#""\\ud800\ud800""#, "\\ud800\u{fffd}"),
             (r#""\\\ud800""#, "\\\u{fffd}"),
         ] {

@@ -24,7 +24,7 @@ impl Secret {
         &self.0
     }
 
-    /// A header value over the same memory, so that the header's end zeroes it too.
+    /// A header value over the same memory, so that the end of the header zeroes it too.
     pub(crate) fn header(&self) -> Option<HeaderValue> {
         struct Owner(Arc<Zeroizing<String>>);
         impl AsRef<[u8]> for Owner {
@@ -55,14 +55,18 @@ pub(crate) fn wipe(value: &mut Value) {
     }
 }
 
-/// Prefix and last four characters, for example `sk_test_…h8f2`; short texts give less.
+/// Masks a secret for people: gives its prefix and its last four characters. Of a short text it gives less.
+///
+/// ```
+/// assert_eq!(pay88::mask("sk_test_a1b2c3d4e5f6h8f2"), "sk_test_…h8f2");
+/// ```
 pub fn mask(secret: &str) -> String {
     let prefix = ["sk_test_", "sk_live_", "sess_"]
         .into_iter()
         .find(|p| secret.starts_with(p))
         .unwrap_or("");
     let rest: Vec<char> = secret[prefix.len()..].chars().collect();
-    // Four of less than twelve would be too large a part of it.
+    // Four characters of fewer than twelve would be too large a part.
     let shown = if rest.len() >= 12 { 4 } else { 0 };
     let tail: String = rest[rest.len() - shown..].iter().collect();
     format!("{prefix}…{tail}")

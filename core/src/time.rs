@@ -1,16 +1,17 @@
-//! Instants, as values: what the clocks of a machine said.
+//! Instants as values: what the clocks of a machine said.
 //!
-//! A token's life is counted on a monotonic *and* the wall clock; budgets and holds are counted on boot time, which goes on
-//! while the machine sleeps. Never reads a clock.
+//! The life of a token is counted on the monotonic *and* on the wall clock. Limits and back-offs are counted on boot
+//! time, which goes on while the machine sleeps. Never reads a clock.
 
 use std::time::Duration;
 
-/// What the coarse clocks say, in nanoseconds since their own beginnings: enough to judge a token.
+/// What the two coarse clocks say, in nanoseconds since their own beginnings. That is exact enough for the life of a
+/// token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Reading {
-    /// CLOCK_MONOTONIC_COARSE: never set, stands still in suspend.
+    /// CLOCK_MONOTONIC_COARSE: cannot be set, stands still while the machine is suspended.
     pub(crate) mono: u64,
-    /// CLOCK_REALTIME_COARSE: may be set, moves on in suspend.
+    /// CLOCK_REALTIME_COARSE: can be set, goes on while the machine is suspended.
     pub(crate) wall: u64,
 }
 
@@ -48,7 +49,7 @@ impl Reading {
     }
 }
 
-/// Boot time: milliseconds on CLOCK_BOOTTIME and a day, the common clock of all processes of a host.
+/// Boot time: CLOCK_BOOTTIME plus a day, in milliseconds. All processes of a host have this clock in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub(crate) struct BootTime(pub(crate) u64);
 

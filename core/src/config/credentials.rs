@@ -1,8 +1,8 @@
-//! API key and merchant ID: trimmed, checked for what the documentation promises of them, and nothing more.
+//! API key and merchant ID: trimmed, and checked for what 88Pay's documentation says of them, and for no more.
 //!
-//! Never checks length or alphabet beyond what a header can carry, never infers the environment from the merchant.
-//! Facts: real keys have 16 to 32 characters after the prefix and may hold `_` and `-`; merchant IDs are seen with
-//! three and four parts (88Pay documentation, "Authentication" and "Generate token").
+//! Never checks the length, nor the alphabet beyond what a header can carry. Never infers the environment from the
+//! merchant ID. Facts: real keys have 16 to 32 characters after the prefix and may have `_` and `-`. Merchant IDs
+//! exist with three and with four parts (88Pay documentation, "Authentication" and "Generate token").
 
 use crate::config::endpoint::{BaseUrl, PRODUCTION_HOST, SANDBOX_HOST};
 use crate::config::option::Opt;
@@ -14,7 +14,7 @@ use crate::secret::Secret;
 pub(crate) struct ApiKey(Secret);
 
 impl ApiKey {
-    /// Checks a key against the shape of keys and the environment of `base_url`.
+    /// Checks that a key has the shape of a key, and that it belongs to the environment of `base_url`.
     pub(crate) fn parse(option: Opt, text: &str, base_url: &BaseUrl) -> Result<ApiKey> {
         let name = option.name();
         let text = text.trim();
@@ -82,7 +82,7 @@ impl MerchantId {
                 !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
             });
         if !shape {
-            // What stands there may be an API key in the wrong place, so it is not shown.
+            // The text may be an API key in the wrong place, so it is not shown.
             return Err(Error::invalid(
                 "The merchant_id does not have the form MCH-{COUNTRY}-{ID}.",
                 "Copy the merchant ID from the dashboard, for example MCH-COL-29ZTP4.",

@@ -1,7 +1,7 @@
 //! Where a request may go: the base URL, the endpoint below it, and the headers beside it.
 //!
-//! Promises: what leaves [`BaseUrl::target`] stays on the base URL's origin and is not the token endpoint, judged
-//! after URL parsing and percent-decoding; [`check_headers`] lets through nothing that could displace the
+//! Promises: a target from [`BaseUrl::target`] stays on the origin of the base URL and is not the token endpoint.
+//! That is decided after URL parsing and percent-decoding. [`check_headers`] passes nothing that could displace the
 //! credential or break the message. Never sends anything.
 
 use std::fmt;
@@ -28,7 +28,7 @@ pub(crate) struct BaseUrl {
     https: bool,
     host: String,
     port: u16,
-    /// The path before every endpoint, without a slash at its end; empty as a rule.
+    /// The path before every endpoint, without a slash at its end; usually empty.
     prefix: String,
 }
 
@@ -49,7 +49,7 @@ impl BaseUrl {
             "http" => false,
             _ => return Err(invalid("is neither https nor http")),
         };
-        // The parser takes any number of slashes; a reader takes `https:///x` for something without a host.
+        // The parser takes any number of slashes. A person reads `https:///x` as a URL without a host.
         let after_scheme = &trimmed[url.scheme().len()..];
         if !after_scheme.starts_with("://") || after_scheme.starts_with(":///") {
             return Err(invalid(
@@ -83,7 +83,7 @@ impl BaseUrl {
             return Err(invalid("names port 0"));
         }
         let prefix = url.path().trim_end_matches('/').to_owned();
-        // Looked at as it was typed: the parser has resolved dot segments already.
+        // Checked as it was typed, because the parser has already resolved dot segments.
         let typed = after_scheme[3..]
             .find('/')
             .map_or("", |slash| &after_scheme[3 + slash..]);
@@ -153,7 +153,7 @@ impl BaseUrl {
                 .map(|c| if c.is_control() { '\u{fffd}' } else { c })
                 .take(60)
                 .collect();
-            // The query may hold data of a customer.
+            // The query may have data of a customer.
             let shown = shown
                 .split(['?', '#'])
                 .next()
@@ -185,7 +185,8 @@ impl BaseUrl {
         if hides(path) {
             return Err(refuse("has a path that a server may read as another one"));
         }
-        // The last word has the parser that everybody else uses: same origin, and the very path that was checked.
+        // The parser that everybody else uses decides last: it must give the same origin, and the very path that was
+        // checked.
         let mut url =
             Url::parse(&format!("{}{endpoint}", self.text)).map_err(|_| refuse("makes no URL"))?;
         let whole_path = format!("{}{path}", self.prefix);
@@ -242,7 +243,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// As it stands in the request line.
+    /// As it is written in the request line.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
@@ -258,8 +259,8 @@ impl Target {
     }
 }
 
-/// Whether a path can be read as another path than the one that is written: empty or dot segments, also encoded,
-/// encoded slashes, backslashes, NULs and bad escapes.
+/// Whether a path can be read as another one than is written: it has empty or dot segments (also encoded), encoded
+/// slashes, backslashes, NULs or bad escapes.
 fn hides(path: &str) -> bool {
     let mut segments = path.split('/');
     segments.next();
@@ -288,7 +289,7 @@ fn is_token_path(path: &str) -> bool {
     let Some(plain) = percent_decode(path) else {
         return true;
     };
-    // A path that was encoded twice is decoded twice by some servers.
+    // Some servers decode a path twice that was encoded twice.
     let plain = percent_decode(&String::from_utf8_lossy(&plain)).unwrap_or(plain);
     let plain = String::from_utf8_lossy(&plain);
     let mut from_the_end = plain
@@ -326,7 +327,7 @@ fn percent_decode(text: &str) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// Header names that belong to the library or to the connection (design promise 8).
+/// The header names that belong to the library or to the connection.
 const REFUSED_HEADERS: &[&str] = &[
     "authorization",
     "x-session-id",
@@ -361,7 +362,7 @@ pub(crate) fn check_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
     for (name, value) in headers {
         let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
         let lower = name.to_ascii_lowercase();
-        // Servers that hand headers over as variables (CGI and its heirs) take `_` and `-` for the same.
+        // Servers that pass headers on as variables (CGI and its successors) do not tell `_` from `-`.
         let hyphened = lower.replace('_', "-");
         if REFUSED_HEADERS.contains(&hyphened.as_str()) || hyphened.starts_with("proxy-") {
             return Err(Error::refused(
@@ -468,7 +469,7 @@ mod tests {
         assert_eq!((target.path(), target.api_path()), ("/v9/x", "/x"));
     }
 
-    /// The forms that a token could leak by; the test over the network uses the same list.
+    /// The forms by which a token could leak. The test over the network uses the same list.
     #[test]
     fn dangerous_endpoints_are_refused() {
         let base = BaseUrl::parse("https://api.88pay.io").unwrap();

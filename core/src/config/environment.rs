@@ -1,7 +1,8 @@
-//! The process's environment, as far as this program may read it.
+//! The environment of the process, as far as this program may read it.
 //!
-//! Promises: a program that runs with rights which its user does not have reads none of it (as `secure_getenv`); a variable
-//! that is set and is no text is an error and never "unset"; a blank one counts as unset.
+//! Promises: a program that runs with more rights than its user has reads none of it (as with `secure_getenv`). A
+//! variable that is set but is not text is an error, and never counts as "not set". A blank variable counts as not
+//! set.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::config::option::ENVIRONMENT_PREFIX;
 use crate::error::{Error, Result};
 
-/// What is read of the environment beside the variables of the options.
+/// The variables that are read besides those of the options.
 const VARIABLES: [&str; 9] = [
     "HTTPS_PROXY",
     "https_proxy",
@@ -25,7 +26,7 @@ const VARIABLES: [&str; 9] = [
     "XDG_RUNTIME_DIR",
 ];
 
-/// Whether it is a variable that can matter.
+/// Whether a variable of this name can matter.
 fn is_read(name: &str) -> bool {
     name.starts_with(ENVIRONMENT_PREFIX) || VARIABLES.contains(&name)
 }
@@ -33,14 +34,14 @@ fn is_read(name: &str) -> bool {
 /// Whether the environment is read.
 #[derive(Clone)]
 pub(crate) enum Environment {
-    /// It is.
+    /// The process's environment is read.
     Read,
-    /// The caller has one of its own: names and values.
+    /// The caller passes an environment of its own: names and values.
     Given(Vec<(String, Zeroizing<String>)>),
-    /// The caller said not to.
+    /// The caller asked that no environment is read.
     Ignored,
-    /// The program is setuid, setgid or has capabilities of its own (as by `setcap`): whoever starts it could say where the
-    /// key goes.
+    /// The program is setuid or setgid, or has capabilities of its own (as by `setcap`). Whoever starts it could
+    /// otherwise say where the API key goes.
     Hidden,
 }
 
@@ -53,7 +54,7 @@ impl Environment {
         }
     }
 
-    /// Sets a variable of the caller's own, in place of the process's, unless that is hidden.
+    /// Sets a variable of the caller's own, in place of the process's. Ignored where the environment is hidden.
     pub(crate) fn give(&mut self, name: &str, value: &str) {
         if !matches!(self, Environment::Given(_)) {
             *self = match Environment::of_process() {
@@ -77,7 +78,7 @@ impl Environment {
         Ok(self.raw(name)?.filter(|text| !text.trim().is_empty()))
     }
 
-    /// As [`Environment::text`], a blank one too.
+    /// As [`Environment::text`], but gives a blank variable too.
     pub(crate) fn raw(&self, name: &str) -> Result<Option<Zeroizing<String>>> {
         let Some(value) = self.value(name) else {
             return Ok(None);
@@ -91,14 +92,13 @@ impl Environment {
         }
     }
 
-    /// The path that a variable names, of any bytes, if it is set and not blank.
+    /// The path that a variable names, if it is set and not blank. It may have any bytes.
     pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
         let value = self.value(name)?;
         (!value.as_bytes().trim_ascii().is_empty()).then(|| PathBuf::from(value))
     }
 
-    /// The variables that begin with the prefix of the options, in no order that matters. Bytes that are no UTF-8 are
-    /// replaced.
+    /// The variables that begin with the prefix of the options, in any order. Bytes that are not UTF-8 are replaced.
     pub(crate) fn names_with_prefix(&self) -> Vec<String> {
         let mut names: Vec<String> = match self {
             Environment::Read => std::env::vars_os()
@@ -119,7 +119,8 @@ impl Environment {
             Environment::Read => std::env::var_os(name),
             Environment::Given(variables) => {
                 let (_, given) = variables.iter().find(|(known, _)| known == name)?;
-                // Who gives text has replaced what is no UTF-8: where the process has the same, it is known what it was.
+                // A caller that passes text has replaced bytes that are not UTF-8. If the process has the same
+                // variable, its bytes are known.
                 match std::env::var_os(name) {
                     Some(own) if own.to_string_lossy() == given.as_str() => Some(own),
                     _ => Some(OsString::from(given.as_str())),

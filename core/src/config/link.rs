@@ -1,4 +1,4 @@
-//! The way to 88Pay, opened with what the user has set.
+//! Opens the connection to 88Pay with what the user has set.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::config::endpoint::BaseUrl;
 use crate::error::{Error, Result};
 use crate::transport::{Link, LinkSettings, Proxy, SystemRoots};
 
-/// The way to 88Pay. Nothing is connected.
+/// The link to 88Pay. Connects nothing yet.
 pub(crate) fn open_link(
     base_url: &BaseUrl,
     ca_bundle: Option<PathBuf>,

@@ -1,8 +1,8 @@
 //! From what the user typed to settings that can be relied on.
 //!
-//! Promises: an option given wins over its environment variable, which wins over the default; whatever leaves
-//! [`Config::settings`] has been checked. What is set and cannot be used is refused, and never taken for unset. The
-//! environment is read from here and nowhere else, at construction only.
+//! Promises: an option that is passed wins over its environment variable, which wins over the default. Everything in
+//! [`Config::settings`] has been checked. A value that is set and cannot be used is an error, and never counts as not
+//! set. Only this room reads the environment, and only when a manager is built.
 
 pub(crate) mod credentials;
 pub(crate) mod endpoint;
@@ -31,7 +31,9 @@ use crate::transport::{Proxy, SystemRoots};
 /// The options without a default.
 const REQUIRED: [Opt; 2] = [Opt::ApiKey, Opt::MerchantId];
 
-/// What a manager is built from: options by name, each with the text that its environment variable would have.
+/// Collects the options from which a [`TokenManager`](crate::TokenManager) is built. Each option has a name from the
+/// table [`OPTIONS`], and a text as its value. An option that is not set comes from its environment variable, or has
+/// its default.
 ///
 /// ```
 /// let config = pay88::Config::new()
@@ -53,7 +55,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Nothing set: every option comes from its environment variable, or has its default.
+    /// Starts with no option set: each comes from its environment variable, or has its default.
+    ///
+    /// ```
+    /// // EIGHTY_EIGHT_PAY_API_KEY and EIGHTY_EIGHT_PAY_MERCHANT_ID are read when a manager is built.
+    /// let config = pay88::Config::new();
+    /// ```
     pub fn new() -> Self {
         Config {
             values: vec![None; OPTIONS.len()],
@@ -61,8 +68,13 @@ impl Config {
         }
     }
 
-    /// Nothing set, and the environment is not looked at: neither for options nor for `HTTPS_PROXY` and its like,
-    /// `SSL_CERT_FILE`, `SSL_CERT_DIR` and `XDG_RUNTIME_DIR`.
+    /// Starts with no option set, and reads no environment: not for options, and not for `HTTPS_PROXY`, `ALL_PROXY`,
+    /// `NO_PROXY`, `SSL_CERT_FILE`, `SSL_CERT_DIR` and `XDG_RUNTIME_DIR`.
+    ///
+    /// ```
+    /// let config = pay88::Config::without_environment();
+    /// assert!(!config.is_set("api_key"));
+    /// ```
     pub fn without_environment() -> Self {
         Config {
             environment: Environment::Ignored,
@@ -70,24 +82,44 @@ impl Config {
         }
     }
 
-    /// Gives an environment variable as it is to be read in place of the process's own: from the first on, what is not given
-    /// counts as unset, and names that are not read are ignored. For a program whose environment is not that of its process;
-    /// one that runs with rights which its user does not have has none.
+    /// Passes one environment variable, to be read in place of the process's own. It is for a part of a program that
+    /// has an environment of its own, such as a worker or a test.
+    ///
+    /// From the first call on, a variable that was not passed counts as not set. Names that the library does not read
+    /// are ignored. In a program that runs with more rights than its user has, all variables are ignored.
+    ///
+    /// ```
+    /// let mut config = pay88::Config::without_environment();
+    /// config.set_variable("EIGHTY_EIGHT_PAY_TIMEOUT", "5");
+    /// assert!(config.is_set("timeout"));
+    /// ```
     pub fn set_variable(&mut self, name: &str, value: &str) {
         self.environment.give(name, value);
     }
 
-    /// Sets an option of the table [`OPTIONS`] by its name.
+    /// Sets an option of the table [`OPTIONS`] by its name. Its value is checked when a manager is built.
+    ///
+    /// ```
+    /// let mut config = pay88::Config::new();
+    /// config.set("timeout", "2.5")?;
+    /// assert!(config.set("time_out", "2.5").is_err());
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// `config_invalid` if there is no such option. The value is checked when a manager is built.
+    /// `config_invalid` if there is no such option.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let index = index_of(name)?;
         self.values[index] = Some(Zeroizing::new(value.to_owned()));
         Ok(())
     }
 
-    /// [`Config::set`], in a chain.
+    /// Sets an option as [`Config::set`] does, and gives the configuration back.
+    ///
+    /// ```
+    /// let config = pay88::Config::new().with("share", "process")?;
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Config::set`].
@@ -96,7 +128,13 @@ impl Config {
         Ok(self)
     }
 
-    /// Whether the option was given a value, here or in the environment.
+    /// Whether the option has a value, here or in the environment.
+    ///
+    /// ```
+    /// let config = pay88::Config::without_environment().with("timeout", "5")?;
+    /// assert!(config.is_set("timeout") && !config.is_set("proxy"));
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     pub fn is_set(&self, name: &str) -> bool {
         OPTIONS
             .iter()
@@ -104,24 +142,37 @@ impl Config {
             .is_some_and(|index| !matches!(self.text(index), Ok(None)))
     }
 
-    /// The text of the option's environment variable as it is, if that is read and set. For a diagnosis, which tells where a
-    /// value comes from.
+    /// The text of the option's environment variable, unchanged, if the environment is read and the variable is set.
+    /// A diagnosis needs it, to say where a value comes from.
+    ///
+    /// ```
+    /// let mut config = pay88::Config::without_environment();
+    /// config.set_variable("EIGHTY_EIGHT_PAY_TIMEOUT", " 5 ");
+    /// assert_eq!(config.environment_text("timeout")?.unwrap().as_str(), " 5 ");
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// `config_invalid` if there is no such option, or the variable is not UTF-8.
+    /// `config_invalid` if there is no such option, or if the variable is not UTF-8.
     pub fn environment_text(&self, name: &str) -> Result<Option<Zeroizing<String>>> {
         let option = &OPTIONS[index_of(name)?];
         self.environment.raw(&option.environment_variable())
     }
 
-    /// The environment variables that begin as those of the options do and belong to none, sorted. A manager is not built
-    /// if one of them was likely meant for an option that has no value; the others may be a program's own.
+    /// The environment variables that begin with the prefix of the options and belong to no option, sorted. They may
+    /// be a program's own. But if one was likely meant for an option that has no value, no manager is built.
+    ///
+    /// ```
+    /// let mut config = pay88::Config::without_environment();
+    /// config.set_variable("EIGHTY_EIGHT_PAY_STAGE", "blue");
+    /// assert_eq!(config.unknown_variables(), ["EIGHTY_EIGHT_PAY_STAGE"]);
+    /// ```
     pub fn unknown_variables(&self) -> Vec<String> {
         let names = self.unknown_names();
         names.iter().map(|name| shown(name)).collect()
     }
 
-    /// Their names as they are, which may have anything in them.
+    /// Their names, unchanged. They may hold anything.
     fn unknown_names(&self) -> Vec<String> {
         let known = |name: &String| {
             OPTIONS
@@ -134,14 +185,14 @@ impl Config {
         names
     }
 
-    /// Refuses a variable that was likely meant for an option without a value: for `option`, or for any. Where the option
-    /// has a value, a variable of nearly its name is not in its place, and may be the program's own (`…_API_KEY_2`).
+    /// Refuses a variable that was likely meant for an option without a value: for `option`, or for any option. If
+    /// the option has a value, a variable of nearly its name is likely the program's own (`…_API_KEY_2`).
     fn refuse_mistyped(&self, option: Option<&str>) -> Result<()> {
         for variable in self.unknown_names() {
             let name = variable
                 .strip_prefix(ENVIRONMENT_PREFIX)
                 .unwrap_or(&variable);
-            // Two edits make another word of a short one: `STORE` is not `SHARE`.
+            // Two edits turn a short name into another word: `STORE` is not `SHARE`.
             let edits = if name.chars().count() < 8 { 1 } else { 2 };
             let Some(meant) = nearest(&name.to_ascii_lowercase(), edits)
                 .filter(|near| option.is_none_or(|one| one == *near))
@@ -164,7 +215,7 @@ impl Config {
         Ok(())
     }
 
-    /// The given value, else the environment's.
+    /// The value that was set, else that of the environment.
     fn text(&self, index: usize) -> Result<Option<Zeroizing<String>>> {
         match &self.values[index] {
             Some(value) => Ok(Some(value.clone())),
@@ -241,8 +292,14 @@ impl Config {
         }
     }
 
-    /// Checks the value of one option by itself, and not whether it goes with the others; what is not set passes
-    /// unless it is required. A manager is built only if all pass together.
+    /// Checks the value of one option, and not whether it goes with the others. An option that is not set passes,
+    /// unless it is required. A manager is built only if all options pass together.
+    ///
+    /// ```
+    /// let config = pay88::Config::without_environment().with("timeout", "soon")?;
+    /// assert!(config.check("timeout").is_err());
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `config_invalid` with what is wrong and what to do.
@@ -254,7 +311,7 @@ impl Config {
         let mut alone = Config::without_environment()
             .with("api_key", "sk_test_x")?
             .with("merchant_id", "MCH-X-X")?
-            // Neither of the documented hosts, so that keys of both environments pass.
+            // Neither of the documented hosts, so keys of both environments pass.
             .with("base_url", "https://88pay.invalid")?;
         let index = index_of(name)?;
         if let Some(&required) = REQUIRED.iter().find(|option| option.name() == name) {
@@ -327,7 +384,7 @@ impl Config {
         self.seconds(Opt::ConnectTimeout, 0.001..=3600.0)
     }
 
-    /// Everything checked and parsed.
+    /// All options, checked and parsed.
     pub(crate) fn settings(&self) -> Result<Settings> {
         self.refuse_mistyped(None)?;
         let base_url = self.base_url()?;
@@ -397,7 +454,7 @@ impl fmt::Debug for Config {
     }
 }
 
-/// What a manager works with.
+/// The checked settings that a manager works with.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) api_key: ApiKey,
@@ -408,7 +465,7 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) ca_bundle: Option<PathBuf>,
-    /// Where the system's authorities are, unless `ca_bundle` is given.
+    /// Where the system's certificate authorities are, unless `ca_bundle` is set.
     pub(crate) system_roots: SystemRoots,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) share: Share,
@@ -442,7 +499,7 @@ fn unknown_option(name: &str) -> Error {
     )
 }
 
-/// What may be shown of a text that the user gave: nothing where it has a password, or a key in the wrong place.
+/// What may be shown of a text that the user typed: nothing if it has a password, or a key in the wrong place.
 fn shown(text: &str) -> String {
     if ["sk_test_", "sk_live_", "@"]
         .iter()
@@ -453,7 +510,7 @@ fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-/// The option whose name is no more than that many edits away.
+/// The option whose name is at most that many edits away.
 fn nearest(name: &str, edits: usize) -> Option<&'static str> {
     OPTIONS
         .iter()
@@ -463,7 +520,7 @@ fn nearest(name: &str, edits: usize) -> Option<&'static str> {
         .map(|(_, near)| near)
 }
 
-/// Edit distance, for the hint at a mistyped name.
+/// Edit distance, for the hint about a mistyped name.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -543,7 +600,7 @@ mod tests {
             .and_then(|config| config.with("proxy", "socks5://p.example"))
             .and_then(|config| config.with("ca_bundle", "/nonexistent/ca.pem"))
             .unwrap();
-        // That key and host do not go together is no fault of either.
+        // If key and host do not go together, neither of them is at fault by itself.
         for good in ["api_key", "base_url", "connect_timeout", "share"] {
             assert_eq!(config.check(good), Ok(()), "{good}");
         }
@@ -566,7 +623,7 @@ mod tests {
         assert!(error.hint().contains("`api_key`"), "{error}");
     }
 
-    /// What is said of a variable of that name beside nothing but the two options that have no default.
+    /// What is said of a variable of that name if only the two options without a default are set.
     fn said_of_variable(name: &str) -> Result<()> {
         let mut config = config();
         config.set_variable(&format!("{ENVIRONMENT_PREFIX}{name}"), "7");

@@ -1,13 +1,20 @@
-//! The one table of options: every language's arguments, the environment variables and the documentation follow it.
+//! The table of options. Every language's arguments, the environment variables and the documentation follow it.
 //!
-//! Holds names, units and defaults only; what a value means is `config`'s business.
+//! Holds names, units and defaults only. `config` knows what a value means.
 
-/// How the text of an option is read.
+/// Says how the text of an option is read.
+///
+/// ```
+/// use pay88::{OPTIONS, OptionKind};
+///
+/// let timeout = OPTIONS.iter().find(|option| option.name == "timeout").unwrap();
+/// assert_eq!(timeout.kind, OptionKind::Seconds);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionKind {
     /// Any text.
     Text,
-    /// A secret text: never shown.
+    /// A secret text, which is never shown.
     Secret,
     /// Seconds, as a decimal number such as `30` or `2.5`.
     Seconds,
@@ -19,25 +26,40 @@ pub enum OptionKind {
     Path,
 }
 
-/// One row of the table.
+/// Describes one option: a row of the table [`OPTIONS`].
+///
+/// ```
+/// for option in pay88::OPTIONS {
+///     println!("{:<20} {} [default: {}]", option.name, option.summary, option.default);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct OptionSpec {
-    /// The name in snake case; the environment variable is `EIGHTY_EIGHT_PAY_` and the name in capitals.
+    /// The name in snake case. The environment variable is `EIGHTY_EIGHT_PAY_` and the name in capitals.
     pub name: &'static str,
     /// How its text is read.
     pub kind: OptionKind,
-    /// What holds when it is set nowhere, in words where there is no value.
+    /// The value if the option is set nowhere. If that is no fixed value, it is described in words.
     pub default: &'static str,
-    /// What it does.
+    /// What the option does.
     pub summary: &'static str,
 }
 
-/// The prefix of every environment variable.
+/// Begins the name of every environment variable of an option.
+///
+/// ```
+/// assert_eq!(pay88::OPTIONS[0].environment_variable(), format!("{}API_KEY", pay88::ENVIRONMENT_PREFIX));
+/// ```
 pub const ENVIRONMENT_PREFIX: &str = "EIGHTY_EIGHT_PAY_";
 
 impl OptionSpec {
-    /// The environment variable that is read when the option is not given. Blank, it counts as unset.
+    /// The environment variable that is read if the option is not set. A blank variable counts as not set.
+    ///
+    /// ```
+    /// let names: Vec<String> = pay88::OPTIONS.iter().map(|option| option.environment_variable()).collect();
+    /// assert!(names.contains(&"EIGHTY_EIGHT_PAY_BASE_URL".to_owned()));
+    /// ```
     pub fn environment_variable(&self) -> String {
         format!("{ENVIRONMENT_PREFIX}{}", self.name.to_ascii_uppercase())
     }
@@ -49,7 +71,11 @@ macro_rules! options {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Opt { $($id,)* }
 
-        /// Every option, in the order of the documentation.
+        /// Lists every option, in the order of the documentation. [`Config`](crate::Config) takes them by name.
+        ///
+        /// ```
+        /// assert!(pay88::OPTIONS.iter().any(|option| option.name == "share" && option.default == "host"));
+        /// ```
         pub const OPTIONS: &[OptionSpec] =
             &[$(OptionSpec { name: $name, kind: OptionKind::$kind, default: $default, summary: $summary },)*];
     };

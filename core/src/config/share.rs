@@ -1,4 +1,4 @@
-//! The option `share`: with whom a token is shared.
+//! The option `share`: who shares a token. Opens no store.
 
 use std::path::PathBuf;
 
@@ -6,14 +6,15 @@ use crate::config::store_url::StoreUrl;
 use crate::error::Error;
 use crate::transport::SystemRoots;
 
-/// More tokens an hour than that are not counted by name, as hosts have to.
+/// With more tokens an hour than this, hosts cannot count them by name, as they have to.
 pub(crate) const MOST_TOKENS_PER_HOUR: u32 = 400;
 
 /// The option `share`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
     Process,
-    /// The processes of this host, of one user or of the group of that directory; and with stores the hosts that use them.
+    /// The processes of this host: those of one user, or of the group of that directory. With stores, also the hosts
+    /// that use them.
     Host {
         dir: Option<PathBuf>,
         stores: Vec<StoreUrl>,

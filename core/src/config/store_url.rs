@@ -1,7 +1,7 @@
 //! The URL of a store, as the option `share` has it.
 //!
-//! Promises: what was not understood whole is refused; no message and no `Debug` text holds a user, a password or a
-//! query.
+//! Promises: a URL that is not understood as a whole is refused. No message and no `Debug` text has a user, a
+//! password or a query.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,10 +28,10 @@ pub(crate) struct StoreUrl {
     shown: String,
 }
 
-/// Which protocol it speaks, and who asks.
+/// Which protocol the store speaks, and how to log in.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Redis, Valkey.
+    /// Redis or Valkey.
     Redis {
         login: Option<Login>,
         database: u32,
@@ -39,7 +39,7 @@ pub(crate) enum Kind {
     Memcached,
 }
 
-/// Who asks a Redis.
+/// How to log in to a Redis.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Login {
     /// `None`: Redis's `default` user.
@@ -58,7 +58,7 @@ enum Scheme {
 
 impl StoreUrl {
     /// # Errors
-    /// `config_invalid` for what is no URL of a store.
+    /// `config_invalid` for a text that is not the URL of a store.
     pub(crate) fn parse(text: &str) -> Result<StoreUrl> {
         parse(text).map_err(|why| {
             Error::invalid(format!("The option share names a store that {why}."), HINT)
