@@ -1,7 +1,7 @@
-//! Where the token, the counts and the failures are shared: the tiers of the option `share`.
+//! Where a token, its counts and its failures are shared: the tiers of the option `share`.
 //!
-//! Promises: a tier that cannot be had never stops this process, which then goes on alone; the reason is told once, until
-//! it changes. A forked child opens everything anew. Never decides when a token is asked for.
+//! Promises: if a tier cannot be used, this process goes on alone. The reason is reported once, until it changes. A
+//! forked child opens everything anew. Never decides when a token is asked for.
 
 #[cfg(test)]
 pub(crate) mod first_release;
@@ -23,7 +23,7 @@ use crate::store::fleet::Fleet;
 use crate::store::host::HostRecord;
 use crate::store::host::directory::Place;
 
-/// What was done with the shared tier.
+/// What was done with the host's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Use {
     Read,
@@ -47,9 +47,9 @@ pub(crate) struct Store {
 #[derive(Default)]
 struct State {
     records: Vec<(ApiKey, Arc<HostRecord>)>,
-    /// Why this process goes on alone.
+    /// Why this process goes on alone: what failed, and the reason.
     degraded: Option<(Use, String)>,
-    /// The store that was used last, and why none can be.
+    /// The store that was used last, and why no store can be used.
     store: Option<String>,
     store_degraded: Option<String>,
 }
@@ -94,7 +94,7 @@ impl Store {
         store
     }
 
-    /// Whether there is more than this process. A virtual clock is nobody else's.
+    /// Whether anybody shares beside this process. A process with a virtual clock shares with nobody.
     pub(crate) fn is_shared(&self) -> bool {
         #[cfg(test)]
         if self.is_played {
@@ -103,7 +103,7 @@ impl Store {
         self.share != Share::Process && !self.clock.is_virtual()
     }
 
-    /// The stores that other hosts use, too.
+    /// The stores through which other hosts share too.
     pub(crate) fn fleet(&self) -> Option<&Arc<Fleet>> {
         self.fleet.as_ref().filter(|_| self.is_shared())
     }
@@ -115,7 +115,7 @@ impl Store {
         state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The record of those who use that key; `None` where nothing is shared.
+    /// The record of all who use that key; `None` if nothing is shared.
     pub(crate) fn record(&self, key: &ApiKey) -> Option<Arc<HostRecord>> {
         if !self.is_shared() {
             return None;
@@ -136,17 +136,18 @@ impl Store {
         Some(record)
     }
 
-    /// Lets go of the records of all other keys.
+    /// Drops the records of all keys for which `uses` is false.
     pub(crate) fn keep(&self, uses: impl Fn(&ApiKey) -> bool) {
         self.state().records.retain(|(key, _)| uses(key));
     }
 
-    /// How a use of the shared tier went: `Err(reason)` if this process goes on alone. Says whether that is news to be told.
+    /// Notes how a use of the host's record went: `Err(reason)` if this process goes on alone. Returns whether that
+    /// has to be reported.
     pub(crate) fn went(&self, how: Use, result: Result<(), &str>) -> bool {
         let mut state = self.state();
         match result {
             Ok(()) => {
-                // That it can be read does not mean that it can be written again.
+                // A record that can be read may still not be writable.
                 state.degraded.take_if(|(failed, _)| *failed <= how);
                 false
             }
@@ -159,7 +160,8 @@ impl Store {
         }
     }
 
-    /// How a visit to the fleet's stores went: which one was used, or why none can be. Says whether that is news to be told.
+    /// Notes how a refresh fared with the fleet's stores: which store it used, or why none can be used. Returns
+    /// whether that has to be reported.
     pub(crate) fn visited(&self, result: Result<Option<&str>, &str>) -> bool {
         let mut state = self.state();
         match result {
@@ -176,7 +178,7 @@ impl Store {
         }
     }
 
-    /// The store that was used last by this process, why none can be, and how many hosts share the token.
+    /// The store that this process used last, why no store can be used, and how many hosts share the token.
     pub(crate) fn fleet_status(&self, key: &ApiKey) -> (Option<String>, Option<String>, u32) {
         let record = self.fleet().and_then(|_| self.record(key));
         let hosts = record.map_or(0, |record| record.remembered().hosts);
@@ -184,7 +186,7 @@ impl Store {
         (state.store.clone(), state.store_degraded.clone(), hosts)
     }
 
-    /// The tier that is set, the file where its record is, and why this process goes on alone.
+    /// The tier that is set, the file of its record, and why this process goes on alone.
     pub(crate) fn status(&self) -> (&'static str, Option<PathBuf>, Option<String>) {
         let state = self.state();
         let path = state.records.last().and_then(|(_, record)| record.path());

@@ -1,7 +1,7 @@
-//! What leaves the process is sealed: encrypted and authenticated with keys that come from the API key alone.
+//! Seals what leaves the process: encrypts and authenticates it with keys that come from the API key alone.
 //!
-//! Promises: whoever lacks the API key learns neither token nor session ID nor the key, and can neither write a value
-//! that is believed nor move one to another place. Never writes anything anywhere.
+//! Promises: without the API key nobody learns the token, the session ID or the key. Nobody can write a value that is
+//! believed, or move one to another place. Never writes anything anywhere.
 
 use chacha20poly1305::aead::{AeadInPlace, KeyInit};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
@@ -48,19 +48,20 @@ impl Sealer {
         })
     }
 
-    /// What only who has the key can make of `parts`.
+    /// A tag over `parts` that only a holder of the key can make.
     pub(crate) fn tag(&self, parts: &[&[u8]]) -> [u8; TAG] {
         let tag = hmac::sign(&self.name, &joined(parts));
         std::array::from_fn(|at| tag.as_ref().get(at).copied().unwrap_or_default())
     }
 
-    /// A name that says nothing to others: 32 hexadecimal digits over `parts`.
+    /// A name that tells others nothing: 32 hexadecimal digits over `parts`.
     pub(crate) fn name(&self, parts: &[&[u8]]) -> String {
         let tag = self.tag(parts);
         tag.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Nonce, ciphertext and tag. It opens only with the same `place`. `None` without randomness.
+    /// Gives nonce, ciphertext and tag. They open only with the same `context`. `None` if the system gives no
+    /// randomness.
     pub(crate) fn seal(&self, place: &[&[u8]], plain: &[u8]) -> Option<Vec<u8>> {
         let mut sealed = Vec::with_capacity(plain.len() + OVERHEAD);
         sealed.resize(NONCE, 0);
@@ -75,7 +76,7 @@ impl Sealer {
         Some(sealed)
     }
 
-    /// What was sealed for that place; `None` for anything else.
+    /// Opens what was sealed with the same `context`; `None` for anything else.
     pub(crate) fn open(&self, place: &[&[u8]], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, rest) = sealed.split_at_checked(NONCE)?;
         let (text, tag) = rest.split_at_checked(rest.len().checked_sub(TAG)?)?;
@@ -92,7 +93,7 @@ impl Sealer {
     }
 }
 
-/// Each part with its length before it, so that no two lists give the same bytes.
+/// Each part with its length before it, so two lists never give the same bytes.
 fn joined(parts: &[&[u8]]) -> Vec<u8> {
     let mut all = Vec::new();
     for part in parts {

@@ -1,7 +1,7 @@
-//! Questions to a store and its answers, over one connection.
+//! Asks a store and reads its answers, over one connection.
 //!
-//! Promises: a question and all of its answers end within their time, and within a number of bytes, whatever the server
-//! does. A connection on which an answer was not what its protocol says is not used again: nobody knows what the next
+//! Promises: a question and all of its answers end within their time and within a number of bytes, whatever the
+//! server does. After an answer that breaks the protocol the connection is not used again: nobody knows what the next
 //! bytes would belong to. No message quotes the server, which may repeat what it was sent.
 
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 use super::session::LONGEST_VALUE;
 use crate::transport::{ByteStream, Dialer};
 
-/// The longest value as it lies in a store, with what stands before it.
+/// The longest value as it lies in a store, with what comes before it.
 const LONGEST_STORED: usize = LONGEST_VALUE + 64;
 
-/// More than this many bytes are no answer to any of our questions.
+/// None of our questions has an answer of more bytes than this.
 const LONGEST_ANSWER: u64 = 2 * LONGEST_STORED as u64;
 
 pub(super) struct Connection {
@@ -31,10 +31,10 @@ impl Connection {
         })
     }
 
-    /// Sends `question` and has `read` take all that is answered.
+    /// Sends `question` and lets `read` take everything that is answered.
     ///
     /// # Errors
-    /// Why there was no whole answer by the deadline; nothing can be asked over this connection then.
+    /// Why there was no complete answer by the deadline. After that nothing can be asked over this connection.
     pub(super) fn ask<T>(
         &mut self,
         question: &[u8],
@@ -68,7 +68,7 @@ impl Read for Incoming<'_> {
     }
 }
 
-/// What a server answers, as it comes.
+/// The answers of a server, as they arrive.
 pub(super) struct Answers<'a>(BufReader<io::Take<Incoming<'a>>>);
 
 impl Answers<'_> {
@@ -83,7 +83,7 @@ impl Answers<'_> {
         String::from_utf8(text.to_vec()).map_err(|_| strange())
     }
 
-    /// The `length` bytes that come next, and the line's end behind them.
+    /// The next `length` bytes, and the line's end after them.
     pub(super) fn bytes(&mut self, length: usize) -> Result<Zeroizing<Vec<u8>>, String> {
         if length > LONGEST_STORED {
             return Err("it holds a value that is too long to be one of pay88".to_owned());
@@ -101,7 +101,7 @@ impl Answers<'_> {
     }
 }
 
-/// What a server that does not keep to the protocol did.
+/// The reason to report if a server breaks its protocol.
 pub(super) fn strange() -> String {
     "it answered what its protocol does not have: is the URL that of another server?".to_owned()
 }

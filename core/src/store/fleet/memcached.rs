@@ -1,13 +1,13 @@
 //! Memcached (1.6 or newer, by its meta commands): several steps where Redis has one, each of them fenced.
 //!
 //! A credential has the items `pay88:name:value`, `:lease`, `:clock` and, for each token, `:hosts:generation`. Every
-//! write says which version it replaces (CAS), so that whoever wrote meanwhile wins, and a lease is given back by who
-//! has it alone. Memcached tells no time, so one is made of the life that is left to the item `:clock` (see `memcached_clock`);
-//! its epoch stands before each value, and a value of another epoch counts as none: its instants mean nothing any more.
-//! Ends are whole seconds here, rounded so that nothing ends early.
+//! write names the version that it replaces (CAS), so whoever wrote meanwhile wins, and only the holder of a lease
+//! gives it back. Memcached tells no time, so a clock is made from the life that is left to the item `:clock` (see
+//! `memcached_clock`). Its epoch stands before each value. A value of another epoch counts as none, because its
+//! instants mean nothing any more. Times here are whole seconds, rounded so that nothing ends early.
 //!
-//! The protocol is written here: `async-memcached`, which has the meta commands, needs a runtime, takes no stream of
-//! ours, and connects by IPv4 alone. Passwords (`-Y`, SASL) are not supported.
+//! The protocol is written here. The crate `async-memcached`, which has the meta commands, needs a runtime, takes no
+//! stream of ours, and connects by IPv4 alone. Passwords (`-Y`, SASL) are not supported.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,10 +23,10 @@ use super::session::{
 use crate::platform::clock::Clock;
 use crate::platform::random;
 
-/// About the length of a value, in bytes: memory is given out by length.
+/// About the length of a value, in bytes. Memcached gives out memory by length.
 const USUAL_VALUE: usize = 2048;
 
-/// How long an epoch is, in seconds: Memcached takes more than 30 days for an instant.
+/// How long an epoch is, in seconds. Memcached takes more than 30 days for an instant.
 const EPOCH: u64 = 30 * 24 * 3600 - 1;
 
 pub(super) struct Memcached {
@@ -37,25 +37,25 @@ pub(super) struct Memcached {
     epoch: Epoch,
     /// The version of our lease.
     lease: Option<u64>,
-    /// The version of the value that was seen or written last.
+    /// The version of the value that was read or written last.
     value: Option<u64>,
-    /// The token of that value, and the seconds that are left to it.
+    /// The token of that value, and for how many seconds it still lives.
     token: Option<(Generation, u64)>,
 }
 
-/// An answer, of those that our questions can have.
+/// The answers that our questions can have.
 enum Reply {
     /// HD or VA.
     Done(Item),
     /// EN or NF: there is no such item.
     Missing,
-    /// NS or EX: there is one already, or another version of it.
+    /// NS or EX: there is one already, or it has another version.
     Conflict,
-    /// The server could not; what to tell.
+    /// The server could not do it; the reason to report.
     Refusal(&'static str),
 }
 
-/// What was asked of an item.
+/// What was read of an item.
 #[derive(Default)]
 struct Item {
     data: Option<Zeroizing<Vec<u8>>>,
@@ -82,7 +82,7 @@ impl Memcached {
         }
     }
 
-    /// Asks all at once; the replies come in the same order.
+    /// Asks everything at once. The replies come in the same order.
     fn ask<const N: usize>(
         &mut self,
         commands: [Vec<u8>; N],
@@ -102,12 +102,12 @@ impl Memcached {
         replies.try_into().map_err(|_| strange())
     }
 
-    /// `what` of the credential's items, as a command has it.
+    /// A command for one of the credential's items.
     fn command(&self, verb: &str, what: &str, rest: &str) -> Vec<u8> {
         format!("{verb} pay88:{}:{what} {rest}\r\n", self.name).into_bytes()
     }
 
-    /// Stores `data`.
+    /// The command that stores `data`.
     fn set(&self, what: &str, data: &[u8], flags: &str) -> Vec<u8> {
         let mut command = self.command("ms", what, &format!("{} c {flags}", data.len()));
         command.extend_from_slice(data);
@@ -115,7 +115,7 @@ impl Memcached {
         command
     }
 
-    /// Clock, value and lease; begins a clock if there is none.
+    /// Clock, value and lease. Starts a clock if there is none.
     fn items(&mut self, deadline: Instant) -> Result<(Item, Reply, Reply), String> {
         for _ in 0..2 {
             let commands = [
@@ -129,7 +129,7 @@ impl Memcached {
                     let epoch: Epoch =
                         random::bytes().ok_or("the system gives no random numbers")?;
                     let begin = self.set("clock", &epoch, &format!("ME T{EPOCH}"));
-                    // Another host may have begun one meanwhile, which is as good.
+                    // Another host may have started one meanwhile, which is as good.
                     self.ask([begin], deadline)?;
                 }
                 _ => return Err(strange()),
@@ -143,7 +143,7 @@ impl Memcached {
         let (clock, value, lease) = self.items(deadline)?;
         self.epoch = clock.data()?.as_slice().try_into().map_err(|_| strange())?;
         let left = clock.seconds_left.filter(|left| *left <= EPOCH);
-        // Far from zero, since there are instants before an epoch.
+        // Far from zero, because there are instants before an epoch.
         let seconds = 2 * EPOCH - left.ok_or_else(strange)?;
         let leased = match &lease {
             Reply::Done(lease) if lease.data()?.as_slice() != self.owner => {
@@ -173,13 +173,13 @@ impl Memcached {
         })
     }
 
-    /// Makes our lease last that long from now, if it is still ours.
+    /// The command that makes our lease last that long from now, if it is still ours.
     fn hold(&self, mine: u64, lease: Duration) -> Vec<u8> {
         let flags = format!("C{mine} T{}", seconds(lease));
         self.set("lease", &self.owner, &flags)
     }
 
-    /// What came of [`Memcached::hold`].
+    /// Whether our lease was extended.
     fn held(&mut self, reply: Reply) -> Result<Option<u64>, String> {
         self.lease = match reply {
             Reply::Done(item) => Some(item.version()?),
@@ -203,7 +203,7 @@ impl Session for Memcached {
         let [taken, there] = self.ask([take, again], deadline)?;
         let mine = match (taken, there) {
             (Reply::Done(item), _) => Some(item),
-            // Of a session before this one, whose process has ended.
+            // It belongs to an earlier session, whose process has ended.
             (_, Reply::Done(item)) => {
                 Some(item).filter(|item| item.data().is_ok_and(|data| **data == self.owner))
             }
@@ -249,7 +249,7 @@ impl Session for Memcached {
 
         let stored = Zeroizing::new([&self.epoch[..], &generation, value].concat());
         let store = self.set("value", &stored, &format!("{flags} T{keep}"));
-        // Before the value: whoever sees that adds a mark, which would be overwritten.
+        // Before the value: a host that sees the value adds a mark, which would be overwritten.
         let marks = match fresh {
             Some(mark) => self.set(&hosts(&generation), mark, &format!("T{keep}")),
             None => self.command("mg", &hosts(&generation), &format!("T{keep}")),
@@ -282,13 +282,13 @@ impl Session for Memcached {
         let Some(mine) = self.lease.take() else {
             return Ok(());
         };
-        // Whatever the reply: if it is missing or another's, it is not ours.
+        // Whatever the reply: a lease that is missing or another's is not ours.
         let give_back = self.command("md", "lease", &format!("C{mine}"));
         self.ask([give_back], deadline(within)).map(drop)
     }
 
     fn writable(&mut self, within: Duration) -> Result<(), String> {
-        // Replaces what nobody has: memory is taken for it first, and then it is not stored.
+        // Replaces an item that nobody has: memory is taken for it first, and then it is not stored.
         let probe = self.set("probe", &[0; USUAL_VALUE], "MR T1");
         let clock = self.command("mg", "clock", "c");
         match self.ask([probe, clock], deadline(within))? {
@@ -313,13 +313,13 @@ impl Session for Memcached {
             return Ok(known);
         }
         if matches!(there, Reply::Missing) {
-            // They were thrown out to make room. Another host may begin them meanwhile.
+            // They were evicted to make room. Another host may start them meanwhile.
             let begin = self.set(&hosts, mine, &format!("ME T{left}"));
             if let [Reply::Done(_)] = self.ask([begin], deadline)? {
                 return Ok(mine.to_vec());
             }
         }
-        // With those that other hosts add meanwhile.
+        // Together with those that other hosts add meanwhile.
         let add = self.set(&hosts, mine, "MA");
         let [_, there] = self.ask([add, read], deadline)?;
         marks(&there)
@@ -345,7 +345,7 @@ fn hosts(generation: &Generation) -> String {
     format!("hosts:{:016x}", u64::from_be_bytes(*generation))
 }
 
-/// Whole seconds of which not one is missing: the first may be over as soon as it has begun.
+/// Whole seconds, and never too few: the first one may be over as soon as it has begun.
 fn seconds(duration: Duration) -> u64 {
     let whole = duration.as_millis().div_ceil(1000) as u64 + 1;
     whole.min(EPOCH)

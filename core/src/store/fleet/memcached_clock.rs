@@ -1,11 +1,11 @@
-//! A clock that all who ask a Memcached have in common, made of the life that is left to one of its items.
+//! A clock that all clients of a Memcached have in common, made from the life that is left to one of its items.
 //!
-//! Memcached counts whole seconds, by a timer that also moves the ends of its items. This clock counts the same ticks,
-//! so a reading is behind by up to one of them. What a process read before narrows that: each reading bounds the
-//! difference between this clock and the host's boot time from both sides, and the bounds are intersected.
+//! Memcached counts whole seconds, by a timer that also moves the ends of its items. This clock counts the same
+//! ticks, so a reading is behind by up to one of them. Earlier readings of a process make it more exact: each reading
+//! bounds the difference between this clock and the host's boot time from both sides, and the bounds are intersected.
 //!
-//! Promises: bounds that hold as long as the server's timer is not late by more than [`LATE`], and that hold again with
-//! the first reading after it was. Never reads a wall clock.
+//! Promises: the bounds hold as long as the server's timer is not late by more than [`LATE`]. After it was, they hold
+//! again with the first reading. Never reads a wall clock.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use super::session::StoreTime;
 use crate::platform::process::PerProcess;
 use crate::time::BootTime;
 
-/// Names the clock: one that was lost, and what was written by it, is never mistaken for the next.
+/// Names the clock. So a clock that was lost, and what was written by it, is never mistaken for the next one.
 pub(super) type Epoch = [u8; 8];
 
 /// A millisecond, in the unit of this module.
@@ -26,8 +26,8 @@ const TICK: i64 = 1000 * MILLI;
 /// How late a tick may be, in microseconds.
 const LATE: i64 = 150 * MILLI;
 
-/// How fast the ticks and boot time may drift apart, in microseconds a millisecond: each tick is set when the one before it
-/// was dealt with, so that all are a bit late.
+/// How fast the ticks and boot time may drift apart, in microseconds a millisecond. Each tick is set after the one
+/// before it was handled, so all are a little late.
 const DRIFT: i64 = 2;
 
 /// What each process has read of one server's clock.
@@ -60,7 +60,7 @@ struct Estimate {
 }
 
 impl TickClock {
-    /// The time at `answered`, if the server had counted so many seconds at some instant since `asked`.
+    /// The time at `answered`, if the server had counted so many seconds at some moment since `asked`.
     pub(super) fn read(
         &self,
         epoch: Epoch,
@@ -82,7 +82,7 @@ impl TickClock {
             let drift = before.at.until(answered).as_millis() as i64 * DRIFT;
             let least = now.least.max(before.least - drift);
             let most = now.most.min(before.most + drift);
-            // Readings that contradict each other: one tick was very late, and the newer reading is right.
+            // The readings contradict each other: one tick was very late, and the newer reading is right.
             if least <= most {
                 (now.least, now.most) = (least, most);
             }

@@ -1,9 +1,10 @@
 //! One token for the hosts of a fleet: a sealed record in a store that all of them can reach.
 //!
-//! Promises: the first store of the list that answers is used, and one that failed is left alone for a while; a refresh
-//! is held up no longer than it allows. Instants are kept on the store's clock, as bounds: no host compares its own with
-//! another's, a token never seems younger than it is, and a slot of the budget never older. What does not open, or was
-//! moved here from another place, is nothing. Never decides when a token is asked for.
+//! Promises: the first store of the list that answers is used. A store that failed is left alone for a while. A
+//! refresh spends no more time here than it allows. Instants are kept on the store's clock, as bounds: no host
+//! compares its own clock with another's, a token never seems younger than it is, and a counted request never older.
+//! A value that does not open, or that was moved here from another place, counts as none. Never decides when a token
+//! is asked for.
 
 mod connection;
 mod memcached;
@@ -35,10 +36,10 @@ use crate::refresh::{Ask, Found};
 use crate::store::seal::{Sealer, TAG};
 use crate::time::BootTime;
 
-/// What one store may take to be connected to and to answer.
+/// How much time one store has to accept a connection and to answer.
 pub(crate) const ATTEMPT_TIME: Duration = Duration::from_millis(250);
 
-/// A store that failed is left alone for so long, doubling to the second, while another one answers.
+/// A store that failed is left alone for the first of these times, doubling to the second, while another one answers.
 const LEFT_ALONE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// The record is kept as long as the counts of an hour matter.
@@ -47,14 +48,15 @@ const KEPT: Duration = Duration::from_secs(3700);
 /// A host's number and its tag.
 const MARK: usize = 8 + TAG;
 
-/// The release of the format; the first byte of every value. The instant at which the token was asked for follows.
+/// The version of the format, which is the first byte of every value. The instant at which the token was asked for
+/// follows.
 const FORMAT: u8 = 1;
 const HEADER: usize = 9;
 
-/// Nothing that 88Pay says keeps anybody longer.
+/// Nothing that 88Pay says stops anybody for longer.
 const LONGEST_HOLD: Duration = Duration::from_secs(3615);
 
-/// Nobody takes a lease for longer: one that has more left is not told apart from one that never ends.
+/// Nobody takes a lease for longer. A lease that has more left cannot be told from one that never ends.
 const LONGEST_LEASE: Duration = Duration::from_secs(20);
 
 /// The stores of one set of credentials, in the order of their use.
@@ -63,19 +65,19 @@ pub(crate) struct Fleet {
     base_url: String,
     merchant_id: String,
     clock: Clock,
-    /// The stores that have failed, each in its place.
+    /// The stores that failed, at their places in the list.
     failed: PerProcess<Mutex<Vec<Option<Failed>>>>,
 }
 
-/// A store, as it is reached.
+/// A store to which a session can be opened.
 pub(crate) trait Opens: Send + Sync {
-    /// How people are told of it.
+    /// The name of the store for people.
     fn shown(&self) -> &str;
 
-    /// Connects for the credential of that hidden name, as that owner of leases.
+    /// Connects, for the credential of that hidden name and that owner of leases.
     ///
     /// # Errors
-    /// Why that was not done within the time.
+    /// Why that did not happen within the time.
     fn open(&self, name: &str, owner: Owner, within: Duration) -> Result<Box<dyn Session>, String>;
 }
 
@@ -101,20 +103,20 @@ pub(crate) struct FleetRecord {
     fleet: Arc<Fleet>,
     sealer: Sealer,
     name: String,
-    /// Who asks, to the store.
+    /// As which owner of leases this host asks.
     owner: Owner,
-    /// The number by which the fleet knows this host; 0 before it leads.
+    /// The number by which the fleet knows this host; 0 until it leads.
     host: u64,
-    /// The store that answered.
+    /// The session with the store that answered.
     session: Option<(usize, Box<dyn Session>)>,
-    /// As it was found or written there last, on the store's clock, and sealed.
+    /// The record as it was last read or written there, on the store's clock; and sealed.
     stored: Record,
     value: Vec<u8>,
-    /// By how many milliseconds that clock is ahead of boot time, at least and at most.
+    /// By how many milliseconds the store's clock is ahead of boot time, at least and at most.
     ahead: (i64, i64),
 }
 
-/// What the store answered.
+/// What a store answered.
 pub(crate) enum Answer {
     Found(Box<Found>),
     Stored(bool),
@@ -155,11 +157,11 @@ impl Fleet {
         failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The record of those who use that key; `None` only if the machine's cryptography or randomness fails.
+    /// The record of all who use that key; `None` only if the machine's cryptography or randomness fails.
     pub(crate) fn record(self: &Arc<Self>, key: &ApiKey) -> Option<FleetRecord> {
         let sealer = Sealer::of(key)?;
         let (base_url, merchant_id) = (self.base_url.as_bytes(), self.merchant_id.as_bytes());
-        // What another release writes in a way that this one does not know is left alone.
+        // A record that another release wrote in a format that this one does not know is left alone.
         let name = sealer.name(&[b"fleet", &[FORMAT], base_url, merchant_id]);
         Some(FleetRecord {
             fleet: self.clone(),
@@ -174,7 +176,7 @@ impl Fleet {
         })
     }
 
-    /// The stores that are tried now, best first: all of them if each has failed.
+    /// The stores to try now, best first: all of them if each has failed.
     pub(crate) fn candidates(&self) -> Vec<usize> {
         let (failed, now) = (self.failed(), self.clock.boot());
         let rested = |index: &usize| {
@@ -200,7 +202,7 @@ impl Fleet {
 }
 
 impl FleetRecord {
-    /// From now on the store is asked for the leader of that host's turn: whoever follows one that died has its lease.
+    /// From now on asks for the leader of that host's term. A process that follows one that died has its lease.
     pub(crate) fn lead_for(&mut self, host: &Record) {
         self.host = host.host;
         if host.host != 0 {
@@ -209,17 +211,17 @@ impl FleetRecord {
         }
     }
 
-    /// Asks the store.
+    /// Asks a store.
     ///
     /// # Errors
-    /// Why no store can be had, without a secret.
+    /// Why no store can be used, without a secret.
     pub(crate) fn ask(&mut self, what: Ask, within: Duration) -> Result<Answer, String> {
         let deadline = self.fleet.clock.boot().plus(within);
         let (mut failed, mut tried) = (Vec::new(), None);
         if let Some((index, session)) = self.session.take() {
             tried = Some(index);
             match (self.ask_one(index, session, &what, within), &what) {
-                // It may be one that can only be read: nothing was begun there, and the next one may give its lease.
+                // The store may be read-only. Nothing was begun there, and the next store may give its lease.
                 (Err(reason), Ask::Lead { .. }) => failed.push(reason),
                 (answer, _) => return answer,
             }
@@ -251,7 +253,7 @@ impl FleetRecord {
         Err(failed.join("; "))
     }
 
-    /// Whether the store that was asked last takes writes, for a diagnosis: asks and changes nothing.
+    /// Whether the store that was asked last takes writes, for a diagnosis. Changes nothing.
     ///
     /// # Errors
     /// Why it does not.
@@ -262,7 +264,7 @@ impl FleetRecord {
         }
     }
 
-    /// The store that is in use.
+    /// The store that is in use, for people.
     pub(crate) fn shown(&self) -> Option<&str> {
         let (index, _) = self.session.as_ref()?;
         self.fleet.servers.get(*index).map(|server| server.shown())
@@ -274,7 +276,7 @@ impl FleetRecord {
         format!("{}: {reason}", shown.unwrap_or_default())
     }
 
-    /// A store that fails is not spoken to again in this refresh.
+    /// Asks one store. A store that fails is not asked again in this refresh.
     fn ask_one(
         &mut self,
         index: usize,
@@ -285,7 +287,7 @@ impl FleetRecord {
         let answer = self.exchange(&mut *session, what, within);
         match answer {
             Ok(answer) => {
-                // That it can be read does not mean that it can be written.
+                // A store that can be read may still not be writable.
                 if !matches!(what, Ask::Look) {
                     self.fleet.went(index, true);
                 }
@@ -310,7 +312,7 @@ impl FleetRecord {
             Ask::Count => {
                 let mine = self.mark(&self.stored, self.host);
                 let marks = session.marks(&mine, within)?;
-                // They cannot be more than is known, so that none has to be looked at.
+                // There cannot be more marks than known hosts, so none has to be checked.
                 let known = marks.len() / MARK <= self.stored.hosts as usize;
                 return Ok(Answer::Counted(if known { 0 } else { self.count(&marks) }));
             }
@@ -326,7 +328,7 @@ impl FleetRecord {
                 if written {
                     (self.stored, self.value) = (stored, value);
                 } else {
-                    // Somebody wrote past it: the lease may be this session's all the same.
+                    // Somebody has written meanwhile. The lease may still be this session's.
                     session.release(self.fleet.clock.boot().until(until))?;
                 }
                 return Ok(Answer::Stored(written));
@@ -339,7 +341,7 @@ impl FleetRecord {
         let (least, most) = (found.now.earliest, found.now.latest);
         self.ahead = (difference(least, now), difference(most, now));
         let opened = match &found.value {
-            // Who waits for another host looks often.
+            // A host that waits for another one reads often.
             Some(value) if !value.is_empty() && **value == self.value => Some(self.stored.clone()),
             Some(value) => self.open(value),
             None => None,
@@ -367,7 +369,7 @@ impl FleetRecord {
         })))
     }
 
-    /// How many hosts have the token that was found last.
+    /// How many hosts have the token that was last read.
     ///
     /// # Errors
     /// Why the store does not say so.
@@ -377,8 +379,8 @@ impl FleetRecord {
         Ok(self.count(&marks))
     }
 
-    /// What a host leaves beside the token that it takes over: its number, and that it has the key. Nobody else can make one,
-    /// and none is good for another token.
+    /// The mark that a host leaves beside a token that it takes over: its number, and a tag. Only a holder of the key
+    /// can make it, and only for that token.
     fn mark(&self, stored: &Record, host: u64) -> Vec<u8> {
         let token = stored.issue.as_ref().map_or(0, |issue| issue.stamp.id);
         let (token, host) = (token.to_le_bytes(), host.to_le_bytes());
@@ -388,7 +390,7 @@ impl FleetRecord {
         [&host[..], &tag].concat()
     }
 
-    /// The hosts that have marked the token that was found last.
+    /// How many hosts have marked the token that was last read.
     fn count(&self, marks: &[u8]) -> u32 {
         let marks = marks.as_chunks::<MARK>().0.iter();
         let hosts = marks.filter_map(|mark| {
@@ -412,7 +414,7 @@ impl FleetRecord {
         ]
     }
 
-    /// The format, the instant at which its token was asked for, and the record, bound to both.
+    /// The format, the instant at which the token was asked for, and the record, bound to both.
     fn seal(&self, stored: &Record, now: BootTime) -> Result<Vec<u8>, String> {
         let asked_at = asked_at(stored).to_le_bytes();
         let sealed = self
@@ -442,7 +444,8 @@ fn asked_at(record: &Record) -> u64 {
     issue.map_or(0, |issue| issue.stamp.asked_at.0)
 }
 
-/// What the store knows already stays as it is there: instants that go to and fro must not creep.
+/// The record on the store's clock. Instants that the store knows stay unchanged: if they were converted to and fro,
+/// they would creep.
 fn on_the_stores_clock(record: &Record, stored: &Record, (least, most): (i64, i64)) -> Record {
     let mut shifted = record.for_fleet().shifted(least, most);
     let same = |slots: &mut VecDeque<Slot>, known: &VecDeque<Slot>| {
@@ -464,7 +467,7 @@ fn on_the_stores_clock(record: &Record, stored: &Record, (least, most): (i64, i6
     shifted
 }
 
-/// The store's clock was set back, or is another one's: what is counted, and what holds, is so from now.
+/// If the store's clock was set back, or is another store's, then counts and back-offs date from now.
 fn not_from_the_future(stored: &mut Record, latest: u64) {
     for slots in [&mut stored.counts.taken, &mut stored.counts.forced] {
         for slot in slots.iter_mut() {

@@ -1,11 +1,11 @@
-//! Redis (6 or newer) and Valkey: each operation is one script, so nothing comes between its steps.
+//! Redis (6 or newer) and Valkey: each operation is one script, so nothing happens between its steps.
 //!
 //! The keys of a credential, `pay88:{name}:value`, `:lease` and `:hosts`, share a hash tag, so a cluster keeps them
-//! together. The value has the generation of its token before it. A user of an access control list needs
-//! `~pay88:* +eval +time +get +getrange +set +del +pttl +pexpire` (and `+select` for a database).
+//! together. Before the value stands the generation of its token. A user of an access control list needs `~pay88:*
+//! +eval +time +get +getrange +set +del +pttl +pexpire` (and `+select` for a database).
 //!
-//! The protocol (RESP 2) is written here: the crate `redis` sets no end for a whole operation on a blocking connection,
-//! and its parser descends as deep as an answer says: 120 arrays in one another overflow a stack of 128 KiB (512 KiB
+//! The protocol (RESP 2) is written here. The crate `redis` sets no time limit for a whole operation on a blocking
+//! connection. Its parser descends as deep as an answer says: 120 nested arrays overflow a stack of 128 KiB (512 KiB
 //! in a debug build), which is the end of the process.
 
 use std::time::{Duration, Instant};
@@ -19,7 +19,8 @@ use super::session::{
 };
 use crate::config::store_url::Login;
 
-/// Ends each script that says what there is. KEYS of all scripts are the value, the lease, and the marks. ARGV: owner.
+/// Ends each script that reports what there is. KEYS of all scripts are the value, the lease, and the marks. ARGV:
+/// owner.
 const FOUND: &str = "
 local time = redis.call('TIME')
 local lease = redis.call('GET', KEYS[2]) == ARGV[1] and -2 or redis.call('PTTL', KEYS[2])
@@ -39,8 +40,8 @@ const HOLD: &str = "
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[2])";
 
-/// ARGV: owner, value with its generation, milliseconds to keep it, those of the lease or 0, the mark for a new token or
-/// nothing.
+/// ARGV: owner; value with its generation; milliseconds to keep it; milliseconds of the lease, or 0; the mark for a
+/// new token, or nothing.
 const WRITE: &str = "
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -55,7 +56,7 @@ const RELEASE: &str = "
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return 1";
 
-/// ARGV: generation, mark or nothing, how long all marks may be.
+/// ARGV: generation; mark, or nothing; how long all marks together may be.
 const MARKS: &str = "
 if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return '' end
 local marks = redis.call('GETRANGE', KEYS[3], 0, ARGV[3] - 1)
@@ -65,7 +66,7 @@ if ARGV[2] ~= '' and #marks + #ARGV[2] <= tonumber(ARGV[3]) and not string.find(
 end
 return marks";
 
-/// Redis 7 says so of a command in a script, without a code.
+/// How Redis 7 reports a forbidden command in a script. It has no code.
 const NO_RIGHT_IN_SCRIPT: &str = "The user executing the script can't";
 
 const NO_RIGHT: &str = "NOPERM: its user may not do that: it needs ~pay88:* +eval +time +get +getrange +set +del +pttl +pexpire";
@@ -73,7 +74,7 @@ const NO_RIGHT: &str = "NOPERM: its user may not do that: it needs ~pay88:* +eva
 const NO_SELECT: &str =
     "NOPERM: its user may not choose a database: it needs +select, or a URL with database 0";
 
-/// KEYS: one that nobody has. Every command that writes, and what is left of it is nothing.
+/// KEYS: one that nobody has. Runs every command that writes, and leaves nothing.
 const WRITABLE: &str = "
 redis.call('SET', KEYS[1], '', 'XX', 'PX', 1)
 redis.call('PEXPIRE', KEYS[1], 1)
@@ -81,7 +82,7 @@ redis.call('GETRANGE', KEYS[1], 0, 0)
 redis.call('DEL', KEYS[1])
 return 1";
 
-/// What the codes of Redis's errors mean for who asks.
+/// What the codes of Redis's errors mean for a user.
 const REFUSALS: &[(&str, &str)] = &[
     (
         "NOAUTH",
@@ -136,11 +137,11 @@ pub(super) struct Redis {
     connection: Connection,
     owner: Owner,
     keys: [String; 3],
-    /// That of the value that was seen or written last.
+    /// The generation of the value that was read or written last.
     generation: Option<Generation>,
 }
 
-/// An answer, of those that our questions can have.
+/// The answers that our questions can have.
 #[derive(Debug, PartialEq)]
 enum Reply {
     Status(String),
@@ -161,7 +162,7 @@ impl Redis {
         }
     }
 
-    /// Says who asks, and chooses the database.
+    /// Logs in, and selects the database.
     pub(super) fn log_in(
         &mut self,
         login: Option<&Login>,
@@ -207,7 +208,8 @@ impl Redis {
         }
     }
 
-    /// The answer, unless it is a refusal; `otherwise` is told of one that has no code of its own.
+    /// The answer, unless it is a refusal. `otherwise` is the reason to report for a refusal without a code of its
+    /// own.
     fn ask(
         &mut self,
         question: &[u8],
@@ -239,7 +241,7 @@ impl Redis {
         )
     }
 
-    /// Makes the lease last that long from now; says whether it was still this session's.
+    /// Makes the lease last that long from now. Returns whether it was still this session's.
     fn hold(&mut self, lease: Duration, end: Instant) -> Result<bool, String> {
         let owner = self.owner;
         match self.run(HOLD, &[&owner, millis(lease).as_bytes()], end)? {
@@ -248,7 +250,7 @@ impl Redis {
         }
     }
 
-    /// Runs a script that sets `led`, and says that and what there is.
+    /// Runs a script that sets `led`. Returns that, and what there is.
     fn survey(
         &mut self,
         script: &str,
@@ -276,7 +278,7 @@ impl Redis {
         let leased = match lease {
             _ if led => None,
             -2 => None,
-            // Also -1, a lease without an end, which nobody of us gives.
+            // Also -1, a lease without an end, which none of us gives.
             left => Some(Duration::from_millis(
                 u64::try_from(left).map_err(|_| strange())?,
             )),
@@ -292,7 +294,7 @@ impl Redis {
             leased,
             now: StoreTime {
                 earliest,
-                // The server reads its clock somewhere in between, and cuts it to milliseconds.
+                // The server reads its clock at some moment in between, and cuts it to milliseconds.
                 latest: earliest + took + 2,
             },
         };
@@ -374,28 +376,29 @@ impl Session for Redis {
     }
 }
 
-/// Redis counts in milliseconds and takes no zero.
+/// Redis counts in milliseconds, and takes no zero.
 fn millis(duration: Duration) -> String {
     duration.as_millis().max(1).to_string()
 }
 
-/// What is to be told of a refusal, if its code says what it means. Its text stays where it is: it repeats what was sent.
+/// The reason to report for a refusal, if its code says what it means. Its text is not shown, because it repeats what
+/// was sent.
 fn refusal(text: &str) -> Option<&'static str> {
     if text.contains(NO_RIGHT_IN_SCRIPT) {
         return Some(NO_RIGHT);
     }
     let known = REFUSALS.iter().find(|(code, _)| {
         let own = text.split(' ').next() == Some(code);
-        // Redis 6 wraps what a command of a script met into an error of its own.
+        // Redis 6 wraps the error of a command in a script into an error of its own.
         own || text.contains(&format!(" -{code} "))
     });
     known.map(|(_, meaning)| *meaning)
 }
 
-/// A command as RESP has it. It may hold a password, and is zeroed.
+/// A command as RESP has it. It may hold a password, so it is zeroed.
 fn command(words: &[&[u8]]) -> Zeroizing<Vec<u8>> {
     let length: usize = words.iter().map(|word| word.len() + 32).sum();
-    // At once as large as it gets: what grows leaves copies behind.
+    // As large as it becomes, from the start: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(32 + length));
     bytes.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
     for word in words {
@@ -406,7 +409,7 @@ fn command(words: &[&[u8]]) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// Reads an answer, which may be a list only if it is in none.
+/// Reads an answer. It may be a list only if it is not inside one.
 fn reply(answers: &mut Answers<'_>, outermost: bool) -> Result<Reply, String> {
     let line = answers.line()?;
     let number = |text: &str| text.parse::<i64>().map_err(|_| strange());

@@ -1,6 +1,6 @@
-//! One store of the list `share`, and what can be done there for one credential.
+//! One store of the list `share`, and the sessions that are opened to it.
 //!
-//! It keeps no connection. No reason that is told holds a password.
+//! It keeps no connection. No reason that it reports has a password.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::session::{Owner, Session, deadline};
 use crate::config::store_url::{Kind, StoreUrl};
 use crate::transport::Dialer;
 
-/// One store. It keeps no connection, and a fork breaks nothing of it.
+/// One store. It keeps no connection, and a fork does it no harm.
 pub(crate) struct Server {
     url: StoreUrl,
     dialer: Dialer,
@@ -28,15 +28,15 @@ impl Server {
         }
     }
 
-    /// How people are told of it: its URL without user, password and query.
+    /// Its URL for people, without user, password and query.
     pub(crate) fn shown(&self) -> &str {
         self.url.shown()
     }
 
-    /// Connects and logs in. `name` is the credential's hidden name; a lease that `owner` has already is had again.
+    /// Connects and logs in. `name` is the credential's hidden name. A lease that `owner` has already stays its own.
     ///
     /// # Errors
-    /// Why that was not done within the time.
+    /// Why that did not happen within the time.
     pub(crate) fn open(
         &self,
         name: &str,

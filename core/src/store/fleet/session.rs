@@ -2,9 +2,10 @@
 //!
 //! A store holds a value (sealed, never opened here), a lease, and the marks of the hosts that took over the value.
 //!
-//! Promises: of all who lead at once at most one has the lease, and a value is replaced only by who has it and only if
-//! nobody else has written since it was given. Each operation ends within its time, whatever the server does. No reason
-//! that is told holds a password. Decides nothing: when to lead, what to write and what is too old is for those who ask.
+//! Promises: of all that ask for the lease at once, at most one has it. Only the holder of the lease replaces the
+//! value, and only if nobody else has written since it got the lease. Each operation ends within its time, whatever
+//! the server does. No reason that is reported has a password. Decides nothing: callers know when to take the lease,
+//! what to write and what is too old.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,10 @@ use zeroize::Zeroizing;
 
 use crate::platform::random;
 
-/// Who has a lease: no two who may lead at once are the same.
+/// The owner of a lease. No two that may hold it at once are equal.
 pub(crate) type Owner = [u8; 16];
 
-/// What tells one token's value from the next, for the marks of those who have it.
+/// Tells one token's value from the next, for the marks of the hosts that have it.
 pub(super) type Generation = [u8; 8];
 
 /// The generation of a value that is about to be written: that of the value before it, if the token is the same.
@@ -24,7 +25,7 @@ pub(super) fn next_generation(same: Option<Generation>) -> Result<Generation, St
     next.ok_or_else(|| "the system gives no random numbers".to_owned())
 }
 
-/// Refuses what nobody would read again.
+/// Refuses a value that nobody could read again.
 pub(super) fn check_length(value: &[u8]) -> Result<(), String> {
     if value.len() > LONGEST_VALUE {
         return Err("the value is too long for a store".to_owned());
@@ -35,7 +36,7 @@ pub(super) fn check_length(value: &[u8]) -> Result<(), String> {
 /// The longest value, in bytes.
 pub(super) const LONGEST_VALUE: usize = 64 * 1024;
 
-/// All marks of a token together, in bytes. Beyond it no host adds its own.
+/// The length of all marks of a token together, in bytes. A host whose mark does not fit adds none.
 pub(super) const LONGEST_MARKS: usize = LONGEST_VALUE;
 
 /// Whether `mine` is to be added to the marks of a token.
@@ -44,44 +45,45 @@ pub(super) fn is_missing(mine: &[u8], marks: &[u8]) -> bool {
     !mine.is_empty() && marks.len() + mine.len() <= LONGEST_MARKS && !there(mine)
 }
 
-/// How long a lease is at first, until the answer that it was taken has come within the time of the question. A server
-/// that stood still takes it for somebody who has gone long since; then it ends soon.
+/// How long a lease is at first, until the answer has come in time. A server that stood still gives its lease to
+/// somebody who has long gone; that lease then ends soon.
 pub(super) fn first_lease(lease: Duration, within: Duration) -> Duration {
     lease.min(within.min(LONGEST) + Duration::from_secs(1))
 }
 
-/// No operation is given more time than this.
+/// No operation has more time than this.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The end of an operation that begins now.
+/// The deadline of an operation that begins now.
 pub(super) fn deadline(within: Duration) -> Instant {
     Instant::now() + within.min(LONGEST)
 }
 
 /// A connection to a store, for one refresh of one credential. Each operation ends within its time.
 ///
-/// The errors are reasons for people, without the store's name and without a password. After one, the session may be of
-/// no further use; a new one can be opened.
+/// The errors are reasons for people, without the store's name and without a password. After an error the session may
+/// be unusable; the caller opens a new one.
 pub(crate) trait Session: Send {
-    /// What is there now.
+    /// Reads what is there now.
     ///
     /// # Errors
     /// Why it is not known.
     fn look(&mut self, within: Duration) -> Result<Found, String>;
 
-    /// Takes the lease if nobody else has it, and says whether it did and what is there. The lease is this session's for at
-    /// least `lease` from now, and some seconds more at the most.
+    /// Takes the lease if nobody else has it. Returns whether it did, and what is there. The lease is this session's
+    /// for at least `lease` from now, and for some seconds more at the most.
     ///
     /// # Errors
-    /// Why it is not known whether it was taken.
+    /// Why it is not known whether the lease was taken.
     fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String>;
 
-    /// Replaces the value for `keep`, if the lease is still this session's and nobody else has written since it was
-    /// taken; says whether it did. Keeps the lease for `lease` more, or gives it back in the same step. `fresh` is the mark
-    /// of this host if the value has a new token, which so far it alone has; otherwise the marks stay.
+    /// Replaces the value, to be kept for `keep`, if the lease is still this session's and nobody else has written
+    /// since it was taken. Returns whether it did. In the same step keeps the lease for `lease` more, or gives it
+    /// back. `fresh` is the mark of this host if the value has a new token, which only this host has so far.
+    /// Otherwise the marks stay.
     ///
     /// # Errors
-    /// Why it is not known whether it was written, or why the store refuses to.
+    /// Why it is not known whether the value was written, or why the store refuses to write it.
     fn write(
         &mut self,
         value: &[u8],
@@ -94,18 +96,18 @@ pub(crate) trait Session: Send {
     /// Gives the lease back if it is still this session's.
     ///
     /// # Errors
-    /// Why it may still be there; it then ends by itself.
+    /// Why the lease may still be there. It then ends by itself.
     fn release(&mut self, within: Duration) -> Result<(), String>;
 
-    /// Whether it takes what is written there, as far as can be told without writing. It leaves everything as it is.
+    /// Whether the store takes writes, as far as that can be told without writing. Changes nothing.
     ///
     /// # Errors
     /// Why it does not, or why that is not known.
     fn writable(&mut self, within: Duration) -> Result<(), String>;
 
-    /// The marks of the hosts that have the token of the value which this session saw last, one behind the other, with
-    /// `mine` added unless that is empty. They are as they lie there: whoever can write to the store can change them. Empty
-    /// if there is another token by now.
+    /// The marks of the hosts that have the token of the value that this session read last, one after the other. Adds
+    /// `mine` to them, unless it is empty. They are given as they are there: whoever can write to the store can
+    /// change them. Empty if there is another token by now.
     ///
     /// # Errors
     /// Why it is not known whether the mark was added.
@@ -114,15 +116,15 @@ pub(crate) trait Session: Send {
 
 /// What a store has for a credential.
 pub(crate) struct Found {
-    /// As it was written.
+    /// Unchanged from what was written.
     pub(crate) value: Option<Zeroizing<Vec<u8>>>,
-    /// Somebody else has the lease, for at most that much longer.
+    /// Somebody else has the lease, for at most this much longer.
     pub(crate) leased: Option<Duration>,
     pub(crate) now: StoreTime,
 }
 
-/// What the store's clock said when the operation ended: no less than `earliest`, no more than `latest`, in milliseconds
-/// since an instant that is the same for all who ask that store, as long as it keeps its values.
+/// What the store's clock said when the operation ended: no less than `earliest`, no more than `latest`. In
+/// milliseconds since an instant that is the same for all who ask that store, as long as it keeps its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoreTime {
     pub(crate) earliest: u64,

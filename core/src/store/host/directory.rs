@@ -1,8 +1,8 @@
-//! Where on this machine the record may be: in memory, in a directory that nobody else can write to.
+//! Finds the directory of the record on this machine. It is in memory, and nobody else can write to it.
 //!
-//! Promises: nothing is kept on a disk; a directory of another user is neither used nor touched, and takes the place of
-//! none: where the name that all keys of a user have in common is taken, there are names that only those who have the key
-//! can know beforehand.
+//! Promises: nothing is kept on a disk. A directory of another user is neither used nor touched. If another user has
+//! taken the common name of a user's keys, there are further names, which only holders of the key can know
+//! beforehand.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -14,33 +14,33 @@ use std::path::{Path, PathBuf};
 
 use crate::platform::above_stdio::StdioOccupied;
 
-/// How many names are tried where somebody else has taken one.
+/// How many names are tried if others have taken some.
 pub(crate) const NAMES: u32 = 4;
 
-/// How the name of a user's own directory begins; the user's number follows, or what its key makes of it.
+/// The beginning of the name of a user's own directory. The user's number follows, or a name that comes from the key.
 const OWN: &str = "pay88-";
 
-/// Tells the name of the directory that is tried so many names after the first.
+/// Gives the name of the directory that is tried as number `n` after the first.
 pub(crate) type HiddenName<'a> = &'a dyn Fn(u32) -> Result<String, String>;
 
 const TMPFS: u32 = 0x0102_1994;
 const RAMFS: u32 = 0x8584_58f6;
 
-/// The places that come into question.
+/// The directories that may hold the record.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     given: Option<PathBuf>,
     runtime_dir: Option<PathBuf>,
 }
 
-/// A directory that may be used, and by whom.
+/// A directory that is used, and who may use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Directory {
     pub(crate) path: PathBuf,
     pub(crate) owner: Owner,
 }
 
-/// A name that somebody else has taken, which is why a further one is used.
+/// A name that another user has taken, so that a further one is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
     pub(crate) path: PathBuf,
@@ -53,7 +53,7 @@ impl Taken {
         Some(Taken { path, by })
     }
 
-    /// Why nothing can be had where all names are taken.
+    /// The reason to report if all names are taken.
     pub(crate) fn all(taken: &[Taken]) -> String {
         let each = |taken: &Taken| format!("{} (user {})", taken.path.display(), taken.by);
         let names: Vec<String> = taken.iter().map(each).collect();
@@ -61,7 +61,7 @@ impl Taken {
     }
 }
 
-/// Whose files they are.
+/// Who owns the files: a user, or a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     User(u32),
@@ -85,16 +85,16 @@ impl Owner {
 }
 
 impl Place {
-    /// `given` is the directory of `host:<dir>`, `runtime_dir` the user's own (`$XDG_RUNTIME_DIR`).
+    /// `given` is the directory of `host:<dir>`; `runtime_dir` is the user's own (`$XDG_RUNTIME_DIR`).
     pub(crate) fn new(given: Option<PathBuf>, runtime_dir: Option<PathBuf>) -> Place {
         Place { given, runtime_dir }
     }
 
-    /// The directory that is used, and the names before it that are taken. If there is none it is made, or with `make` unset
-    /// told where it would be.
+    /// The directory that is used, and the names before it that are taken. If the directory does not exist it is
+    /// made. With `make` unset, only its path is given.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why there is no such directory.
     pub(crate) fn find(
         &self,
         euid: u32,
@@ -105,8 +105,8 @@ impl Place {
             return shared(given).map(|directory| (directory, Vec::new()));
         }
         let mut reasons = Vec::new();
-        // Not first where the user has a runtime directory: services without access to it, and whoever comes after the
-        // user has logged out, would be other hosts.
+        // Not the first choice even if the user has a runtime directory: services without access to it, and programs
+        // that run after the user has logged out, would be other hosts.
         let runtime_dir = PathBuf::from(format!("/run/user/{euid}"));
         for base in [
             Some(Path::new("/dev/shm")),
@@ -139,7 +139,7 @@ impl Place {
             let (name, found) = (entry.file_name(), entry.metadata().ok()?);
             let (name, uid) = (name.to_str()?.strip_prefix(OWN)?, found.uid());
             let hidden = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-            // A name that somebody else has taken is nobody's directory.
+            // A name that somebody else has taken is not a user's directory.
             (found.is_dir() && (hidden || name == uid.to_string()) && uid != euid).then_some(uid)
         };
         let users = entries.into_iter().flatten().flatten().filter_map(user);
@@ -177,7 +177,7 @@ fn shared(path: &Path) -> Result<Directory, String> {
     })
 }
 
-/// A directory of this user alone; where there is none it is made, or told where it would be.
+/// A directory of this user alone. If it does not exist it is made, or with `make` unset only its path is given.
 fn own(
     base: &Path,
     euid: u32,
@@ -192,14 +192,14 @@ fn own(
             0 => format!("{OWN}{euid}"),
             _ => format!("{OWN}{}", hidden(number)?),
         });
-        // Most often it is there: looked at first, and made only then.
+        // Most often it exists, so it is looked for first.
         let mut found = fs::symlink_metadata(&path);
         if make
             && let Err(error) = &found
             && error.kind() == io::ErrorKind::NotFound
         {
             match DirBuilder::new().mode(0o700).create(&path) {
-                // A umask may have taken from it.
+                // A umask may have removed some of the rights.
                 Ok(()) => fs::set_permissions(&path, fs::Permissions::from_mode(0o700))
                     .map_err(|error| failed(&path, &error))?,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -1,7 +1,7 @@
-//! Opening and making the two files of a record, so that nothing is trusted that somebody else may have put there.
+//! Opens and makes the two files of a record, and trusts nothing that somebody else may have put there.
 //!
-//! Promises: no link is followed, no pipe or device waited for; a file appears whole, with its rights, or not at all, and
-//! never takes the place of another.
+//! Promises: no link is followed, no pipe or device is waited for. A file appears as a whole and with its rights, or
+//! not at all. It never replaces another one.
 
 use std::ffi::CString;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -21,16 +21,16 @@ use crate::time::BootTime;
 /// How the names of all files begin that are made here.
 pub(crate) const PREFIX: &str = "pay88-";
 
-/// What is added to the name of a record for its lock.
+/// What the name of a record's lock file adds to that of the record.
 pub(crate) const LOCK: &str = ".lock";
 
-/// Nothing that is remembered in a record matters any more after this time: the hour of the budget, and much more.
+/// After this time nothing in a record matters any more: it is much longer than the hour of the limits.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3 * 3600);
 
-/// Where in its file a record says when it was written last: boot time, in eight bytes.
+/// Where in its file a record says when it was last written: boot time, in eight bytes.
 pub(super) const WRITTEN_AT: u64 = 12;
 
-/// No process looks for forgotten files more often than that.
+/// A process looks for forgotten files no more often than that.
 const SWEPT_EVERY: Duration = Duration::from_secs(600);
 
 /// What is at a path.
@@ -63,7 +63,7 @@ pub(crate) fn open(path: &Path, owner: Owner) -> Result<Found<File>, String> {
     let found = file.metadata().map_err(|error| failed(path, &error))?;
     Ok(match fits(&found, owner) {
         true => Found::Fit(file),
-        // It was removed between the two looks at it.
+        // It was removed between the two checks.
         false if found.nlink() == 0 => Found::Missing,
         false => Found::Foreign,
     })
@@ -106,23 +106,23 @@ pub(crate) fn create(path: &Path, owner: Owner, content: &[u8]) -> Result<Option
         }
     })();
     if !matches!(made, Ok(Some(_))) {
-        // Whether it was made at all is not known.
+        // Nobody knows whether it was made at all.
         let _ = fs::remove_file(&unfinished);
     }
     made.map_err(|error: io::Error| failed(path, &error))
 }
 
-/// Writes all of it there, or nothing where memory or the process's limit for files does not allow it.
+/// Writes all of it there. Writes nothing if memory or the process's limit for files does not allow all of it.
 pub(crate) fn write(file: &File, content: &[u8], at: u64) -> io::Result<()> {
     let length = content.len() as u64;
     if length == 0 {
         return Ok(());
     }
-    // Beyond it the system would send SIGXFSZ, which ends the process where the host does not expect it.
+    // Beyond its limit the system would send SIGXFSZ, which would end the process.
     if at + length > limit() {
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }
-    // All room first, so that nothing is written in part.
+    // All room is reserved first, so that nothing is written in part.
     reserve(file, at, length)?;
     file.write_all_at(content, at)
 }
@@ -150,7 +150,7 @@ fn reserve(file: &File, at: u64, length: u64) -> io::Result<()> {
     }
 }
 
-/// Reads what is there of that much, from there on.
+/// Reads at most that much, from that position on.
 pub(crate) fn read(file: &File, most: usize, at: u64) -> io::Result<Vec<u8>> {
     let mut content = vec![0; most];
     let mut length = 0;
@@ -166,8 +166,8 @@ pub(crate) fn read(file: &File, most: usize, at: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Removes what this user has left in the directory hours ago, under names as they are made here, now and then. Whoever
-/// comes back to such a file makes it anew.
+/// Now and then removes files that this user left in the directory hours ago, under names as they are made here.
+/// Whoever needs such a file again makes it anew.
 pub(crate) fn sweep(directory: &Path, now: BootTime) {
     static SWEPT: AtomicU64 = AtomicU64::new(0);
     let last = SWEPT.load(Ordering::Relaxed);
@@ -183,10 +183,10 @@ pub(super) fn sweep_now(directory: &Path, now: BootTime) {
         let age = found.modified().ok().and_then(|at| at.elapsed().ok());
         found.is_file() && age.is_some_and(|age| age > FORGOTTEN_AFTER)
     };
-    // Somebody may have set the wall clock, and records that are in use seem old then.
+    // Somebody may have set the wall clock, so that records in use seem old.
     let written_lately =
         |path: &Path| written_at(path).is_some_and(|at| now < at.plus(FORGOTTEN_AFTER));
-    // The directory is opened for as long as it is read.
+    // The directory stays open while it is read.
     let Ok(_streams) = StdioOccupied::new() else {
         return;
     };
@@ -201,12 +201,12 @@ pub(super) fn sweep_now(directory: &Path, now: BootTime) {
             continue;
         }
         match rest.strip_prefix(LOCK) {
-            // A lock's file is never written to: it goes with its record.
+            // A lock file is never written to, so it is removed with its record.
             Some(number) if directory.join(format!("{PREFIX}{hidden}{number}")).exists() => {}
             Some(_) => drop(fs::remove_file(entry.path())),
             None if written_lately(&entry.path()) => {}
             None => {
-                // Of others in the group: they do it themselves.
+                // Other members of the group remove theirs themselves.
                 if fs::remove_file(entry.path()).is_ok() {
                     let lock = format!("{PREFIX}{hidden}{LOCK}{rest}");
                     let _ = fs::remove_file(directory.join(lock));

@@ -1,9 +1,9 @@
-//! The lock of a record: on a file of its own, one byte for each turn.
+//! The lock of a record: on a file of its own, one byte for each term.
 //!
-//! Promises: the kernel frees it when its process dies, and a forked child does not keep it; nobody waits for it here;
-//! processes, threads and several copies of the library in one process exclude each other. It is a lock of the open file
-//! description: a record lock belongs to the process, so two copies of the library would both have it, and it ends when
-//! either closes the file.
+//! Promises: the kernel frees the lock when its process dies, and a forked child does not keep it. Nobody waits for
+//! it here. Processes, threads and several copies of the library in one process exclude each other. It is a lock of
+//! the open file description. A record lock would belong to the process: two copies of the library would both have
+//! it, and it would end when either of them closes the file.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -14,24 +14,24 @@ use super::directory::{Owner, failed};
 use super::file::{self, Found};
 use crate::platform::not_inherited::NotInherited;
 
-/// A lock that is held; freed when dropped.
+/// A file lock. Dropping it frees it.
 pub(crate) struct Held {
     file: NotInherited<File>,
     turn: u64,
 }
 
-/// Takes the lock of that turn, and makes its file if there is none. `None` if somebody else has it, or the file is being
-/// replaced, or this process is forking.
+/// Takes the lock of that term, and makes its file if there is none. `None` if somebody else has it, if the file is
+/// being replaced, or if this process is forking.
 ///
 /// # Errors
-/// Why no lock can be had there.
+/// Why no lock can be taken there.
 pub(crate) fn try_lock(path: &Path, owner: Owner, turn: u64) -> Result<Option<Held>, String> {
     let open = || match file::open(path, owner)? {
         Found::Fit(file) => Ok(Some(file)),
         Found::Missing => file::create(path, owner, &[]),
         Found::Foreign => Ok(None),
     };
-    // Locked once no child can have it any more.
+    // Locked only once no child can inherit the file.
     let Some(file) = NotInherited::open(open)? else {
         return Ok(None);
     };
@@ -59,7 +59,7 @@ fn set(file: &File, turn: u64, kind: libc::c_int) -> std::io::Result<()> {
 }
 
 impl Held {
-    /// Whether its file is the one at that path.
+    /// Whether the lock's file is the one at that path.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         match (fs::symlink_metadata(path), self.file.metadata()) {
             (Ok(there), Ok(mine)) => (there.dev(), there.ino()) == (mine.dev(), mine.ino()),
@@ -70,7 +70,8 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Not left to the closing: a process that is being started from this one may have the file until it runs.
+        // Closing alone may not free it: a process that is just being started from this one may have the file until
+        // it runs.
         if self.file.is_own() {
             let _ = set(&self.file, self.turn, libc::F_UNLCK);
         }

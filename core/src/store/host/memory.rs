@@ -1,6 +1,6 @@
 //! The record of a simulated host: in memory, with the rules of the real lock.
 //!
-//! Promises: of those who try the lock of one turn one has it until it lets go or dies. Never decides who writes.
+//! Promises: of all that try to lock one term, one has the lock until it frees it or dies. Never decides who writes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,13 +18,13 @@ pub(crate) struct Memory(Mutex<Contents>);
 #[derive(Default)]
 struct Contents {
     record: Option<Record>,
-    /// The turns whose lock is held.
+    /// The terms that are locked.
     held: Vec<u64>,
-    /// Goes up whenever something else could be seen than before.
+    /// Grows whenever a reader could see something new.
     changes: u64,
 }
 
-/// A lock that is held; freed when dropped.
+/// A lock. Dropping it frees it.
 pub(crate) struct Lock {
     memory: Arc<Memory>,
     turn: u64,
@@ -83,7 +83,7 @@ impl Drop for Lock {
 }
 
 impl HostRecord {
-    /// The record of a simulated host, as one of its processes has it.
+    /// The record of a simulated host, as one of its processes sees it.
     pub(crate) fn played(
         settings: &Settings,
         memory: Arc<Memory>,

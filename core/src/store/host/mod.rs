@@ -1,15 +1,16 @@
-//! One token for the processes of a host: a sealed record in memory that all of them read and one at a time writes.
+//! One token for the processes of a host: a sealed record in memory, which all of them read and one at a time writes.
 //!
-//! Promises: who reads sees a whole record or none; who writes holds the lock of its turn and is in time, or writes
-//! nothing; a file that was cut, removed or replaced is made anew from what this process remembers, and where nothing
-//! is left the minute's budget counts as spent; what could not be written is written as soon as it can be. Nothing is
-//! mapped, renamed over, trusted or written to a disk. Never waits for anybody.
+//! Promises: a reader sees a whole record or none. A writer holds the lock of its term and is in time, or writes
+//! nothing. If a file was cut, removed or replaced, it is made anew from what this process remembers. If nothing is
+//! remembered, the minute's tokens count as spent. What could not be written is written as soon as it can be. Nothing
+//! is mapped, renamed over, trusted or written to a disk. Never waits for anybody.
 //!
-//! Nothing stays open between two uses, so that what is kept of a key takes a page of memory and no descriptor.
+//! Nothing stays open between two uses. So a key takes a page of memory and no descriptor.
 //!
-//! The file: 64 bytes of header, which say when it was written last, then the slots, each with its length and one sealed record. Two share the first page; a
-//! record that is too long for them has the first slot up to the third, or the third, which take memory while they are
-//! needed. A writer never touches the newest record, so that a torn write leaves the record before it.
+//! The file has a header of 64 bytes, which says when the file was last written. Then come the slots, each with its
+//! length and one sealed record. Two slots share the first page. A record that is too long for them uses the first
+//! slot up to the third, or the third, which take memory only while they are needed. A writer never touches the
+//! newest record, so a torn write leaves the record before it.
 
 pub(crate) mod directory;
 mod file;
@@ -38,21 +39,21 @@ use crate::refresh::record::Record;
 use crate::store::seal::{OVERHEAD, Sealer};
 use crate::time::BootTime;
 
-/// The first bytes of every record's file, and the release of the format that is read here.
+/// The first bytes of every record's file, and the version of the format that is read here.
 const MAGIC: &[u8; 8] = b"88PAYREC";
 const MAJOR: u32 = 2;
 
 const HEADER: usize = 64;
 const LENGTH: usize = 4;
 
-/// The file of a short record.
+/// The size of a file with a short record.
 const PAGE: u64 = 4096;
 
-/// No file of a record is larger, in bytes.
+/// The largest size of a record's file, in bytes.
 const FILE_SIZE: u64 = 64 * 1024;
 
-/// Where a record may begin, and where it ends at the latest. The first two are in the first page; the first reaches over
-/// the second where that is free.
+/// Where a record may begin, and where it ends at the latest. The first two are in the first page. The first one
+/// extends over the second one where that is free.
 const SLOTS: [Range<u64>; 3] = [
     HEADER as u64..LARGE,
     HEADER as u64 + (PAGE - HEADER as u64) / 2..PAGE,
@@ -60,7 +61,7 @@ const SLOTS: [Range<u64>; 3] = [
 ];
 const LARGE: u64 = HEADER as u64 + (FILE_SIZE - HEADER as u64) / 2;
 
-/// Who takes the lock writes within this time; afterwards it is another's turn.
+/// A process that takes the lock must write within this time. After that another process may take over.
 const ANNOUNCED_WITHIN: Duration = Duration::from_millis(500);
 
 /// The shared record of one key.
@@ -79,13 +80,13 @@ pub(crate) struct HostRecord {
 
 #[derive(Default)]
 struct State {
-    /// The file as it was found last.
+    /// The file as it was last found.
     path: Option<PathBuf>,
-    /// The name for that owner; it is the same as long as the process lives.
+    /// The name for that owner. It stays the same as long as the process lives.
     name: Option<(Owner, String)>,
     /// The newest record that this process has seen or written.
     known: Option<Record>,
-    /// There is something in it that is not in the file.
+    /// `known` has something that is not in the file.
     unwritten: bool,
 }
 
@@ -94,21 +95,21 @@ struct Files {
     directory: Directory,
     lock_path: PathBuf,
     record_path: PathBuf,
-    /// Made with the first writing.
+    /// It is made with the first write.
     record: Option<File>,
-    /// The names before that others have taken.
+    /// The names that come first but belong to others.
     taken: Vec<Taken>,
 }
 
-/// The right to write, as long as it is not late.
+/// The right to write the record, until it expires.
 pub(crate) struct Lead {
     held: Grip,
     turn: u64,
-    /// Later nothing is written: others go on without this process.
+    /// After this nothing is written, because others go on without this process.
     until: BootTime,
 }
 
-/// The lock that is held.
+/// The lock that the lease rests on.
 enum Grip {
     File(Held),
     #[cfg(test)]
@@ -120,14 +121,14 @@ enum Grip {
 pub(crate) enum Unwritten {
     /// This process was stopped or slow, and others may have gone on.
     Late,
-    /// The tier cannot be had; the reason.
+    /// The record cannot be used; the reason.
     Lost(String),
 }
 
 /// What the slots hold.
 struct Slots {
     best: Option<Record>,
-    /// Where that is.
+    /// Where in the file `best` is.
     at: Range<u64>,
 }
 
@@ -180,11 +181,11 @@ impl HostRecord {
         }
     }
 
-    /// The file of the record, or where it would be, the names before it that others have taken, and the record as it is.
-    /// Makes, repairs and remembers nothing.
+    /// The path of the record's file, or where it would be; the names before it that others have taken; and the
+    /// record. Makes, repairs and remembers nothing.
     ///
     /// # Errors
-    /// Why there can be none.
+    /// Why there can be no record.
     pub(crate) fn peek(&self) -> Result<(PathBuf, Vec<Taken>, Record), String> {
         let files = self.find(&mut State::default(), false)?;
         let found = match self.look(&files)? {
@@ -199,22 +200,23 @@ impl HostRecord {
         self.place.other_users(euid())
     }
 
-    /// What this process remembers of it, where the tier cannot be had.
+    /// What this process remembers of the record, for when the record cannot be used.
     pub(crate) fn remembered(&self) -> Record {
         self.state().known.clone().unwrap_or_default()
     }
 
-    /// Keeps it in this process alone, until it can be written.
+    /// Keeps the record in this process alone, until it can be written.
     pub(crate) fn remember(&self, record: &Record) {
         let mut state = self.state();
         state.known = Some(record.clone());
         state.unwritten = true;
     }
 
-    /// Takes the lock of that turn and gives the record as it is then; `None` if somebody else has it.
+    /// Takes the lock of that term, and gives the lease and the record as it is then; `None` if somebody else has the
+    /// lock.
     ///
     /// # Errors
-    /// Why the tier cannot be had.
+    /// Why the record cannot be used.
     pub(crate) fn try_lead(&self, turn: u64) -> Result<Option<(Lead, Record)>, String> {
         let mut state = self.state();
         #[cfg(test)]
@@ -224,7 +226,7 @@ impl HostRecord {
                 .map(|held| self.lead(Grip::Memory(held), turn));
             return Ok(lead.map(|lead| (lead, self.learn(&mut state, memory.record()))));
         }
-        // Again where the files were replaced between looking and locking.
+        // Once more if the files were replaced before they were locked.
         for _ in 0..3 {
             let files = self.files(&mut state)?;
             let Some(held) = lock::try_lock(&files.lock_path, files.directory.owner, turn)? else {
@@ -244,7 +246,7 @@ impl HostRecord {
         Ok(None)
     }
 
-    /// Writes the record, which then is the newest. With `done_by` the lead lasts until then.
+    /// Writes the record, which then is the newest. With `done_by` the lease lasts until then.
     ///
     /// # Errors
     /// Nothing was written.
@@ -279,7 +281,7 @@ impl HostRecord {
         let files = self.files(state).map_err(Unwritten::Lost)?;
         let lock_replaced = !lead.held.is_at(&files.lock_path);
         if lock_replaced {
-            // Whoever has the new one leads.
+            // Whoever locks the new file is the leader.
             let held = lock::try_lock(&files.lock_path, files.directory.owner, lead.turn);
             let held = held.map_err(Unwritten::Lost)?.ok_or(Unwritten::Late)?;
             lead.held = Grip::File(held);
@@ -294,7 +296,7 @@ impl HostRecord {
         let now = self.clock.boot();
         let slot = self.slot(record, now).map_err(Unwritten::Lost)?;
         lead.in_time(now)?;
-        // What cannot be written is remembered here all the same: it was spent.
+        // What cannot be written is remembered here all the same, because it was spent.
         state.known = Some(record.clone());
         state.unwritten = true;
         self.store(&files, &at, &slot, now)
@@ -321,7 +323,7 @@ impl HostRecord {
         Ok(slot)
     }
 
-    /// Writes the slot where it does not touch what is at `newest`.
+    /// Writes the slot so that it does not touch what is at `newest`.
     fn store(
         &self,
         files: &Files,
@@ -335,13 +337,14 @@ impl HostRecord {
         let write = |file: &File| -> io::Result<()> {
             let found = file.metadata()?.len();
             if found < PAGE {
-                // It was cut; what is left of it stays.
+                // The file was cut. What is left of it stays.
                 file::write(file, &vec![0; (PAGE - found) as usize], found)?;
                 file::write(file, &header(now), 0)?;
             }
             file::write(file, &now.0.to_le_bytes(), file::WRITTEN_AT)?;
             file::write(file, slot, at)?;
-            // What no record needs any more takes no memory. Who looks for a record looks there first.
+            // Space that no record needs any more is given back. A reader looks there first, so it is given back
+            // last.
             let needed = match at + slot.len() as u64 {
                 ..=PAGE => PAGE,
                 _ => FILE_SIZE,
@@ -363,7 +366,7 @@ impl HostRecord {
             .ok_or_else(|| format!("{}: another file came there", path.display()))
     }
 
-    /// What a value is sealed for.
+    /// What a record is sealed for.
     fn seal_place(&self) -> [&[u8]; 5] {
         const FORMAT: [u8; 4] = MAJOR.to_le_bytes();
         let (base_url, merchant_id) = (self.base_url.as_bytes(), self.merchant_id.as_bytes());
@@ -384,9 +387,9 @@ impl HostRecord {
 
     /// The newest record; `None` if none can be read.
     fn slots(&self, file: &File) -> io::Result<Option<Slots>> {
-        // A reader may meet a writer at one slot after the other; that is over at once.
+        // A reader may meet a writer at one slot after the other. That is soon over.
         for _ in 0..3 {
-            // That one first: it is gone only when there is a newer one in the first page.
+            // This one first: it is removed only when there is a newer one in the first page.
             let large = match file.metadata()?.len() > LARGE {
                 true => self.read_slot(file, &[], 2)?,
                 false => None,
@@ -430,14 +433,14 @@ impl HostRecord {
         if end > slot.end {
             return Ok(None);
         }
-        // What was cut does not open.
+        // A record that was cut does not open.
         let sealed = read(begin..end)?;
         let plain = self.sealer.open(&self.seal_place(), &sealed);
         let record = plain.and_then(|plain| Record::from_bytes(&plain));
         Ok(record.map(|record| (record, slot.start..end)))
     }
 
-    /// What was found, and what this process remembers where that is newer.
+    /// The record that was found, with what this process remembers if that is newer.
     fn learn(&self, state: &mut State, found: Option<Record>) -> Record {
         let mut record = found.unwrap_or_default();
         if let Some(known) = &state.known
@@ -449,8 +452,8 @@ impl HostRecord {
         record
     }
 
-    /// The first who notices a lost record writes a new one, and who has something that is not in the file tells it;
-    /// whoever leads meanwhile does so at its end.
+    /// The first process that notices a lost record writes a new one. A process that has something that is not in the
+    /// file writes it. If somebody leads meanwhile, the leader does so at its end.
     fn repair(
         &self,
         state: &mut State,
@@ -469,7 +472,7 @@ impl HostRecord {
         let mut lead = self.lead(Grip::File(held), record.turn);
         match self.put(state, &mut lead, &mut record) {
             Err(Unwritten::Lost(reason)) if is_lost => Err(reason),
-            // What others have written can be read all the same.
+            // What others have written can still be read.
             _ => Ok(record),
         }
     }
@@ -479,7 +482,7 @@ impl HostRecord {
         self.learn(state, Some(self.unknown()))
     }
 
-    /// What was spent in the last minute is not known, so all of it counts.
+    /// Nobody knows what was spent in the last minute, so all of it counts as spent.
     fn unknown(&self) -> Record {
         let mut found = Record::default();
         found
@@ -494,7 +497,7 @@ impl HostRecord {
         Ok(files)
     }
 
-    /// Looked for anew each time, so that all who share the record meet again once a name that was taken is free. With
+    /// Looks for the files anew each time, so that all who share the record meet again once a name is free. With
     /// `make` the directory is made if there is none.
     fn find(&self, state: &mut State, make: bool) -> Result<Files, String> {
         let euid = euid();
@@ -533,14 +536,14 @@ impl HostRecord {
         Err(Taken::all(&taken))
     }
 
-    /// Keyed by the API key: who does not know it learns nothing from it.
+    /// The name comes from the API key: without the key it tells nothing.
     fn name(&self, state: &mut State, owner: Owner) -> Result<String, String> {
         if let Some((of, name)) = &state.name
             && *of == owner
         {
             return Ok(name.clone());
         }
-        // Boot time is common to those of one time namespace only.
+        // Only processes of one time namespace have the same boot time.
         let clock = fs::metadata("/proc/self/ns/time").map_or(0, |found| found.ino());
         let hidden = self.sealer.name(&[
             self.base_url.as_bytes(),
@@ -554,8 +557,9 @@ impl HostRecord {
         Ok(name)
     }
 
-    /// Of the directory that is tried where others have taken so many names before: nobody without the key can make it
-    /// first. Another one after each boot, since everybody may see the name in the directory above it.
+    /// The name of the directory that is tried as number `number` after those that others have taken. Without the key
+    /// nobody can make it first. It changes with each boot, because everybody may see the name in the directory above
+    /// it.
     fn directory_name(&self, boot_id: &[u8], euid: u32, number: u32) -> String {
         self.sealer.name(&[
             b"directory",
@@ -579,7 +583,7 @@ impl Grip {
 }
 
 impl Lead {
-    /// Makes `record` the one after that which was found.
+    /// Makes `record` the one that follows the record that was found.
     fn follow(&self, found: Option<&Record>, record: &mut Record) -> Result<(), Unwritten> {
         if let Some(found) = found {
             if found.turn > self.turn {
@@ -602,7 +606,7 @@ impl Lead {
     }
 }
 
-/// Where a record of that length goes that must not touch what is at `newest`.
+/// The position for a record of that length, which must not touch what is at `newest`.
 fn place_for(length: u64, newest: &Range<u64>) -> Option<u64> {
     let free = |slot: &&Range<u64>| {
         let end = slot.start + length;
@@ -611,7 +615,7 @@ fn place_for(length: u64, newest: &Range<u64>) -> Option<u64> {
     SLOTS.iter().find(free).map(|slot| slot.start)
 }
 
-/// A random number of this run of the system.
+/// A random number that the system has until it is booted again.
 fn boot_id() -> Result<Vec<u8>, String> {
     let path = Path::new("/proc/sys/kernel/random/boot_id");
     let read = File::open(path)
@@ -635,7 +639,7 @@ fn header(now: BootTime) -> [u8; HEADER] {
     header
 }
 
-/// Whether another release wrote it in a way that this one does not know.
+/// Whether another release wrote the file in a format that this one does not know.
 fn of_another_format(file: &File) -> bool {
     let header = file::read(file, 12, 0).unwrap_or_default();
     header.len() == 12 && header[..8] == *MAGIC && header[8..] != MAJOR.to_le_bytes()
