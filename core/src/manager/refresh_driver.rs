@@ -24,7 +24,7 @@ use crate::refresh::record::{Issue, Record};
 use crate::refresh::{Action, Ask, Finish, Input, Key, Refresh};
 use crate::store::Use;
 use crate::store::fleet::{Answer, FleetRecord};
-use crate::store::host::{HostRecord, Lead, Unwritten};
+use crate::store::host::{HostRecord, Unwritten, WriteLease};
 use crate::telemetry::event::{EventName, emit};
 use crate::time::Reading;
 use crate::transport::{self, Limits};
@@ -53,7 +53,7 @@ type Patience<'a> = (Instant, &'a dyn Fn() -> bool);
 #[derive(Default)]
 pub(crate) struct Tier {
     record: Option<Arc<HostRecord>>,
-    lead: Option<Lead>,
+    lease: Option<WriteLease>,
     fleet: Option<FleetRecord>,
 }
 
@@ -70,11 +70,11 @@ macro_rules! reached {
 impl Tier {
     #[cfg(test)]
     pub(crate) fn leads(&self) -> bool {
-        self.lead.is_some()
+        self.lease.is_some()
     }
 
     fn look(&mut self, manager: &Manager, keys: &Keys, key: Key) -> Result<Input, String> {
-        self.lead = None;
+        self.lease = None;
         let key = keys.get(key);
         self.fleet = manager.store.fleet().and_then(|fleet| fleet.record(key));
         let record = manager.store.record(key);
@@ -84,22 +84,22 @@ impl Tier {
 
     fn lead(&mut self, turn: u64) -> Result<Input, String> {
         let record = self.record.as_ref().ok_or("no record was looked at")?;
-        let Some((lead, found)) = record.try_lead(turn)? else {
+        let Some((lease, found)) = record.try_lease(turn)? else {
             return Ok(Input::Led(None));
         };
-        self.lead = Some(lead);
+        self.lease = Some(lease);
         reached!(Locked);
         Ok(Input::Led(Some(found)))
     }
 
     /// `None` if this process leads without the record.
     fn write(&mut self, contents: &mut Record) -> Option<Result<bool, String>> {
-        let (record, lead) = (self.record.as_ref()?, self.lead.as_mut()?);
+        let (record, lease) = (self.record.as_ref()?, self.lease.as_mut()?);
         let announces = contents.done_by.is_some();
-        Some(match record.write(lead, contents) {
+        Some(match record.write(lease, contents) {
             Ok(()) => {
                 if let Some(fleet) = &mut self.fleet {
-                    fleet.lead_for(contents);
+                    fleet.act_for(contents);
                 }
                 if announces {
                     reached!(Announced);
@@ -115,14 +115,14 @@ impl Tier {
 
     /// The host's record cannot be had: this process goes on with what it remembers.
     fn without(&mut self, action: Action) -> Input {
-        self.lead = None;
+        self.lease = None;
         let record = self.record.as_ref();
         let remembered = || record.map(|record| record.remembered()).unwrap_or_default();
         match action {
             Action::Look { .. } => Input::Seen(remembered()),
             Action::Write(contents) => {
                 if let Some(fleet) = &mut self.fleet {
-                    fleet.lead_for(&contents);
+                    fleet.act_for(&contents);
                 }
                 if let Some(record) = record {
                     record.remember(&contents);

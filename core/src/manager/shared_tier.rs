@@ -118,7 +118,7 @@ impl Manager {
 
     /// How a use of the shared tier went, and why if it could not be had.
     pub(crate) fn tier_went(&self, how: Use, result: Result<(), &str>) {
-        if self.store.went(how, result) {
+        if self.store.note_use(how, result) {
             let (share, reason) = (self.shared.share.name(), result.err());
             emit(
                 EventName::ShareDegraded,
@@ -130,7 +130,7 @@ impl Manager {
 
     /// How a visit to the fleet's stores went, and why if none can be had.
     pub(crate) fn store_went(&self, result: Result<Option<&str>, &str>) {
-        if self.store.visited(result) {
+        if self.store.note_stores(result) {
             let reason = result.err();
             emit(
                 EventName::ShareDegraded,
@@ -153,7 +153,7 @@ impl Manager {
         };
         let lead = shared
             .read()
-            .and_then(|seen| Ok((shared.try_lead(seen.turn)?, seen)));
+            .and_then(|seen| Ok((shared.try_lease(seen.turn)?, seen)));
         let (mut lead, mut record) = match lead {
             Ok((Some((lead, record)), _)) => (Some(lead), record),
             Ok((None, seen)) if seen.is_led(self.clock.boot()) => return Ok(None),

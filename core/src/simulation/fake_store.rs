@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::setup::{At, MILLISECOND, SECOND, micros};
 use crate::platform::clock::{Clock, VirtualClock};
-use crate::store::fleet::{ATTEMPT_TIME, Kept, Opens, Owner, Session, StoreTime};
+use crate::store::fleet::{ATTEMPT_TIME, Backend, Kept, Owner, Session, StoreTime};
 
 /// To the store or back.
 const WAY: At = MILLISECOND / 2;
@@ -176,13 +176,13 @@ impl Wire {
         self.time()
     }
 
-    pub(super) fn stores(wire: &Arc<Wire>, stores: &[Arc<PlayedStore>]) -> Vec<Box<dyn Opens>> {
+    pub(super) fn stores(wire: &Arc<Wire>, stores: &[Arc<PlayedStore>]) -> Vec<Box<dyn Backend>> {
         let way = |(index, store): (usize, &Arc<PlayedStore>)| {
             Box::new(Way {
                 store: store.clone(),
                 index,
                 wire: wire.clone(),
-            }) as Box<dyn Opens>
+            }) as Box<dyn Backend>
         };
         stores.iter().enumerate().map(way).collect()
     }
@@ -212,7 +212,7 @@ impl Wire {
     }
 }
 
-impl Opens for Way {
+impl Backend for Way {
     fn shown(&self) -> &str {
         "played://store"
     }
@@ -287,13 +287,13 @@ impl Connection {
 }
 
 impl Session for Connection {
-    fn look(&mut self, within: Duration) -> Result<Kept, String> {
+    fn read(&mut self, within: Duration) -> Result<Kept, String> {
         self.ask(within, |connection, inside, now| {
             connection.found(inside, now)
         })
     }
 
-    fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Kept), String> {
+    fn take_lease(&mut self, lease: Duration, within: Duration) -> Result<(bool, Kept), String> {
         self.ask(within, |connection, inside, now| {
             let free = inside
                 .lease

@@ -450,10 +450,9 @@ impl World {
         );
         let stores = Wire::stores(&wire, &self.stores);
         let fleet = Arc::new(Fleet::of(stores, base_url, merchant_id, wire.clock()));
-        let record =
-            HostRecord::played(&self.settings, host.memory.clone(), clock.clone()).unwrap();
+        let record = HostRecord::fake(&self.settings, host.memory.clone(), clock.clone()).unwrap();
         let shared = (!self.stores.is_empty()).then(|| fleet.clone());
-        let store = Store::played(&self.settings, clock.clone(), record, shared);
+        let store = Store::fake(&self.settings, clock.clone(), record, shared);
         let launched: Arc<Mutex<Option<Job>>> = Arc::default();
         let wanted = launched.clone();
         let launch = Box::new(move |_: &Arc<Manager>, job| {

@@ -21,7 +21,7 @@ use crate::platform::clock::Clock;
 use crate::platform::process::PerProcess;
 use crate::store::fleet::Fleet;
 use crate::store::host::HostRecord;
-use crate::store::host::directory::Place;
+use crate::store::host::directory::Directories;
 
 /// What was done with the host's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +33,7 @@ pub(crate) enum Use {
 /// The shared records of a manager: one for each of its keys.
 pub(crate) struct Store {
     share: Share,
-    place: Place,
+    directories: Directories,
     base_url: BaseUrl,
     merchant_id: MerchantId,
     per_minute: u32,
@@ -41,7 +41,7 @@ pub(crate) struct Store {
     fleet: Option<Arc<Fleet>>,
     state: PerProcess<Mutex<State>>,
     #[cfg(test)]
-    is_played: bool,
+    is_fake: bool,
 }
 
 #[derive(Default)]
@@ -64,7 +64,7 @@ impl Store {
         let fleet = || Arc::new(Fleet::new(stores, base_url, merchant_id, clock.clone()));
         Store {
             share: settings.share.clone(),
-            place: Place::new(given, settings.runtime_dir.clone()),
+            directories: Directories::new(given, settings.runtime_dir.clone()),
             base_url: settings.base_url.clone(),
             merchant_id: settings.merchant_id.clone(),
             per_minute: settings.tokens_per_minute,
@@ -72,13 +72,13 @@ impl Store {
             clock,
             state: PerProcess::new(),
             #[cfg(test)]
-            is_played: false,
+            is_fake: false,
         }
     }
 
     /// One that is played: that record for that key, and those stores.
     #[cfg(test)]
-    pub(crate) fn played(
+    pub(crate) fn fake(
         settings: &Settings,
         clock: Clock,
         record: HostRecord,
@@ -86,7 +86,7 @@ impl Store {
     ) -> Store {
         let store = Store {
             fleet,
-            is_played: true,
+            is_fake: true,
             ..Store::new(settings, clock)
         };
         let record = (settings.api_key.clone(), Arc::new(record));
@@ -97,7 +97,7 @@ impl Store {
     /// Whether anybody shares beside this process. A process with a virtual clock shares with nobody.
     pub(crate) fn is_shared(&self) -> bool {
         #[cfg(test)]
-        if self.is_played {
+        if self.is_fake {
             return true;
         }
         self.share != Share::Process && !self.clock.is_virtual()
@@ -126,7 +126,7 @@ impl Store {
         }
         let record = Arc::new(HostRecord::new(
             key,
-            self.place.clone(),
+            self.directories.clone(),
             self.base_url.as_str(),
             self.merchant_id.as_str(),
             self.per_minute,
@@ -143,7 +143,7 @@ impl Store {
 
     /// Notes how a use of the host's record went: `Err(reason)` if this process goes on alone. Returns whether that
     /// has to be reported.
-    pub(crate) fn went(&self, how: Use, result: Result<(), &str>) -> bool {
+    pub(crate) fn note_use(&self, how: Use, result: Result<(), &str>) -> bool {
         let mut state = self.state();
         match result {
             Ok(()) => {
@@ -162,7 +162,7 @@ impl Store {
 
     /// Notes how a refresh fared with the fleet's stores: which store it used, or why none can be used. Returns
     /// whether that has to be reported.
-    pub(crate) fn visited(&self, result: Result<Option<&str>, &str>) -> bool {
+    pub(crate) fn note_stores(&self, result: Result<Option<&str>, &str>) -> bool {
         let mut state = self.state();
         match result {
             Ok(store) => {

@@ -1,7 +1,7 @@
 //! Seals what leaves the process: encrypts and authenticates it with keys that come from the API key alone.
 //!
 //! Promises: without the API key nobody learns the token, the session ID or the key. Nobody can write a value that is
-//! believed, or move one to another place. Never writes anything anywhere.
+//! believed, or move one to another context. Never writes anything anywhere.
 
 use chacha20poly1305::aead::{AeadInPlace, KeyInit};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
@@ -62,7 +62,7 @@ impl Sealer {
 
     /// Gives nonce, ciphertext and tag. They open only with the same `context`. `None` if the system gives no
     /// randomness.
-    pub(crate) fn seal(&self, place: &[&[u8]], plain: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn seal(&self, context: &[&[u8]], plain: &[u8]) -> Option<Vec<u8>> {
         let mut sealed = Vec::with_capacity(plain.len() + OVERHEAD);
         sealed.resize(NONCE, 0);
         SystemRandom::new().fill(&mut sealed).ok()?;
@@ -70,21 +70,21 @@ impl Sealer {
         sealed.extend_from_slice(plain);
         let tag = self
             .cipher
-            .encrypt_in_place_detached(&nonce, &joined(place), &mut sealed[NONCE..])
+            .encrypt_in_place_detached(&nonce, &joined(context), &mut sealed[NONCE..])
             .ok()?;
         sealed.extend_from_slice(&tag);
         Some(sealed)
     }
 
-    /// Opens what was sealed with the same `context`; `None` for anything else.
-    pub(crate) fn open(&self, place: &[&[u8]], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    /// Backend what was sealed with the same `context`; `None` for anything else.
+    pub(crate) fn open(&self, context: &[&[u8]], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, rest) = sealed.split_at_checked(NONCE)?;
         let (text, tag) = rest.split_at_checked(rest.len().checked_sub(TAG)?)?;
         let mut plain = Zeroizing::new(text.to_vec());
         self.cipher
             .decrypt_in_place_detached(
                 XNonce::from_slice(nonce),
-                &joined(place),
+                &joined(context),
                 &mut plain,
                 Tag::from_slice(tag),
             )

@@ -79,8 +79,8 @@ impl Answers<'_> {
         if line.is_empty() {
             return Err("it closed the connection".to_owned());
         }
-        let text = line.strip_suffix(b"\r\n").ok_or_else(strange)?;
-        String::from_utf8(text.to_vec()).map_err(|_| strange())
+        let text = line.strip_suffix(b"\r\n").ok_or_else(protocol_error)?;
+        String::from_utf8(text.to_vec()).map_err(|_| protocol_error())
     }
 
     /// The next `length` bytes, and the line's end after them.
@@ -95,14 +95,14 @@ impl Answers<'_> {
             .and_then(|()| self.0.read_exact(&mut end))
             .map_err(lost)?;
         if end != *b"\r\n" {
-            return Err(strange());
+            return Err(protocol_error());
         }
         Ok(bytes)
     }
 }
 
 /// The reason to report if a server breaks its protocol.
-pub(super) fn strange() -> String {
+pub(super) fn protocol_error() -> String {
     "it answered what its protocol does not have: is the URL that of another server?".to_owned()
 }
 

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::connection::{Answers, Connection, strange};
-use super::memcached_clock::{Epoch, TickClock};
+use super::connection::{Answers, Connection, protocol_error};
+use super::memcached_clock::{Epoch, MemcachedClock};
 use super::session::{
     Found, Generation, Owner, Session, check_length, deadline, first_lease, is_missing,
     next_generation,
@@ -33,7 +33,7 @@ pub(super) struct Memcached {
     connection: Connection,
     name: String,
     owner: Owner,
-    clock: Arc<TickClock>,
+    clock: Arc<MemcachedClock>,
     epoch: Epoch,
     /// The version of our lease.
     lease: Option<u64>,
@@ -68,7 +68,7 @@ impl Memcached {
         connection: Connection,
         name: &str,
         owner: Owner,
-        clock: Arc<TickClock>,
+        clock: Arc<MemcachedClock>,
     ) -> Memcached {
         Memcached {
             connection,
@@ -99,7 +99,7 @@ impl Memcached {
                 return Err((*why).to_owned());
             }
         }
-        replies.try_into().map_err(|_| strange())
+        replies.try_into().map_err(|_| protocol_error())
     }
 
     /// A command for one of the credential's items.
@@ -132,7 +132,7 @@ impl Memcached {
                     // Another host may have started one meanwhile, which is as good.
                     self.ask([begin], deadline)?;
                 }
-                _ => return Err(strange()),
+                _ => return Err(protocol_error()),
             }
         }
         Err("it forgets at once what it is given: it has too little memory".to_owned())
@@ -141,21 +141,25 @@ impl Memcached {
     fn survey(&mut self, deadline: Instant) -> Result<Found, String> {
         let asked = Clock::System.boot();
         let (clock, value, lease) = self.items(deadline)?;
-        self.epoch = clock.data()?.as_slice().try_into().map_err(|_| strange())?;
+        self.epoch = clock
+            .data()?
+            .as_slice()
+            .try_into()
+            .map_err(|_| protocol_error())?;
         let left = clock.seconds_left.filter(|left| *left <= EPOCH);
         // Far from zero, because there are instants before an epoch.
-        let seconds = 2 * EPOCH - left.ok_or_else(strange)?;
+        let seconds = 2 * EPOCH - left.ok_or_else(protocol_error)?;
         let leased = match &lease {
-            Reply::Done(lease) if lease.data()?.as_slice() != self.owner => {
-                Some(Duration::from_secs(lease.seconds_left.ok_or_else(strange)?))
-            }
+            Reply::Done(lease) if lease.data()?.as_slice() != self.owner => Some(
+                Duration::from_secs(lease.seconds_left.ok_or_else(protocol_error)?),
+            ),
             _ => None,
         };
         let mut found_value = None;
         (self.value, self.token) = (None, None);
         if let Reply::Done(item) = value {
             self.value = Some(item.version()?);
-            let left = item.seconds_left.ok_or_else(strange)?;
+            let left = item.seconds_left.ok_or_else(protocol_error)?;
             let of_this_epoch = item.data()?.strip_prefix(&self.epoch);
             if let Some((generation, value)) =
                 of_this_epoch.and_then(|rest| rest.split_first_chunk())
@@ -174,13 +178,13 @@ impl Memcached {
     }
 
     /// The command that makes our lease last that long from now, if it is still ours.
-    fn hold(&self, mine: u64, lease: Duration) -> Vec<u8> {
+    fn extend(&self, mine: u64, lease: Duration) -> Vec<u8> {
         let flags = format!("C{mine} T{}", seconds(lease));
         self.set("lease", &self.owner, &flags)
     }
 
     /// Whether our lease was extended.
-    fn held(&mut self, reply: Reply) -> Result<Option<u64>, String> {
+    fn extended(&mut self, reply: Reply) -> Result<Option<u64>, String> {
         self.lease = match reply {
             Reply::Done(item) => Some(item.version()?),
             _ => None,
@@ -190,11 +194,11 @@ impl Memcached {
 }
 
 impl Session for Memcached {
-    fn look(&mut self, within: Duration) -> Result<Found, String> {
+    fn read(&mut self, within: Duration) -> Result<Found, String> {
         self.survey(deadline(within))
     }
 
-    fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String> {
+    fn take_lease(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String> {
         let deadline = deadline(within);
         let first = seconds(first_lease(lease, within));
         let take = self.set("lease", &self.owner, &format!("ME T{first}"));
@@ -210,8 +214,8 @@ impl Session for Memcached {
             _ => None,
         };
         if let Some(item) = mine {
-            let [held] = self.ask([self.hold(item.version()?, lease)], deadline)?;
-            led = self.held(held)?.is_some();
+            let [held] = self.ask([self.extend(item.version()?, lease)], deadline)?;
+            led = self.extended(held)?.is_some();
         }
         Ok((led, self.survey(deadline)?))
     }
@@ -234,11 +238,11 @@ impl Session for Memcached {
         let keep = seconds(keep);
 
         let commands = [
-            self.hold(mine, first_lease(lease.unwrap_or(within), within)),
+            self.extend(mine, first_lease(lease.unwrap_or(within), within)),
             self.command("mg", "value", "c"),
         ];
         let [held, there] = self.ask(commands, deadline)?;
-        let Some(held) = self.held(held)? else {
+        let Some(held) = self.extended(held)? else {
             return Ok(false);
         };
         let flags = match (there, self.value) {
@@ -274,8 +278,8 @@ impl Session for Memcached {
         let Some(lease) = lease else {
             return Ok(true);
         };
-        let [held] = self.ask([self.hold(held, lease)], deadline)?;
-        Ok(self.held(held)?.is_some())
+        let [held] = self.ask([self.extend(held, lease)], deadline)?;
+        Ok(self.extended(held)?.is_some())
     }
 
     fn release(&mut self, within: Duration) -> Result<(), String> {
@@ -293,7 +297,7 @@ impl Session for Memcached {
         let clock = self.command("mg", "clock", "c");
         match self.ask([probe, clock], deadline(within))? {
             [Reply::Conflict | Reply::Missing, Reply::Done(clock)] => clock.version().map(drop),
-            _ => Err(strange()),
+            _ => Err(protocol_error()),
         }
     }
 
@@ -328,7 +332,7 @@ impl Session for Memcached {
 
 impl Item {
     fn data(&self) -> Result<&Vec<u8>, String> {
-        self.data.as_deref().ok_or_else(strange)
+        self.data.as_deref().ok_or_else(protocol_error)
     }
 
     fn version(&self) -> Result<u64, String> {
@@ -359,7 +363,7 @@ fn reply(answers: &mut Answers<'_>) -> Result<Reply, String> {
         "HD" => {}
         "VA" => {
             let length = words.next().and_then(|length| length.parse().ok());
-            item.data = Some(answers.bytes(length.ok_or_else(strange)?)?);
+            item.data = Some(answers.bytes(length.ok_or_else(protocol_error)?)?);
         }
         "EN" | "NF" => return Ok(Reply::Missing),
         "NS" | "EX" => return Ok(Reply::Conflict),
@@ -377,10 +381,10 @@ fn reply(answers: &mut Answers<'_>) -> Result<Reply, String> {
                 "it does not know the meta commands: Memcached 1.6 or newer is needed".to_owned(),
             );
         }
-        _ => return Err(strange()),
+        _ => return Err(protocol_error()),
     }
     for word in words {
-        let number = |text: &str| text.parse().map(Some).map_err(|_| strange());
+        let number = |text: &str| text.parse().map(Some).map_err(|_| protocol_error());
         match word.split_at_checked(1) {
             Some(("c", text)) => item.version = number(text)?,
             Some(("t", text)) => item.seconds_left = number(text)?,

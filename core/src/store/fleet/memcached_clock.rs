@@ -31,14 +31,14 @@ const LATE: i64 = 150 * MILLI;
 const DRIFT: i64 = 2;
 
 /// What each process has read of one server's clock.
-pub(super) struct Ticks(PerProcess<Arc<TickClock>>);
+pub(super) struct ServerClock(PerProcess<Arc<MemcachedClock>>);
 
-impl Ticks {
-    pub(super) fn new() -> Ticks {
-        Ticks(PerProcess::new())
+impl ServerClock {
+    pub(super) fn new() -> ServerClock {
+        ServerClock(PerProcess::new())
     }
 
-    pub(super) fn of_this_process(&self) -> Arc<TickClock> {
+    pub(super) fn of_this_process(&self) -> Arc<MemcachedClock> {
         let Ok(clock) = self
             .0
             .get_or_try_make(|| Ok::<_, Infallible>(Arc::default()));
@@ -48,7 +48,7 @@ impl Ticks {
 
 /// What one process knows of the clock.
 #[derive(Default)]
-pub(super) struct TickClock(Mutex<Option<Estimate>>);
+pub(super) struct MemcachedClock(Mutex<Option<Estimate>>);
 
 /// The clock is boot time, plus something between `least` and `most` microseconds.
 #[derive(Clone, Copy)]
@@ -59,7 +59,7 @@ struct Estimate {
     at: BootTime,
 }
 
-impl TickClock {
+impl MemcachedClock {
     /// The time at `answered`, if the server had counted so many seconds at some moment since `asked`.
     pub(super) fn read(
         &self,
@@ -110,7 +110,7 @@ mod tests {
         }
 
         /// Asks at that boot time; the answer comes `took` later and was made on half the way.
-        fn ask(&self, clock: &TickClock, epoch: u8, boot: u64, took: u64) -> StoreTime {
+        fn ask(&self, clock: &MemcachedClock, epoch: u8, boot: u64, took: u64) -> StoreTime {
             let seconds = self.true_time(boot + took / 2) / 1000;
             clock.read([epoch; 8], seconds, BootTime(boot), BootTime(boot + took))
         }
@@ -133,7 +133,7 @@ mod tests {
             let server = Server {
                 boot: 70_000 + phase,
             };
-            let time = server.ask(&TickClock::default(), 1, 900_000, 4);
+            let time = server.ask(&MemcachedClock::default(), 1, 900_000, 4);
             assert_holds(time, server.true_time(900_004));
             assert!(width(time) <= 1160, "{time:?}");
         }
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn readings_at_other_phases_of_the_tick_narrow_it_and_stay_right() {
         let server = Server { boot: 70_123 };
-        let clock = TickClock::default();
+        let clock = MemcachedClock::default();
         let mut last = u64::MAX;
         for reading in 0..20 {
             let boot = 900_000 + reading * 1_050;
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn ticks_that_drift_are_followed() {
-        let clock = TickClock::default();
+        let clock = MemcachedClock::default();
         // Each tick is a millisecond late, for half an hour.
         for reading in 0..40_u64 {
             let boot = 900_000 + reading * 47_030;
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn after_a_jump_the_newer_reading_counts() {
-        let clock = TickClock::default();
+        let clock = MemcachedClock::default();
         let before = Server { boot: 70_000 };
         before.ask(&clock, 1, 900_000, 2);
         // The server stood still for 20 seconds without noticing, as after a stop of its process.
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn another_epoch_is_another_clock() {
-        let clock = TickClock::default();
+        let clock = MemcachedClock::default();
         let (one, other) = (Server { boot: 70_000 }, Server { boot: 70_400 });
         one.ask(&clock, 1, 900_390, 2);
         let time = other.ask(&clock, 2, 900_400, 2);

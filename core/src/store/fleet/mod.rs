@@ -61,7 +61,7 @@ const LONGEST_LEASE: Duration = Duration::from_secs(20);
 
 /// The stores of one set of credentials, in the order of their use.
 pub(crate) struct Fleet {
-    servers: Vec<Box<dyn Opens>>,
+    servers: Vec<Box<dyn Backend>>,
     base_url: String,
     merchant_id: String,
     clock: Clock,
@@ -70,7 +70,7 @@ pub(crate) struct Fleet {
 }
 
 /// A store to which a session can be opened.
-pub(crate) trait Opens: Send + Sync {
+pub(crate) trait Backend: Send + Sync {
     /// The name of the store for people.
     fn shown(&self) -> &str;
 
@@ -81,7 +81,7 @@ pub(crate) trait Opens: Send + Sync {
     fn open(&self, name: &str, owner: Owner, within: Duration) -> Result<Box<dyn Session>, String>;
 }
 
-impl Opens for Server {
+impl Backend for Server {
     fn shown(&self) -> &str {
         Server::shown(self)
     }
@@ -130,13 +130,13 @@ impl Fleet {
         merchant_id: &str,
         clock: Clock,
     ) -> Fleet {
-        let server = |url: &StoreUrl| Box::new(Server::new(url.clone())) as Box<dyn Opens>;
+        let server = |url: &StoreUrl| Box::new(Server::new(url.clone())) as Box<dyn Backend>;
         let servers = stores.iter().map(server).collect();
         Fleet::of(servers, base_url, merchant_id, clock)
     }
 
     pub(crate) fn of(
-        servers: Vec<Box<dyn Opens>>,
+        servers: Vec<Box<dyn Backend>>,
         base_url: &str,
         merchant_id: &str,
         clock: Clock,
@@ -190,7 +190,7 @@ impl Fleet {
         }
     }
 
-    fn went(&self, index: usize, well: bool) {
+    fn note(&self, index: usize, well: bool) {
         let now = self.clock.boot();
         if let Some(failed) = self.failed().get_mut(index) {
             let (first, longest) = LEFT_ALONE;
@@ -203,7 +203,7 @@ impl Fleet {
 
 impl FleetRecord {
     /// From now on asks for the leader of that host's term. A process that follows one that died has its lease.
-    pub(crate) fn lead_for(&mut self, host: &Record) {
+    pub(crate) fn act_for(&mut self, host: &Record) {
         self.host = host.host;
         if host.host != 0 {
             let (host, turn) = (host.host.to_le_bytes(), host.turn.to_le_bytes());
@@ -271,7 +271,7 @@ impl FleetRecord {
     }
 
     fn failed(&self, index: usize, reason: &str) -> String {
-        self.fleet.went(index, false);
+        self.fleet.note(index, false);
         let shown = self.fleet.servers.get(index).map(|server| server.shown());
         format!("{}: {reason}", shown.unwrap_or_default())
     }
@@ -289,7 +289,7 @@ impl FleetRecord {
             Ok(answer) => {
                 // A store that can be read may still not be writable.
                 if !matches!(what, Ask::Look) {
-                    self.fleet.went(index, true);
+                    self.fleet.note(index, true);
                 }
                 self.session = Some((index, session));
                 Ok(answer)
@@ -306,8 +306,8 @@ impl FleetRecord {
     ) -> Result<Answer, String> {
         let until = self.fleet.clock.boot().plus(within);
         let (leads, found) = match what {
-            Ask::Look => (false, session.look(within)?),
-            Ask::Lead { lease } => session.lead(*lease, within)?,
+            Ask::Look => (false, session.read(within)?),
+            Ask::Lead { lease } => session.take_lease(*lease, within)?,
             Ask::Release => return session.release(within).map(|()| Answer::Stored(true)),
             Ask::Count => {
                 let mine = self.mark(&self.stored, self.host);
@@ -401,7 +401,7 @@ impl FleetRecord {
         u32::try_from(hosts.len()).unwrap_or(u32::MAX)
     }
 
-    fn place<'a>(&'a self, asked_at: &'a [u8]) -> [&'a [u8]; 6] {
+    fn seal_context<'a>(&'a self, asked_at: &'a [u8]) -> [&'a [u8]; 6] {
         let fleet = &self.fleet;
         let (base_url, merchant_id) = (fleet.base_url.as_bytes(), fleet.merchant_id.as_bytes());
         [
@@ -419,7 +419,7 @@ impl FleetRecord {
         let asked_at = asked_at(stored).to_le_bytes();
         let sealed = self
             .sealer
-            .seal(&self.place(&asked_at), &stored.to_bytes(now))
+            .seal(&self.seal_context(&asked_at), &stored.to_bytes(now))
             .ok_or("the system gives no randomness")?;
         let mut value = vec![FORMAT];
         value.extend_from_slice(&asked_at);
@@ -433,7 +433,7 @@ impl FleetRecord {
         if *format != FORMAT {
             return None;
         }
-        let plain = self.sealer.open(&self.place(at), sealed)?;
+        let plain = self.sealer.open(&self.seal_context(at), sealed)?;
         let stored = Record::from_bytes(&plain)?;
         (asked_at(&stored).to_le_bytes() == *at).then_some(stored)
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::connection::{Answers, Connection, strange};
+use super::connection::{Answers, Connection, protocol_error};
 use super::session::{
     Found, Generation, LONGEST_MARKS, Owner, Session, StoreTime, check_length, deadline,
     first_lease, next_generation,
@@ -26,17 +26,17 @@ local time = redis.call('TIME')
 local lease = redis.call('GET', KEYS[2]) == ARGV[1] and -2 or redis.call('PTTL', KEYS[2])
 return {led, time[1] * 1000 + math.floor(time[2] / 1000), lease, redis.call('GET', KEYS[1])}";
 
-const LOOK: &str = "local led = 0";
+const READ: &str = "local led = 0";
 
 /// ARGV: owner, milliseconds of the lease.
-const LEAD: &str = "
+const TAKE_LEASE: &str = "
 local led = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0
 if led == 0 and redis.call('GET', KEYS[2]) == ARGV[1] then
     led = redis.call('PEXPIRE', KEYS[2], ARGV[2])
 end";
 
 /// ARGV: owner, milliseconds of the lease.
-const HOLD: &str = "
+const EXTEND: &str = "
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[2])";
 
@@ -204,7 +204,7 @@ impl Redis {
     ) -> Result<(), String> {
         match self.ask(question, deadline, otherwise)? {
             Reply::Status(status) if status == "OK" => Ok(()),
-            _ => Err(strange()),
+            _ => Err(protocol_error()),
         }
     }
 
@@ -242,16 +242,16 @@ impl Redis {
     }
 
     /// Makes the lease last that long from now. Returns whether it was still this session's.
-    fn hold(&mut self, lease: Duration, end: Instant) -> Result<bool, String> {
+    fn extend(&mut self, lease: Duration, end: Instant) -> Result<bool, String> {
         let owner = self.owner;
-        match self.run(HOLD, &[&owner, millis(lease).as_bytes()], end)? {
+        match self.run(EXTEND, &[&owner, millis(lease).as_bytes()], end)? {
             Reply::Number(held) => Ok(held == 1),
-            _ => Err(strange()),
+            _ => Err(protocol_error()),
         }
     }
 
     /// Runs a script that sets `led`. Returns that, and what there is.
-    fn survey(
+    fn run_found(
         &mut self,
         script: &str,
         argv: &[&[u8]],
@@ -261,7 +261,7 @@ impl Redis {
         let reply = self.run(&format!("{script}{FOUND}"), argv, deadline)?;
         let took = asked.elapsed().as_millis() as u64;
         let Reply::List(list) = reply else {
-            return Err(strange());
+            return Err(protocol_error());
         };
         let Ok(
             [
@@ -272,7 +272,7 @@ impl Redis {
             ],
         ) = <[Reply; 4]>::try_from(list)
         else {
-            return Err(strange());
+            return Err(protocol_error());
         };
         let led = led == 1;
         let leased = match lease {
@@ -280,7 +280,7 @@ impl Redis {
             -2 => None,
             // Also -1, a lease without an end, which none of us gives.
             left => Some(Duration::from_millis(
-                u64::try_from(left).map_err(|_| strange())?,
+                u64::try_from(left).map_err(|_| protocol_error())?,
             )),
         };
         let split = stored
@@ -288,7 +288,7 @@ impl Redis {
             .and_then(|stored| stored.split_first_chunk());
         let value = split.map(|(_, value)| Zeroizing::new(value.to_vec()));
         self.generation = split.map(|(generation, _)| *generation);
-        let earliest = u64::try_from(now).map_err(|_| strange())?;
+        let earliest = u64::try_from(now).map_err(|_| protocol_error())?;
         let found = Found {
             value,
             leased,
@@ -303,16 +303,16 @@ impl Redis {
 }
 
 impl Session for Redis {
-    fn look(&mut self, within: Duration) -> Result<Found, String> {
+    fn read(&mut self, within: Duration) -> Result<Found, String> {
         let owner = self.owner;
-        Ok(self.survey(LOOK, &[&owner], deadline(within))?.1)
+        Ok(self.run_found(READ, &[&owner], deadline(within))?.1)
     }
 
-    fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String> {
+    fn take_lease(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String> {
         let (owner, end) = (self.owner, deadline(within));
         let first = millis(first_lease(lease, within));
-        let (led, found) = self.survey(LEAD, &[&owner, first.as_bytes()], end)?;
-        Ok((led && self.hold(lease, end)?, found))
+        let (led, found) = self.run_found(TAKE_LEASE, &[&owner, first.as_bytes()], end)?;
+        Ok((led && self.extend(lease, end)?, found))
     }
 
     fn write(
@@ -339,10 +339,10 @@ impl Session for Redis {
         match self.run(WRITE, &argv, end)? {
             Reply::Number(1) => {
                 self.generation = Some(generation);
-                lease.map_or(Ok(true), |lease| self.hold(lease, end))
+                lease.map_or(Ok(true), |lease| self.extend(lease, end))
             }
             Reply::Number(0) => Ok(false),
-            _ => Err(strange()),
+            _ => Err(protocol_error()),
         }
     }
 
@@ -350,7 +350,7 @@ impl Session for Redis {
         let owner = self.owner;
         match self.run(RELEASE, &[&owner], deadline(within))? {
             Reply::Number(_) => Ok(()),
-            _ => Err(strange()),
+            _ => Err(protocol_error()),
         }
     }
 
@@ -359,7 +359,7 @@ impl Session for Redis {
         let question = command(&[b"EVAL", WRITABLE.as_bytes(), b"1", key.as_bytes()]);
         match self.run_script(&question, deadline(within))? {
             Reply::Number(_) => Ok(()),
-            _ => Err(strange()),
+            _ => Err(protocol_error()),
         }
     }
 
@@ -371,7 +371,7 @@ impl Session for Redis {
         let argv: [&[u8]; 3] = [&generation, mine, longest.as_bytes()];
         match self.run(MARKS, &argv, deadline(within))? {
             Reply::Bytes(Some(marks)) => Ok(marks.to_vec()),
-            _ => Err(strange()),
+            _ => Err(protocol_error()),
         }
     }
 }
@@ -412,24 +412,24 @@ fn command(words: &[&[u8]]) -> Zeroizing<Vec<u8>> {
 /// Reads an answer. It may be a list only if it is not inside one.
 fn reply(answers: &mut Answers<'_>, outermost: bool) -> Result<Reply, String> {
     let line = answers.line()?;
-    let number = |text: &str| text.parse::<i64>().map_err(|_| strange());
+    let number = |text: &str| text.parse::<i64>().map_err(|_| protocol_error());
     Ok(match line.split_at_checked(1) {
         Some(("+", status)) => Reply::Status(status.to_owned()),
         Some(("-", text)) => Reply::Refusal(text.to_owned()),
         Some((":", text)) => Reply::Number(number(text)?),
         Some(("$", "-1")) => Reply::Bytes(None),
         Some(("$", length)) => {
-            let length = usize::try_from(number(length)?).map_err(|_| strange())?;
+            let length = usize::try_from(number(length)?).map_err(|_| protocol_error())?;
             Reply::Bytes(Some(answers.bytes(length)?))
         }
         Some(("*", length)) if outermost => {
             let length = number(length)?;
             if !(0..=8).contains(&length) {
-                return Err(strange());
+                return Err(protocol_error());
             }
             let replies = (0..length).map(|_| reply(answers, false));
             Reply::List(replies.collect::<Result<_, _>>()?)
         }
-        _ => return Err(strange()),
+        _ => return Err(protocol_error()),
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use super::memcached::Memcached;
-use super::memcached_clock::Ticks;
+use super::memcached_clock::ServerClock;
 use super::redis::Redis;
 use super::session::{Owner, Session, deadline};
 use crate::config::store_url::{Kind, StoreUrl};
@@ -16,14 +16,14 @@ use crate::transport::Dialer;
 pub(crate) struct Server {
     url: StoreUrl,
     dialer: Dialer,
-    ticks: Ticks,
+    clock: ServerClock,
 }
 
 impl Server {
     pub(crate) fn new(url: StoreUrl) -> Server {
         Server {
             dialer: Dialer::new(url.address.clone()),
-            ticks: Ticks::new(),
+            clock: ServerClock::new(),
             url,
         }
     }
@@ -52,8 +52,8 @@ impl Server {
                 Box::new(redis)
             }
             Kind::Memcached => {
-                let ticks = self.ticks.of_this_process();
-                Box::new(Memcached::new(connection, name, owner, ticks))
+                let clock = self.clock.of_this_process();
+                Box::new(Memcached::new(connection, name, owner, clock))
             }
         })
     }

@@ -68,14 +68,14 @@ pub(crate) trait Session: Send {
     ///
     /// # Errors
     /// Why it is not known.
-    fn look(&mut self, within: Duration) -> Result<Found, String>;
+    fn read(&mut self, within: Duration) -> Result<Found, String>;
 
     /// Takes the lease if nobody else has it. Returns whether it did, and what is there. The lease is this session's
     /// for at least `lease` from now, and for some seconds more at the most.
     ///
     /// # Errors
     /// Why it is not known whether the lease was taken.
-    fn lead(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String>;
+    fn take_lease(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String>;
 
     /// Replaces the value, to be kept for `keep`, if the lease is still this session's and nobody else has written
     /// since it was taken. Returns whether it did. In the same step keeps the lease for `lease` more, or gives it

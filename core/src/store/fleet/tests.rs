@@ -33,7 +33,7 @@ fn session_of(server: &Server, name: &str) -> Box<dyn Session> {
 
 /// Leads, writes `value` as a new token's, and gives the lease back.
 fn publish(session: &mut dyn Session, value: &[u8]) {
-    assert!(session.lead(10 * SECOND, SECOND).unwrap().0);
+    assert!(session.take_lease(10 * SECOND, SECOND).unwrap().0);
     assert!(
         session
             .write(value, 60 * SECOND, None, Some(MINE), SECOND)
@@ -42,27 +42,27 @@ fn publish(session: &mut dyn Session, value: &[u8]) {
 }
 
 fn value(session: &mut dyn Session) -> Option<Vec<u8>> {
-    let found = session.look(SECOND).unwrap();
+    let found = session.read(SECOND).unwrap();
     found.value.map(|value| value.to_vec())
 }
 
 /// A store of each kind.
-struct Stage {
+struct Harness {
     daemon: Daemon,
     server: Server,
 }
 
-impl Stage {
-    fn redis() -> Stage {
+impl Harness {
+    fn redis() -> Harness {
         let daemon = Daemon::redis(&[]);
         let server = server(&format!("redis://127.0.0.1:{}", daemon.port));
-        Stage { daemon, server }
+        Harness { daemon, server }
     }
 
-    fn memcached() -> Stage {
+    fn memcached() -> Harness {
         let daemon = Daemon::memcached(&[]);
         let server = server(&format!("memcached://127.0.0.1:{}", daemon.port));
-        Stage { daemon, server }
+        Harness { daemon, server }
     }
 
     fn session(&self) -> Box<dyn Session> {
@@ -82,10 +82,10 @@ impl Stage {
 macro_rules! promises {
     ($($promise:ident)*) => {
         mod with_redis {
-            $(#[test] fn $promise() { super::within(60 * super::SECOND, || super::$promise(super::Stage::redis())); })*
+            $(#[test] fn $promise() { super::within(60 * super::SECOND, || super::$promise(super::Harness::redis())); })*
         }
         mod with_memcached {
-            $(#[test] fn $promise() { super::within(60 * super::SECOND, || super::$promise(super::Stage::memcached())); })*
+            $(#[test] fn $promise() { super::within(60 * super::SECOND, || super::$promise(super::Harness::memcached())); })*
         }
     };
 }
@@ -114,19 +114,19 @@ promises! {
     the_clock_is_the_same_for_all_and_goes_as_time_does
 }
 
-fn an_empty_store_has_nothing_but_a_clock(stage: Stage) {
-    let mut session = stage.session();
-    let found = session.look(SECOND).unwrap();
+fn an_empty_store_has_nothing_but_a_clock(harness: Harness) {
+    let mut session = harness.session();
+    let found = session.read(SECOND).unwrap();
     assert!(found.value.is_none() && found.leased.is_none());
     assert!(session.marks(MINE, SECOND).unwrap().is_empty());
     assert!(found.now.earliest <= found.now.latest && found.now.earliest > 1_000_000_000);
 }
 
-fn what_a_leader_writes_the_others_read(stage: Stage) {
-    let (mut one, mut other) = (stage.session(), stage.session());
+fn what_a_leader_writes_the_others_read(harness: Harness) {
+    let (mut one, mut other) = (harness.session(), harness.session());
     publish(&mut *one, b"first");
     assert_eq!(value(&mut *other).unwrap(), b"first");
-    let (led, found) = other.lead(10 * SECOND, SECOND).unwrap();
+    let (led, found) = other.take_lease(10 * SECOND, SECOND).unwrap();
     assert!(led && found.leased.is_none());
     assert_eq!(**found.value.unwrap(), *b"first");
     assert!(
@@ -137,15 +137,15 @@ fn what_a_leader_writes_the_others_read(stage: Stage) {
     assert_eq!(value(&mut *one).unwrap(), b"second");
 }
 
-fn a_forked_child_asks_on_its_own(stage: Stage) {
-    let mut session = stage.session();
+fn a_forked_child_asks_on_its_own(harness: Harness) {
+    let mut session = harness.session();
     publish(&mut *session, b"inherited");
     let status = in_a_child(|| {
-        let own = stage
+        let own = harness
             .server
             .open(NAME, owner(), 5 * SECOND)
             .and_then(|mut own| {
-                own.lead(9 * SECOND, 5 * SECOND)?;
+                own.take_lease(9 * SECOND, 5 * SECOND)?;
                 own.write(b"the child's", 60 * SECOND, None, Some(MINE), 5 * SECOND)
             });
         i32::from(own != Ok(true))
@@ -154,59 +154,59 @@ fn a_forked_child_asks_on_its_own(stage: Stage) {
     assert_eq!(value(&mut *session).unwrap(), b"the child's");
 }
 
-fn one_at_a_time_leads(stage: Stage) {
-    let (mut one, mut other) = (stage.session(), stage.session());
-    assert!(one.lead(8 * SECOND, SECOND).unwrap().0);
-    let (led, found) = other.lead(8 * SECOND, SECOND).unwrap();
+fn one_at_a_time_leads(harness: Harness) {
+    let (mut one, mut other) = (harness.session(), harness.session());
+    assert!(one.take_lease(8 * SECOND, SECOND).unwrap().0);
+    let (led, found) = other.take_lease(8 * SECOND, SECOND).unwrap();
     assert!(!led);
     let left = found.leased.unwrap();
     assert!(left > 7 * SECOND && left <= 9 * SECOND, "{left:?}");
     assert!(
-        one.look(SECOND)
+        one.read(SECOND)
             .unwrap()
             .leased
             .is_none_or(|left| left > 7 * SECOND)
     );
     one.release(SECOND).unwrap();
-    assert!(other.look(SECOND).unwrap().leased.is_none());
-    assert!(other.lead(8 * SECOND, SECOND).unwrap().0);
+    assert!(other.read(SECOND).unwrap().leased.is_none());
+    assert!(other.take_lease(8 * SECOND, SECOND).unwrap().0);
 }
 
-fn who_follows_one_that_died_has_its_lease(stage: Stage) {
+fn who_follows_one_that_died_has_its_lease(harness: Harness) {
     let owner = owner();
-    let open = || stage.server.open(NAME, owner, 5 * SECOND).unwrap();
+    let open = || harness.server.open(NAME, owner, 5 * SECOND).unwrap();
     let mut died = open();
-    assert!(died.lead(9 * SECOND, SECOND).unwrap().0);
+    assert!(died.take_lease(9 * SECOND, SECOND).unwrap().0);
     assert!(
         died.write(b"a", 60 * SECOND, Some(9 * SECOND), None, SECOND)
             .unwrap()
     );
     drop(died);
-    let mut other = stage.session();
-    assert!(other.look(SECOND).unwrap().leased.is_some());
-    assert!(!other.lead(9 * SECOND, SECOND).unwrap().0);
+    let mut other = harness.session();
+    assert!(other.read(SECOND).unwrap().leased.is_some());
+    assert!(!other.take_lease(9 * SECOND, SECOND).unwrap().0);
     let mut next = open();
     assert!(
-        next.look(SECOND).unwrap().leased.is_none(),
+        next.read(SECOND).unwrap().leased.is_none(),
         "nobody else has it"
     );
-    let (leads, found) = next.lead(9 * SECOND, SECOND).unwrap();
+    let (leads, found) = next.take_lease(9 * SECOND, SECOND).unwrap();
     assert!(leads);
     assert_eq!(**found.value.unwrap(), *b"a");
     assert!(
         next.write(b"b", 60 * SECOND, None, Some(MINE), SECOND)
             .unwrap()
     );
-    assert!(other.lead(9 * SECOND, SECOND).unwrap().0);
+    assert!(other.take_lease(9 * SECOND, SECOND).unwrap().0);
 }
 
-fn a_lease_ends_by_itself_and_no_sooner_than_was_asked(stage: Stage) {
-    let (mut one, mut other) = (stage.session(), stage.session());
+fn a_lease_ends_by_itself_and_no_sooner_than_was_asked(harness: Harness) {
+    let (mut one, mut other) = (harness.session(), harness.session());
     for lease in [SECOND / 2, SECOND] {
         let asked = Instant::now();
-        assert!(one.lead(lease, SECOND).unwrap().0);
+        assert!(one.take_lease(lease, SECOND).unwrap().0);
         let taken = Instant::now();
-        while !other.lead(lease, SECOND).unwrap().0 {
+        while !other.take_lease(lease, SECOND).unwrap().0 {
             assert!(taken.elapsed() < lease + 3 * SECOND, "it does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -215,23 +215,23 @@ fn a_lease_ends_by_itself_and_no_sooner_than_was_asked(stage: Stage) {
     }
 }
 
-fn a_late_leader_writes_nothing_and_gives_back_nobody_elses_lease(stage: Stage) {
+fn a_late_leader_writes_nothing_and_gives_back_nobody_elses_lease(harness: Harness) {
     for releases_first in [false, true] {
-        let (mut late, mut next) = (stage.session(), stage.session());
-        assert!(late.lead(SECOND / 10, SECOND).unwrap().0);
-        while !next.lead(10 * SECOND, SECOND).unwrap().0 {
+        let (mut late, mut next) = (harness.session(), harness.session());
+        assert!(late.take_lease(SECOND / 10, SECOND).unwrap().0);
+        while !next.take_lease(10 * SECOND, SECOND).unwrap().0 {
             std::thread::sleep(Duration::from_millis(20));
         }
         if releases_first {
             late.release(SECOND).unwrap();
-            assert!(late.look(SECOND).unwrap().leased.is_some());
+            assert!(late.read(SECOND).unwrap().leased.is_some());
         }
         for lease in [None, Some(10 * SECOND)] {
             let written = late.write(b"late", 60 * SECOND, lease, Some(MINE), SECOND);
             assert!(!written.unwrap());
         }
         late.release(SECOND).unwrap();
-        assert!(late.look(SECOND).unwrap().leased.is_some());
+        assert!(late.read(SECOND).unwrap().leased.is_some());
         let written = next.write(b"next", 60 * SECOND, None, Some(MINE), SECOND);
         assert!(written.unwrap());
         let written = late.write(b"late", 60 * SECOND, None, Some(MINE), SECOND);
@@ -240,8 +240,8 @@ fn a_late_leader_writes_nothing_and_gives_back_nobody_elses_lease(stage: Stage) 
     }
 }
 
-fn who_does_not_lead_writes_nothing(stage: Stage) {
-    let mut session = stage.session();
+fn who_does_not_lead_writes_nothing(harness: Harness) {
+    let mut session = harness.session();
     assert!(
         !session
             .write(b"x", 60 * SECOND, None, Some(MINE), SECOND)
@@ -256,32 +256,32 @@ fn who_does_not_lead_writes_nothing(stage: Stage) {
     assert_eq!(value(&mut *session).unwrap(), b"kept");
 }
 
-fn a_leader_that_keeps_its_lease_writes_again(stage: Stage) {
-    let (mut one, mut other) = (stage.session(), stage.session());
-    assert!(one.lead(2 * SECOND, SECOND).unwrap().0);
+fn a_leader_that_keeps_its_lease_writes_again(harness: Harness) {
+    let (mut one, mut other) = (harness.session(), harness.session());
+    assert!(one.take_lease(2 * SECOND, SECOND).unwrap().0);
     assert!(
         one.write(b"counted", 60 * SECOND, Some(9 * SECOND), None, SECOND)
             .unwrap()
     );
-    let left = other.look(SECOND).unwrap().leased.unwrap();
+    let left = other.read(SECOND).unwrap().leased.unwrap();
     assert!(left > 8 * SECOND && left <= 10 * SECOND, "{left:?}");
     assert_eq!(value(&mut *other).unwrap(), b"counted");
-    assert!(!other.lead(SECOND, SECOND).unwrap().0);
+    assert!(!other.take_lease(SECOND, SECOND).unwrap().0);
     assert!(
         one.write(b"answered", 60 * SECOND, None, Some(MINE), SECOND)
             .unwrap()
     );
-    let (led, found) = other.lead(SECOND, SECOND).unwrap();
+    let (led, found) = other.take_lease(SECOND, SECOND).unwrap();
     assert!(led);
     assert_eq!(**found.value.unwrap(), *b"answered");
 }
 
-fn the_hosts_that_have_a_token_leave_their_marks_each_once(stage: Stage) {
-    let mut hosts = [stage.session(), stage.session(), stage.session()];
+fn the_hosts_that_have_a_token_leave_their_marks_each_once(harness: Harness) {
+    let mut hosts = [harness.session(), harness.session(), harness.session()];
     publish(&mut *hosts[0], b"first");
     let marks: [&[u8]; 3] = [MINE, b"the second one's", b"\r\n\0\xff"];
     for (number, host) in hosts.iter_mut().enumerate() {
-        host.look(SECOND).unwrap();
+        host.read(SECOND).unwrap();
         for _ in 0..3 {
             let found = host.marks(marks[number], SECOND).unwrap();
             assert_eq!(found, marks[..=number].concat());
@@ -289,13 +289,13 @@ fn the_hosts_that_have_a_token_leave_their_marks_each_once(stage: Stage) {
     }
     // What is no new token changes nothing of it, and who has no mark to leave changes nothing either.
     let [one, other, late] = &mut hosts;
-    assert!(one.lead(9 * SECOND, SECOND).unwrap().0);
+    assert!(one.take_lease(9 * SECOND, SECOND).unwrap().0);
     assert_eq!(one.marks(&[], SECOND).unwrap(), marks.concat());
     assert!(
         one.write(b"noted", 60 * SECOND, Some(9 * SECOND), None, SECOND)
             .unwrap()
     );
-    other.look(SECOND).unwrap();
+    other.read(SECOND).unwrap();
     assert_eq!(other.marks(&[], SECOND).unwrap(), marks.concat());
     assert!(
         one.write(b"second", 60 * SECOND, None, Some(MINE), SECOND)
@@ -303,13 +303,13 @@ fn the_hosts_that_have_a_token_leave_their_marks_each_once(stage: Stage) {
     );
     // Who still has the token before leaves no mark for the new one.
     late.marks(marks[2], SECOND).unwrap();
-    other.look(SECOND).unwrap();
+    other.read(SECOND).unwrap();
     assert_eq!(other.marks(&[], SECOND).unwrap(), MINE);
     assert_eq!(other.marks(marks[1], SECOND).unwrap(), marks[..2].concat());
 }
 
-fn no_more_marks_are_taken_than_are_read(stage: Stage) {
-    let mut session = stage.session();
+fn no_more_marks_are_taken_than_are_read(harness: Harness) {
+    let mut session = harness.session();
     publish(&mut *session, b"first");
     let many: Vec<u8> = (0..65_500_u32 / 4).flat_map(u32::to_le_bytes).collect();
     session.marks(&many, SECOND).unwrap();
@@ -319,10 +319,10 @@ fn no_more_marks_are_taken_than_are_read(stage: Stage) {
     assert_eq!(found, [MINE, &many, b"more"].concat());
 }
 
-fn a_value_ends_when_its_time_is_over(stage: Stage) {
-    let mut session = stage.session();
+fn a_value_ends_when_its_time_is_over(harness: Harness) {
+    let mut session = harness.session();
     let written = Instant::now();
-    assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
+    assert!(session.take_lease(9 * SECOND, SECOND).unwrap().0);
     assert!(
         session
             .write(b"short", SECOND, Some(9 * SECOND), Some(MINE), SECOND)
@@ -336,15 +336,15 @@ fn a_value_ends_when_its_time_is_over(stage: Stage) {
     assert!(session.marks(MINE, SECOND).unwrap().is_empty());
 }
 
-fn a_value_that_ended_while_one_led_is_replaced(stage: Stage) {
-    let (mut one, mut other) = (stage.session(), stage.session());
-    assert!(other.lead(9 * SECOND, SECOND).unwrap().0);
+fn a_value_that_ended_while_one_led_is_replaced(harness: Harness) {
+    let (mut one, mut other) = (harness.session(), harness.session());
+    assert!(other.take_lease(9 * SECOND, SECOND).unwrap().0);
     assert!(
         other
             .write(b"short", SECOND / 10, None, Some(MINE), SECOND)
             .unwrap()
     );
-    assert!(one.lead(20 * SECOND, SECOND).unwrap().0);
+    assert!(one.take_lease(20 * SECOND, SECOND).unwrap().0);
     while value(&mut *other).is_some() {
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -355,8 +355,8 @@ fn a_value_that_ended_while_one_led_is_replaced(stage: Stage) {
     assert_eq!(value(&mut *other).unwrap(), b"next");
 }
 
-fn any_bytes_up_to_the_limit_come_back_as_they_were(stage: Stage) {
-    let mut session = stage.session();
+fn any_bytes_up_to_the_limit_come_back_as_they_were(harness: Harness) {
+    let mut session = harness.session();
     let every: Vec<u8> = (0..=255).collect();
     for bytes in [
         b"".to_vec(),
@@ -368,32 +368,32 @@ fn any_bytes_up_to_the_limit_come_back_as_they_were(stage: Stage) {
         publish(&mut *session, &bytes);
         assert_eq!(value(&mut *session).unwrap(), bytes);
     }
-    assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
+    assert!(session.take_lease(9 * SECOND, SECOND).unwrap().0);
     let refused = session.write(&vec![0; 65_537], SECOND, None, Some(MINE), SECOND);
     assert!(refused.unwrap_err().contains("too long"));
 }
 
-fn two_credentials_have_nothing_in_common(stage: Stage) {
-    let mut one = stage.session();
-    let mut other = session_of(&stage.server, "ffffffffffffffffffffffffffffffff");
+fn two_credentials_have_nothing_in_common(harness: Harness) {
+    let mut one = harness.session();
+    let mut other = session_of(&harness.server, "ffffffffffffffffffffffffffffffff");
     publish(&mut *one, b"one");
     assert_eq!(value(&mut *other), None);
-    assert!(one.lead(9 * SECOND, SECOND).unwrap().0);
-    assert!(other.lead(9 * SECOND, SECOND).unwrap().0);
+    assert!(one.take_lease(9 * SECOND, SECOND).unwrap().0);
+    assert!(other.take_lease(9 * SECOND, SECOND).unwrap().0);
     assert!(other.marks(MINE, SECOND).unwrap().is_empty());
 }
 
-fn of_many_at_once_one_leads_and_no_write_is_lost(stage: Stage) {
+fn of_many_at_once_one_leads_and_no_write_is_lost(harness: Harness) {
     const ROUNDS: u64 = 12;
     let (leading, written) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for number in 0..16 {
-            let (stage, leading, written) = (&stage, &leading, &written);
+            let (harness, leading, written) = (&harness, &leading, &written);
             scope.spawn(move || {
-                let mut session = stage.session();
+                let mut session = harness.session();
                 let mut done = 0;
                 while done < ROUNDS {
-                    let (led, found) = session.lead(20 * SECOND, 10 * SECOND).unwrap();
+                    let (led, found) = session.take_lease(20 * SECOND, 10 * SECOND).unwrap();
                     if !led {
                         std::thread::sleep(Duration::from_millis(1 + number % 3));
                         continue;
@@ -421,103 +421,107 @@ fn of_many_at_once_one_leads_and_no_write_is_lost(stage: Stage) {
         }
     });
     assert_eq!(written.into_inner(), 16 * ROUNDS);
-    let last = value(&mut *stage.session()).unwrap();
+    let last = value(&mut *harness.session()).unwrap();
     assert_eq!(last, (16 * ROUNDS).to_le_bytes());
 }
 
-fn a_leader_of_what_was_flushed_writes_nothing(stage: Stage) {
-    let mut session = stage.session();
+fn a_leader_of_what_was_flushed_writes_nothing(harness: Harness) {
+    let mut session = harness.session();
     publish(&mut *session, b"old");
-    assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
-    stage.flush();
+    assert!(session.take_lease(9 * SECOND, SECOND).unwrap().0);
+    harness.flush();
     assert!(
         !session
             .write(b"new", 60 * SECOND, None, Some(MINE), SECOND)
             .unwrap()
     );
-    let found = session.look(SECOND).unwrap();
+    let found = session.read(SECOND).unwrap();
     assert!(found.value.is_none() && found.leased.is_none());
     assert!(session.marks(&[], SECOND).unwrap().is_empty());
     publish(&mut *session, b"new");
     assert_eq!(value(&mut *session).unwrap(), b"new");
 }
 
-fn a_killed_store_is_told_at_once_and_found_again_when_it_is_back(mut stage: Stage) {
-    let mut session = stage.session();
+fn a_killed_store_is_told_at_once_and_found_again_when_it_is_back(mut harness: Harness) {
+    let mut session = harness.session();
     publish(&mut *session, b"gone");
-    stage.daemon.kill();
+    harness.daemon.kill();
     let asked = Instant::now();
-    session.look(5 * SECOND).err().unwrap();
+    session.read(5 * SECOND).err().unwrap();
     session.release(5 * SECOND).err().unwrap_or_default();
-    let refused = stage.server.open(NAME, owner(), 5 * SECOND).err().unwrap();
+    let refused = harness
+        .server
+        .open(NAME, owner(), 5 * SECOND)
+        .err()
+        .unwrap();
     assert!(refused.contains("refused"), "{refused}");
     assert!(asked.elapsed() < SECOND);
-    stage.daemon.restart();
-    session.look(SECOND).err().unwrap();
-    let mut session = stage.session();
+    harness.daemon.restart();
+    session.read(SECOND).err().unwrap();
+    let mut session = harness.session();
     assert_eq!(value(&mut *session), None);
     publish(&mut *session, b"back");
     assert_eq!(value(&mut *session).unwrap(), b"back");
 }
 
-fn a_stopped_store_costs_no_more_than_the_time_given(stage: Stage) {
-    let mut session = stage.session();
+fn a_stopped_store_costs_no_more_than_the_time_given(harness: Harness) {
+    let mut session = harness.session();
     publish(&mut *session, b"kept");
-    stage.daemon.stop();
+    harness.daemon.stop();
     let time = Duration::from_millis(300);
     let asked = Instant::now();
-    let reason = session.look(time).err().unwrap();
+    let reason = session.read(time).err().unwrap();
     assert!(reason.contains("time"), "{reason}");
     let took = asked.elapsed();
     assert!(took >= time && took < time + SECOND, "{took:?}");
     // The kernel still accepts for it, so that only a question finds out.
     let asked = Instant::now();
-    let opened = stage.server.open(NAME, owner(), time);
+    let opened = harness.server.open(NAME, owner(), time);
     assert!(
         opened
-            .and_then(|mut session| session.lead(SECOND, time))
+            .and_then(|mut session| session.take_lease(SECOND, time))
             .is_err()
     );
     assert!(asked.elapsed() < 2 * time + SECOND);
-    stage.daemon.go_on();
+    harness.daemon.go_on();
     // An answer that comes late is never taken for that to the next question.
-    session.look(SECOND).err().unwrap();
-    assert_eq!(value(&mut *stage.session()).unwrap(), b"kept");
+    session.read(SECOND).err().unwrap();
+    assert_eq!(value(&mut *harness.session()).unwrap(), b"kept");
 }
 
-fn a_lease_that_a_stopped_store_gives_to_somebody_gone_ends_soon(stage: Stage) {
-    let mut gone = stage.session();
-    gone.look(SECOND).unwrap();
-    stage.daemon.stop();
-    gone.lead(40 * SECOND, SECOND / 5).err().unwrap();
+fn a_lease_that_a_stopped_store_gives_to_somebody_gone_ends_soon(harness: Harness) {
+    let mut gone = harness.session();
+    gone.read(SECOND).unwrap();
+    harness.daemon.stop();
+    gone.take_lease(40 * SECOND, SECOND / 5).err().unwrap();
     drop(gone);
-    stage.daemon.go_on();
+    harness.daemon.go_on();
     let back = Instant::now();
-    let mut session = stage.session();
+    let mut session = harness.session();
     // The question that waited is answered, though nobody is there any more.
-    while session.look(5 * SECOND).unwrap().leased.is_none() {
+    while session.read(5 * SECOND).unwrap().leased.is_none() {
         assert!(back.elapsed() < SECOND, "it was not asked");
     }
-    while !session.lead(40 * SECOND, SECOND).unwrap().0 {
+    while !session.take_lease(40 * SECOND, SECOND).unwrap().0 {
         assert!(back.elapsed() < 4 * SECOND, "it does not end");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let left = stage.session().look(SECOND).unwrap().leased.unwrap();
+    let left = harness.session().read(SECOND).unwrap().leased.unwrap();
     assert!(left > 38 * SECOND, "{left:?}");
 }
 
-fn the_clock_is_the_same_for_all_and_goes_as_time_does(stage: Stage) {
+fn the_clock_is_the_same_for_all_and_goes_as_time_does(harness: Harness) {
     /// How much later than a second the server of a busy machine may tick, in milliseconds.
     const BUSY: u64 = 200;
-    let other = server(stage.server.shown());
-    let (mut one, mut other) = (stage.session(), session_of(&other, NAME));
-    let (began, first) = (Instant::now(), one.look(SECOND).unwrap().now);
+    let other = server(harness.server.shown());
+    let (mut one, mut other) = (harness.session(), session_of(&other, NAME));
+    let (began, first) = (Instant::now(), one.read(SECOND).unwrap().now);
     let mut width = u64::MAX;
     while began.elapsed() < 3 * SECOND {
         std::thread::sleep(Duration::from_millis(37));
         for session in [&mut one, &mut other] {
             let asked = began.elapsed().as_millis() as u64;
-            let now = session.look(SECOND).unwrap().now;
+            let now = session.read(SECOND).unwrap().now;
             let answered = began.elapsed().as_millis() as u64 + 1;
             assert!(now.earliest <= now.latest);
             // Both count from the same instant, within their bounds.

@@ -28,7 +28,7 @@ const RAMFS: u32 = 0x8584_58f6;
 
 /// The directories that may hold the record.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Directories {
     given: Option<PathBuf>,
     runtime_dir: Option<PathBuf>,
 }
@@ -84,10 +84,10 @@ impl Owner {
     }
 }
 
-impl Place {
+impl Directories {
     /// `given` is the directory of `host:<dir>`; `runtime_dir` is the user's own (`$XDG_RUNTIME_DIR`).
-    pub(crate) fn new(given: Option<PathBuf>, runtime_dir: Option<PathBuf>) -> Place {
-        Place { given, runtime_dir }
+    pub(crate) fn new(given: Option<PathBuf>, runtime_dir: Option<PathBuf>) -> Directories {
+        Directories { given, runtime_dir }
     }
 
     /// The directory that is used, and the names before it that are taken. If the directory does not exist it is

@@ -1,4 +1,4 @@
-//! Opens and makes the two files of a record, and trusts nothing that somebody else may have put there.
+//! Backend and makes the two files of a record, and trusts nothing that somebody else may have put there.
 //!
 //! Promises: no link is followed, no pipe or device is waited for. A file appears as a whole and with its rights, or
 //! not at all. It never replaces another one.
@@ -70,7 +70,7 @@ pub(crate) fn open(path: &Path, owner: Owner) -> Result<Found<File>, String> {
 }
 
 /// What is at the path, without opening it.
-pub(crate) fn look(path: &Path, owner: Owner) -> Result<Found<()>, String> {
+pub(crate) fn inspect(path: &Path, owner: Owner) -> Result<Found<()>, String> {
     match fs::symlink_metadata(path) {
         Ok(found) if fits(&found, owner) => Ok(Found::Fit(())),
         Ok(_) => Ok(Found::Foreign),

@@ -15,9 +15,9 @@ use super::file::{self, Found};
 use crate::platform::not_inherited::NotInherited;
 
 /// A file lock. Dropping it frees it.
-pub(crate) struct Held {
+pub(crate) struct FileLock {
     file: NotInherited<File>,
-    turn: u64,
+    term: u64,
 }
 
 /// Takes the lock of that term, and makes its file if there is none. `None` if somebody else has it, if the file is
@@ -25,7 +25,7 @@ pub(crate) struct Held {
 ///
 /// # Errors
 /// Why no lock can be taken there.
-pub(crate) fn try_lock(path: &Path, owner: Owner, turn: u64) -> Result<Option<Held>, String> {
+pub(crate) fn try_lock(path: &Path, owner: Owner, term: u64) -> Result<Option<FileLock>, String> {
     let open = || match file::open(path, owner)? {
         Found::Fit(file) => Ok(Some(file)),
         Found::Missing => file::create(path, owner, &[]),
@@ -35,8 +35,8 @@ pub(crate) fn try_lock(path: &Path, owner: Owner, turn: u64) -> Result<Option<He
     let Some(file) = NotInherited::open(open)? else {
         return Ok(None);
     };
-    match set(&file, turn, libc::F_WRLCK) {
-        Ok(()) => Ok(Some(Held { file, turn })),
+    match set(&file, term, libc::F_WRLCK) {
+        Ok(()) => Ok(Some(FileLock { file, term })),
         Err(error) => match error.raw_os_error() {
             Some(libc::EAGAIN | libc::EACCES) => Ok(None),
             _ => Err(failed(path, &error)),
@@ -44,12 +44,12 @@ pub(crate) fn try_lock(path: &Path, owner: Owner, turn: u64) -> Result<Option<He
     }
 }
 
-fn set(file: &File, turn: u64, kind: libc::c_int) -> std::io::Result<()> {
+fn set(file: &File, term: u64, kind: libc::c_int) -> std::io::Result<()> {
     // SAFETY: a zeroed `flock` is a valid value of that plain C struct; `l_pid` has to be 0 here.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = kind as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
-    lock.l_start = (turn & (i64::MAX as u64 >> 1)) as libc::off_t;
+    lock.l_start = (term & (i64::MAX as u64 >> 1)) as libc::off_t;
     lock.l_len = 1;
     // SAFETY: the descriptor is open while `file` is borrowed, and `lock` is valid for reading. F_OFD_SETLK never waits.
     match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) } {
@@ -58,7 +58,7 @@ fn set(file: &File, turn: u64, kind: libc::c_int) -> std::io::Result<()> {
     }
 }
 
-impl Held {
+impl FileLock {
     /// Whether the lock's file is the one at that path.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         match (fs::symlink_metadata(path), self.file.metadata()) {
@@ -68,12 +68,12 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for FileLock {
     fn drop(&mut self) {
         // Closing alone may not free it: a process that is just being started from this one may have the file until
         // it runs.
         if self.file.is_own() {
-            let _ = set(&self.file, self.turn, libc::F_UNLCK);
+            let _ = set(&self.file, self.term, libc::F_UNLCK);
         }
     }
 }

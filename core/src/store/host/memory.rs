@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::HostRecord;
-use super::directory::Place;
+use super::directory::Directories;
 use crate::config::Settings;
 use crate::platform::clock::Clock;
 use crate::refresh::record::Record;
@@ -27,7 +27,7 @@ struct Contents {
 /// A lock. Dropping it frees it.
 pub(crate) struct Lock {
     memory: Arc<Memory>,
-    turn: u64,
+    term: u64,
 }
 
 impl Memory {
@@ -61,15 +61,15 @@ impl Memory {
         self.contents().changes
     }
 
-    pub(super) fn try_lock(self: &Arc<Self>, turn: u64) -> Option<Lock> {
+    pub(super) fn try_lock(self: &Arc<Self>, term: u64) -> Option<Lock> {
         let mut contents = self.contents();
-        if contents.held.contains(&turn) {
+        if contents.held.contains(&term) {
             return None;
         }
-        contents.held.push(turn);
+        contents.held.push(term);
         Some(Lock {
             memory: self.clone(),
-            turn,
+            term,
         })
     }
 }
@@ -77,20 +77,20 @@ impl Memory {
 impl Drop for Lock {
     fn drop(&mut self) {
         let mut contents = self.memory.contents();
-        contents.held.retain(|turn| *turn != self.turn);
+        contents.held.retain(|term| *term != self.term);
         contents.changes += 1;
     }
 }
 
 impl HostRecord {
     /// The record of a simulated host, as one of its processes sees it.
-    pub(crate) fn played(
+    pub(crate) fn fake(
         settings: &Settings,
         memory: Arc<Memory>,
         clock: Clock,
     ) -> Option<HostRecord> {
         let (base_url, merchant_id) = (settings.base_url.as_str(), settings.merchant_id.as_str());
-        let place = Place::new(None, None);
+        let place = Directories::new(None, None);
         let per_minute = settings.tokens_per_minute;
         let record = HostRecord::new(
             &settings.api_key,

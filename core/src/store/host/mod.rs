@@ -29,9 +29,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use self::directory::Taken;
-use self::directory::{Directory, NAMES, Owner, Place, failed};
+use self::directory::{Directories, Directory, NAMES, Owner, failed};
 use self::file::Found;
-use self::lock::Held;
+use self::lock::FileLock;
 use crate::config::credentials::ApiKey;
 use crate::platform::above_stdio::above_stdio;
 use crate::platform::clock::Clock;
@@ -66,7 +66,7 @@ const ANNOUNCED_WITHIN: Duration = Duration::from_millis(500);
 
 /// The shared record of one key.
 pub(crate) struct HostRecord {
-    place: Place,
+    directories: Directories,
     sealer: Sealer,
     base_url: String,
     merchant_id: String,
@@ -102,16 +102,16 @@ struct Files {
 }
 
 /// The right to write the record, until it expires.
-pub(crate) struct Lead {
-    held: Grip,
-    turn: u64,
+pub(crate) struct WriteLease {
+    lock: LockGuard,
+    term: u64,
     /// After this nothing is written, because others go on without this process.
     until: BootTime,
 }
 
 /// The lock that the lease rests on.
-enum Grip {
-    File(Held),
+enum LockGuard {
+    File(FileLock),
     #[cfg(test)]
     Memory(#[allow(dead_code, reason = "held until it is dropped")] memory::Lock),
 }
@@ -136,14 +136,14 @@ impl HostRecord {
     /// `None` only if the machine's cryptography fails.
     pub(crate) fn new(
         key: &ApiKey,
-        place: Place,
+        directories: Directories,
         base_url: &str,
         merchant_id: &str,
         per_minute: u32,
         clock: Clock,
     ) -> Option<HostRecord> {
         Some(HostRecord {
-            place,
+            directories,
             sealer: Sealer::of(key)?,
             base_url: base_url.to_owned(),
             merchant_id: merchant_id.to_owned(),
@@ -175,7 +175,7 @@ impl HostRecord {
             return Ok(self.learn(&mut state, memory.record()));
         }
         let files = self.files(&mut state)?;
-        match self.look(&files)? {
+        match self.read_slots(&files)? {
             Some(slots) if !state.unwritten => Ok(self.learn(&mut state, slots.best)),
             found => self.repair(&mut state, &files, found),
         }
@@ -188,7 +188,7 @@ impl HostRecord {
     /// Why there can be no record.
     pub(crate) fn peek(&self) -> Result<(PathBuf, Vec<Taken>, Record), String> {
         let files = self.find(&mut State::default(), false)?;
-        let found = match self.look(&files)? {
+        let found = match self.read_slots(&files)? {
             Some(slots) => slots.best.unwrap_or_default(),
             None => self.unknown(),
         };
@@ -197,7 +197,7 @@ impl HostRecord {
 
     /// The other users of this machine who have records of their own where this user's is.
     pub(crate) fn other_users(&self) -> Vec<u32> {
-        self.place.other_users(euid())
+        self.directories.other_users(euid())
     }
 
     /// What this process remembers of the record, for when the record cannot be used.
@@ -217,31 +217,31 @@ impl HostRecord {
     ///
     /// # Errors
     /// Why the record cannot be used.
-    pub(crate) fn try_lead(&self, turn: u64) -> Result<Option<(Lead, Record)>, String> {
+    pub(crate) fn try_lease(&self, term: u64) -> Result<Option<(WriteLease, Record)>, String> {
         let mut state = self.state();
         #[cfg(test)]
         if let Some(memory) = &self.memory {
-            let lead = memory
-                .try_lock(turn)
-                .map(|held| self.lead(Grip::Memory(held), turn));
-            return Ok(lead.map(|lead| (lead, self.learn(&mut state, memory.record()))));
+            let lease = memory
+                .try_lock(term)
+                .map(|held| self.lease(LockGuard::Memory(held), term));
+            return Ok(lease.map(|lease| (lease, self.learn(&mut state, memory.record()))));
         }
         // Once more if the files were replaced before they were locked.
         for _ in 0..3 {
             let files = self.files(&mut state)?;
-            let Some(held) = lock::try_lock(&files.lock_path, files.directory.owner, turn)? else {
+            let Some(held) = lock::try_lock(&files.lock_path, files.directory.owner, term)? else {
                 return Ok(None);
             };
             let files = self.files(&mut state)?;
             if !held.is_at(&files.lock_path) {
                 continue;
             }
-            let lead = self.lead(Grip::File(held), turn);
-            let record = match self.look(&files)? {
+            let lease = self.lease(LockGuard::File(held), term);
+            let record = match self.read_slots(&files)? {
                 Some(slots) => self.learn(&mut state, slots.best),
                 None => self.lost(&mut state),
             };
-            return Ok(Some((lead, record)));
+            return Ok(Some((lease, record)));
         }
         Ok(None)
     }
@@ -250,15 +250,19 @@ impl HostRecord {
     ///
     /// # Errors
     /// Nothing was written.
-    pub(crate) fn write(&self, lead: &mut Lead, record: &mut Record) -> Result<(), Unwritten> {
+    pub(crate) fn write(
+        &self,
+        lease: &mut WriteLease,
+        record: &mut Record,
+    ) -> Result<(), Unwritten> {
         let mut state = self.state();
-        self.put(&mut state, lead, record)
+        self.put(&mut state, lease, record)
     }
 
-    fn lead(&self, held: Grip, turn: u64) -> Lead {
-        Lead {
-            held,
-            turn,
+    fn lease(&self, lock: LockGuard, term: u64) -> WriteLease {
+        WriteLease {
+            lock,
+            term,
             until: self.clock.boot().plus(ANNOUNCED_WITHIN),
         }
     }
@@ -266,43 +270,43 @@ impl HostRecord {
     fn put(
         &self,
         state: &mut State,
-        lead: &mut Lead,
+        lease: &mut WriteLease,
         record: &mut Record,
     ) -> Result<(), Unwritten> {
         #[cfg(test)]
         if let Some(memory) = self.memory.clone() {
-            lead.follow(memory.record().as_ref(), record)?;
-            lead.in_time(self.clock.boot())?;
+            lease.follow(memory.record().as_ref(), record)?;
+            lease.in_time(self.clock.boot())?;
             state.known = Some(record.clone());
             memory.write(record);
-            lead.until = record.done_by.unwrap_or(lead.until);
+            lease.until = record.done_by.unwrap_or(lease.until);
             return Ok(());
         }
         let files = self.files(state).map_err(Unwritten::Lost)?;
-        let lock_replaced = !lead.held.is_at(&files.lock_path);
+        let lock_replaced = !lease.lock.is_at(&files.lock_path);
         if lock_replaced {
             // Whoever locks the new file is the leader.
-            let held = lock::try_lock(&files.lock_path, files.directory.owner, lead.turn);
+            let held = lock::try_lock(&files.lock_path, files.directory.owner, lease.term);
             let held = held.map_err(Unwritten::Lost)?.ok_or(Unwritten::Late)?;
-            lead.held = Grip::File(held);
+            lease.lock = LockGuard::File(held);
         }
-        let slots = self.look(&files).map_err(Unwritten::Lost)?;
+        let slots = self.read_slots(&files).map_err(Unwritten::Lost)?;
         let (found, at) = slots.map_or((None, 0..0), |slots| (slots.best, slots.at));
         if lock_replaced && found.as_ref().is_some_and(|found| found.newer_than(record)) {
             // Or has led already.
             return Err(Unwritten::Late);
         }
-        lead.follow(found.as_ref(), record)?;
+        lease.follow(found.as_ref(), record)?;
         let now = self.clock.boot();
         let slot = self.slot(record, now).map_err(Unwritten::Lost)?;
-        lead.in_time(now)?;
+        lease.in_time(now)?;
         // What cannot be written is remembered here all the same, because it was spent.
         state.known = Some(record.clone());
         state.unwritten = true;
         self.store(&files, &at, &slot, now)
             .map_err(Unwritten::Lost)?;
         state.unwritten = false;
-        lead.until = record.done_by.unwrap_or(lead.until);
+        lease.until = record.done_by.unwrap_or(lease.until);
         Ok(())
     }
 
@@ -316,7 +320,7 @@ impl HostRecord {
         }
         let sealed = self
             .sealer
-            .seal(&self.seal_place(), &plain)
+            .seal(&self.seal_context(), &plain)
             .ok_or("the system gives no randomness")?;
         let mut slot = (length as u32).to_le_bytes().to_vec();
         slot.extend_from_slice(&sealed);
@@ -333,7 +337,7 @@ impl HostRecord {
     ) -> Result<(), String> {
         let path = &files.record_path;
         let at =
-            place_for(slot.len() as u64, newest).ok_or("the token is too long to be shared")?;
+            position_for(slot.len() as u64, newest).ok_or("the token is too long to be shared")?;
         let write = |file: &File| -> io::Result<()> {
             let found = file.metadata()?.len();
             if found < PAGE {
@@ -367,13 +371,13 @@ impl HostRecord {
     }
 
     /// What a record is sealed for.
-    fn seal_place(&self) -> [&[u8]; 5] {
+    fn seal_context(&self) -> [&[u8]; 5] {
         const FORMAT: [u8; 4] = MAJOR.to_le_bytes();
         let (base_url, merchant_id) = (self.base_url.as_bytes(), self.merchant_id.as_bytes());
         [b"host", b"record", &FORMAT, base_url, merchant_id]
     }
 
-    fn look(&self, files: &Files) -> Result<Option<Slots>, String> {
+    fn read_slots(&self, files: &Files) -> Result<Option<Slots>, String> {
         match &files.record {
             Some(file) => self
                 .slots(file)
@@ -435,7 +439,7 @@ impl HostRecord {
         }
         // A record that was cut does not open.
         let sealed = read(begin..end)?;
-        let plain = self.sealer.open(&self.seal_place(), &sealed);
+        let plain = self.sealer.open(&self.seal_context(), &sealed);
         let record = plain.and_then(|plain| Record::from_bytes(&plain));
         Ok(record.map(|record| (record, slot.start..end)))
     }
@@ -469,8 +473,8 @@ impl HostRecord {
         if is_lost {
             record = self.lost(state);
         }
-        let mut lead = self.lead(Grip::File(held), record.turn);
-        match self.put(state, &mut lead, &mut record) {
+        let mut lease = self.lease(LockGuard::File(held), record.turn);
+        match self.put(state, &mut lease, &mut record) {
             Err(Unwritten::Lost(reason)) if is_lost => Err(reason),
             // What others have written can still be read.
             _ => Ok(record),
@@ -502,7 +506,7 @@ impl HostRecord {
     fn find(&self, state: &mut State, make: bool) -> Result<Files, String> {
         let euid = euid();
         let hidden = |number: u32| Ok(self.directory_name(&boot_id()?, euid, number));
-        let (directory, mut taken) = self.place.find(euid, &hidden, make)?;
+        let (directory, mut taken) = self.directories.find(euid, &hidden, make)?;
         let name = self.name(state, directory.owner)?;
         for number in 0..NAMES {
             let numbered = |name: &str| match number {
@@ -518,7 +522,7 @@ impl HostRecord {
                 Found::Foreign => None,
             };
             let lock_is_foreign =
-                matches!(file::look(&lock_path, directory.owner)?, Found::Foreign);
+                matches!(file::inspect(&lock_path, directory.owner)?, Found::Foreign);
             match record {
                 Some(record) if !lock_is_foreign => {
                     return Ok(Files {
@@ -572,21 +576,21 @@ impl HostRecord {
     }
 }
 
-impl Grip {
+impl LockGuard {
     fn is_at(&self, path: &Path) -> bool {
         match self {
-            Grip::File(held) => held.is_at(path),
+            LockGuard::File(held) => held.is_at(path),
             #[cfg(test)]
-            Grip::Memory(_) => false,
+            LockGuard::Memory(_) => false,
         }
     }
 }
 
-impl Lead {
+impl WriteLease {
     /// Makes `record` the one that follows the record that was found.
     fn follow(&self, found: Option<&Record>, record: &mut Record) -> Result<(), Unwritten> {
         if let Some(found) = found {
-            if found.turn > self.turn {
+            if found.turn > self.term {
                 return Err(Unwritten::Late);
             }
             if found.sequence != record.sequence {
@@ -607,7 +611,7 @@ impl Lead {
 }
 
 /// The position for a record of that length, which must not touch what is at `newest`.
-fn place_for(length: u64, newest: &Range<u64>) -> Option<u64> {
+fn position_for(length: u64, newest: &Range<u64>) -> Option<u64> {
     let free = |slot: &&Range<u64>| {
         let end = slot.start + length;
         end <= slot.end && (end <= newest.start || newest.end <= slot.start)

@@ -44,7 +44,7 @@ impl Shelf {
     fn user_of(&self, key: &str, url: &str, merchant: &str) -> HostRecord {
         let base_url = BaseUrl::parse(url).unwrap();
         let key = ApiKey::parse(Opt::ApiKey, key, &base_url).unwrap();
-        let place = Place::new(Some(self.0.clone()), None);
+        let place = Directories::new(Some(self.0.clone()), None);
         HostRecord::new(&key, place, url, merchant, 10, Clock::System).unwrap()
     }
 
@@ -106,10 +106,10 @@ fn publish_long(user: &HostRecord, id: u64, length: usize) {
 
 fn publish_issue(user: &HostRecord, issue: Issue) {
     let turn = user.read().unwrap().turn;
-    let (mut lead, mut record) = user.try_lead(turn).unwrap().unwrap();
+    let (mut lease, mut record) = user.try_lease(turn).unwrap().unwrap();
     record.counts.spend_minute(now(), 1);
     record.issue = Some(issue);
-    user.write(&mut lead, &mut record).unwrap();
+    user.write(&mut lease, &mut record).unwrap();
 }
 
 fn token(user: &HostRecord) -> Option<u64> {
@@ -163,10 +163,10 @@ fn what_could_not_be_written_is_told_before_anything_else_is_read() {
     let mut record = other.read().unwrap();
     take(&mut record, [1003]);
     other.remember(&record);
-    let (lead, _) = one.try_lead(0).unwrap().unwrap();
+    let (lease, _) = one.try_lease(0).unwrap().unwrap();
     assert_eq!(of_other(&other.read().unwrap()), 3);
     assert_eq!(of_other(&one.read().unwrap()), 2);
-    drop(lead);
+    drop(lease);
     other.read().unwrap();
     assert_eq!(of_other(&one.read().unwrap()), 3);
 }
@@ -175,10 +175,10 @@ fn what_could_not_be_written_is_told_before_anything_else_is_read() {
 fn one_at_a_time_leads_and_the_lock_is_free_when_it_is_let_go() {
     let shelf = Shelf::new();
     let (one, other) = (shelf.user(), shelf.user());
-    let lead = one.try_lead(0).unwrap().unwrap();
-    assert!(other.try_lead(0).unwrap().is_none());
-    drop(lead);
-    assert!(other.try_lead(0).unwrap().is_some());
+    let lease = one.try_lease(0).unwrap().unwrap();
+    assert!(other.try_lease(0).unwrap().is_none());
+    drop(lease);
+    assert!(other.try_lease(0).unwrap().is_some());
 }
 
 #[test]
@@ -206,11 +206,11 @@ fn nothing_sealed_for_another_key_host_or_merchant_is_read() {
 fn a_later_release_of_the_format_and_this_one_share_a_record() {
     let shelf = Shelf::new();
     let (later, mine) = (shelf.user(), shelf.user());
-    let (mut lead, mut record) = later.try_lead(0).unwrap().unwrap();
+    let (mut lease, mut record) = later.try_lease(0).unwrap().unwrap();
     record.others.insert("colour".into(), "blue".into());
     record.issue = Some(issue(1));
-    later.write(&mut lead, &mut record).unwrap();
-    drop(lead);
+    later.write(&mut lease, &mut record).unwrap();
+    drop(lease);
     assert_eq!(token(&mine), Some(1));
     publish(&mine, 2);
     assert_eq!(shelf.user().read().unwrap().others["colour"], "blue");
@@ -225,7 +225,7 @@ fn the_first_release_of_the_format_and_this_one_share_a_record() {
     let first = first_release::written(now, &json!([[now.0, 2]]));
     // Seals what that release would write into one of the slots, and empties the other.
     let put = |plain: &[u8]| {
-        let sealed = sealer.seal(&mine.seal_place(), plain).unwrap();
+        let sealed = sealer.seal(&mine.seal_context(), plain).unwrap();
         let mut content = header(now).to_vec();
         content.extend_from_slice(&(sealed.len() as u32).to_le_bytes());
         content.extend_from_slice(&sealed);
@@ -239,7 +239,7 @@ fn the_first_release_of_the_format_and_this_one_share_a_record() {
         let plain = SLOTS[..2].iter().filter_map(|slot| {
             let slot = &content[slot.start as usize..];
             let length = u32::from_le_bytes(slot[..LENGTH].try_into().unwrap()) as usize;
-            sealer.open(&mine.seal_place(), &slot[LENGTH..LENGTH + length])
+            sealer.open(&mine.seal_context(), &slot[LENGTH..LENGTH + length])
         });
         let place = |plain: &Zeroizing<Vec<u8>>| {
             let record: Value = serde_json::from_slice(plain).unwrap();
@@ -260,9 +260,9 @@ fn the_first_release_of_the_format_and_this_one_share_a_record() {
     assert_eq!(record.hold.unwrap().class.name(), "rate_limited");
 
     // This release leads, and writes whatever it has beyond that.
-    let (mut lead, mut record) = mine.try_lead(record.turn).unwrap().unwrap();
+    let (mut lease, mut record) = mine.try_lease(record.turn).unwrap().unwrap();
     record.done_by = Some(now.plus(Duration::from_secs(20)));
-    mine.write(&mut lead, &mut record).unwrap();
+    mine.write(&mut lease, &mut record).unwrap();
     record.done_by = None;
     record.counts.taken.extend([11, 12].map(|id| Slot {
         at: now,
@@ -278,8 +278,8 @@ fn the_first_release_of_the_format_and_this_one_share_a_record() {
     (record.away, record.ask_at, record.forgotten) = (Some(now), Some(now), Some(now));
     record.previous_until = Some(now);
     record.outage = record.hold.clone();
-    mine.write(&mut lead, &mut record).unwrap();
-    drop(lead);
+    mine.write(&mut lease, &mut record).unwrap();
+    drop(lease);
     let theirs = first_release::read(&found());
     let until = now.0 + 60_000;
     assert_eq!(
@@ -381,9 +381,9 @@ fn a_long_record_takes_more_memory_while_it_is_long_and_no_write_of_any_length_i
     }
     assert_eq!(torn, 17 * 8);
     // What does not fit at all is not shared, and said so.
-    let (mut lead, mut record) = user.try_lead(0).unwrap().unwrap();
+    let (mut lease, mut record) = user.try_lease(0).unwrap().unwrap();
     record.issue = Some(long_issue(99, 40_000));
-    let refused = user.write(&mut lead, &mut record);
+    let refused = user.write(&mut lease, &mut record);
     assert!(matches!(&refused, Err(Unwritten::Lost(reason)) if reason.contains("too long")));
 }
 
@@ -540,12 +540,12 @@ fn who_is_late_writes_nothing() {
     let shelf = Shelf::new();
     let (one, other) = (shelf.user(), shelf.user());
     publish(&one, 1);
-    let (mut lead, mut record) = one.try_lead(0).unwrap().unwrap();
+    let (mut lease, mut record) = one.try_lease(0).unwrap().unwrap();
     record.done_by = Some(now().plus(Duration::from_millis(50)));
-    one.write(&mut lead, &mut record).unwrap();
+    one.write(&mut lease, &mut record).unwrap();
     std::thread::sleep(Duration::from_millis(60));
     record.issue = Some(issue(2));
-    let late = one.write(&mut lead, &mut record);
+    let late = one.write(&mut lease, &mut record);
     assert!(matches!(late, Err(Unwritten::Late)), "{late:?}");
     assert_eq!(token(&other), Some(1));
 }
@@ -554,20 +554,20 @@ fn who_is_late_writes_nothing() {
 fn who_was_passed_over_writes_nothing_though_it_is_in_time() {
     let shelf = Shelf::new();
     let user = shelf.user();
-    let (lead, mut record) = user.try_lead(0).unwrap().unwrap();
+    let (lease, mut record) = user.try_lease(0).unwrap().unwrap();
     let until = now().plus(Duration::from_secs(5));
-    // The locks of two turns are two bytes; a process has one of them at a time, so here it is handed on.
-    let mut next = Lead {
-        turn: 1,
+    // The locks of two terms are two bytes. A process has one of them at a time, so here it is handed on.
+    let mut next = WriteLease {
+        term: 1,
         until,
-        ..lead
+        ..lease
     };
     let mut theirs = Record {
         turn: 1,
         ..record.clone()
     };
     user.write(&mut next, &mut theirs).unwrap();
-    let mut passed_over = Lead { turn: 0, ..next };
+    let mut passed_over = WriteLease { term: 0, ..next };
     record.issue = Some(issue(2));
     let late = user.write(&mut passed_over, &mut record);
     assert!(matches!(late, Err(Unwritten::Late)), "{late:?}");
@@ -670,7 +670,7 @@ fn a_disk_a_public_directory_and_none_at_all_are_refused_with_the_reason() {
         (open, "anybody"),
         (shelf.0.join("missing"), "No such file"),
     ] {
-        let error = Place::new(Some(path), None)
+        let error = Directories::new(Some(path), None)
             .find(0, &|_| Ok(String::new()), true)
             .unwrap_err();
         assert!(error.contains(reason), "{error}");

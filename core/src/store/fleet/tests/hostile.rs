@@ -39,7 +39,7 @@ fn reason(url: &str) -> String {
     let server = server(url);
     let asked = Instant::now();
     let reason = match server.open(NAME, owner(), TIME) {
-        Ok(mut session) => session.look(TIME).err(),
+        Ok(mut session) => session.read(TIME).err(),
         Err(reason) => Some(reason),
     };
     let took = asked.elapsed();
@@ -99,11 +99,11 @@ fn a_late_answer_is_not_taken_for_that_to_the_next_question() {
         });
         let server = server(&format!("redis://127.0.0.1:{port}"));
         let mut session = session_of(&server, NAME);
-        assert!(session.look(TIME).is_err());
-        assert!(session.look(5 * SECOND).is_err());
+        assert!(session.read(TIME).is_err());
+        assert!(session.read(5 * SECOND).is_err());
         // It is an answer, if one waits for it.
         let mut patient = session_of(&server, NAME);
-        assert!(patient.look(10 * SECOND).is_ok());
+        assert!(patient.read(10 * SECOND).is_ok());
     });
 }
 
@@ -218,7 +218,7 @@ fn writing_to_a_server_that_has_closed_raises_no_signal() {
                 let session = server.open(NAME, owner(), SECOND);
                 // Until the other end is closed.
                 std::thread::sleep(Duration::from_millis(20));
-                told += i32::from(session.is_ok_and(|mut session| session.look(SECOND).is_err()));
+                told += i32::from(session.is_ok_and(|mut session| session.read(SECOND).is_err()));
             }
             i32::from(told != 5)
         });

@@ -13,7 +13,7 @@ fn a_value_of_another_epoch_counts_as_none_and_is_replaced() {
         let mut session = session_of(&at(&daemon), NAME);
         publish(&mut *session, b"of the first");
         assert_eq!(daemon.command(&format!("md pay88:{NAME}:clock")), "HD\r\n");
-        let first = session.look(SECOND).unwrap();
+        let first = session.read(SECOND).unwrap();
         assert!(first.value.is_none());
         publish(&mut *session, b"of the second");
         assert_eq!(value(&mut *session).unwrap(), b"of the second");
@@ -27,7 +27,7 @@ fn what_somebody_wrote_past_the_lease_is_not_replaced() {
         let mut session = session_of(&at(&daemon), NAME);
         let foreign = format!("set pay88:{NAME}:value 0 60 1\r\nx");
         for written_before in [false, true] {
-            assert!(session.lead(20 * SECOND, SECOND).unwrap().0);
+            assert!(session.take_lease(20 * SECOND, SECOND).unwrap().0);
             assert_eq!(daemon.command(&foreign), "STORED\r\n");
             let lease = written_before.then_some(20 * SECOND);
             assert!(
@@ -47,9 +47,9 @@ fn a_server_that_was_stopped_and_goes_on_has_the_same_clock_for_all() {
         let daemon = Daemon::memcached(&[]);
         let (knows, asks_anew) = (at(&daemon), at(&daemon));
         let mut session = session_of(&knows, NAME);
-        let before = session.look(SECOND).unwrap().now;
+        let before = session.read(SECOND).unwrap().now;
         for _ in 0..30 {
-            session.look(SECOND).unwrap();
+            session.read(SECOND).unwrap();
             std::thread::sleep(Duration::from_millis(50));
         }
         daemon.stop();
@@ -57,8 +57,8 @@ fn a_server_that_was_stopped_and_goes_on_has_the_same_clock_for_all() {
         daemon.go_on();
         // The server's timer has seen the time that passed.
         std::thread::sleep(SECOND + SECOND / 5);
-        let known = session.look(SECOND).unwrap().now;
-        let anew = session_of(&asks_anew, NAME).look(SECOND).unwrap().now;
+        let known = session.read(SECOND).unwrap().now;
+        let anew = session_of(&asks_anew, NAME).read(SECOND).unwrap().now;
         assert!(
             known.earliest <= anew.latest && anew.earliest <= known.latest + 200,
             "{known:?} {anew:?}"
@@ -78,7 +78,7 @@ fn all_hosts_begin_the_same_clock() {
         std::thread::scope(|scope| {
             let looks = (0..16).map(|_| {
                 scope.spawn(|| {
-                    let now = session_of(&server, NAME).look(5 * SECOND).unwrap().now;
+                    let now = session_of(&server, NAME).read(5 * SECOND).unwrap().now;
                     (now.earliest, now.latest)
                 })
             });
@@ -101,7 +101,7 @@ fn what_is_written_ends_by_itself() {
         let mut session = session_of(&at(&daemon), NAME);
         publish(&mut *session, b"x");
         session.marks(b"another", SECOND).unwrap();
-        assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
+        assert!(session.take_lease(9 * SECOND, SECOND).unwrap().0);
         // The list is made in the background, and leaves out what is in use.
         let end = Instant::now() + 10 * SECOND;
         let items = loop {
@@ -124,7 +124,7 @@ fn a_server_without_versions_is_not_trusted() {
     within(30 * SECOND, || {
         let daemon = Daemon::memcached(&["-C"]);
         let mut session = session_of(&at(&daemon), NAME);
-        let refused = session.lead(9 * SECOND, SECOND).err().unwrap();
+        let refused = session.take_lease(9 * SECOND, SECOND).err().unwrap();
         assert!(refused.contains("-C"), "{refused}");
     });
 }
@@ -134,7 +134,7 @@ fn whether_it_takes_writes_is_found_out_without_leaving_anything() {
     within(60 * SECOND, || {
         let writable = |daemon: &Daemon| {
             let mut session = session_of(&at(daemon), NAME);
-            session.look(SECOND)?;
+            session.read(SECOND)?;
             session.writable(SECOND)
         };
         let daemon = Daemon::memcached(&[]);
@@ -145,7 +145,7 @@ fn whether_it_takes_writes_is_found_out_without_leaving_anything() {
 
         // One that never makes room, filled by values of the usual length.
         let full = Daemon::memcached(&["-M", "-m", "2"]);
-        session_of(&at(&full), NAME).look(SECOND).unwrap();
+        session_of(&at(&full), NAME).read(SECOND).unwrap();
         let data = "x".repeat(2048);
         let mut sets: String = (0..3000)
             .map(|number| format!("set fill{number} 0 0 2048 noreply\r\n{data}\r\n"))
@@ -164,7 +164,7 @@ fn a_store_that_wants_a_password_says_that_it_is_not_supported() {
         let dir = daemon::Dir::new();
         let users = dir.write("users", "pay:hush\n");
         let daemon = Daemon::memcached(&["-Y", &users]);
-        let refused = session_of(&at(&daemon), NAME).look(SECOND).err().unwrap();
+        let refused = session_of(&at(&daemon), NAME).read(SECOND).err().unwrap();
         assert!(refused.contains("password"), "{refused}");
     });
 }
@@ -188,13 +188,13 @@ fn a_full_store_says_so_and_still_takes_a_lease_back() {
         let daemon = Daemon::memcached(&["-M", "-m", "2", "-o", "no_lru_maintainer"]);
         let mut session = session_of(&at(&daemon), NAME);
         publish(&mut *session, b"before");
-        assert!(session.lead(50 * SECOND, SECOND).unwrap().0);
+        assert!(session.take_lease(50 * SECOND, SECOND).unwrap().0);
         // A value of a size of which there is none yet needs memory of its own.
         let large = vec![7; 60_000];
         fill(&daemon);
         let refused = session.write(&large, 60 * SECOND, Some(50 * SECOND), Some(MINE), SECOND);
         assert!(refused.unwrap_err().contains("memory is full"));
         session.release(SECOND).unwrap();
-        assert!(session.look(SECOND).unwrap().leased.is_none());
+        assert!(session.read(SECOND).unwrap().leased.is_none());
     });
 }

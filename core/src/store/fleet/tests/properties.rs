@@ -92,8 +92,8 @@ fn script() -> impl Strategy<Value = Script> {
 /// What a refresh asks of a store, in any order.
 fn ask(session: &mut dyn Session, what: u8) -> Result<(), String> {
     match what {
-        0 => session.look(TIME).map(drop),
-        1 => session.lead(SECOND, TIME).map(drop),
+        0 => session.read(TIME).map(drop),
+        1 => session.take_lease(SECOND, TIME).map(drop),
         2 => session
             .write(b"value", SECOND, Some(SECOND), Some(MINE), TIME)
             .map(drop),

@@ -51,11 +51,11 @@ impl Reader {
 }
 
 impl Session for Reader {
-    fn look(&mut self, _: Duration) -> Result<There, String> {
+    fn read(&mut self, _: Duration) -> Result<There, String> {
         Ok(self.there())
     }
 
-    fn lead(&mut self, _: Duration, _: Duration) -> Result<(bool, There), String> {
+    fn take_lease(&mut self, _: Duration, _: Duration) -> Result<(bool, There), String> {
         Ok((true, self.there()))
     }
 
@@ -277,7 +277,7 @@ fn a_record_of_the_first_release_is_read_and_that_release_reads_what_this_one_wr
     let now = Clock::System.boot();
     let first = first_release::written(now, &json!([[now.0, 1, 11], [now.0, 1, 12]]));
     let at = now.0.to_le_bytes();
-    let sealed = mine.sealer.seal(&mine.place(&at), &first).unwrap();
+    let sealed = mine.sealer.seal(&mine.seal_context(&at), &first).unwrap();
     let value = [&[FORMAT][..], &at, &sealed].concat();
     shelf
         .lock()
@@ -304,7 +304,10 @@ fn a_record_of_the_first_release_is_read_and_that_release_reads_what_this_one_wr
     write(&mut mine, &record);
     let value = shelf.lock().unwrap().values[&mine.name].clone();
     let (header, sealed) = value.split_at(HEADER);
-    let plain = mine.sealer.open(&mine.place(&header[1..]), sealed).unwrap();
+    let plain = mine
+        .sealer
+        .open(&mine.seal_context(&header[1..]), sealed)
+        .unwrap();
     let theirs = first_release::read(&plain);
     assert_eq!(
         (theirs.token.as_str(), theirs.session.as_str()),
@@ -377,16 +380,16 @@ fn a_store_that_failed_is_left_alone_for_five_seconds_doubling_to_a_minute() {
     );
     assert_eq!(fleet.candidates(), [0, 1]);
     for seconds in [5, 10, 20, 40, 60, 60] {
-        fleet.went(0, false);
+        fleet.note(0, false);
         clock.advance(Duration::from_secs(seconds) - Duration::from_millis(1));
         assert_eq!(fleet.candidates(), [1], "{seconds} s");
         clock.advance(Duration::from_millis(1));
         assert_eq!(fleet.candidates(), [0, 1]);
     }
-    fleet.went(0, false);
-    fleet.went(1, false);
+    fleet.note(0, false);
+    fleet.note(1, false);
     assert_eq!(fleet.candidates(), [0, 1], "one of them has to be tried");
-    fleet.went(0, true);
+    fleet.note(0, true);
     assert_eq!(fleet.candidates(), [0]);
 }
 

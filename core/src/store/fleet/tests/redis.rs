@@ -7,9 +7,9 @@ use crate::store::fleet::tests::daemon::Dir;
 fn reason(url: &str) -> String {
     let try_it = || {
         let mut session = server(url).open(NAME, owner(), 2 * SECOND)?;
-        session.lead(9 * SECOND, 2 * SECOND)?;
+        session.take_lease(9 * SECOND, 2 * SECOND)?;
         session.write(b"x", 60 * SECOND, None, Some(MINE), 2 * SECOND)?;
-        session.look(2 * SECOND)
+        session.read(2 * SECOND)
     };
     match try_it() {
         Ok(found) => {
@@ -57,10 +57,10 @@ fn a_user_needs_no_more_rights_than_the_module_says() {
         let at = format!("127.0.0.1:{}", daemon.port);
         assert_eq!(reason(&format!("redis://pay:hush-pay@{at}")), "");
         let mut session = session_of(&server(&format!("redis://pay:hush-pay@{at}")), NAME);
-        session.look(SECOND).unwrap();
+        session.read(SECOND).unwrap();
         let marks = session.marks(b"another", SECOND).unwrap();
         assert_eq!(marks, [MINE, b"another"].concat());
-        assert!(session.lead(SECOND, SECOND).unwrap().0);
+        assert!(session.take_lease(SECOND, SECOND).unwrap().0);
         session.release(SECOND).unwrap();
         assert!(reason(&format!("redis://poor:hush-poor@{at}")).starts_with("NOPERM"));
         assert!(reason(&format!("redis://pay:hush-poor@{at}")).starts_with("WRONGPASS"));
@@ -93,7 +93,7 @@ fn a_right_that_is_missing_is_named_and_a_store_that_takes_no_writes_is_found_ou
         };
         let writable = |server: &Server| {
             let mut session = session_of(server, NAME);
-            session.look(SECOND)?;
+            session.read(SECOND)?;
             session.writable(SECOND)
         };
         let (all, fewer) = names.split_last().unwrap();
@@ -273,16 +273,16 @@ fn a_full_store_says_so_and_still_takes_a_lease_back() {
         let url = format!("redis://127.0.0.1:{}", daemon.port);
         let mut session = session_of(&server(&url), NAME);
         publish(&mut *session, b"before");
-        assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
+        assert!(session.take_lease(9 * SECOND, SECOND).unwrap().0);
         daemon.command("CONFIG SET maxmemory 1");
         let refused = session.write(b"x", 60 * SECOND, None, Some(MINE), SECOND);
         assert!(refused.unwrap_err().starts_with("OOM"));
         assert_eq!(value(&mut *session).unwrap(), b"before");
         session.release(SECOND).unwrap();
-        assert!(session.look(SECOND).unwrap().leased.is_none());
+        assert!(session.read(SECOND).unwrap().leased.is_none());
         assert!(
             session
-                .lead(9 * SECOND, SECOND)
+                .take_lease(9 * SECOND, SECOND)
                 .err()
                 .unwrap()
                 .starts_with("OOM")
@@ -342,7 +342,7 @@ fn what_is_written_ends_by_itself() {
             if counted {
                 session.marks(b"another", SECOND).unwrap();
             }
-            assert!(session.lead(9 * SECOND, SECOND).unwrap().0);
+            assert!(session.take_lease(9 * SECOND, SECOND).unwrap().0);
             for key in ["value", "lease", "hosts"] {
                 let left = daemon.command(&format!("PTTL pay88:{{{NAME}}}:{key}"));
                 let left: i64 = left.trim().trim_start_matches(':').parse().unwrap();
