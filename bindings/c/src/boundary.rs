@@ -1,9 +1,11 @@
-//! The border between C and Rust: every function of the header runs inside [`value`], [`act`], [`status`] or [`status_at_once`].
+//! The border between C and Rust: the body of every function of the header is one [`boundary!`], which `tests/boundary.rs`
+//! sees to.
 //!
 //! Promises: no panic crosses it, and none prints anything; NULL where a handle is needed gives a neutral value or
 //! `config_invalid`; a thread that is canceled inside is so when it has left. Never depends on a Cargo feature.
 
 use std::any::Any;
+use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,6 +14,22 @@ use pay88::{Error, Outcome, Result, Uncanceled};
 use crate::error::pay88_error;
 use crate::status::{pay88_outcome, pay88_status};
 use crate::view::{pay88_bytes, pay88_str};
+
+/// The whole body of a function of the header: the kind of function, with what it needs to say that it failed, and what it
+/// does. `boundary!(value, || …)` runs [`value`], `boundary!(status(error), || …)` runs [`status`], and so on;
+/// `boundary!(release(handle))` is all that a function does which takes a handle back.
+macro_rules! boundary {
+    (release($handle:expr)) => {
+        $crate::boundary::release($handle)
+    };
+    ($kind:ident, $body:expr) => {
+        $crate::boundary::$kind($body)
+    };
+    ($kind:ident($error:expr), $body:expr) => {
+        $crate::boundary::$kind($error, $body)
+    };
+}
+pub(crate) use boundary;
 
 /// What a function without an error channel returns for NULL, for an index that does not exist, and at a panic.
 pub(crate) trait Neutral {
@@ -41,6 +59,11 @@ neutral! {
 
 impl<T> Neutral for *mut T {
     const NEUTRAL: *mut T = std::ptr::null_mut();
+}
+
+/// Text that ends with a NUL.
+impl Neutral for *const c_char {
+    const NEUTRAL: *const c_char = c"".as_ptr();
 }
 
 /// Silences panics: what is told of one is in the error. The hook is of this library's own copy of Rust's runtime, so

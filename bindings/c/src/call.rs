@@ -7,7 +7,7 @@ use std::ffi::c_void;
 
 use pay88::{Canceler, Error, Result, Task, foreign};
 
-use crate::boundary::{act, release, status};
+use crate::boundary::boundary;
 use crate::error::pay88_error;
 use crate::handle::{give, given};
 use crate::manager::pay88_manager;
@@ -140,15 +140,16 @@ pub unsafe extern "C" fn pay88_manager_get_token_async(
     call: *mut *mut pay88_call,
     error: *mut *mut pay88_error,
 ) -> pay88_status {
-    // Taken over first, so that `destroy` runs whatever happens.
-    let user_data = UserData {
-        data: user_data,
-        destroy,
-    };
-    // SAFETY: the header demands valid pointers or NULL. `manager` and `call` are no references in the signature, since
-    // the callback may run, and release or read what they point to, before this function is left.
-    let (manager, error) = unsafe { (manager.as_ref(), error.as_mut()) };
-    status(error, || {
+    // SAFETY: the header demands a valid pointer or NULL.
+    boundary!(status(unsafe { error.as_mut() }), || {
+        // Taken over first, so that `destroy` runs whatever happens.
+        let user_data = UserData {
+            data: user_data,
+            destroy,
+        };
+        // SAFETY: the header demands valid pointers or NULL. `manager` and `call` are no references in the signature, since
+        // the callback may run, and release or read what they point to, before this function is left.
+        let manager = unsafe { manager.as_ref() };
         let callback = callback.ok_or_else(no_callback)?;
         let task = given(manager, "manager")?.0.prepare_token(
             timeout(timeout_ms)?,
@@ -176,14 +177,15 @@ pub unsafe extern "C" fn pay88_manager_send_async(
     call: *mut *mut pay88_call,
     error: *mut *mut pay88_error,
 ) -> pay88_status {
-    // Taken over first, so that `destroy` runs whatever happens.
-    let user_data = UserData {
-        data: user_data,
-        destroy,
-    };
     // SAFETY: as in `pay88_manager_get_token_async`.
-    let (manager, request, error) = unsafe { (manager.as_ref(), request.as_ref(), error.as_mut()) };
-    status(error, || {
+    boundary!(status(unsafe { error.as_mut() }), || {
+        // Taken over first, so that `destroy` runs whatever happens.
+        let user_data = UserData {
+            data: user_data,
+            destroy,
+        };
+        // SAFETY: as in `pay88_manager_get_token_async`.
+        let (manager, request) = unsafe { (manager.as_ref(), request.as_ref()) };
         let manager = given(manager, "manager")?;
         let request = given(request, "request")?;
         let callback = callback.ok_or_else(no_callback)?;
@@ -201,7 +203,7 @@ pub unsafe extern "C" fn pay88_manager_send_async(
 /// call it at any time, also several times and in the callback. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_call_cancel(call: Option<&pay88_call>) {
-    act(|| {
+    boundary!(act, || {
         if let Some(call) = call {
             call.0.cancel();
         }
@@ -211,5 +213,5 @@ pub extern "C" fn pay88_call_cancel(call: Option<&pay88_call>) {
 /// Releases the handle. The call itself goes on. May be called in the callback. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_call_release(call: Option<Box<pay88_call>>) {
-    release(call);
+    boundary!(release(call));
 }

@@ -4,11 +4,11 @@ use std::ffi::c_char;
 
 use pay88::Config;
 
-use crate::boundary::{release, silence_panics, status, value};
+use crate::boundary::{boundary, silence_panics};
 use crate::error::pay88_error;
 use crate::handle::{give, given};
 use crate::status::pay88_status;
-use crate::text::{MAX_NAME, MAX_VALUE, text};
+use crate::text::{MAX_NAME, MAX_VALUE, pair};
 
 /// The most of a name or value in an environment: the kernel takes 128 KiB of both together.
 const MAX_VARIABLE: usize = 1 << 20;
@@ -21,16 +21,20 @@ pub struct pay88_config(pub(crate) Config);
 /// environment is read when a manager is built. Release the configuration with pay88_config_release().
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_config_new() -> *mut pay88_config {
-    silence_panics();
-    value(|| Some(give(pay88_config(Config::new()))))
+    boundary!(value, || {
+        silence_panics();
+        Some(give(pay88_config(Config::new())))
+    })
 }
 
 /// As pay88_config_new(), but the environment is not read: not for options, and not for HTTPS_PROXY, ALL_PROXY,
 /// NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR and XDG_RUNTIME_DIR.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_config_new_without_environment() -> *mut pay88_config {
-    silence_panics();
-    value(|| Some(give(pay88_config(Config::without_environment()))))
+    boundary!(value, || {
+        silence_panics();
+        Some(give(pay88_config(Config::without_environment())))
+    })
 }
 
 /// Sets an option. pay88_option_name() lists the names. The value is text, as in the environment variable ("2.5" for
@@ -47,12 +51,11 @@ pub unsafe extern "C" fn pay88_config_set(
     value_len: usize,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let config = given(config, "config")?;
         // SAFETY: the header demands readable bytes for every length.
-        let name = unsafe { text(name, name_len, MAX_NAME, "name") }?;
-        // SAFETY: as above.
-        let value = unsafe { text(value, value_len, MAX_VALUE, "value") }?;
+        let (name, value) =
+            unsafe { pair((name, name_len), (value, value_len), (MAX_NAME, MAX_VALUE)) }?;
         config.0.set(name, value)
     })
 }
@@ -75,12 +78,16 @@ pub unsafe extern "C" fn pay88_config_set_variable(
     value_len: usize,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let config = given(config, "config")?;
         // SAFETY: the header demands readable bytes for every length.
-        let name = unsafe { text(name, name_len, MAX_VARIABLE, "name") }?;
-        // SAFETY: as above.
-        let value = unsafe { text(value, value_len, MAX_VARIABLE, "value") }?;
+        let (name, value) = unsafe {
+            pair(
+                (name, name_len),
+                (value, value_len),
+                (MAX_VARIABLE, MAX_VARIABLE),
+            )
+        }?;
         config.0.set_variable(name, value);
         Ok(())
     })
@@ -89,5 +96,5 @@ pub unsafe extern "C" fn pay88_config_set_variable(
 /// Releases the configuration. Managers that were built from it are not affected. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_config_release(config: Option<Box<pay88_config>>) {
-    release(config);
+    boundary!(release(config));
 }

@@ -2,7 +2,7 @@
 
 use pay88::Error;
 
-use crate::boundary::{release, value};
+use crate::boundary::boundary;
 use crate::handle;
 use crate::status::{pay88_outcome, pay88_status};
 use crate::view::{Terminated, pay88_str};
@@ -29,37 +29,37 @@ impl pay88_error {
 /// The status of the error, for programs. PAY88_OK for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_status(error: Option<&pay88_error>) -> pay88_status {
-    value(|| Some(error?.error.code().into()))
+    boundary!(value, || Some(error?.error.code().into()))
 }
 
 /// The name of the status, such as "rate_limited". Followed by a NUL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_name(error: Option<&pay88_error>) -> pay88_str {
-    value(|| Some(error?.name.view()))
+    boundary!(value, || Some(error?.name.view()))
 }
 
 /// What happened, in words for people. Followed by a NUL. Has no secret.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_message(error: Option<&pay88_error>) -> pay88_str {
-    value(|| Some(error?.message.view()))
+    boundary!(value, || Some(error?.message.view()))
 }
 
 /// What to do about it, in words for people. Followed by a NUL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_hint(error: Option<&pay88_error>) -> pay88_str {
-    value(|| Some(error?.hint.view()))
+    boundary!(value, || Some(error?.hint.view()))
 }
 
 /// The HTTP status of the answer that caused the error; 0 if no answer did.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_http_status(error: Option<&pay88_error>) -> u16 {
-    value(|| error?.error.http_status())
+    boundary!(value, || error?.error.http_status())
 }
 
 /// How many milliseconds to wait before another try makes sense, rounded up; -1 if that is not known.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_retry_after_ms(error: Option<&pay88_error>) -> i64 {
-    value(|| {
+    boundary!(value, || {
         let after = error?.error.retry_after()?;
         i64::try_from(after.as_nanos().div_ceil(1_000_000)).ok()
     })
@@ -69,24 +69,24 @@ pub extern "C" fn pay88_error_retry_after_ms(error: Option<&pay88_error>) -> i64
 /// unless the request was marked as safe to repeat.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_retryable(error: Option<&pay88_error>) -> bool {
-    value(|| Some(error?.error.retryable()))
+    boundary!(value, || Some(error?.error.retryable()))
 }
 
 /// Whether the request can have reached 88Pay. PAY88_OUTCOME_UNKNOWN for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_outcome(error: Option<&pay88_error>) -> pay88_outcome {
-    value(|| Some(error?.error.outcome().into()))
+    boundary!(value, || Some(error?.error.outcome().into()))
 }
 
 /// The number of the token request that failed, counted from 1 in each manager; 0 if the error is not about one. All
 /// callers that waited for the same token request get the same number.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_attempt(error: Option<&pay88_error>) -> u64 {
-    value(|| error?.error.attempt())
+    boundary!(value, || error?.error.attempt())
 }
 
 /// Releases the error. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_release(error: Option<Box<pay88_error>>) {
-    release(error);
+    boundary!(release(error));
 }

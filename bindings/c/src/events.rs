@@ -4,7 +4,7 @@ use pay88::{Error, Event, EventName, Events};
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use crate::boundary::{release, silence_panics, status, value};
+use crate::boundary::{boundary, silence_panics};
 use crate::error::pay88_error;
 use crate::handle::{give, given};
 use crate::status::pay88_status;
@@ -27,21 +27,21 @@ pub struct pay88_event {
 /// The number of kinds of events.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_kind_count() -> usize {
-    value(|| Some(EventName::ALL.len()))
+    boundary!(value, || Some(EventName::ALL.len()))
 }
 
 /// The name of the kind of event at an index below pay88_event_kind_count(); empty for a higher index. Valid for
 /// ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_kind_name(index: usize) -> pay88_str {
-    value(|| Some(EventName::ALL.get(index)?.name().into()))
+    boundary!(value, || Some(EventName::ALL.get(index)?.name().into()))
 }
 
 /// When an event of the kind at an index happens, and which fields it has; empty for an index that is too high. Valid
 /// for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_kind_summary(index: usize) -> pay88_str {
-    value(|| Some(EventName::ALL.get(index)?.summary().into()))
+    boundary!(value, || Some(EventName::ALL.get(index)?.summary().into()))
 }
 
 /// Subscribes to all events from now on. At most capacity events wait in the queue. Events that come while it is full
@@ -55,8 +55,8 @@ pub extern "C" fn pay88_events_open(
     events: Option<&mut MaybeUninit<*mut pay88_events>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    silence_panics();
-    status(error, || {
+    boundary!(status(error), || {
+        silence_panics();
         let events = given(events, "events")?;
         if !(1..=MAX_CAPACITY).contains(&capacity) {
             return Err(Error::invalid(
@@ -80,7 +80,7 @@ pub extern "C" fn pay88_events_next(
     event: Option<&mut MaybeUninit<*mut pay88_event>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let events = given(events, "events")?;
         let event = given(event, "event")?;
         let wait = timeout(timeout_ms)?.unwrap_or(Duration::ZERO);
@@ -98,36 +98,36 @@ pub extern "C" fn pay88_events_next(
 /// Ends the subscription and releases the queue. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_events_release(events: Option<Box<pay88_events>>) {
-    release(events);
+    boundary!(release(events));
 }
 
 /// The name of the event, such as "token_issued". Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_name(event: Option<&pay88_event>) -> pay88_str {
-    value(|| Some(event?.event.name.name().into()))
+    boundary!(value, || Some(event?.event.name.name().into()))
 }
 
 /// When the event happened, in milliseconds since 1970.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_time(event: Option<&pay88_event>) -> u64 {
-    value(|| Some(event?.event.time))
+    boundary!(value, || Some(event?.event.time))
 }
 
 /// The manager in which the event happened, as pay88_manager_id() numbers it. 0 for events of the queue itself.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_manager_id(event: Option<&pay88_event>) -> u64 {
-    value(|| Some(event?.event.manager_id))
+    boundary!(value, || Some(event?.event.manager_id))
 }
 
 /// The whole event as JSON: {"name":...,"level":"info" or "warning","time":...,"manager_id":...,"fields":{...}}.
 /// Followed by a NUL. Has no secret.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_json(event: Option<&pay88_event>) -> pay88_str {
-    value(|| Some(event?.json.view()))
+    boundary!(value, || Some(event?.json.view()))
 }
 
 /// Releases the event. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_event_release(event: Option<Box<pay88_event>>) {
-    release(event);
+    boundary!(release(event));
 }

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use pay88::{Control, TokenManager};
 
-use crate::boundary::{act, not_sent, release, status, status_at_once, value};
+use crate::boundary::{boundary, not_sent};
 use crate::config::pay88_config;
 use crate::error::pay88_error;
 use crate::handle::{give, given};
@@ -58,7 +58,7 @@ pub extern "C" fn pay88_manager_new(
     manager: Option<&mut MaybeUninit<*mut pay88_manager>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let config = given(config, "config")?;
         let manager = given(manager, "manager")?;
         manager.write(give(pay88_manager(TokenManager::new(config.0.clone())?)));
@@ -72,7 +72,7 @@ pub extern "C" fn pay88_manager_new(
 /// times.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_close(manager: Option<&pay88_manager>) {
-    act(|| {
+    boundary!(act, || {
         if let Some(manager) = manager {
             manager.0.close();
         }
@@ -82,7 +82,9 @@ pub extern "C" fn pay88_manager_close(manager: Option<&pay88_manager>) {
 /// Whether the handle was closed. True for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_is_closed(manager: Option<&pay88_manager>) -> bool {
-    value(|| Some(manager.is_none_or(|manager| manager.0.is_closed())))
+    boundary!(value, || Some(
+        manager.is_none_or(|manager| manager.0.is_closed())
+    ))
 }
 
 /// Releases the handle. No thread may be using it. Pending asynchronous calls go on; to end them, close the handle
@@ -90,33 +92,36 @@ pub extern "C" fn pay88_manager_is_closed(manager: Option<&pay88_manager>) -> bo
 /// allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_release(manager: Option<Box<pay88_manager>>) {
-    release(manager);
+    boundary!(release(manager));
 }
 
 /// The number of the manager behind the handle, counted from 1. Equal numbers mean the same manager of this process.
 /// 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_id(manager: Option<&pay88_manager>) -> u64 {
-    value(|| Some(manager?.0.id()))
+    boundary!(value, || Some(manager?.0.id()))
 }
 
 /// The base URL, normalised. Not followed by a NUL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_base_url(manager: Option<&pay88_manager>) -> pay88_str {
-    value(|| Some(manager?.0.base_url().into()))
+    boundary!(value, || Some(manager?.0.base_url().into()))
 }
 
 /// The merchant ID. Not followed by a NUL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_merchant_id(manager: Option<&pay88_manager>) -> pay88_str {
-    value(|| Some(manager?.0.merchant_id().into()))
+    boundary!(value, || Some(manager?.0.merchant_id().into()))
 }
 
 /// How many milliseconds a call of this handle may take if the call itself sets no time: the option "timeout",
 /// rounded up. 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_timeout_ms(manager: Option<&pay88_manager>) -> u64 {
-    value(|| u64::try_from(manager?.0.timeout().as_nanos().div_ceil(1_000_000)).ok())
+    boundary!(value, || u64::try_from(
+        manager?.0.timeout().as_nanos().div_ceil(1_000_000)
+    )
+    .ok())
 }
 
 /// Gives the token. If there is a valid one in the cache, it returns at once. Otherwise it waits for a new one, at
@@ -135,7 +140,7 @@ pub extern "C" fn pay88_manager_get_token(
     token: Option<&mut MaybeUninit<*mut pay88_token>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status_at_once(error, || {
+    boundary!(status_at_once(error), || {
         let manager = given(manager, "manager")?;
         let token = given(token, "token")?;
         let timeout = timeout(timeout_ms)?;
@@ -155,7 +160,7 @@ pub extern "C" fn pay88_manager_get_token(
 /// before it ends. It is for programs that keep the token: while the number is the same, the token is the same.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_current(manager: Option<&pay88_manager>) -> u64 {
-    value(|| manager?.0.current())
+    boundary!(value, || manager?.0.current())
 }
 
 /// Gives the token in the cache. *token is NULL if there is no valid one. Never waits and never asks 88Pay. Release
@@ -168,7 +173,7 @@ pub extern "C" fn pay88_manager_peek_token(
     token: Option<&mut MaybeUninit<*mut pay88_token>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status_at_once(error, || {
+    boundary!(status_at_once(error), || {
         let manager = given(manager, "manager")?;
         let token = given(token, "token")?;
         token.write(match manager.0.peek_token()? {
@@ -192,7 +197,7 @@ pub extern "C" fn pay88_manager_send(
     response: Option<&mut MaybeUninit<*mut pay88_response>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let manager = given(manager, "manager")?;
         let request = given(request, "request")?;
         let response = given(response, "response")?;
@@ -216,7 +221,7 @@ pub unsafe extern "C" fn pay88_manager_invalidate(
     dropped: Option<&mut MaybeUninit<bool>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let manager = given(manager, "manager")?;
         // SAFETY: the header demands a handle or NULL.
         let was_there = match unsafe { pay88_token::lend(token) } {
@@ -243,7 +248,7 @@ pub unsafe extern "C" fn pay88_manager_rotate(
     keep_old: c_int,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let manager = given(manager, "manager")?;
         // SAFETY: the header demands readable bytes for every length.
         let key = unsafe { text(api_key, api_key_len, MAX_VALUE, "api_key") }?;
@@ -261,7 +266,7 @@ pub extern "C" fn pay88_manager_stats(
     stats: Option<&mut MaybeUninit<*mut pay88_stats>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let manager = given(manager, "manager")?;
         let stats = given(stats, "stats")?;
         stats.write(give(pay88_stats::from(manager.0.stats())));

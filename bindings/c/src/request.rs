@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use pay88::Request;
 
-use crate::boundary::{release, silence_panics, status};
+use crate::boundary::{boundary, silence_panics};
 use crate::error::pay88_error;
 use crate::handle::{give, given};
 use crate::status::pay88_status;
-use crate::text::{MAX_BODY, MAX_ENDPOINT, MAX_NAME, MAX_VALUE, bytes, text};
+use crate::text::{MAX_BODY, MAX_ENDPOINT, MAX_NAME, MAX_VALUE, bytes, pair, text};
 use crate::time::timeout;
 
 /// A call of 88Pay's API, to be sent. You may send it several times, and from several threads at once, as long as no
@@ -50,8 +50,8 @@ pub unsafe extern "C" fn pay88_request_new(
     request: Option<&mut MaybeUninit<*mut pay88_request>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    silence_panics();
-    status(error, || {
+    boundary!(status(error), || {
+        silence_panics();
         // SAFETY: the header demands readable bytes for every length.
         let method = unsafe { text(method, method_len, MAX_NAME, "method") }?;
         // SAFETY: as above.
@@ -78,12 +78,11 @@ pub unsafe extern "C" fn pay88_request_add_header(
     value_len: usize,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let request = given(request, "request")?;
         // SAFETY: the header demands readable bytes for every length.
-        let name = unsafe { text(name, name_len, MAX_NAME, "name") }?;
-        // SAFETY: as above.
-        let value = unsafe { text(value, value_len, MAX_VALUE, "value") }?;
+        let (name, value) =
+            unsafe { pair((name, name_len), (value, value_len), (MAX_NAME, MAX_VALUE)) }?;
         request.change(|request| request.header(name, value));
         Ok(())
     })
@@ -102,12 +101,11 @@ pub unsafe extern "C" fn pay88_request_add_param(
     value_len: usize,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let request = given(request, "request")?;
         // SAFETY: the header demands readable bytes for every length.
-        let name = unsafe { text(name, name_len, MAX_NAME, "name") }?;
-        // SAFETY: as above.
-        let value = unsafe { text(value, value_len, MAX_VALUE, "value") }?;
+        let (name, value) =
+            unsafe { pair((name, name_len), (value, value_len), (MAX_NAME, MAX_VALUE)) }?;
         request.change(|request| request.param(name, value));
         Ok(())
     })
@@ -125,7 +123,7 @@ pub unsafe extern "C" fn pay88_request_set_body(
     body_len: usize,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let request = given(request, "request")?;
         // SAFETY: the header demands readable bytes for every length.
         let body = unsafe { bytes(body, body_len, MAX_BODY, "body") }?;
@@ -144,7 +142,7 @@ pub extern "C" fn pay88_request_set_timeout_ms(
     timeout_ms: u64,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let request = given(request, "request")?;
         request.timeout = timeout(timeout_ms)?;
         Ok(())
@@ -161,7 +159,7 @@ pub extern "C" fn pay88_request_set_safe_to_repeat(
     safe: c_int,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         given(request, "request")?.change(|request| request.safe_to_repeat(safe != 0));
         Ok(())
     })
@@ -170,5 +168,5 @@ pub extern "C" fn pay88_request_set_safe_to_repeat(
 /// Releases the request, also while calls with it are pending. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_request_release(request: Option<Box<pay88_request>>) {
-    release(request);
+    boundary!(release(request));
 }

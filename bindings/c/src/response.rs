@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use pay88::Response;
 
-use crate::boundary::{release, status, value};
+use crate::boundary::boundary;
 use crate::error::pay88_error;
 use crate::handle::given;
 use crate::status::pay88_status;
@@ -17,13 +17,15 @@ pub struct pay88_response(pub(crate) Response);
 /// The HTTP status; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_response_status(response: Option<&pay88_response>) -> u16 {
-    value(|| Some(response?.0.status()))
+    boundary!(value, || Some(response?.0.status()))
 }
 
 /// The body, as it is. A NUL follows, which `len` does not count, so that you can hand it to a parser of text.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_response_body(response: Option<&pay88_response>) -> pay88_bytes {
-    value(|| Some(pay88_bytes::terminated(response?.0.body_with_nul())))
+    boundary!(value, || Some(pay88_bytes::terminated(
+        response?.0.body_with_nul()
+    )))
 }
 
 /// The value of the first header of that name. Upper and lower case do not matter. Empty if there is no such header.
@@ -34,7 +36,7 @@ pub unsafe extern "C" fn pay88_response_header(
     name: *const c_char,
     name_len: usize,
 ) -> pay88_bytes {
-    value(|| {
+    boundary!(value, || {
         // SAFETY: the header demands readable bytes for every length.
         let name = unsafe { text(name, name_len, MAX_NAME, "name") }.ok()?;
         Some(response?.0.header(name)?.into())
@@ -44,7 +46,7 @@ pub unsafe extern "C" fn pay88_response_header(
 /// The number of headers.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_response_header_count(response: Option<&pay88_response>) -> usize {
-    value(|| Some(response?.0.headers().count()))
+    boundary!(value, || Some(response?.0.headers().count()))
 }
 
 /// The name of the header at an index below pay88_response_header_count(), in lower case; empty for a higher index.
@@ -54,7 +56,7 @@ pub extern "C" fn pay88_response_header_name(
     response: Option<&pay88_response>,
     index: usize,
 ) -> pay88_str {
-    value(|| Some(response?.0.headers().nth(index)?.0.into()))
+    boundary!(value, || Some(response?.0.headers().nth(index)?.0.into()))
 }
 
 /// The value of the header at an index below pay88_response_header_count(); empty for a higher index. Not followed by
@@ -64,7 +66,7 @@ pub extern "C" fn pay88_response_header_value(
     response: Option<&pay88_response>,
     index: usize,
 ) -> pay88_bytes {
-    value(|| Some(response?.0.headers().nth(index)?.1.into()))
+    boundary!(value, || Some(response?.0.headers().nth(index)?.1.into()))
 }
 
 /// Makes an error of an answer of HTTP status 400 or above: PAY88_HTTP_ERROR, with the status and the message of the
@@ -74,7 +76,7 @@ pub extern "C" fn pay88_response_error_for_status(
     response: Option<&pay88_response>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    status(error, || {
+    boundary!(status(error), || {
         let response = given(response, "response")?;
         response.0.clone().error_for_status().map(drop)
     })
@@ -83,5 +85,5 @@ pub extern "C" fn pay88_response_error_for_status(
 /// Releases the response. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_response_release(response: Option<Box<pay88_response>>) {
-    release(response);
+    boundary!(release(response));
 }

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use pay88::Stats;
 use serde_json::Value;
 
-use crate::boundary::{release, value};
+use crate::boundary::boundary;
 use crate::text::{MAX_NAME, text};
 use crate::view::{Terminated, pay88_str};
 
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn pay88_stats_value(
     name: *const c_char,
     name_len: usize,
 ) -> f64 {
-    value(|| {
+    boundary!(value, || {
         // SAFETY: the header demands readable bytes for every length.
         let name = unsafe { text(name, name_len, MAX_NAME, "name") }.ok()?;
         stats?.values.get(name)?.as_f64()
@@ -72,11 +72,11 @@ pub unsafe extern "C" fn pay88_stats_value(
 ///   "store_degraded"   why no store can be used
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_stats_json(stats: Option<&pay88_stats>) -> pay88_str {
-    value(|| Some(stats?.json.view()))
+    boundary!(value, || Some(stats?.json.view()))
 }
 
 /// Releases the snapshot. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_stats_release(stats: Option<Box<pay88_stats>>) {
-    release(stats);
+    boundary!(release(stats));
 }

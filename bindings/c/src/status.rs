@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use pay88::{ErrorCode, Outcome};
 
-use crate::boundary::value;
+use crate::boundary::boundary;
 use crate::view::pay88_str;
 
 /// The result of a function. Numbers are never reused. They are in groups: 1xx is the caller's input, 2xx the token
@@ -96,20 +96,20 @@ fn code(status: c_int) -> Option<ErrorCode> {
 /// The number of statuses, without PAY88_OK.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_status_count() -> usize {
-    value(|| Some(ErrorCode::ALL.len()))
+    boundary!(value, || Some(ErrorCode::ALL.len()))
 }
 
 /// The status at an index below pay88_status_count(), in the order of their numbers; 0 for a higher index.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_status_at(index: usize) -> pay88_status {
-    value(|| Some(ErrorCode::ALL.get(index).copied()?.into()))
+    boundary!(value, || Some(ErrorCode::ALL.get(index).copied()?.into()))
 }
 
 /// The name of a status, which is the same in all languages, such as "rate_limited". "ok" for 0; empty for an unknown
 /// number. Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_status_name(status: c_int) -> pay88_str {
-    value(|| match status {
+    boundary!(value, || match status {
         0 => Some("ok".into()),
         status => Some(code(status)?.name().into()),
     })
@@ -118,7 +118,7 @@ pub extern "C" fn pay88_status_name(status: c_int) -> pay88_str {
 /// One sentence that says when a status is used; empty for an unknown number. Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_status_summary(status: c_int) -> pay88_str {
-    value(|| match status {
+    boundary!(value, || match status {
         0 => Some("It worked.".into()),
         status => Some(code(status)?.summary().into()),
     })
@@ -127,7 +127,7 @@ pub extern "C" fn pay88_status_summary(status: c_int) -> pay88_str {
 /// The name of an outcome: "not_sent", "unknown" or "answered"; empty for an unknown number. Valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_outcome_name(outcome: c_int) -> pay88_str {
-    value(|| {
+    boundary!(value, || {
         [Outcome::NotSent, Outcome::Unknown, Outcome::Answered]
             .iter()
             .find(|known| pay88_outcome::from(**known) as c_int == outcome)

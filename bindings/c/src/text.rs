@@ -63,3 +63,19 @@ pub(crate) unsafe fn text<'a>(
         )
     })
 }
+
+/// The texts of a name and its value, which may have so many bytes.
+///
+/// # Safety
+/// As [`bytes`], for both.
+pub(crate) unsafe fn pair<'a>(
+    (name, name_len): (*const c_char, usize),
+    (value, value_len): (*const c_char, usize),
+    (max_name, max_value): (usize, usize),
+) -> Result<(&'a str, &'a str)> {
+    // SAFETY: passed on from the caller.
+    let name = unsafe { text(name, name_len, max_name, "name") }?;
+    // SAFETY: as above.
+    let value = unsafe { text(value, value_len, max_value, "value") }?;
+    Ok((name, value))
+}

@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 
 use pay88::Token;
 
-use crate::boundary::value;
+use crate::boundary::boundary;
 use crate::view::pay88_str;
 
 /// An access token and its session ID, which belong together. It never changes. Any thread may read and release it,
@@ -35,7 +35,7 @@ impl pay88_token {
 /// The access token, for "Authorization: Bearer ...". A secret. Not followed by a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_access_token(token: *const pay88_token) -> pay88_str {
-    value(|| {
+    boundary!(value, || {
         // SAFETY: the header demands a handle or NULL.
         let token = unsafe { pay88_token::lend(token) }?;
         Some(token.access_token().into())
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn pay88_token_access_token(token: *const pay88_token) -> 
 /// The session ID, for "x-session-id". A secret. Not followed by a NUL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_session_id(token: *const pay88_token) -> pay88_str {
-    value(|| {
+    boundary!(value, || {
         // SAFETY: the header demands a handle or NULL.
         let token = unsafe { pay88_token::lend(token) }?;
         Some(token.session_id().into())
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn pay88_token_session_id(token: *const pay88_token) -> pa
 /// The life of the token in seconds, as 88Pay granted it. 88Pay counts it from when it issued the token.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_expires_in(token: *const pay88_token) -> u64 {
-    value(|| {
+    boundary!(value, || {
         // SAFETY: the header demands a handle or NULL.
         let token = unsafe { pay88_token::lend(token) }?;
         Some(token.expires_in())
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn pay88_token_expires_in(token: *const pay88_token) -> u6
 /// For how many milliseconds the library will still hand the token out; 0 when that time is over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_valid_for_ms(token: *const pay88_token) -> u64 {
-    value(|| {
+    boundary!(value, || {
         // SAFETY: the header demands a handle or NULL.
         let token = unsafe { pay88_token::lend(token) }?;
         u64::try_from(token.valid_for().as_millis()).ok()
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn pay88_token_valid_for_ms(token: *const pay88_token) -> 
 /// The number of the token. The tokens of a manager are counted from 1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_generation(token: *const pay88_token) -> u64 {
-    value(|| {
+    boundary!(value, || {
         // SAFETY: the header demands a handle or NULL.
         let token = unsafe { pay88_token::lend(token) }?;
         Some(token.generation())
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn pay88_token_generation(token: *const pay88_token) -> u6
 /// Gives another handle of the same token, which you release too. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_retain(token: *const pay88_token) -> *mut pay88_token {
-    value(|| {
+    boundary!(value, || {
         // SAFETY: the header demands a handle or NULL.
         let token = unsafe { pay88_token::lend(token) }?;
         Some(pay88_token::give(Token::clone(&token)))
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn pay88_token_retain(token: *const pay88_token) -> *mut p
 /// Releases the handle of the token. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_token_release(token: *mut pay88_token) {
-    value(|| {
+    boundary!(value, || {
         // SAFETY: the header demands a handle that is used no more.
         unsafe { pay88_token::lend(token) }.map(ManuallyDrop::into_inner);
         Some(())
