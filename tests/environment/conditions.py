@@ -39,7 +39,7 @@ class Condition:
     # Standard streams that are closed.
     closed: tuple = ()
     # Commands of a shell, run as root before the program, in a mount namespace with a small /dev/shm of its own.
-    # UID and DIRECTORY are those of the program.
+    # UID and GID are those of the program.
     before: str = ""
     # The program is a copy that the system runs in secure mode.
     secure: bool = False
@@ -47,6 +47,9 @@ class Condition:
     merchants: int = 1
     # How many processes, one after another in each round; they share one token.
     processes: int = 1
+    # As the first round of calls has ended this user, with the program's group, locks the files of all locks and says nothing, and
+    # the token is revoked. Each process then gets one of its own, within ten times the 2 s that are promised, and tells why.
+    holder: str | None = None
     # Of one process of ours, at the most.
     most_descriptors: int | None = None
 
@@ -145,6 +148,15 @@ def neighbours():
         variables=share,
         before="install -d -m 2770 -o daemon -g root /dev/shm/of-daemon",
         processes=2,
+    )
+    yield Condition(
+        "another user of the group holds the locks of host:<dir>",
+        GOES_ON,
+        user="nobody",
+        variables=share,
+        before="install -d -m 2770 -o daemon -g GID /dev/shm/of-daemon",
+        processes=2,
+        holder="daemon",
     )
 
 

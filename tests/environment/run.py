@@ -9,6 +9,7 @@ is honoured. Everything has an end. What is printed holds no key, token or sessi
 
 import argparse
 import concurrent.futures
+import contextlib
 import ctypes
 import json
 import os
@@ -52,6 +53,18 @@ CHARGE = json.dumps(
         "return_url": "https://example.com/return",
     }
 )
+# Locks the whole of each file, as everybody of its group can who never had a key, until its input ends.
+HOLDER = """
+import fcntl, glob, struct, sys
+held = [open(path, "r+b") for path in glob.glob("/dev/shm/*/*.lock*")]
+for file in held:
+    # F_OFD_SETLKW: it waits for a leader that is about to let go.
+    fcntl.fcntl(file, 38, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+print(len(held), flush=True)
+sys.stdin.read()
+"""
+# A lock that is held in silence delays a refresh by this much at the most, in seconds, and ten times that in a test.
+PROMISED = 2
 PROBLEMS_OF_THE_SYSTEM = ("connection_failed", "config_invalid", "internal", "tls_failed")
 
 
@@ -112,7 +125,7 @@ class Run:
         return {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
 
     def command(self, more, beside=None):
-        """The face's program in a mount namespace, or in that of the program beside, as its user, with its streams."""
+        """The face's program, as its user, with its streams."""
         words = [str(word) for word in (*self._place.commands[self._face], *more)]
         if self._condition.secure:
             owner = pwd.getpwnam("daemon")
@@ -122,13 +135,17 @@ class Run:
             copy.chmod(0o4755)
             words[0] = str(copy)
         closed = "".join(f" {fd}>&-" for fd in self._condition.closed)
+        return self._placed(words, self._condition.user, beside, closed)
+
+    def _placed(self, words, user, beside, closed=""):
+        """A command in a mount namespace, or in that of the process beside, as that user with the program's group."""
         before = "mount -t tmpfs -o size=64k,mode=1777 none /dev/shm\n"
-        before += self._condition.before.replace("UID", str(self._user.pw_uid)) + "\n"
-        user = f"setpriv --reuid {self._user.pw_uid} --regid {self._user.pw_gid} --clear-groups" if self._condition.user else ""
+        before += self._condition.before.replace("UID", str(self._user.pw_uid)).replace("GID", str(self._user.pw_gid)) + "\n"
+        setpriv = f"setpriv --reuid {user} --regid {self._user.pw_gid} --clear-groups" if user else ""
         begin = ["unshare", "-m", "--propagation", "private"]
         if beside is not None:
-            begin, before = ["nsenter", "-m", "-t", str(beside.process.pid)], ""
-        return [*begin, "sh", "-ec", f'{before}exec {user} "$@"{closed}', "sh", *words]
+            begin, before = ["nsenter", "-m", "-t", str(beside)], ""
+        return [*begin, "sh", "-ec", f'{before}exec {setpriv} "$@"{closed}', "sh", *words]
 
     def __call__(self):
         sandbox = self._place.sandbox
@@ -143,12 +160,50 @@ class Run:
         finally:
             shutil.rmtree(self._directory)
 
+    @contextlib.contextmanager
+    def _locks_held(self, beside):
+        """Somebody holds all locks, and the token is valid no more."""
+        command = self._placed([sys.executable, "-c", HOLDER], self._condition.holder, beside)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            try:
+                held = holder.stdout.readline().strip()
+                if held != "1":
+                    raise MismatchError(f"{held} files of locks")
+                self._place.sandbox.control("POST", "/revoke")
+                yield
+            finally:
+                holder.kill()
+
+    def _in_time(self, begun):
+        took = time.monotonic() - begun
+        print(f"a lock that is held in silence costs a {self._face} process {took:.2f} s", flush=True)
+        if took > 10 * PROMISED:
+            raise MismatchError(f"{took:.1f} s beside a lock that is held in silence")
+
     # --- The command ---------------------------------------------------------------------------------------------
 
     def _run_command(self):
+        if self._condition.holder is None:
+            self._run_command_once(None, 1)
+            return
+        # Keeps the namespace.
+        with subprocess.Popen(self._placed(["cat"], None, None), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as keeper:
+            try:
+                keeper.stdin.write(b"\n")
+                keeper.stdin.flush()
+                keeper.stdout.readline()
+                self._run_command_once(keeper.pid, 1)
+                with self._locks_held(keeper.pid):
+                    begun = time.monotonic()
+                    self._run_command_once(keeper.pid, 2)
+                    self._in_time(begun)
+            finally:
+                keeper.kill()
+
+    def _run_command_once(self, beside, charges):
         limits = [f"prlimit --{name.lower()}={value}:" for name, value in self._condition.limits.items()]
         limit = " ".join(limits).split()
-        command = self.command(["request", "POST", "/api/transactions/charges", "-d", CHARGE])
+        command = self.command(["request", "POST", "/api/transactions/charges", "-d", CHARGE], beside)
         at = len(command) - command[::-1].index("sh")
         command[at:at] = limit
         done = subprocess.run(
@@ -160,7 +215,7 @@ class Run:
         if isinstance(wanted, table.Refused):
             if done.returncode != 1 or wanted.words not in told or wanted.code not in told or created:
                 raise MismatchError(f"status {done.returncode}, {created} charges: {told}")
-        elif done.returncode != 0 or created != 1:
+        elif done.returncode != 0 or created != charges:
             raise MismatchError(f"status {done.returncode}, {created} charges: {told}")
 
     # --- Programs ------------------------------------------------------------------------------------------------
@@ -170,7 +225,7 @@ class Run:
         programs = []
         try:
             for _ in range(condition.processes):
-                beside = programs[0] if programs else None
+                beside = programs[0].process.pid if programs else None
                 programs.append(Program(self.command([STEPS, ANSWERS], beside), self.environment()))
                 programs[-1].limit(condition.limits)
             refused = [self._visit(program) for program in programs]
@@ -178,21 +233,36 @@ class Run:
                 program.lift(condition.limits)
             if isinstance(condition.wanted, table.Refused):
                 return
-            again = [self._visit(program, strict=True) for program in programs]
-            assert again and not any(again)
+            self._run_again(programs)
             counted = self._place.sandbox.counted()
             charges = len(programs) * condition.merchants * 2 - sum(refused)
             if counted["charges_created"] != charges:
                 raise MismatchError(f"{counted['charges_created']} charges, not {charges}")
             # Where something was refused for want of descriptors a token may have been asked for in vain.
-            if counted["tokens_issued"] != condition.merchants and not any(refused):
-                raise MismatchError(f"{counted['tokens_issued']} tokens for {condition.merchants} merchants")
+            tokens = condition.merchants + (len(programs) if condition.holder else 0)
+            if counted["tokens_issued"] != tokens and not any(refused):
+                raise MismatchError(f"{counted['tokens_issued']} tokens, not {tokens}")
             for program in programs:
                 # Node itself opens what is closed.
                 program.end(condition.most_descriptors, () if self._face == "node" else condition.closed)
         finally:
             for program in programs:
                 program.stop()
+
+    def _run_again(self, programs):
+        """Once the limits are lifted."""
+        if self._condition.holder is None:
+            for program in programs:
+                self._visit(program, strict=True)
+            return
+        with self._locks_held(programs[0].process.pid):
+            for program in programs:
+                begun = time.monotonic()
+                self._visit(program, strict=True)
+                self._in_time(begun)
+                told = program.ask("degraded 0")["ok"]
+                if "holds the lock" not in str(told):
+                    raise MismatchError(f"the event says {told}")
 
     def _visit(self, program, strict=False):
         """Builds the managers, gets tokens and makes charges; how many of those were refused, as the condition allows."""

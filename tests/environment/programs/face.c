@@ -17,6 +17,7 @@
 
 static pay88_manager *managers[MOST];
 static size_t count;
+static pay88_events *events;
 static int out;
 
 static void put(const char *text, size_t len) {
@@ -78,6 +79,23 @@ static void build(char *options) {
     pay88_config_release(config);
 }
 
+static void degraded(void) {
+    pay88_event *event = NULL;
+    while (pay88_events_next(events, 10000, &event, NULL) == PAY88_OK && event != NULL) {
+        pay88_str json = pay88_event_json(event), name = pay88_event_name(event);
+        const char *reason = strstr(json.data, "\"reason\":");
+        if (name.len == 14 && memcmp(name.data, "share_degraded", 14) == 0 && reason != NULL) {
+            put("{\"ok\":", 6);
+            put(reason + 9, strcspn(reason + 9, "}"));
+            put("}\n", 2);
+            pay88_event_release(event);
+            return;
+        }
+        pay88_event_release(event);
+    }
+    put("{\"ok\":null}\n", 12);
+}
+
 static void take(char *line) {
     pay88_error *error = NULL;
     size_t number = strlen(line) > 6 ? (size_t)atoi(line + 6) : 0;
@@ -90,6 +108,8 @@ static void take(char *line) {
         else
             answer(PAY88_OK, NULL, 0);
         close(fd);
+    } else if (strncmp(line, "degraded", 8) == 0) {
+        degraded();
     } else if (strncmp(line, "token", 5) == 0) {
         pay88_token *token = NULL;
         pay88_status status = pay88_manager_get_token(managers[number], 0, NULL, NULL, &token, &error);
@@ -116,9 +136,12 @@ int main(int argc, char **argv) {
     if (steps == NULL)
         return 2;
     out = atoi(argv[2]);
+    if (pay88_events_open(1000, &events, NULL) != PAY88_OK)
+        return 3;
     while (getline(&line, &size, steps) > 0) {
         line[strcspn(line, "\n")] = 0;
         take(line);
     }
+    pay88_events_release(events);
     return 0;
 }

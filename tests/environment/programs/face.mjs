@@ -1,5 +1,8 @@
 // The steps of ../README.md in Node: `face.mjs IN OUT`, two descriptors, so that the standard streams may be closed.
+import { subscribe } from 'node:diagnostics_channel';
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+
+import { setTimeout } from 'node:timers/promises';
 
 import { Pay88Error, TokenManager } from '../../../node/dist/index.mjs';
 
@@ -17,6 +20,18 @@ const CHARGE = {
 };
 const camel = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 const managers = [];
+const events = [];
+subscribe('pay88', (event) => events.push(event));
+
+async function degraded() {
+  const end = performance.now() + 10_000;
+  while (performance.now() < end) {
+    const event = events.find(({ name }) => name === 'share_degraded');
+    if (event) return event.fields.reason;
+    await setTimeout(20);
+  }
+  return null;
+}
 
 async function done(words) {
   if (words[0] === 'new') {
@@ -28,6 +43,7 @@ async function done(words) {
     closeSync(openSync('/dev/null', 'r'));
     return null;
   }
+  if (words[0] === 'degraded') return degraded();
   const manager = managers[Number(words[1])];
   if (words[0] === 'token') return (await manager.getToken()).expires_in;
   const body = JSON.stringify(CHARGE);

@@ -1,8 +1,10 @@
 """The steps of ../README.md in Python: `face.py IN OUT`, two descriptors, so that the standard streams may be closed."""
 
 import json
+import logging
 import os
 import sys
+import time
 
 import pay88
 
@@ -20,6 +22,28 @@ CHARGE = {
 }
 
 
+EVENTS = []
+
+
+def take_events():
+    handler = logging.Handler()
+    handler.emit = lambda record: EVENTS.append(record.pay88)
+    logger = logging.getLogger("pay88")
+    logger.propagate = False
+    logger.addHandler(handler)
+    pay88.log_events()
+
+
+def degraded():
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        for event in EVENTS:
+            if event["name"] == "share_degraded":
+                return event["fields"]["reason"]
+        time.sleep(0.02)
+    return None
+
+
 def done(words, managers):
     if words[0] == "new":
         managers.append(pay88.TokenManager(**dict(word.split("=", 1) for word in words[1:])))
@@ -27,6 +51,8 @@ def done(words, managers):
     if words[0] == "open":
         os.close(os.open("/dev/null", os.O_RDONLY))
         return None
+    if words[0] == "degraded":
+        return degraded()
     manager = managers[int(words[1])]
     if words[0] == "token":
         return manager.get_token().expires_in
@@ -34,6 +60,7 @@ def done(words, managers):
 
 
 def main():
+    take_events()
     managers = []
     with open(int(sys.argv[1]), closefd=False) as steps:
         for line in steps:
