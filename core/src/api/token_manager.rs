@@ -19,7 +19,7 @@ use crate::manager::manager::Manager;
 use crate::manager::registry;
 use crate::manager::tiers::Tier;
 use crate::manager::token::Token;
-use crate::platform::cancel::{Signal, either};
+use crate::platform::cancel::{CancelFlag, either};
 use crate::platform::clock::Clock;
 use crate::platform::process::Process;
 use crate::platform::task::Task;
@@ -53,7 +53,7 @@ pub struct TokenManager(Arc<Handle>);
 struct Handle {
     manager: Arc<Manager>,
     manners: Manners,
-    closed: Signal,
+    closed: CancelFlag,
 }
 
 impl Drop for Handle {
@@ -105,7 +105,7 @@ impl TokenManager {
         Ok(TokenManager(Arc::new(Handle {
             manager,
             manners,
-            closed: Signal::default(),
+            closed: CancelFlag::default(),
         })))
     }
 
@@ -413,7 +413,7 @@ impl TokenManager {
 
 impl Handle {
     /// Ends when the task is canceled or this handle is closed.
-    async fn canceled(&self, cancel: &Signal) {
+    async fn canceled(&self, cancel: &CancelFlag) {
         let (Ok(()) | Err(())) = either(cancel.raised(), self.closed.raised()).await;
     }
 }

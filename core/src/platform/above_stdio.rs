@@ -1,20 +1,21 @@
 //! Keeps every descriptor of the library at 3 or higher.
 //!
-//! A host may have closed its standard input, output or error. The system gives their numbers to whatever is opened next,
-//! and what the host then writes to its standard error would go into that file or connection.
+//! A host may have closed its standard input, output or error. The system gives their numbers to whatever is opened
+//! next. What the host then writes to its standard error would go into that file or connection.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-/// The first number that is no standard stream.
+/// The first number that is not a standard stream.
 const LOWEST: i32 = 3;
 
-/// Moves what was just opened to 3 or higher, close-on-exec. Costs no system call where it is there already.
+/// Moves a descriptor that was just opened to 3 or higher, close-on-exec. Makes no system call if it is there
+/// already.
 ///
 /// # Errors
-/// `EMFILE` if the process has no descriptor left. What was opened is closed then.
+/// `EMFILE` if the process has no descriptor left. What was opened is then closed.
 pub(crate) fn above_stdio<T: AsRawFd + From<OwnedFd>>(opened: T) -> io::Result<T> {
     if opened.as_raw_fd() >= LOWEST {
         return Ok(opened);
@@ -28,17 +29,17 @@ pub(crate) fn above_stdio<T: AsRawFd + From<OwnedFd>>(opened: T) -> io::Result<T
     Ok(T::from(unsafe { OwnedFd::from_raw_fd(moved) }))
 }
 
-/// Occupies the standard streams that are closed, as long as it lives. For what opens descriptors that cannot be moved:
-/// a runtime, the system's resolver, a crate.
+/// Occupies the standard streams that are closed, as long as it lives. It is for code that opens descriptors which
+/// cannot be moved: a runtime, the system's resolver, a crate.
 ///
-/// The host finds what stands there neither readable nor writable, as if it were still closed. A stream that it opens itself
-/// meanwhile (`dup2`) stays its own.
+/// Meanwhile the host can neither read nor write there, as if the stream were still closed. A stream that the host
+/// opens itself meanwhile (`dup2`) stays open.
 #[must_use = "the numbers are free again once it is dropped"]
 pub(crate) struct StdioOccupied(Vec<Held>);
 
 struct Held {
     file: File,
-    /// What stood there when it was opened: device and inode.
+    /// Which file it was when it was opened: device and inode.
     was: (u64, u64),
 }
 
@@ -58,7 +59,7 @@ impl StdioOccupied {
             let file = unsafe { File::from_raw_fd(fd) };
             let was = identity(&file)?;
             held.push(Held { file, was });
-            // Another thread of the host closed or took a stream meanwhile: that is its own business.
+            // Another thread of the host has closed or taken a stream meanwhile, which is its own business.
             if fd > closed {
                 break;
             }

@@ -1,4 +1,4 @@
-//! A flag that threads ask and tasks wait for: close and cancel.
+//! A flag for close and cancel, which threads ask and tasks wait for.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,29 +11,31 @@ use tokio::sync::Notify;
 
 use crate::platform::process::PerProcess;
 
-/// Raised once, for ever.
-pub(crate) struct Signal {
+/// Can be raised once, and then stays raised.
+pub(crate) struct CancelFlag {
     raised: AtomicBool,
     /// It holds a lock, which a forked child must not inherit.
     waiting: PerProcess<Notify>,
 }
 
-impl Default for Signal {
+impl Default for CancelFlag {
     fn default() -> Self {
-        Signal {
+        CancelFlag {
             raised: AtomicBool::new(false),
             waiting: PerProcess::new(),
         }
     }
 }
 
-impl fmt::Debug for Signal {
+impl fmt::Debug for CancelFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Signal").field(&self.is_raised()).finish()
+        f.debug_tuple("CancelFlag")
+            .field(&self.is_raised())
+            .finish()
     }
 }
 
-impl Signal {
+impl CancelFlag {
     fn waiting(&self) -> &Notify {
         let Ok(waiting) = self
             .waiting
@@ -41,7 +43,7 @@ impl Signal {
         waiting
     }
 
-    /// Says whether this was the first time.
+    /// Returns whether this was the first time.
     pub(crate) fn raise(&self) -> bool {
         let first = !self.raised.swap(true, Ordering::SeqCst);
         self.waiting().notify_waiters();
@@ -55,7 +57,7 @@ impl Signal {
     /// Ends when it is raised.
     pub(crate) async fn raised(&self) {
         let mut notified = pin!(self.waiting().notified());
-        // Enlisted first, so that a raise between the look and the wait is not missed.
+        // Enlisted first, so that it is not missed if the flag is raised between the check and the wait.
         notified.as_mut().enable();
         if !self.is_raised() {
             notified.await;
@@ -63,7 +65,7 @@ impl Signal {
     }
 }
 
-/// The first of two futures that ends; the left one if both have.
+/// The result of the future that ends first; of the left one if both have ended.
 pub(crate) async fn either<A, B>(
     left: impl Future<Output = A>,
     right: impl Future<Output = B>,

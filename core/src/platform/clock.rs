@@ -1,16 +1,16 @@
 //! The three clocks of a machine, read together.
 //!
-//! Promises: a token's life is judged by a monotonic *and* the wall clock, both read coarsely (about 10 ns each);
-//! budgets and holds are kept on boot time, which also counts while the machine sleeps. Never decides anything.
+//! Promises: the life of a token is decided by the monotonic *and* the wall clock, both read coarsely (about 10 ns
+//! each). Limits and back-offs are kept on boot time, which goes on while the machine sleeps. Never decides anything.
 
 use std::time::Duration;
 
 use crate::time::{BootTime, Reading};
 
-/// Boot time begins that long before the boot: what other hosts did in the hour before it has an instant here, too.
+/// Boot time begins that long before the boot, so that it has instants for what other hosts did in the hour before.
 const BEFORE_BOOT: Duration = Duration::from_secs(24 * 3600);
 
-/// Where a manager has its time from.
+/// Where a manager gets its time from.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Clock {
     #[default]
@@ -32,7 +32,7 @@ impl Clock {
         }
     }
 
-    /// Whether it is no clock that other processes have.
+    /// Whether other processes do not have this clock.
     pub(crate) fn is_virtual(&self) -> bool {
         !matches!(self, Clock::System)
     }
@@ -46,7 +46,7 @@ impl Clock {
     }
 }
 
-/// Milliseconds since 1970, for people: events and statistics.
+/// Milliseconds since 1970, for people: in events and statistics.
 pub(crate) fn unix_millis() -> u64 {
     read(libc::CLOCK_REALTIME) / 1_000_000
 }
@@ -69,7 +69,7 @@ fn read(clock: libc::clockid_t) -> u64 {
         .wrapping_add(time.tv_nsec as u64)
 }
 
-/// A clock that moves only when it is told to; for tests and simulations.
+/// A clock that moves only when it is told to, for tests and simulations.
 #[cfg(any(test, feature = "test-hooks"))]
 #[derive(Debug)]
 #[allow(unreachable_pub, reason = "public with the feature test-hooks only")]
@@ -107,13 +107,13 @@ impl VirtualClock {
         self.with(|c| BootTime(c.1 / 1_000_000))
     }
 
-    /// Another machine's that shows the same.
+    /// A clock of another machine that shows the same.
     #[cfg(test)]
     pub(crate) fn another(&self) -> VirtualClock {
         VirtualClock(std::sync::Mutex::new(self.with(|c| *c)))
     }
 
-    /// Time passes on all clocks.
+    /// Lets time pass on all clocks.
     pub fn advance(&self, by: Duration) {
         self.with(|c| {
             c.0 = c.0.plus(by);
@@ -121,7 +121,7 @@ impl VirtualClock {
         });
     }
 
-    /// The machine sleeps: wall clock and boot time go on, the monotonic clock stands.
+    /// Suspends the machine: wall clock and boot time go on, the monotonic clock stands still.
     pub fn suspend(&self, by: Duration) {
         self.with(|c| {
             c.0.wall += crate::time::nanos(by);
@@ -129,7 +129,7 @@ impl VirtualClock {
         });
     }
 
-    /// Somebody sets the wall clock, by so many seconds forward or back.
+    /// Sets the wall clock forward or back by so many seconds, as an administrator might.
     pub fn step_wall(&self, seconds: i64) {
         self.with(|c| c.0.wall = c.0.wall.saturating_add_signed(seconds * 1_000_000_000));
     }

@@ -1,6 +1,6 @@
-//! Faults that a test asks for: a panic, something to do at a step of a refresh, less time for one.
+//! Faults that a test asks for: a panic, an action at a step of a refresh, less time for a refresh.
 //!
-//! Only in builds with the feature `test-hooks`, never in a shipped one.
+//! Exists in builds with the feature `test-hooks` only, never in a shipped one.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,21 +8,21 @@ use std::time::Duration;
 
 static PANICS: AtomicU32 = AtomicU32::new(0);
 
-/// The next so many calls panic inside the library.
+/// Lets the next `times` calls panic inside the library.
 pub fn panic_in_calls(times: u32) {
     PANICS.store(times, Ordering::SeqCst);
 }
 
-/// Where a refresh of a shared token is.
+/// How far a refresh of a shared token has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshStep {
-    /// It has the lock, and nothing is written yet.
+    /// It has the lock, and has written nothing yet.
     Locked,
-    /// Its slot and the time by which it will be done are in the record; nothing is sent yet.
+    /// Its counted request, and the time by which it will be done, are in the record. It has sent nothing yet.
     Announced,
-    /// The answer has come, and nothing of it is written yet.
+    /// The answer has come. It has written nothing of it yet.
     Answered,
-    /// The result is in the record, and the lock is still held.
+    /// The result is in the record, and it still has the lock.
     Published,
 }
 
@@ -31,7 +31,7 @@ type AtStep = (RefreshStep, Box<dyn FnMut() + Send>);
 static AT_STEP: Mutex<Option<AtStep>> = Mutex::new(None);
 static REFRESH_MILLIS: AtomicU64 = AtomicU64::new(0);
 
-/// Runs `f` whenever a refresh of this process gets to that step, on its thread.
+/// Runs `f`, on the refresh's own thread, whenever a refresh of this process comes to that step.
 pub fn at_refresh_step(step: RefreshStep, f: impl FnMut() + Send + 'static) {
     let mut at = AT_STEP.lock().unwrap_or_else(PoisonError::into_inner);
     *at = Some((step, Box::new(f)));

@@ -1,7 +1,7 @@
-//! Descriptors that a forked child must not keep, since what they stand for would outlive this process in it: locks.
+//! Closes descriptors in forked children that must not keep them, because a lock on them would outlive this process.
 //!
-//! Promises: the child closes them before `fork` returns there, and drops nothing that it inherited; nobody waits for a fork,
-//! and no fork waits. A fork that calls no handlers (a bare system call) leaves them open in its child.
+//! Promises: the child closes them before `fork` returns there, and drops nothing that it inherited. Nobody waits for
+//! a fork, and no fork waits. A fork that calls no handlers (a bare system call) leaves them open in its child.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -11,38 +11,39 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
 use crate::platform::process::Process;
 
-/// A place that holds no descriptor.
+/// An entry without a descriptor.
 const NONE: i32 = -1;
 
-/// One of a list that only grows, to the most that were ever held at once: a handler can go through it at any moment.
-struct Place {
+/// An entry of a list that only grows, to the most descriptors that were ever held at once. So a handler can go
+/// through it at any moment.
+struct Entry {
     descriptor: AtomicI32,
-    next: *const Place,
+    next: *const Entry,
 }
 
-static FIRST: AtomicPtr<Place> = AtomicPtr::new(ptr::null_mut());
+static FIRST: AtomicPtr<Entry> = AtomicPtr::new(ptr::null_mut());
 
-/// The forks of this process: how many there were, in the upper half, and how many are under way now.
+/// Counts the forks of this process: how many were begun in the upper half, and how many are under way in the lower.
 static FORKS: AtomicU64 = AtomicU64::new(0);
 
 const BEGUN: u64 = 1 << 32;
 const UNDER_WAY: u64 = BEGUN - 1;
 
-/// That often something is opened again because a fork got in between.
+/// How often a descriptor is opened again because a fork happened in between.
 const ATTEMPTS: u32 = 8;
 
-/// Something that is closed in a forked child, and here when it is dropped.
+/// Holds a value that is closed in a forked child, and here when it is dropped.
 pub(crate) struct NotInherited<T: AsRawFd> {
     value: ManuallyDrop<T>,
-    place: &'static Place,
+    entry: &'static Entry,
     process: Process,
 }
 
 impl<T: AsRawFd> NotInherited<T> {
-    /// What `open` opens, if it opens anything. `None` also where forks get in between again and again.
+    /// Holds what `open` opens, if it opens anything. `None` also if forks happen in between again and again.
     ///
-    /// A child that is forked between the opening and the entry in the list keeps the descriptor, and with it a lock that is
-    /// taken later. So what was opened around a fork is closed again, before anything was done with it.
+    /// A child that is forked between the opening and the entry in the list keeps the descriptor, and with it a lock
+    /// that is taken later. So what was opened around a fork is closed again before it is used.
     ///
     /// # Errors
     /// Those of `open`.
@@ -50,7 +51,7 @@ impl<T: AsRawFd> NotInherited<T> {
         mut open: impl FnMut() -> Result<Option<T>, E>,
     ) -> Result<Option<NotInherited<T>>, E> {
         for _ in 0..ATTEMPTS {
-            // Also sees to it that the handlers are there.
+            // This also installs the handlers.
             let process = Process::current();
             let before = FORKS.load(Ordering::SeqCst);
             if before & UNDER_WAY != 0 {
@@ -60,24 +61,24 @@ impl<T: AsRawFd> NotInherited<T> {
             let Some(value) = open()? else {
                 return Ok(None);
             };
-            let place = Place::taken(value.as_raw_fd());
+            let entry = Entry::taken(value.as_raw_fd());
             let value = ManuallyDrop::new(value);
             if FORKS.load(Ordering::SeqCst) == before {
                 return Ok(Some(NotInherited {
                     value,
-                    place,
+                    entry,
                     process,
                 }));
             }
-            // This may be the child, of a signal handler, and the descriptor closed already.
-            if place.descriptor.swap(NONE, Ordering::SeqCst) != NONE {
+            // This may be a child that was forked by a signal handler, where the descriptor is closed already.
+            if entry.descriptor.swap(NONE, Ordering::SeqCst) != NONE {
                 drop(ManuallyDrop::into_inner(value));
             }
         }
         Ok(None)
     }
 
-    /// Whether it is this process that opened it.
+    /// Whether this process opened it.
     pub(crate) fn is_own(&self) -> bool {
         self.process.is_current()
     }
@@ -93,48 +94,48 @@ impl<T: AsRawFd> Deref for NotInherited<T> {
 
 impl<T: AsRawFd> Drop for NotInherited<T> {
     fn drop(&mut self) {
-        // In a child it is closed, and its number may be another's.
+        // In a child it is closed, and its number may belong to another descriptor.
         if self.is_own() {
-            self.place.descriptor.store(NONE, Ordering::Release);
+            self.entry.descriptor.store(NONE, Ordering::Release);
             // SAFETY: it is dropped once, here.
             unsafe { ManuallyDrop::drop(&mut self.value) };
         }
     }
 }
 
-impl Place {
-    fn taken(descriptor: i32) -> &'static Place {
-        for place in places() {
-            let free = &place.descriptor;
+impl Entry {
+    fn taken(descriptor: i32) -> &'static Entry {
+        for entry in entries() {
+            let free = &entry.descriptor;
             if free
                 .compare_exchange(NONE, descriptor, Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok()
             {
-                return place;
+                return entry;
             }
         }
-        let place = Box::leak(Box::new(Place {
+        let entry = Box::leak(Box::new(Entry {
             descriptor: AtomicI32::new(descriptor),
             next: ptr::null(),
         }));
         let mut first = FIRST.load(Ordering::Acquire);
         loop {
-            place.next = first;
-            match FIRST.compare_exchange(first, place, Ordering::SeqCst, Ordering::Acquire) {
-                Ok(_) => return place,
+            entry.next = first;
+            match FIRST.compare_exchange(first, entry, Ordering::SeqCst, Ordering::Acquire) {
+                Ok(_) => return entry,
                 Err(other) => first = other,
             }
         }
     }
 }
 
-fn places() -> impl Iterator<Item = &'static Place> {
+fn entries() -> impl Iterator<Item = &'static Entry> {
     let mut next = FIRST.load(Ordering::Acquire).cast_const();
     std::iter::from_fn(move || {
-        // SAFETY: what is in the list was leaked, and no place changes after it came there but for its atomic.
-        let place = unsafe { next.as_ref() }?;
-        next = place.next;
-        Some(place)
+        // SAFETY: what is in the list was leaked, and no entry changes after it came there but for its atomic.
+        let entry = unsafe { next.as_ref() }?;
+        next = entry.next;
+        Some(entry)
     })
 }
 
@@ -143,17 +144,17 @@ pub(crate) fn fork_begins() {
     FORKS.fetch_add(BEGUN + 1, Ordering::SeqCst);
 }
 
-/// For the handler of the parent after a fork, also after one that failed.
+/// For the handler in the parent after a fork, also if the fork failed.
 pub(crate) fn fork_ended() {
     FORKS.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// For the handler of a forked child, which may do little else than this: closes what it inherited.
+/// For the handler in a forked child, which may do little else: closes what the child inherited.
 pub(crate) fn close_all() {
-    // Forks of other threads are under way in the parent alone.
+    // Only the parent has forks of other threads under way.
     FORKS.fetch_and(!UNDER_WAY, Ordering::SeqCst);
-    for place in places() {
-        let descriptor = place.descriptor.swap(NONE, Ordering::AcqRel);
+    for entry in entries() {
+        let descriptor = entry.descriptor.swap(NONE, Ordering::AcqRel);
         if descriptor != NONE {
             // SAFETY: it is this child's copy, and whoever held it in the parent does not touch it here.
             unsafe { libc::close(descriptor) };

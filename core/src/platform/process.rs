@@ -1,26 +1,26 @@
 //! Values that a forked child must not share with its parent: sockets, locks, threads.
 //!
-//! A child finds nothing of what it inherited: it makes its own at the first use, and the inherited
-//! one is left as it is (never locked, never dropped). Taking the value takes no lock.
+//! A child finds none of the values that it inherited. It makes its own at the first use, and leaves the inherited
+//! one alone: never locks it, never drops it. Reading the value takes no lock.
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::platform::not_inherited;
 
-/// Which process this is, among all that descend from one another.
+/// Tells a process from all its parents and children.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Process(u64);
 
-/// How many processes of this line have used the library, this one included.
+/// How many processes of this line of parents and children have used the library, with this one.
 static COUNTED: AtomicU64 = AtomicU64::new(0);
 
-/// A page that holds this process's number, which the system wipes in a child. [`NO_PAGE`] where it does not.
+/// A page that holds this process's number. The system clears it in a child. [`NO_PAGE`] if the system cannot.
 static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 
 const NO_PAGE: *mut AtomicU64 = ptr::dangling_mut();
 
-/// How many forks there were between the first process that used the library and this one.
+/// How many forks lie between the first process that used the library and this one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn before_fork() {
@@ -37,7 +37,7 @@ extern "C" fn forked() {
 }
 
 impl Process {
-    /// Asks the system for nothing, but for the first time in a process.
+    /// Makes no system call, except for the first time in a process.
     pub(crate) fn current() -> Process {
         // Not a `Once`: a child that is forked while another thread is in it would wait for ever.
         static REGISTERED: AtomicBool = AtomicBool::new(false);
@@ -53,7 +53,7 @@ impl Process {
             let made = wiped_page().unwrap_or(NO_PAGE);
             page = match PAGE.compare_exchange(page, made, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => made,
-                // Another thread was first; the page of this one is lost.
+                // Another thread was first. The page of this one is not used.
                 Err(first) => first,
             };
         }
@@ -73,8 +73,9 @@ impl Process {
         }
     }
 
-    /// The number alone does not tell: a child may have its parent's in another namespace, and a grandchild that of a grandparent
-    /// that is gone. The forks alone do not tell either: not every way to fork calls handlers.
+    /// The process number alone is not enough: a child may have its parent's number in another namespace, and a
+    /// grandchild that of a grandparent that has ended. Nor is the count of forks alone: not every way to fork calls
+    /// handlers.
     fn by_number() -> Process {
         let forks = u64::from(FORKS.load(Ordering::Relaxed));
         Process(forks << 32 | u64::from(std::process::id()))
@@ -85,8 +86,8 @@ impl Process {
     }
 }
 
-/// A page of zeros that is one again in every child. Nothing where the system cannot do that: before Linux 4.14, and under
-/// emulators that take any advice and follow none.
+/// A page of zeros that is all zeros again in every child. `None` if the system cannot do that: before Linux 4.14,
+/// and under emulators that accept any advice and follow none.
 fn wiped_page() -> Option<*mut AtomicU64> {
     const LENGTH: usize = 4096;
     // SAFETY: maps memory of its own, and gives advice about nothing else.
@@ -108,10 +109,10 @@ fn wiped_page() -> Option<*mut AtomicU64> {
 
 /// Runs code that is not the library's on a thread of the library: a callback, or a module of the system's resolver.
 ///
-/// That code may fork. The child is a copy of this thread, in the middle of what its parent is doing. If it returns from the code
-/// it waits here for ever, so that it repeats nothing, and touches nothing that it inherited.
+/// That code may fork. The child is a copy of this thread, in the middle of what its parent is doing. If it returns
+/// from the code, it waits here for ever. So it repeats nothing, and touches nothing that it inherited.
 pub fn foreign<T>(code: impl FnOnce() -> T) -> T {
-    /// Also where the code panics.
+    /// Runs also if the code panics.
     struct Parent(Process);
     impl Drop for Parent {
         fn drop(&mut self) {
@@ -125,7 +126,7 @@ pub fn foreign<T>(code: impl FnOnce() -> T) -> T {
     code()
 }
 
-/// One `T` for each process that asks, made at the first use.
+/// Holds one `T` for each process that asks, made at the first use.
 pub(crate) struct PerProcess<T> {
     current: AtomicPtr<Entry<T>>,
 }
@@ -142,11 +143,11 @@ impl<T: Send + Sync> PerProcess<T> {
         }
     }
 
-    /// This process's value; `make` is called when there is none yet. Two threads may both make one
-    /// at the first use: the second is dropped.
+    /// This process's value. If there is none yet, `make` makes it. If two threads make one at the same time, the
+    /// second is dropped.
     ///
     /// # Errors
-    /// Those of `make`; the next call tries again.
+    /// Those of `make`. The next call tries again.
     pub(crate) fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
         let found = self.current.load(Ordering::Acquire);
         if let Some(value) = Self::own(found) {
@@ -156,8 +157,7 @@ impl<T: Send + Sync> PerProcess<T> {
             process: Process::current(),
             value: make()?,
         }));
-        // Only an empty place or an inherited entry is ever replaced, so an entry of this process
-        // stays as long as `self` does.
+        // Only an empty or an inherited entry is ever replaced, so an entry of this process lives as long as `self`.
         match self
             .current
             .compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire)
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_child_that_has_its_parents_number_makes_its_own_too() {
-        /// Forks into a namespace of its own, where the child is number 1; its exit status.
+        /// Forks into a process namespace of its own, where the child has number 1. Returns its exit status.
         fn first_of_a_namespace(child: impl FnOnce() -> i32) -> i32 {
             in_a_child(|| {
                 // SAFETY: a plain system call.

@@ -1,4 +1,4 @@
-//! Randomness from the operating system: never from a generator that a fork would copy.
+//! Random numbers from the operating system, never from a generator that a fork would copy.
 
 #[cfg(test)]
 use std::cell::RefCell;

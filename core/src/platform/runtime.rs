@@ -1,11 +1,12 @@
-//! The runtime of asynchronous calls: started by the first of them, ended when nobody needs it any more.
+//! The runtime of asynchronous calls. The first of them starts it; it ends when nobody needs it any more.
 //!
-//! Its thread is named `pay88-io` and blocks all signals, as do those that look names up. It ends itself once no handle was
-//! open for [`KEPT_UNUSED`] and no work is left; the next call starts another one. Nothing is joined at exit; a forked child gets
-//! one of its own. No panic and no output when the system has no thread to give: that is an error of the call that asked.
+//! Its thread is named `pay88-io` and blocks all signals. So do its threads that look names up. It ends by itself
+//! once no handle was open for [`KEPT_UNUSED`] and no work is left. The next call starts another one. Nothing is
+//! joined at exit. A forked child gets a runtime of its own. If the system has no thread to give, there is no panic
+//! and no output: the call that asked gets an error.
 //!
-//! One thread, since what a call costs is mostly waking threads: with several a call is handed from the
-//! one that was woken to the one that waits for the network.
+//! It has one thread, because a call costs mostly the waking of threads. With several threads a call would be handed
+//! from the thread that was woken to the thread that waits for the network.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,18 +32,18 @@ pub(crate) const KEPT_UNUSED: Duration = Duration::from_secs(45);
 
 static RUNTIME: Keeper = Keeper::new(KEPT_UNUSED);
 
-/// Sees to it that there is a runtime.
+/// Starts the runtime if there is none.
 ///
 /// # Errors
-/// Why none can be had: the system gave no thread, or no event queue.
+/// Why there can be none: the system gave no thread, or no event queue.
 pub(crate) fn start() -> Result<(), String> {
     RUNTIME.with_work().map(drop)
 }
 
-/// Runs a future in this process's runtime, which stays until it has ended.
+/// Runs a future in this process's runtime, which lives until the future has ended.
 ///
 /// # Errors
-/// As [`start`]; the future is dropped then.
+/// As [`start`]. The future is then dropped.
 pub(crate) fn spawn<F>(future: F) -> Result<JoinHandle<F::Output>, String>
 where
     F: Future + Send + 'static,
@@ -51,12 +52,12 @@ where
     RUNTIME.spawn(future)
 }
 
-/// One handle more is open in this process.
+/// Counts a handle that was opened in this process.
 pub(crate) fn attach() {
     RUNTIME.attach();
 }
 
-/// One less.
+/// Counts a handle that was closed.
 pub(crate) fn detach() {
     RUNTIME.detach();
 }
@@ -66,15 +67,17 @@ struct Keeper {
     current: PerProcess<Mutex<Option<Arc<Runtime>>>>,
     /// How many handles are open.
     handles: AtomicUsize,
-    /// Without a handle it is kept that long.
+    /// How long it is kept without a handle.
     kept: Duration,
 }
 
 struct Runtime {
     handle: Handle,
-    /// How much of what was spawned has not ended. Raised only as long as it is the current one, under that lock.
+    /// How many spawned futures have not ended. Raised only while the runtime is the current one, and under that
+    /// lock.
     work: AtomicUsize,
-    /// Told when the last handle has gone or the last work has ended, or when it lost the race to be the first.
+    /// Notified when the last handle was closed or the last future has ended, or when this runtime lost the race to
+    /// be the first.
     unused: Notify,
 }
 
@@ -101,7 +104,7 @@ impl Keeper {
         if self.handles.fetch_sub(1, Ordering::SeqCst) != 1 {
             return;
         }
-        // What a child has inherited is left alone.
+        // A child leaves alone what it inherited.
         let inherited = self.current.get().is_none();
         if !inherited && let Some(runtime) = self.current().clone() {
             runtime.unused.notify_one();
@@ -128,7 +131,7 @@ impl Keeper {
         current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The runtime, which is started if there is none, with one piece of work more.
+    /// The runtime, with one more piece of work. It is started if there is none.
     fn with_work(&'static self) -> Result<Work, String> {
         if let Some(runtime) = &*self.current() {
             return Ok(self.work_of(runtime));
@@ -189,10 +192,11 @@ impl Keeper {
         }
     }
 
-    /// Ends when the runtime is another or none. It is looked at from its start on: a handle may have gone before it was there.
+    /// Ends when this is no longer the current runtime. It is called from the start on, because a handle may have
+    /// been closed before the runtime was there.
     async fn until_unused(&self, runtime: &Arc<Runtime>) {
         loop {
-            // Each handle that comes and goes lets the time begin anew.
+            // Each handle that is opened or closed lets the time begin anew.
             while timeout(self.kept, runtime.unused.notified()).await.is_ok() {
                 if !is_it(&self.current(), runtime) {
                     return;
@@ -205,7 +209,7 @@ impl Keeper {
         }
     }
 
-    /// Whether nobody uses it, nor will: whoever comes now starts another one.
+    /// Whether nobody uses it, nor will: from now on a call starts another one.
     fn give_up(&self, runtime: &Arc<Runtime>) -> bool {
         let mut current = self.current();
         if !is_it(&current, runtime) {

@@ -1,8 +1,8 @@
 //! Asynchronous work on the library's own threads.
 //!
-//! Promises: the result is delivered exactly once, also after a cancel and after a panic; nothing runs before
-//! [`Task::start`]; what was started before a fork goes on in the parent alone, also where the code that takes a result forks.
-//! Never blocks.
+//! Promises: the result is delivered exactly once, also after a cancel and after a panic. Nothing runs before
+//! [`Task::start`]. Work that was started before a fork goes on in the parent only, also if the code that takes a
+//! result forks. Never blocks.
 
 use std::fmt;
 use std::future::Future;
@@ -16,20 +16,34 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Outcome, Result};
-use crate::platform::cancel::Signal;
+use crate::platform::cancel::CancelFlag;
 use crate::platform::process::{Process, foreign};
 use crate::platform::runtime;
 
-/// Prepared work.
+/// Holds a call that is prepared but not started, for bindings. `TokenManager::prepare_token` and `prepare_request`
+/// make it. [`Task::start`] starts it; dropping it instead drops the call.
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+/// # let (_sandbox, manager) = doc::manager();
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// let task = manager.prepare_token(None, move |result| sender.send(result).unwrap())?;
+/// let canceler = task.canceler();
+/// task.start();
+/// let token = receiver.recv().unwrap()?;
+/// canceler.cancel(); // Too late to do anything.
+/// assert_eq!(token.expires_in(), 60);
+/// # Ok::<(), pay88::Error>(())
+/// ```
 #[must_use = "a task does nothing until it is started"]
 pub struct Task {
     future: Pin<Box<dyn Future<Output = ()> + Send>>,
-    cancel: Arc<Signal>,
+    cancel: Arc<CancelFlag>,
 }
 
-/// Cancels a task. Cheap to clone; does nothing once the task is done.
+/// Cancels a [`Task`]. It is cheap to clone, and does nothing once the task is done. See [`Task`] for an example.
 #[derive(Clone, Debug)]
-pub struct Canceler(Arc<Signal>);
+pub struct Canceler(Arc<CancelFlag>);
 
 impl Canceler {
     /// Ends the task soon with `canceled`, unless its result is there already. Never waits.
@@ -38,14 +52,14 @@ impl Canceler {
     }
 }
 
-/// The work and whom its result is for, in one place that is never moved again.
+/// The work and the receiver of its result, in one place that is never moved again.
 struct Running<T, W, F: FnOnce(Result<T>)> {
     work: Pin<Box<W>>,
-    /// Until it is called.
+    /// Present until it is called.
     done: Option<F>,
-    /// What is known of its request if it never gives a result.
+    /// What is known of the request if the work never gives a result.
     outcome: Outcome,
-    /// The same, once it has begun.
+    /// The same, once the work has begun.
     once_begun: Outcome,
     _gives: PhantomData<fn(T)>,
 }
@@ -61,9 +75,9 @@ where
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         self.outcome = self.once_begun;
-        // `done` is the caller's, and so is the waker that it may wake.
+        // `done` is the caller's code, and so is the waker that it may wake.
         foreign(|| {
-            // Not polled again after a panic, so nothing half done is ever looked at.
+            // It is not polled again after a panic, so nobody ever sees it half done.
             let polled = catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context)));
             let result = ready!(polled.unwrap_or_else(|panic| {
                 Poll::Ready(Err(Error::panicked(&*panic).with_outcome(self.outcome)))
@@ -78,7 +92,7 @@ where
 
 impl<T, W, F: FnOnce(Result<T>)> Drop for Running<T, W, F> {
     fn drop(&mut self) {
-        // The runtime dropped it without a result.
+        // The runtime dropped the work without a result.
         if let Some(done) = self.done.take() {
             let dropped = Error::internal("A task of the library was dropped.");
             done(Err(dropped.with_outcome(self.outcome)));
@@ -87,20 +101,20 @@ impl<T, W, F: FnOnce(Result<T>)> Drop for Running<T, W, F> {
 }
 
 impl Task {
-    /// `once_begun` is what is known of the request of work that has begun and never gives a result.
+    /// `once_begun` is what is known of the request if work that has begun never gives a result.
     pub(crate) fn new<T, W>(
         once_begun: Outcome,
         done: impl FnOnce(Result<T>) + Send + 'static,
-        work: impl FnOnce(Arc<Signal>) -> W,
+        work: impl FnOnce(Arc<CancelFlag>) -> W,
     ) -> Result<Task>
     where
         T: Send + 'static,
         W: Future<Output = Result<T>> + Send + 'static,
     {
-        // So that whoever prepares is told; `start` cannot fail.
+        // Started now, so that the caller of this function gets the error; `start` cannot fail.
         runtime::start()
             .map_err(|why| Error::internal(format!("Asynchronous calls cannot start: {why}.")))?;
-        let cancel = Arc::new(Signal::default());
+        let cancel = Arc::new(CancelFlag::default());
         let running = Running {
             work: Box::pin(work(cancel.clone())),
             done: Some(done),
@@ -114,27 +128,27 @@ impl Task {
         })
     }
 
-    /// What cancels it.
+    /// Gives a handle that cancels the task.
     pub fn canceler(&self) -> Canceler {
         Canceler(self.cancel.clone())
     }
 
-    /// Lets it run.
+    /// Starts the work on the library's threads.
     pub fn start(self) {
-        // Not the one that it was prepared with, which may have been another process's, or have ended. Without any it is dropped,
-        // which delivers that.
+        // Not the runtime that it was prepared with: that may have been another process's, or may have ended. Without
+        // a runtime the work is dropped, and `done` learns of it.
         let _ = runtime::spawn(self.future);
     }
 
-    /// Starts a task and waits for it in any executor; a waiter that is dropped cancels it. `forked` is what a child gets
-    /// that was forked meanwhile.
+    /// Starts a task and waits for it in any executor. Dropping the waiter cancels the task. `forked` gives the error
+    /// for a child that was forked meanwhile.
     pub(crate) async fn awaited<T: Send + 'static>(
         forked: impl Fn() -> Error + Unpin,
         prepare: impl FnOnce(Box<dyn FnOnce(Result<T>) + Send>) -> Result<Task>,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
         let task = prepare(Box::new(move |result| {
-            // Nobody listens any more: the waiter was dropped.
+            // Nobody listens any more, because the waiter was dropped.
             let _ = sender.send(result);
         }))?;
         let waiting = Waiting {
@@ -148,11 +162,11 @@ impl Task {
     }
 }
 
-/// A started task, as seen by the one who waits for it.
+/// A started task, as its waiter sees it.
 struct Waiting<T, E> {
     begun_in: Process,
     canceler: Canceler,
-    /// In a forked child neither looked at nor dropped: the parent's thread may have been at it.
+    /// A forked child neither reads nor drops it: the parent's thread may have been using it.
     receiver: ManuallyDrop<oneshot::Receiver<Result<T>>>,
     forked: E,
 }
@@ -166,7 +180,7 @@ impl<T, E: Fn() -> Error + Unpin> Future for Waiting<T, E> {
         }
         let received = ready!(Pin::new(&mut *self.receiver).poll(context));
         Poll::Ready(received.unwrap_or_else(|_| {
-            // A child that was forked knows as much of the request as who waits here.
+            // A forked child knows as much of the request as the waiter here.
             let outcome = (self.forked)().outcome();
             let ended = Error::internal("A task of the library ended without a result.");
             Err(ended.with_outcome(outcome))
@@ -198,7 +212,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorCode;
 
-    /// What a task of that work gives; it is dropped without being started where it is not to `start`.
+    /// The outcome that a task of that work gives. If it is not to `start`, it is dropped without being started.
     fn outcome_of<W>(once_begun: Outcome, start: bool, work: W) -> Outcome
     where
         W: Future<Output = Result<()>> + Send + 'static,
@@ -227,7 +241,7 @@ mod tests {
             outcome_of(Outcome::Unknown, true, panics()),
             Outcome::Unknown
         );
-        // A token is asked for by another thread, and no call is made.
+        // Another thread asks for a token, and no call is made.
         assert_eq!(
             outcome_of(Outcome::NotSent, true, panics()),
             Outcome::NotSent
@@ -236,7 +250,7 @@ mod tests {
 
     #[test]
     fn nobody_can_tell_what_a_call_did_before_it_was_dropped() {
-        // As the runtime drops what has begun.
+        // As the runtime drops work that has begun.
         let (sender, receiver) = mpsc::channel();
         let done = move |result: Result<()>| sender.send(result).unwrap();
         let task = Task::new(Outcome::Unknown, done, |_| std::future::pending()).unwrap();

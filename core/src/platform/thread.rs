@@ -1,8 +1,9 @@
-//! Threads of the library: detached, named, and deaf to signals; threads of the host, which may be canceled.
+//! Threads of the library, which are detached, named, and get no signals; and threads of the host, which may be
+//! canceled.
 //!
-//! A signal of the host program is never delivered to a thread started here, since all of them are
-//! blocked before its first instruction. Nothing here joins a thread, and nothing panics when the
-//! system has no thread to give.
+//! The system never delivers a signal of the host program to a thread that is started here, because all signals are
+//! blocked before its first instruction. Nothing here joins a thread, and nothing panics if the system has no thread
+//! to give.
 
 use std::ffi::c_int;
 use std::io;
@@ -19,7 +20,7 @@ pub(crate) fn spawn_quiet(
     stack: usize,
     f: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
-    // A new thread inherits the mask of its creator, so blocking here leaves it no unguarded moment.
+    // A new thread inherits the signal mask of its creator. So blocking here leaves it no moment without the mask.
     let _blocked = AllSignalsBlocked::new()?;
     std::thread::Builder::new()
         .name(name.to_owned())
@@ -30,8 +31,9 @@ pub(crate) fn spawn_quiet(
 
 /// Turns cancellation of the calling thread off (`pthread_cancel`) until it is dropped.
 ///
-/// A thread that is canceled in a system call is unwound through all of its frames, and Rust ends the process in the first one
-/// that catches panics. A thread that is canceled meanwhile ends at its next cancellation point after this.
+/// A thread that is canceled in a system call is unwound through all of its frames, and Rust ends the process in the
+/// first frame that catches panics. A thread that is canceled meanwhile ends at its next cancellation point after
+/// this.
 #[must_use = "cancellation is on again once it is dropped"]
 pub struct Uncanceled {
     before: c_int,
@@ -40,7 +42,7 @@ pub struct Uncanceled {
 }
 
 impl Uncanceled {
-    /// Costs about as much as a cached token.
+    /// Turns cancellation off. Costs about as much as reading a cached token.
     pub fn begin() -> Uncanceled {
         let mut before = 0;
         // SAFETY: the old state may be written to.
@@ -59,7 +61,7 @@ impl Drop for Uncanceled {
     }
 }
 
-/// Of `pthread.h`, which the crate `libc` has without it.
+/// From `pthread.h`; the crate `libc` lacks it.
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
 unsafe extern "C" {
