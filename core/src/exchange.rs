@@ -1,6 +1,6 @@
-//! What an HTTP exchange gave: an answer, or why there is none.
+//! What an HTTP exchange gave: an answer, or why there is none. Knows no HTTP library.
 //!
-//! Messages of failures hold no header values, no passwords, no query strings and no bytes of the peer's answer.
+//! Messages of failures hold no header values, no passwords, no query strings and no bytes of the server's answer.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -17,7 +17,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// `Retry-After`: seconds, or a date against the answer's own `Date`.
+    /// `Retry-After`: seconds, or a date compared with the answer's own `Date`.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let text = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
@@ -27,7 +27,7 @@ impl Answer {
         Some(date.duration_since(self.now()).unwrap_or_default())
     }
 
-    /// The server's time where it says it, so that this host's wall clock does not matter.
+    /// The server's time if the answer has it, so that this host's wall clock does not matter.
     pub(crate) fn now(&self) -> SystemTime {
         let date = self.headers.get(header::DATE);
         date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
@@ -44,34 +44,34 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// What kind of end it was.
+/// How an exchange failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailureKind {
     /// The deadline came.
     Timeout,
     /// The caller's interrupt asked to stop.
     Canceled,
-    /// No connection: name, refusal, unreachable, proxy, `connect_timeout`.
+    /// There was no connection: name, refusal, unreachable host, proxy, `connect_timeout`.
     Connect,
-    /// No trusted connection, or a roots file that cannot be used.
+    /// There was no trusted connection, or the file of roots cannot be used.
     Tls,
-    /// Closed or reset before an answer came.
+    /// The connection was closed or reset before an answer came.
     Cut,
-    /// Closed or reset in the middle of the answer's body.
+    /// The connection was closed or reset in the middle of the answer's body.
     Truncated,
     /// The body is over the limit.
     TooLarge,
-    /// What came is not HTTP.
+    /// The server sent something that is not HTTP.
     Malformed,
     /// A fault of this library or of the system.
     Internal,
 }
 
-/// An exchange that gave no answer.
+/// Why an exchange gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub kind: FailureKind,
-    /// A byte of this request can have reached the network.
+    /// Whether a byte of this request can have reached the network.
     pub sent: bool,
     /// What happened, for people.
     pub message: String,

@@ -1,9 +1,9 @@
-//! The head of an answer, looked at line by line before hyper parses it.
+//! Reads the head of an answer line by line, before hyper parses it.
 //!
-//! hyper is told to take what servers get wrong: a space before the colon, a folded value, a line that is no header (which
-//! it leaves out). Two things are not left to it. The headers that say where an answer ends have to be exactly right, or
-//! one answer could be taken for another. And what cannot be taken at all is named, which hyper does not do. A header's
-//! value is never told.
+//! hyper is told to accept what servers get wrong: a space before the colon, a folded value, a line that is not a
+//! header (which it leaves out). Two things are not left to it. The headers that say where an answer ends must be
+//! exactly right; otherwise one answer could be taken for another. And a line that cannot be accepted at all is
+//! named, which hyper does not do. The value of a header is never shown.
 
 use std::fmt;
 use std::io;
@@ -11,7 +11,7 @@ use std::io;
 /// The headers that say where an answer ends.
 const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
 
-/// The most of a name that is told.
+/// How much of a name is shown at most.
 const SHOWN: usize = 40;
 
 /// A line of a head that makes the answer unusable.
@@ -26,20 +26,20 @@ impl fmt::Display for UnreadableHeader {
 
 impl std::error::Error for UnreadableHeader {}
 
-/// Looks at the answers of one connection while they are read.
+/// Checks the answers of one connection while they are read.
 #[derive(Default)]
 pub(super) struct HeadReader {
-    /// What has come of a head that is not complete; `None` behind it.
+    /// The beginning of a head that is not complete; `None` after the head.
     part: Option<Vec<u8>>,
 }
 
 impl HeadReader {
-    /// A request was sent: what comes next is a head.
+    /// A request was sent, so a head comes next.
     pub(super) fn begin(&mut self) {
         self.part = Some(Vec::new());
     }
 
-    /// Takes note of what was read next.
+    /// Checks the bytes that were read next.
     ///
     /// # Errors
     /// [`UnreadableHeader`], as invalid data.
@@ -60,7 +60,7 @@ impl HeadReader {
             if let Some(unreadable) = find_unreadable(head) {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, unreadable));
             }
-            // Behind an interim answer comes another head.
+            // Another head follows an interim answer.
             if !is_interim(head) {
                 return Ok(());
             }
@@ -71,7 +71,7 @@ impl HeadReader {
     }
 }
 
-/// The length of the head at the beginning of `bytes`, of which the first `searched` have no end.
+/// The length of the head at the beginning of `bytes`. Its end is not in the first `searched` bytes.
 fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
     let begin = bytes.iter().position(|b| !b"\r\n".contains(b))?;
     let mut from = searched.saturating_sub(3).max(begin);
@@ -86,7 +86,7 @@ fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
 }
 
 fn is_interim(head: &[u8]) -> bool {
-    // 101 ends HTTP: nothing comes behind it.
+    // 101 ends HTTP: no head follows it.
     let status = head.split(|&b| b == b' ').nth(1).unwrap_or_default();
     status.starts_with(b"1") && !status.starts_with(b"101")
 }
@@ -120,7 +120,7 @@ fn is_framing(line: &[u8]) -> bool {
             .filter(|b| b.is_ascii_alphabetic() || **b == b'-');
         kept.map(u8::to_ascii_lowercase).collect()
     };
-    // Nearly every line begins otherwise.
+    // Nearly every line begins with another letter.
     let first = line.iter().find(|b| b.is_ascii_alphabetic());
     if !first.is_some_and(|b| b"cCtT".contains(b)) {
         return false;
@@ -187,7 +187,7 @@ mod tests {
             ("Content-Length\u{1}: 5", "the header content-length"),
             ("Content-Length:\r\n 5", "the header content-length"),
             ("content-length 5", "a line without a colon"),
-            // Whether it belongs to the header before it is not for us to say.
+            // Whether it belongs to the header before it is not ours to decide.
             (" content-length: 5", "the header content-length"),
             (
                 "Transfer-Encoding : chunked",

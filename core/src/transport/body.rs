@@ -1,13 +1,13 @@
 //! The body of an answer, held to a limit while it arrives and while it is decoded.
 //!
-//! Memory grows with what has come, never with what `Content-Length` promises. A secret body leaves
-//! no copy behind when it grows or when its reading fails.
+//! Memory grows with the bytes that have come, never with what `Content-Length` promises. A secret body leaves no
+//! copy behind when it grows, nor when reading it fails.
 
 use zeroize::Zeroize;
 
 use crate::exchange::{Failure, FailureKind};
 
-/// Bytes reserved at most before anything has come.
+/// How many bytes are reserved at most before any have come.
 const FIRST_RESERVE: u64 = 64 * 1024;
 
 pub(super) struct BodyBuffer {
@@ -17,8 +17,8 @@ pub(super) struct BodyBuffer {
 }
 
 impl BodyBuffer {
-    /// Refuses a body that is announced to be over the limit. What `Content-Length` says of an
-    /// answer without a body (HEAD) is no announcement.
+    /// Refuses a body whose announced length is over the limit. In an answer without a body (HEAD), `Content-Length`
+    /// announces nothing.
     pub(super) fn new(announced: u64, limit: u64, secret: bool) -> Result<BodyBuffer, Failure> {
         let mut buffer = BodyBuffer {
             bytes: Vec::new(),
@@ -26,7 +26,7 @@ impl BodyBuffer {
             secret,
         };
         buffer.check(announced)?;
-        // And one for the NUL that goes behind it.
+        // And one byte for the NUL that follows it.
         let reserve = announced.min(FIRST_RESERVE - 1) + 1;
         buffer
             .bytes
@@ -34,7 +34,7 @@ impl BodyBuffer {
         Ok(buffer)
     }
 
-    /// A body that has come.
+    /// A body that has come completely.
     pub(super) fn of(bytes: Vec<u8>, secret: bool) -> BodyBuffer {
         BodyBuffer {
             limit: bytes.len() as u64,
@@ -50,19 +50,19 @@ impl BodyBuffer {
         Ok(())
     }
 
-    /// Makes it longer by zeros, to this length if the limit allows it, so that a decoder can write them over.
+    /// Makes the body longer by zeros, up to this length or the limit, so that a decoder can write over them.
     pub(super) fn stretch(&mut self, length: usize) {
         let length = length.min(usize::try_from(self.limit).unwrap_or(usize::MAX));
         self.make_room(length.saturating_sub(self.bytes.len()));
         self.bytes.resize(length.max(self.bytes.len()), 0);
     }
 
-    /// Whether there may be more than this length.
+    /// Fails if the limit allows no more than this length.
     pub(super) fn check_more(&self, length: usize) -> Result<(), Failure> {
         self.check(length as u64 + 1)
     }
 
-    /// Takes away what was stretched and not used. A secret stays where it is.
+    /// Removes the zeros that were not used. A secret stays where it is.
     pub(super) fn truncate(&mut self, length: usize) {
         self.bytes.truncate(length);
         if !self.secret {
@@ -80,7 +80,7 @@ impl BodyBuffer {
 
     fn make_room(&mut self, more: usize) {
         if self.secret && self.bytes.capacity() - self.bytes.len() < more {
-            // Growing in place may leave the old memory behind as it is.
+            // Growing in place could leave the old memory behind unchanged.
             let mut grown = Vec::with_capacity((self.bytes.len() + more).next_power_of_two());
             grown.extend_from_slice(&self.bytes);
             self.bytes.zeroize();

@@ -1,8 +1,8 @@
 //! A stream of bytes to a server that does not speak HTTP: a store of the option `share`.
 //!
-//! Dialled, read and written on the caller's thread, and each step ends by its deadline whatever the peer does. Never
-//! raises SIGPIPE, starts no thread but that of a name's look-up, and keeps no connection: a [`Dialer`] may be used on
-//! both sides of a fork.
+//! It connects, reads and writes on the caller's thread. Each step ends by its deadline, whatever the server does. It
+//! never raises SIGPIPE, and starts no thread but the one that looks a name up. A [`Dialer`] keeps no connection, so
+//! it may be used on both sides of a fork.
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -23,13 +23,13 @@ use crate::exchange::{Failure, FailureKind};
 use crate::platform::above_stdio::StdioOccupied;
 use crate::platform::process::PerProcess;
 
-/// What messages call the settings of a store's TLS.
+/// How messages name the settings of a store's TLS.
 const STORE_URL: SettingNames = SettingNames {
     ca: "`?ca=` in the store's URL",
     host: "the store's URL",
 };
 
-/// Where a server is, and how it is reached.
+/// The address of a server, and how to reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     /// The path of a socket.
@@ -45,7 +45,7 @@ pub(crate) enum Address {
     },
 }
 
-/// Connects to one address, as often as it is asked to.
+/// Connects to one address, as often as it is asked.
 pub(crate) struct Dialer {
     address: Address,
     /// They hold locks, which a forked child must not inherit.
@@ -89,10 +89,10 @@ impl Dialer {
                 system_roots,
             } => (host, *port, Some((ca, system_roots))),
         };
-        // Before the network is touched: a file that cannot be read is told as such.
+        // Before any connection is made, so that an unreadable file is reported as one.
         let tls = match ca {
             Some((ca, system_roots)) => Some(self.tls.get_or_try_make(|| {
-                // Files, which crates open.
+                // Crates open these files.
                 let _occupied = StdioOccupied::new().map_err(|error| {
                     Failure::before_sending(FailureKind::Internal, error.to_string())
                 })?;
@@ -131,7 +131,7 @@ impl ByteStream {
     /// Writes all of `bytes`.
     ///
     /// # Errors
-    /// Why they could not all be written by the deadline; some may have been.
+    /// Why not all of them could be written by the deadline. Some may have been.
     pub(crate) fn write_all(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
         self.with(deadline, "while it was asked", |stream| {
             stream.write_all(bytes)?;
@@ -139,7 +139,7 @@ impl ByteStream {
         })
     }
 
-    /// Reads what is there, at least one byte; 0 at the end of the stream.
+    /// Reads the bytes that are there, at least one; 0 at the end of the stream.
     ///
     /// # Errors
     /// Why nothing came by the deadline.
@@ -172,7 +172,7 @@ impl ByteStream {
 trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
 
-/// A socket as one that blocks until a deadline.
+/// A socket that blocks until a deadline.
 struct Timed<'a> {
     socket: &'a Watched,
     deadline: Deadline<'a, CallersThread<'a>>,

@@ -1,10 +1,10 @@
-//! The codings of an answer's body (`Content-Encoding`, RFC 9110, 8.4.1), undone after it has come.
+//! Undoes the codings of an answer's body (`Content-Encoding`, RFC 9110, 8.4.1), once the body has come.
 //!
-//! None is asked for, but a proxy may send one all the same. gzip and deflate (as zlib and as raw deflate) are undone, also
-//! several in a row. An answer that has any other coding, or is no gzip although it says so, is given as it came, with its
-//! header: nothing of it is lost.
-//! The decoded body is held to the same limit as the coded one, and the work is done in small pieces, between which the
-//! deadline is looked at. A secret body is decoded in the memory that is zeroed, and leaves nothing but a table of codes.
+//! The library asks for no coding, but a proxy may use one all the same. gzip and deflate (as zlib and as raw
+//! deflate) are undone, also several in a row. An answer with any other coding, or one that is named gzip and is not,
+//! is passed on unchanged, with its header, so nothing of it is lost. The decoded body has the same limit as the
+//! coded one. The work is done in small pieces, and the deadline is checked after each. A secret body is decoded in
+//! the memory that is zeroed. It leaves nothing but a table of codes.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -20,7 +20,7 @@ use crate::exchange::{Answer, Failure, FailureKind};
 /// As many as other clients undo (curl, urllib3, undici).
 const MOST_CODINGS: usize = 5;
 
-/// Bytes that are read, and bytes that are written, at most, before the deadline is looked at.
+/// How many bytes are read, and how many are written, at most, between two checks of the deadline.
 const PIECE: usize = 64 * 1024;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -31,11 +31,12 @@ enum Coding {
     Deflate,
 }
 
-/// The answer with its body decoded, and without the headers that told of the coding: who hands it on must not have it
-/// decoded once more.
+/// The answer with its body decoded, and without the headers that named the coding: whoever passes it on must not
+/// have it decoded again.
 ///
 /// # Errors
-/// [`FailureKind::Truncated`], [`FailureKind::TooLarge`], or [`FailureKind::Malformed`] for a body that is not what its header says.
+/// [`FailureKind::Truncated`], [`FailureKind::TooLarge`], or [`FailureKind::Malformed`] for a body that is not what
+/// its header says.
 pub(super) async fn decode(
     mut answer: Answer,
     limit: u64,
@@ -48,7 +49,7 @@ pub(super) async fn decode(
     let Some(codings) = codings(&answer.headers) else {
         return Ok(answer);
     };
-    // Some servers and proxies name gzip over a body that they did not compress, or have decoded already.
+    // Some servers and proxies name gzip for a body that they did not compress, or that they have decoded already.
     let begin = &answer.body[..answer.body.len().min(GZIP_MAGIC.len())];
     if codings.last() == Some(&Coding::Gzip) && !GZIP_MAGIC.starts_with(begin) {
         return Ok(answer);
@@ -72,7 +73,7 @@ pub(super) async fn decode(
     Ok(answer)
 }
 
-/// What was applied, in its order. `None`: nothing, or something that cannot be undone here.
+/// The codings that were applied, in their order. `None` if there are none, or if one cannot be undone here.
 fn codings(headers: &HeaderMap) -> Option<Vec<Coding>> {
     let mut found = Vec::new();
     for value in headers.get_all(CONTENT_ENCODING) {
@@ -88,7 +89,7 @@ fn codings(headers: &HeaderMap) -> Option<Vec<Coding>> {
     (1..=MOST_CODINGS).contains(&found.len()).then_some(found)
 }
 
-/// One coding that is being undone.
+/// A coding while it is undone.
 struct Decoding<'a> {
     coding: Coding,
     /// What was not read yet.
@@ -98,7 +99,8 @@ struct Decoding<'a> {
 }
 
 impl Decoding<'_> {
-    /// One member after the other (RFC 1952). What follows a member and begins none is left out, as other clients do.
+    /// One member after the other (RFC 1952). Bytes after a member that begin no other one are ignored, as other
+    /// clients do.
     async fn gzip(&mut self) -> Result<(), Failure> {
         loop {
             self.skip_gzip_header()?;
@@ -153,7 +155,7 @@ impl Decoding<'_> {
         self.inflate(flags).await.map(drop)
     }
 
-    /// One stream to its end; gives the CRC of what was written.
+    /// One stream to its end. Returns the CRC of what was written.
     async fn inflate(&mut self, mut flags: u32) -> Result<u32, Failure> {
         flags |= flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
         self.inflater.init();
@@ -161,7 +163,7 @@ impl Decoding<'_> {
         let mut checksum = crc32fast::Hasher::new();
         let mut end = begin;
         loop {
-            breathe().await;
+            yield_once().await;
             let (piece, more) = match self.coded.split_at_checked(PIECE) {
                 Some((piece, rest)) if !rest.is_empty() => {
                     (piece, flags::TINFL_FLAG_HAS_MORE_INPUT)
@@ -223,8 +225,8 @@ impl Decoding<'_> {
     }
 }
 
-/// Returns to whoever polls, which looks at the time, and goes on at once.
-async fn breathe() {
+/// Returns to the poller, which checks the time, and goes on at once.
+async fn yield_once() {
     let mut again = false;
     poll_fn(|context| {
         if std::mem::replace(&mut again, true) {
@@ -270,7 +272,7 @@ mod tests {
         }
     }
 
-    /// The result, and how often the deadline could be looked at before.
+    /// The result, and how often the deadline could be checked before.
     fn decoded(answer: Answer, secret: bool) -> (Result<Answer, Failure>, usize) {
         let mut decoding = pin!(decode(answer, LIMIT, secret));
         let mut pauses = 0;
@@ -289,7 +291,7 @@ mod tests {
         decoded(coded(codings, body), false).0.unwrap_err().kind
     }
 
-    /// Text that does not shrink much.
+    /// Text that does not compress well.
     fn text(length: usize) -> Vec<u8> {
         let mut state = 88_u32;
         let mut next = || {
@@ -349,7 +351,7 @@ mod tests {
             decoded(coded(&["gzip"], &body), false).0.unwrap().body,
             b"one two"
         );
-        // All that a header may have: more, a name, a comment, a sum.
+        // Everything that a header may have: more, a name, a comment, a sum.
         let mut full = vec![0x1f, 0x8b, 8, 4 | 8 | 16 | 2, 0, 0, 0, 0, 0, 255];
         full.extend(b"\x03\x00abcname\0comment\0..");
         full.extend(&gzip(b"{}")[10..]);
@@ -410,7 +412,7 @@ mod tests {
                 assert!(failure.message.contains("1048576"), "{}", failure.message);
             }
         }
-        // Members that are within it each, and not together.
+        // Each member is within the limit, but not all together.
         let half = gzip(&large[..large.len() / 2 + 1]);
         assert_eq!(
             failure(&["gzip"], &[half.clone(), half].concat()),
@@ -423,13 +425,13 @@ mod tests {
         let pieces = LIMIT as usize / PIECE;
         let much = gzip(&vec![b' '; LIMIT as usize]);
         assert!(decoded(coded(&["gzip"], &much), false).1 >= pieces - 1);
-        // A long way to nothing: empty blocks that are not the last one.
+        // Much work that gives nothing: empty blocks that are not the last one.
         let mut nothing = [0, 0, 0, 255, 255].repeat(LIMIT as usize / 5);
         nothing.extend([1, 0, 0, 255, 255]);
         let (answer, pauses) = decoded(coded(&["deflate"], &nothing), false);
         assert_eq!(answer.unwrap().body, b"");
         assert!(pauses >= pieces - 1, "{pauses}");
-        // And members without anything in them.
+        // And members without content.
         let members = gzip(b"").repeat(1_000);
         assert!(decoded(coded(&["gzip"], &members), false).1 >= 1_000);
     }

@@ -1,7 +1,8 @@
-//! One HTTP/1.1 connection, used by one request at a time: hyper's, polled by whoever has the request.
+//! One HTTP/1.1 connection, used by one request at a time. It is hyper's, and the exchange that has the request polls
+//! it.
 //!
-//! hyper never waits by itself: where it cannot go on, the socket notes what it wants, and the exchange waits for that by
-//! its reactor.
+//! hyper never waits by itself. Where it cannot go on, the socket notes what it needs, and the exchange waits for
+//! that by its reactor.
 
 use std::fmt::Display;
 use std::pin::{Pin, pin};
@@ -36,7 +37,7 @@ pub(super) struct Connection {
     pub(super) opened_in: Duration,
 }
 
-/// Told by hyper that polling again makes sense.
+/// hyper tells it that polling again makes sense.
 struct Awake(AtomicBool);
 
 impl Wake for Awake {
@@ -50,7 +51,7 @@ impl Wake for Awake {
 }
 
 impl Connection {
-    /// Connects, through the proxy if there is one, and shakes hands.
+    /// Connects, through the proxy if there is one, and does the TLS handshake.
     pub(super) async fn open<R: Reactor>(
         link: &Link,
         shared: &Shared,
@@ -81,7 +82,7 @@ impl Connection {
         http.allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
             .ignore_invalid_headers_in_responses(true);
-        // It exchanges nothing: it is ready at its first poll.
+        // This handshake exchanges nothing: it is ready at its first poll.
         let (requests, driver) = http.handshake(stream).await.map_err(|e| internal(&e))?;
         Ok(Connection {
             requests,
@@ -93,7 +94,7 @@ impl Connection {
         })
     }
 
-    /// Looks, without waiting, whether the server closed the connection or said something unasked for.
+    /// Checks, without waiting, that the server has not closed the connection and has sent nothing unasked.
     pub(super) fn is_alive(&mut self) -> bool {
         self.socket.socket().begin_turn();
         self.settle();
@@ -104,17 +105,17 @@ impl Connection {
         !self.ended && self.requests.is_ready()
     }
 
-    /// Lets the connection do all that it can do at once.
+    /// Lets the connection do everything that it can do at once.
     fn settle(&mut self) {
         while self.drive() {}
     }
 
-    /// Polls the connection once; true if polling again makes sense.
+    /// Polls the connection once. True if polling again makes sense.
     fn drive(&mut self) -> bool {
         self.awake.0.store(false, Ordering::Release);
         if !self.ended {
             let waker = Waker::from(self.awake.clone());
-            // An error also reaches the request that it ended, and is told there.
+            // An error also reaches the request that it ended, and is reported there.
             self.ended = Pin::new(&mut self.driver)
                 .poll(&mut Context::from_waker(&waker))
                 .is_ready();
@@ -122,7 +123,8 @@ impl Connection {
         self.awake.0.load(Ordering::Acquire)
     }
 
-    /// Drives the connection until `poll` is ready, waiting for the socket in between. `sent` is told before each wait.
+    /// Drives the connection until `poll` is ready, and waits for the socket in between. Updates `sent` before each
+    /// wait.
     async fn run<T, R: Reactor>(
         &mut self,
         deadline: &Deadline<'_, R>,

@@ -1,6 +1,7 @@
 //! When a call is given up: at its deadline, at the end of the time for connecting, or when its caller wants to stop.
 //!
-//! Sockets are looked at first and the time last: an answer that has come in time is taken, however late this thread is.
+//! Sockets are checked first and the time last. So an answer that came in time is taken, however late this thread
+//! runs.
 
 use std::io;
 use std::pin::pin;
@@ -10,14 +11,15 @@ use super::reactor::{Reactor, Watched};
 use crate::exchange::{Failure, FailureKind};
 use crate::platform::process::Process;
 
-/// The end of one call, as it goes through its phases, and the reactor by which it waits.
+/// The end of one call, as it goes through its phases; and the reactor by which it waits.
 pub(super) struct Deadline<'a, R> {
     pub(super) reactor: &'a R,
     at: Instant,
-    /// The end of connecting, and what `connect_timeout` was.
+    /// The end of connecting, and the `connect_timeout` that set it.
     connecting: Option<(Instant, Duration)>,
     phase: &'static str,
-    /// A child that is forked meanwhile, by the interrupt, a signal handler or a module of the resolver, sends nothing.
+    /// A child that is forked meanwhile sends nothing, whether the interrupt, a signal handler or a module of the
+    /// resolver forked it.
     pub(super) begun_in: Process,
 }
 
@@ -32,23 +34,23 @@ impl<'a, R: Reactor> Deadline<'a, R> {
         }
     }
 
-    /// Starts the time of connecting: names, addresses, proxy and handshake share it.
+    /// Starts the time for connecting. Name, addresses, proxy and handshake share it.
     pub(super) fn begin_connecting(&mut self, limit: Duration) {
-        // A limit beyond what an Instant can hold is none.
+        // A limit beyond what an Instant can hold is no limit.
         self.connecting = Instant::now().checked_add(limit).map(|end| (end, limit));
     }
 
-    /// A connection is there: only the deadline counts from here.
+    /// There is a connection. From here only the deadline counts.
     pub(super) fn end_connecting(&mut self) {
         self.connecting = None;
     }
 
-    /// Says what a failure of the waits that follow was in the middle of.
+    /// Says what the following waits are part of, for the message of a failure.
     pub(super) fn enter(&mut self, phase: &'static str) {
         self.phase = phase;
     }
 
-    /// Fails in a child that was forked meanwhile: connections and locks are its parent's, whatever else there is to say.
+    /// Fails in a child that was forked meanwhile, because connections and locks belong to its parent.
     pub(super) fn same_process(&self) -> Result<(), Failure> {
         match self.begun_in.is_current() {
             true => Ok(()),
@@ -59,7 +61,7 @@ impl<'a, R: Reactor> Deadline<'a, R> {
         }
     }
 
-    /// Fails if the time is over or the caller wants to stop; else until when may be waited.
+    /// Fails if the time is over or the caller wants to stop. Otherwise says until when to wait.
     pub(super) fn check(&self) -> Result<Instant, Failure> {
         self.same_process()?;
         let now = Instant::now();
@@ -97,8 +99,8 @@ impl<'a, R: Reactor> Deadline<'a, R> {
         Ok(())
     }
 
-    /// Waits until one of the sockets is ready for what it wants (true). Ends before that from time to time, and when
-    /// `until` has come (false).
+    /// Waits until one of the sockets is ready for what it wants (true). Also returns from time to time before that,
+    /// and at `until` (false).
     pub(super) async fn ready_before(
         &self,
         sockets: &[Watched],
@@ -118,7 +120,7 @@ impl<'a, R: Reactor> Deadline<'a, R> {
                 )
             })?
         };
-        // A signal handler may have forked, and what has come is for the parent.
+        // A signal handler may have forked, and what has come belongs to the parent.
         self.same_process()?;
         sockets.iter().for_each(|s| s.socket().begin_turn());
         Ok(ready)
@@ -142,7 +144,7 @@ impl<'a, R: Reactor> Deadline<'a, R> {
         mut call: impl FnMut() -> io::Result<usize>,
     ) -> Result<io::Result<usize>, Failure> {
         loop {
-            // A peer that trickles must not outlive the deadline.
+            // A server that sends byte by byte must not delay past the deadline.
             self.check()?;
             socket.socket().want_nothing();
             match call() {

@@ -1,7 +1,7 @@
-//! One request and its answer, by whatever reactor: the one place that says how an exchange goes.
+//! One request and its answer, with whichever reactor: the one place that says how an exchange goes.
 //!
-//! A request is never written twice, except where a kept connection took not one byte of it. What may not be repeated is
-//! never sent over a connection that the server may be about to close ([`super::pool`]).
+//! A request is never written twice, except where a kept connection took not one byte of it. A request that must not
+//! be repeated is never sent over a connection that the server may be about to close ([`super::pool`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -52,7 +52,8 @@ pub(super) async fn exchange<R: Reactor>(
         deadline.same_process()?;
         let failure = match result {
             Ok(answer) => {
-                // A server that answers HEAD with a body has it still to come: no next answer may begin with that.
+                // If a server answers HEAD with a body, that body is still to come. No later answer may begin with
+                // it.
                 if connection.is_reusable() && request.method != Method::HEAD {
                     shared.pool.put(connection, limits.idle_timeout);
                     link.close_if_unused();
@@ -66,7 +67,7 @@ pub(super) async fn exchange<R: Reactor>(
         };
         if failure.kind == FailureKind::Cut {
             shared.pool.saw_close(idled);
-            // Closed between the test and the first byte: nothing left this process.
+            // It was closed between the check and the first byte: nothing has left this process.
             if !failure.sent {
                 continue;
             }
@@ -75,8 +76,8 @@ pub(super) async fn exchange<R: Reactor>(
     }
 }
 
-/// Drops all that is idle when an exchange over a kept connection is given up: at its deadline, by the interrupt, or since
-/// nobody waits for it any more. What made this connection silent may have made the others so.
+/// Drops all idle connections if an exchange over a kept connection is given up: at its deadline, by the interrupt,
+/// or because nobody waits for it any more. What made this connection silent may have made the others silent too.
 struct Suspicion<'a> {
     pool: &'a Pool,
     sent: &'a AtomicBool,
@@ -84,7 +85,7 @@ struct Suspicion<'a> {
 }
 
 impl Suspicion<'_> {
-    /// The exchange was not dropped half-way.
+    /// The exchange ended by itself.
     fn end(self, result: &Result<Answer, Failure>) {
         let given_up = |f: &Failure| matches!(f.kind, FailureKind::Timeout | FailureKind::Canceled);
         if !result.as_ref().is_err_and(given_up) {
@@ -102,7 +103,7 @@ impl Drop for Suspicion<'_> {
     }
 }
 
-/// A kept connection that this request may go over.
+/// A kept connection that this request may use.
 async fn take<R: Reactor>(
     shared: &Shared,
     request: &Request<'_>,
@@ -115,13 +116,14 @@ async fn take<R: Reactor>(
             false => shared.pool.on_probation(kept.idled),
         };
         if kept.connection.opened_in < left && shared.pool.is_empty() {
-            // Another one is there sooner. Once: the next such request watches the older of the two.
+            // Another connection can be opened sooner. This happens once: the next such request watches the older of
+            // the two.
             shared.pool.put_back(kept);
             return Ok(None);
         }
         let adopted = deadline.reactor.adopt(&mut kept.connection.socket);
         if adopted.is_err() {
-            // A new one will say why.
+            // Opening a new connection will show the reason.
             return Ok(None);
         }
         if left.is_zero() || outlives(&mut kept, left, deadline).await? {

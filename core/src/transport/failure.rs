@@ -1,6 +1,6 @@
 //! Why an exchange gave no answer.
 //!
-//! Messages hold no header values, no passwords, no query strings and no bytes of the peer's answer.
+//! Messages hold no header values, no passwords, no query strings and no bytes of the server's answer.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -11,7 +11,7 @@ use super::tls;
 use crate::exchange::{Failure, FailureKind};
 
 impl Failure {
-    /// A failure that hyper met on a connection. Who knows whether bytes have left sets `sent`.
+    /// A failure that hyper met on a connection. The caller knows whether bytes have left, and sets `sent`.
     pub(super) fn of_exchange(error: &(dyn Error + 'static)) -> Failure {
         if let Some(found) = tls::find(error) {
             return Failure::before_sending(FailureKind::Tls, tls::explain(found, tls::OPTIONS));

@@ -1,10 +1,10 @@
-//! HTTP exchanges with one server, written once: on the caller's thread, or as a task of the library's runtime; and the
-//! byte streams of servers that do not speak HTTP (`byte_stream`).
+//! HTTP exchanges with one server, written once: on the caller's thread, or as a task of the library's runtime. Also
+//! the byte streams to servers that do not speak HTTP (`byte_stream`).
 //!
-//! A [`Link`] stands for the server and the way to it, and is shared by all of the process that go
-//! the same way. It follows no redirect, keeps no cookie and repeats no
-//! request of which a byte was written. Each failure says whether one was. A forked child shares no
-//! connection, lock or thread with its parent.
+//! A [`Link`] is a server together with the path to it: proxy, certificates, connections. All users in the process
+//! with the same settings share it. It follows no redirect, keeps no cookie, and repeats no request of which a byte
+//! was written. Each failure says whether a byte was written. A forked child shares no connection, lock or thread
+//! with its parent. Never knows an option, an error code, a credential or a token.
 
 mod answer_head;
 mod body;
@@ -48,26 +48,26 @@ use crate::platform::above_stdio::StdioOccupied;
 use crate::platform::process::PerProcess;
 use crate::platform::runtime;
 
-/// The server and the way to it: who has the same shares connections.
+/// A server and the path to it. Users with the same settings share connections.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct LinkSettings {
-    /// False: plain http.
+    /// False for plain http.
     pub tls: bool,
     /// Lower-case, IPv6 without brackets.
     pub host: String,
     pub port: u16,
-    /// PEM; replaces the system's roots.
+    /// A PEM file that replaces the system's roots.
     pub ca_bundle: Option<PathBuf>,
     pub system_roots: SystemRoots,
     /// The proxy that [`Proxy::decide`] found.
     pub proxy: Option<Proxy>,
 }
 
-/// One server and the way to it.
+/// A server and the path to it, as the process uses it.
 pub(crate) struct Link {
     settings: LinkSettings,
     host_header: HeaderValue,
-    /// With TLS: the trusted roots and the name that the certificate must have.
+    /// With TLS: the trusted roots, and the name that the certificate must have.
     trust: Option<(Arc<RootCertStore>, ServerName<'static>)>,
     look_up: LookUp,
     shared: PerProcess<Shared>,
@@ -87,12 +87,12 @@ type Links = Mutex<HashMap<LinkSettings, Weak<Link>>>;
 static LINKS: PerProcess<Links> = PerProcess::new();
 
 impl Link {
-    /// The process's link for these settings. Roots are read now, so that a CA bundle that cannot
-    /// be used is told at construction; nothing is connected.
+    /// The process's link for these settings. It reads the roots now, so that a CA bundle that cannot be used is
+    /// reported when a manager is built. It connects nothing.
     ///
     /// # Errors
-    /// [`FailureKind::Tls`] for roots that cannot be used, [`FailureKind::Internal`] for a host that
-    /// is none.
+    /// [`FailureKind::Tls`] for roots that cannot be used, [`FailureKind::Internal`] for a text that is not a host
+    /// name.
     pub(crate) fn open(settings: LinkSettings) -> Result<Arc<Link>, Failure> {
         let Ok(links) = LINKS.get_or_try_make(|| Ok::<_, Infallible>(Links::default()));
         let find = |settings: &LinkSettings| {
@@ -124,7 +124,7 @@ impl Link {
         let trust = if settings.tls {
             let name = ServerName::try_from(settings.host.clone())
                 .map_err(|e| internal(format!("{} is no host name: {e}", settings.host)))?;
-            // Files, which crates open.
+            // Crates open these files.
             let _occupied = StdioOccupied::new().map_err(|e| internal(e.to_string()))?;
             Some((
                 roots::roots(
@@ -147,20 +147,20 @@ impl Link {
         })
     }
 
-    /// One handle more uses it.
+    /// Counts one more handle that uses it.
     pub(crate) fn attach(&self) {
         self.handles.fetch_add(1, Ordering::SeqCst);
         runtime::attach();
     }
 
-    /// One less.
+    /// Counts one handle less.
     pub(crate) fn detach(&self) {
         self.handles.fetch_sub(1, Ordering::SeqCst);
         self.close_if_unused();
         runtime::detach();
     }
 
-    /// Without a handle nothing would come by later to close what is idle.
+    /// Without a handle no later call would close the idle connections.
     fn close_if_unused(&self) {
         if self.handles.load(Ordering::SeqCst) == 0
             && let Some(shared) = self.shared.get()
@@ -169,9 +169,10 @@ impl Link {
         }
     }
 
-    /// Sends the request and reads the whole answer, on the caller's thread. `interrupt` is asked there at once and at
-    /// least every 50 ms, while nothing is locked; true stops the call. `authorize` fills in the credentials when a
-    /// connection is ready to take them; once more if that connection turns out to be dead before it took a byte.
+    /// Sends the request and reads the whole answer, on the caller's thread. `interrupt` is called there at once and
+    /// then at least every 50 ms, with nothing locked; true stops the call. `authorize` fills in the credentials when
+    /// a connection is ready to take them. It is called once more if that connection turns out to be dead before it
+    /// took a byte.
     ///
     /// # Errors
     /// Why there is no complete answer, and whether a byte of the request can have been sent.
@@ -188,7 +189,7 @@ impl Link {
         ))
     }
 
-    /// As [`Link::exchange`], in a task of the runtime of `crate::platform::runtime`. Dropping it is the interrupt.
+    /// As [`Link::exchange`], in a task of the runtime of `crate::platform::runtime`. To interrupt it, drop it.
     ///
     /// # Errors
     /// As [`Link::exchange`].
@@ -198,7 +199,7 @@ impl Link {
         limits: &Limits,
         authorize: impl FnMut(&mut HeaderMap) + Send,
     ) -> Result<Answer, Failure> {
-        // Boxed, since every future around it is moved several times before it runs, with all that is in it.
+        // Boxed, because every future around it is moved several times before it runs, with all its contents.
         Box::pin(exchange::exchange(self, request, limits, &Tokio, authorize)).await
     }
 

@@ -1,12 +1,12 @@
 //! Connections that wait for their next request, shared by all threads and reactors of the process.
 //!
-//! The last one put back is taken first, so that few are used and the rest grow old. A connection
-//! is tested before it is handed out; one that the server closed, that has something unasked for to
-//! say, or that idled too long is dropped without a word. Nothing is locked during I/O.
+//! The connection that was put back last is taken first, so that few are used and the rest grow old. A connection is
+//! tested before it is handed out. It is dropped in silence if the server closed it, if the server has sent something
+//! unasked, or if it was idle too long. Nothing is locked during I/O.
 //!
-//! A server may close a connection right behind its answer without saying so. A request that is written at that moment may or
-//! may not be processed, so what may not be repeated goes over a kept connection only once this server has been seen to
-//! keep one for [`PROBATION`], and not if it was seen to close one within [`SOON`].
+//! A server may close a connection right after its answer without saying so. A request that is written at that moment
+//! may or may not be processed. So a request that must not be repeated uses a kept connection only once this server
+//! was seen to keep one for [`PROBATION`], and not if it was seen to close one within [`SOON`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,25 +18,25 @@ use super::connection::Connection;
 use crate::platform::runtime::KEPT_UNUSED;
 use crate::platform::thread::spawn_quiet;
 
-/// More than this many idle connections are not kept.
+/// How many idle connections are kept at most.
 const MOST_IDLE: usize = 64;
 
-/// A connection that was kept this long was not closed right behind its answer.
+/// A connection that was kept this long was not closed right after its answer.
 const PROBATION: Duration = Duration::from_millis(50);
 
-/// A connection that was closed within this time was not idle for long.
+/// A connection that was closed within this time was idle only shortly.
 const SOON: Duration = Duration::from_secs(1);
 
 /// How long a server that closes connections is remembered.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
-/// The stack of the thread that closes them.
+/// The stack of the thread that closes idle connections.
 const STACK: usize = 128 * 1024;
 
 #[derive(Default)]
 pub(super) struct Pool {
     state: Mutex<State>,
-    /// A thread is there that will close what is idle.
+    /// A thread exists that will close idle connections.
     closing: AtomicBool,
 }
 
@@ -51,13 +51,13 @@ struct Idle {
     connection: Connection,
 }
 
-/// What was seen of the server.
+/// What was seen of the server so far.
 #[derive(Default, Clone, Copy, PartialEq)]
 enum Server {
     #[default]
     Unknown,
     KeepsConnections,
-    /// It closed one soon after an answer, without saying so in the answer.
+    /// The server closed a connection soon after an answer, without saying so in the answer.
     ClosesConnections {
         seen: Duration,
     },
@@ -71,15 +71,16 @@ pub(super) struct Kept {
 }
 
 impl Pool {
-    /// A connection that is alive as far as can be seen without waiting; for a request that is not `repeatable`, none of a server
-    /// that closes them. What [`Pool::on_probation`] says is left to wait comes before such a request.
+    /// A connection that seems alive, as far as that can be told without waiting. For a request that is not
+    /// `repeatable`, none of a server that closes connections. Such a request first waits for what
+    /// [`Pool::on_probation`] says.
     pub(super) fn take(&self, idle_timeout: Duration, repeatable: bool) -> Option<Kept> {
         loop {
             let now = time_awake_or_asleep();
             let mut state = self.lock();
             let next = match (repeatable, state.server_now(now)) {
                 (false, Server::ClosesConnections { .. }) => None,
-                // The oldest is the first that can show what the server does.
+                // The oldest connection is the first that can show what the server does.
                 (false, Server::Unknown) => state.idle.pop_front(),
                 _ => state.idle.pop_back(),
             };
@@ -99,8 +100,8 @@ impl Pool {
         }
     }
 
-    /// How much longer a connection that idled so long has to be watched before a request that may not be repeated goes over
-    /// it.
+    /// For how much longer a connection that was idle this long has to be watched, before a request that must not be
+    /// repeated uses it.
     pub(super) fn on_probation(&self, idled: Duration) -> Duration {
         match self.lock().server {
             Server::Unknown => PROBATION.saturating_sub(idled),
@@ -108,7 +109,7 @@ impl Pool {
         }
     }
 
-    /// A connection that idled so long was still open.
+    /// Notes that a connection that was idle this long was still open.
     pub(super) fn saw_alive(&self, idled: Duration) {
         let mut state = self.lock();
         if idled >= PROBATION && state.server == Server::Unknown {
@@ -116,7 +117,7 @@ impl Pool {
         }
     }
 
-    /// A connection that idled so long, or a little longer, was closed.
+    /// Notes that a connection that was idle this long, or a little longer, was closed.
     pub(super) fn saw_close(&self, idled: Duration) {
         if idled <= SOON {
             let seen = time_awake_or_asleep();
@@ -124,12 +125,12 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection whose last exchange ended clean.
+    /// Keeps a connection whose last exchange ended without a fault.
     pub(super) fn put(&self, connection: Connection, idle_timeout: Duration) {
         let since = time_awake_or_asleep();
         let mut state = self.lock();
         state.idle.push_back(Idle { since, connection });
-        // The front is the oldest: one that nobody will take any more need not stay open.
+        // The front is the oldest. A connection that nobody will take any more need not stay open.
         let idle = &mut state.idle;
         let expired = idle
             .front()
@@ -146,19 +147,19 @@ impl Pool {
         self.lock().idle.push_front(Idle { since, connection });
     }
 
-    /// Whether none is idle.
+    /// Whether no connection is idle.
     pub(super) fn is_empty(&self) -> bool {
         self.lock().idle.is_empty()
     }
 
-    /// Drops all that are idle.
+    /// Drops all idle connections.
     pub(super) fn clear(&self) {
         let dropped = std::mem::take(&mut self.lock().idle);
         drop(dropped);
     }
 
-    /// Closes what is idle once no handle was there for [`KEPT_UNUSED`], by a thread that ends then, or when a handle is
-    /// there again. Without a thread to be had it is done at once.
+    /// Closes the idle connections once no handle was open for [`KEPT_UNUSED`]. A thread does so; it ends then, or
+    /// when a handle is open again. If the system gives no thread, they are closed at once.
     pub(super) fn close_when_unused(pool: &Arc<Pool>, handles: &Arc<AtomicUsize>) {
         if pool.is_empty() || pool.closing.swap(true, Ordering::SeqCst) {
             return;
@@ -173,7 +174,7 @@ impl Pool {
                     std::thread::sleep(left);
                 }
                 its.closing.store(false, Ordering::SeqCst);
-                // The last handle may have gone just before.
+                // The last handle may have been closed just before.
                 if !unused() || its.is_empty() || its.closing.swap(true, Ordering::SeqCst) {
                     return;
                 }
@@ -185,7 +186,8 @@ impl Pool {
         }
     }
 
-    /// Closes all if the one that was used last was idle for [`KEPT_UNUSED`]; else says how much longer it is kept.
+    /// Closes all connections if the one that was used last was idle for [`KEPT_UNUSED`]. Otherwise says how much
+    /// longer it is kept.
     fn close_unused(&self) -> Option<Duration> {
         let mut state = self.lock();
         let idled = time_awake_or_asleep().saturating_sub(state.idle.back()?.since);
@@ -214,7 +216,7 @@ impl State {
     }
 }
 
-/// Time since boot, which goes on while the machine sleeps; a server's idle time does, too.
+/// The time since boot, which goes on while the machine sleeps. So does a server's idle time.
 fn time_awake_or_asleep() -> Duration {
     let mut now = libc::timespec {
         tv_sec: 0,

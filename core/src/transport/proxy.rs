@@ -1,7 +1,7 @@
-//! The way through a proxy: which one is used, and the CONNECT that opens the tunnel.
+//! Proxies: which one is used, and the CONNECT that opens the tunnel.
 //!
-//! Only `http://` proxies, only for https targets, never for loopback. A proxy sees the target's
-//! host and port and nothing else; its password is in no message and no `Debug` text.
+//! Only `http://` proxies, only for https targets, never for loopback. A proxy sees the target's host and port and
+//! nothing else. Its password is in no message and no `Debug` text.
 
 use std::io::{Read, Write};
 use std::net::IpAddr;
@@ -14,11 +14,11 @@ use super::deadline::Deadline;
 use super::reactor::{Reactor, Watched};
 use crate::exchange::{Failure, FailureKind};
 
-/// The most that a proxy's answer to CONNECT may have.
+/// The largest answer of a proxy to CONNECT.
 const MAX_ANSWER: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
-/// A proxy that is to be used. `Debug` shows host and port only: the header is marked sensitive.
+/// A proxy that is used. `Debug` shows only its host and port, because the header is marked sensitive.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Proxy {
     /// Lower-case, IPv6 without brackets.
@@ -28,13 +28,12 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Which proxy is used for `host`, if any: the option's, else that of `HTTPS_PROXY`,
-    /// `https_proxy`, `ALL_PROXY` or `all_proxy`, which `NO_PROXY` or `no_proxy` exempts hosts from.
-    /// An empty value is none. An option that is given and empty means no proxy at all.
+    /// Which proxy is used for `host`, if any: that of the option, otherwise that of `HTTPS_PROXY`, `https_proxy`,
+    /// `ALL_PROXY` or `all_proxy`. `NO_PROXY` or `no_proxy` exempts hosts from the latter. An empty variable counts
+    /// as none. An option that is set and empty means no proxy at all.
     ///
     /// # Errors
-    /// A message that names the option or variable whose value is no `http://` proxy, without its
-    /// user info.
+    /// A message that names the option or variable whose value is not an `http://` proxy, without its user info.
     pub(crate) fn decide(
         option: Option<&str>,
         env: impl Fn(&str) -> Option<String>,
@@ -74,7 +73,7 @@ impl Proxy {
         }
         .parse()
         .map_err(|_| format!("{name} cannot be applied to this host"))?;
-        // First, by a proxy that would do for every host: an exempt one needs none that can be used.
+        // First with a proxy that would do for every host: an exempt host needs no usable proxy.
         let exempting = Matcher::builder().https("http://proxy").no(exempt).build();
         if exempting.intercept(&target).is_none() {
             return Ok(None);
@@ -91,7 +90,7 @@ impl Proxy {
         let found = matcher.intercept(&target).ok_or_else(unusable)?;
         let uri = found.uri();
         let host = uri.host().unwrap_or_default();
-        // A port that is no number is taken for none by Uri.
+        // Uri takes a port that is not a number for no port.
         let has_port = uri.authority().is_some_and(|a| a.as_str() != host);
         if host.is_empty() || has_port != uri.port_u16().is_some() {
             return Err(unusable());
@@ -106,7 +105,7 @@ impl Proxy {
         }))
     }
 
-    /// How messages name it.
+    /// Its name in messages.
     pub(super) fn shown(&self) -> String {
         format!(
             "the proxy {}",
@@ -158,7 +157,7 @@ impl Proxy {
             match lenient().parse_response(&mut head, &answer) {
                 Ok(httparse::Status::Complete(length)) => {
                     return match head.code {
-                        // Who speaks first in TLS is the client: more than the head is not a tunnel.
+                        // In TLS the client speaks first, so an answer with more than a head is not from a tunnel.
                         Some(200..=299) if length == answer.len() => Ok(()),
                         Some(200..=299) => Err(fail(&"it sent data before the TLS handshake")),
                         Some(407) => Err(fail(
@@ -181,7 +180,7 @@ impl Proxy {
     }
 }
 
-/// Takes the headers that calls take, too.
+/// Accepts the headers that calls accept, too.
 fn lenient() -> httparse::ParserConfig {
     let mut config = httparse::ParserConfig::default();
     config

@@ -1,6 +1,7 @@
-//! Who waits for sockets: the caller's own thread by `poll(2)`, or a task of tokio.
+//! Waits for sockets: the caller's own thread by `poll(2)`, or a task of tokio.
 //!
-//! An exchange is written once, over [`Reactor`]. A connection may go from one reactor to another between two exchanges.
+//! An exchange is written once, over [`Reactor`]. A connection may go from one reactor to another between two
+//! exchanges.
 
 use std::cell::{Cell, OnceCell};
 use std::future::poll_fn;
@@ -18,12 +19,12 @@ use super::socket::Socket;
 use crate::exchange::{Failure, FailureKind};
 
 /// How often a caller's interrupt is asked while a call waits; below the 50 ms that are promised.
-const LOOK_EVERY: Duration = Duration::from_millis(40);
+const ASK_EVERY: Duration = Duration::from_millis(40);
 
 /// A socket, and the registration of the reactor that waits for it.
 pub(super) struct Watched {
-    /// Dropped before the socket. A forked child never drops it: its parent's sockets would be taken out of the event
-    /// queue that both have.
+    /// Dropped before the socket. A forked child never drops it: that would take its parent's sockets out of the
+    /// event queue that both have.
     registration: Option<Registration>,
     socket: Arc<Socket>,
 }
@@ -48,49 +49,50 @@ impl Watched {
 
 /// Waits for what an exchange needs.
 pub(super) trait Reactor {
-    /// Makes a socket one that this reactor can wait for.
+    /// Prepares a socket so that this reactor can wait for it.
     ///
     /// # Errors
     /// The system has no room for it.
     fn adopt(&self, socket: &mut Watched) -> io::Result<()>;
 
-    /// Whether the caller wants to stop. Nothing may be locked.
+    /// Whether the caller wants to stop. Nothing may be locked meanwhile.
     fn interrupted(&self, now: Instant) -> bool;
 
-    /// Waits until one of the sockets is ready for what it wants (true). May end before that (false), at `until` at the latest.
+    /// Waits until one of the sockets is ready for what it wants (true). May return before that (false), at `until`
+    /// at the latest.
     ///
     /// # Errors
     /// The system cannot wait.
     async fn ready(&self, sockets: &[Watched], until: Instant) -> io::Result<bool>;
 
-    /// Waits for what another thread completes. May end before that (`None`), at `until` at the latest.
+    /// Waits for what another thread completes. May return before that (`None`), at `until` at the latest.
     async fn completed<F: Future>(&self, future: Pin<&mut F>, until: Instant) -> Option<F::Output>;
 
-    /// Lets others that wait by this reactor have their turn.
+    /// Lets others run that wait by this reactor.
     async fn give_way(&self);
 }
 
-/// The thread of the caller. Every wait blocks it, so no future is ever pending: [`run_here`] runs them.
+/// The thread of the caller. Every wait blocks it, so no future is ever pending; [`run_here`] runs the futures.
 pub(super) struct CallersThread<'a> {
     interrupt: Option<&'a dyn Fn() -> bool>,
-    next_look: Cell<Instant>,
+    next_ask: Cell<Instant>,
     completion: OnceCell<Arc<Completion>>,
 }
 
 impl<'a> CallersThread<'a> {
-    /// `interrupt` is asked at once, and then at least every 50 ms; true stops the call.
+    /// `interrupt` is called at once, and then at least every 50 ms; true stops the call.
     pub(super) fn new(interrupt: Option<&'a dyn Fn() -> bool>) -> CallersThread<'a> {
         CallersThread {
             interrupt,
-            next_look: Cell::new(Instant::now()),
+            next_ask: Cell::new(Instant::now()),
             completion: OnceCell::new(),
         }
     }
 
-    /// How long may be waited before the caller is asked again.
+    /// How long to wait before the caller is asked again.
     fn slice(&self, until: Instant) -> Duration {
         let end = match self.interrupt {
-            Some(_) => until.min(self.next_look.get()),
+            Some(_) => until.min(self.next_ask.get()),
             None => until,
         };
         end.saturating_duration_since(Instant::now())
@@ -99,17 +101,17 @@ impl<'a> CallersThread<'a> {
 
 impl Reactor for CallersThread<'_> {
     fn adopt(&self, socket: &mut Watched) -> io::Result<()> {
-        // Else the thread of tokio would be woken for what comes.
+        // Otherwise the thread of tokio would be woken for what comes.
         socket.registration = None;
         Ok(())
     }
 
     fn interrupted(&self, now: Instant) -> bool {
-        let Some(interrupt) = self.interrupt.filter(|_| now >= self.next_look.get()) else {
+        let Some(interrupt) = self.interrupt.filter(|_| now >= self.next_ask.get()) else {
             return false;
         };
         let stop = interrupt();
-        self.next_look.set(Instant::now() + LOOK_EVERY);
+        self.next_ask.set(Instant::now() + ASK_EVERY);
         stop
     }
 
@@ -124,7 +126,7 @@ impl Reactor for CallersThread<'_> {
                 revents: 0,
             }
         };
-        // Nearly always it is one, which needs no memory.
+        // Nearly always there is one socket, which needs no memory.
         let (mut one, mut many);
         let set = match sockets {
             [socket] => {
@@ -136,7 +138,7 @@ impl Reactor for CallersThread<'_> {
                 &mut many[..]
             }
         };
-        // poll counts whole milliseconds: rounded up, else the last one would spin.
+        // poll counts whole milliseconds. Rounded up, because otherwise it would spin during the last one.
         let millis = self.slice(until).as_micros().div_ceil(1000);
         let millis = i32::try_from(millis).unwrap_or(i32::MAX);
         // SAFETY: `set` is a valid slice of pollfd for the whole call and its length is given.
@@ -166,30 +168,38 @@ impl Reactor for CallersThread<'_> {
     async fn give_way(&self) {}
 }
 
-/// Tells a thread that what it waits for has come.
+/// Tells a thread that what it waits for is complete.
 #[derive(Default)]
 struct Completion {
-    came: Mutex<bool>,
+    completed: Mutex<bool>,
     change: Condvar,
 }
 
 impl Completion {
-    /// Waits until it has come since the last wait, or the time is over.
+    /// Waits until it was completed since the last wait, or the time is over.
     fn wait(&self, time: Duration) {
-        let came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.change.wait_timeout_while(came, time, |came| !*came);
+        let completed = self
+            .completed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .change
+            .wait_timeout_while(completed, time, |completed| !*completed);
         *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
     }
 }
 
 impl Wake for Completion {
     fn wake(self: Arc<Self>) {
-        *self.came.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self
+            .completed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
         self.change.notify_all();
     }
 }
 
-/// Runs what waits by [`CallersThread`] alone.
+/// Runs a future that waits only by [`CallersThread`].
 pub(super) fn run_here<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
@@ -200,13 +210,13 @@ pub(super) fn run_here<T>(future: impl Future<Output = Result<T, Failure>>) -> R
     }
 }
 
-/// A task of the tokio runtime that polls it.
+/// A task of tokio's runtime, which polls the exchange.
 pub(super) struct Tokio;
 
 impl Reactor for Tokio {
     fn adopt(&self, socket: &mut Watched) -> io::Result<()> {
         let runtime = Handle::current().id();
-        // That of a runtime which has ended wakes nobody.
+        // The registration of a runtime that has ended wakes nobody.
         if socket.registration.as_ref().map(|its| its.runtime) != Some(runtime) {
             socket.registration = None;
             // SAFETY: the descriptor is open, and the same, as long as the socket that is handed over lives.
@@ -217,7 +227,7 @@ impl Reactor for Tokio {
     }
 
     fn interrupted(&self, _: Instant) -> bool {
-        // Whoever wants to stop drops the future.
+        // A caller that wants to stop drops the future.
         false
     }
 
@@ -246,8 +256,8 @@ impl Reactor for Tokio {
     }
 }
 
-/// tokio wakes its own thread, by a system call, for each timer that ends before all others. So one of them stays when its
-/// call is over, until its time comes: the timers of later calls end after it.
+/// tokio wakes its own thread, by a system call, for each timer that ends before all others. So one timer stays after
+/// its call, until its time comes: the timers of later calls end after it.
 fn keep_a_timer(until: Instant) {
     thread_local! {
         static ENDS: Cell<Option<Instant>> = const { Cell::new(None) };
@@ -258,8 +268,8 @@ fn keep_a_timer(until: Instant) {
     }
 }
 
-/// Whether a socket is ready for something that it wants. The readiness is taken: what it was for is tried next, until it
-/// would block, and only what comes after that makes the socket ready again.
+/// Whether a socket is ready for something that it wants. This uses up the readiness: the caller then reads or writes
+/// until that would block, and only later events make the socket ready again.
 fn poll_ready(watched: &Watched, context: &mut Context<'_>) -> io::Result<bool> {
     let registered = watched.registration.as_ref();
     let registered = &registered

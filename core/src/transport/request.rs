@@ -14,11 +14,11 @@ pub(crate) struct Request<'a> {
     pub target: &'a str,
     pub headers: &'a HeaderMap,
     pub body: Bytes,
-    /// The answer's body leaves no copy in freed buffers of this module.
+    /// The answer's body leaves no copy in buffers that this room frees.
     pub keep_secret: bool,
     /// Sending it twice does no harm.
     pub repeatable: bool,
-    /// Whether a byte of it can have left. Still tells after the exchange was dropped half-way.
+    /// Whether a byte of it can have left. It can be read even after the exchange was dropped half-way.
     pub sent: &'a AtomicBool,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Limits {
     pub deadline: Instant,
     /// For name, connection, proxy and handshake together.
     pub connect_timeout: Duration,
-    /// A kept connection that idled longer is not used again.
+    /// A kept connection that was idle longer is not used again.
     pub idle_timeout: Duration,
     pub max_response_bytes: u64,
 }
@@ -42,16 +42,16 @@ pub(super) fn authority(host: &str, port: u16) -> String {
     }
 }
 
-/// Adds to the caller's headers those that every request has.
+/// Adds the headers that every request has to those of the caller.
 pub(super) fn headers_to_send(mut headers: HeaderMap, method: &Method, body: &Bytes) -> HeaderMap {
     headers
         .entry(ACCEPT)
         .or_insert(HeaderValue::from_static("*/*"));
-    // Without it a server may choose any coding (RFC 9110, 12.5.3).
+    // Without this header a server may choose any coding (RFC 9110, 12.5.3).
     headers
         .entry(ACCEPT_ENCODING)
         .or_insert(HeaderValue::from_static("identity"));
-    // An empty body has to be said where one is expected (RFC 9110, 8.6); hyper leaves it out.
+    // Where a body is expected, an empty one has to be announced (RFC 9110, 8.6). hyper does not do so.
     if body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(method) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }

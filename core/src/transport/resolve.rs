@@ -1,8 +1,8 @@
-//! From a host's name to its addresses, with an end.
+//! Looks up the addresses of a host name, within a time.
 //!
-//! IP literals and `localhost` never reach DNS. Other names are looked up by the system in a
-//! short-lived thread, since `getaddrinfo` has no deadline: who gives up leaves it behind. One
-//! look-up at a time is under way in a [`Resolver`], so a name that never resolves costs one thread.
+//! IP literals and `localhost` never reach DNS. The system looks other names up, in a short-lived thread, because
+//! `getaddrinfo` has no deadline: a caller that gives up leaves the thread behind. A [`Resolver`] runs one look-up at
+//! a time, so a name that never resolves costs one thread.
 
 use std::future::poll_fn;
 use std::io;
@@ -20,7 +20,7 @@ use crate::platform::thread::spawn_quiet;
 /// Modules of the system's resolver run on this stack.
 const STACK: usize = 512 * 1024;
 
-/// How a name is looked up: the system's way, save in tests.
+/// How a name is looked up: by the system, except in tests.
 pub(super) type LookUp = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 
 /// The system's resolver, which may take as long as it likes.
@@ -54,7 +54,7 @@ impl Resolver {
         })
     }
 
-    /// The addresses.
+    /// The addresses of the host.
     pub(super) async fn resolve<R: Reactor>(
         self: &Arc<Self>,
         deadline: &mut Deadline<'_, R>,
@@ -95,7 +95,7 @@ impl Resolver {
         self.host.parse().ok().map(|ip| vec![at(ip)])
     }
 
-    /// The look-up that is under way, else one that is started now.
+    /// The look-up that is running, or a new one.
     fn join(self: &Arc<Self>) -> Arc<Mutex<Pending>> {
         let mut under_way = lock(&self.under_way);
         if let Some(pending) = &*under_way {
@@ -110,7 +110,7 @@ impl Resolver {
         })
         .is_err()
         {
-            // No thread to be had: better a wait that the deadline cannot end than no call.
+            // The system gives no thread. A wait that the deadline cannot end is better than no call.
             self.finish(&pending);
         }
         pending
@@ -120,7 +120,7 @@ impl Resolver {
         let begun_in = Process::current();
         let answer = (self.look_up)(&self.host, self.port).map_err(|e| e.to_string());
         if !begun_in.is_current() {
-            // A module of the system's resolver has forked: who waits, and the locks, are the parent's.
+            // A module of the system's resolver has forked. The waiting call and the locks belong to the parent.
             return;
         }
         *lock(&self.under_way) = None;

@@ -1,8 +1,8 @@
-//! Which certificate authorities are trusted: those of a file that a setting names, else the system's.
+//! Chooses the certificate authorities to trust: those of a file that a setting names, otherwise the system's.
 //!
-//! Promises: the environment is never read here; a file that cannot be used is told with what it seems to be. What openssl
-//! writes into a file beside a certificate (`TRUSTED CERTIFICATE`) is kept to: an authority that is not for TLS servers is not
-//! trusted.
+//! Promises: never reads the environment. A file that cannot be used is reported with what it seems to be. openssl
+//! can add to a certificate what it is trusted for (`TRUSTED CERTIFICATE`); that is obeyed, so an authority that is
+//! not for TLS servers is not trusted.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use super::tls::SettingNames;
 use crate::exchange::{Failure, FailureKind};
 
-/// Where the system's authorities are looked for. Where it names nothing: in the places where systems keep them.
+/// Where to look for the system's authorities. If nothing is named: in the places where systems keep them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct SystemRoots {
     /// What `SSL_CERT_FILE` names.
@@ -25,7 +25,8 @@ pub(crate) struct SystemRoots {
     pub(crate) dirs: Vec<PathBuf>,
 }
 
-/// The files of the fixed places, as `openssl-probe` 0.2 has them for Linux, which gives out its directories alone.
+/// The files in the fixed places, as `openssl-probe` 0.2 has them for Linux. The crate itself gives only the
+/// directories.
 const SYSTEM_FILES: [&str; 8] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -37,10 +38,10 @@ const SYSTEM_FILES: [&str; 8] = [
     "/etc/ssl/certs/cacert.pem",
 ];
 
-/// The largest bundle that is read; those of systems have about 250 KB.
+/// The largest bundle that is read. Those of systems have about 250 KB.
 const LARGEST: u64 = 16 << 20;
 
-/// The authorities of `bundle`, else the system's.
+/// The authorities of `bundle`, otherwise the system's.
 pub(super) fn roots(
     bundle: Option<&Path>,
     system: &SystemRoots,
@@ -110,7 +111,8 @@ impl SystemRoots {
     }
 }
 
-/// `certificates`, and those of a file and directories; and where they come from, with what went wrong first.
+/// `certificates` together with those of a file and of directories. Also says where they come from, and what went
+/// wrong first.
 fn load(
     file: Option<&Path>,
     dirs: &[&Path],
@@ -118,7 +120,7 @@ fn load(
     place: &str,
 ) -> (Vec<CertificateDer<'static>>, String) {
     let mut place = place.to_owned();
-    // The file is given with the first directory, where it may be as well: then it is read once.
+    // The file is passed with the first directory, where it may be as well: so it is read once.
     for i in 0..dirs.len().max(1) {
         let file = file.filter(|_| i == 0);
         let loaded = rustls_native_certs::load_certs_from_paths(file, dirs.get(i).copied());
@@ -143,7 +145,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The certificates of a file: PEM as curl and openssl take it, or one that is binary (DER).
+/// The certificates of a file: PEM as curl and openssl accept it, or a binary certificate (DER).
 fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     if is_der(bytes) {
         return Ok(vec![CertificateDer::from(bytes.to_vec())]);
@@ -245,8 +247,8 @@ const SERVER_USES: [&[u8]; 2] = [
     &[0x55, 0x1d, 0x25, 0x00],
 ];
 
-/// The certificate of a `TRUSTED CERTIFICATE`: an X.509 certificate, and behind it what openssl is told to trust it for
-/// (`CertAux`). `None` if that does not have TLS servers; judged as openssl does, where a rejection wins.
+/// The certificate of a `TRUSTED CERTIFICATE`. That is an X.509 certificate, followed by what openssl trusts it for
+/// (`CertAux`). `None` if that does not include TLS servers. As in openssl, a rejection wins.
 fn trusted(der: CertificateDer<'static>) -> Result<Option<CertificateDer<'static>>, String> {
     let broken = || "a TRUSTED CERTIFICATE in it cannot be read".to_owned();
     let (certificate, behind) = Element::split(&der).ok_or_else(broken)?;
@@ -268,7 +270,7 @@ fn trusted(der: CertificateDer<'static>) -> Result<Option<CertificateDer<'static
     Ok(for_servers.then(|| CertificateDer::from(certificate.whole.to_vec())))
 }
 
-/// Whether a list of uses has TLS servers.
+/// Whether a list of uses includes TLS servers.
 fn has_server_use(mut uses: &[u8]) -> Option<bool> {
     let mut found = false;
     while !uses.is_empty() {
@@ -287,7 +289,7 @@ struct Element<'a> {
 }
 
 impl<'a> Element<'a> {
-    /// The first element, and what stands behind it.
+    /// The first element, and the bytes after it.
     fn split(bytes: &'a [u8]) -> Option<(Element<'a>, &'a [u8])> {
         let (&tag, rest) = bytes.split_first()?;
         let (&first, rest) = rest.split_first()?;

@@ -1,7 +1,7 @@
 //! One TCP or Unix socket: non-blocking, close-on-exec, never a SIGPIPE, never a standard stream.
 //!
-//! Bytes leave only by `send` and `sendmsg` with MSG_NOSIGNAL, and are counted: the count is what
-//! tells whether anything of a request can have reached the network. EINTR is never seen outside.
+//! Bytes leave only by `send` and `sendmsg` with MSG_NOSIGNAL, and are counted. The count tells whether anything of a
+//! request can have reached the network. Callers never see EINTR.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
@@ -17,28 +17,29 @@ use super::reactor::{Reactor, Watched};
 use crate::exchange::{Failure, FailureKind};
 use crate::platform::above_stdio::above_stdio;
 
-/// A further address is tried beside the ones that have not answered for this long (RFC 8305).
+/// After this time without an answer, the next address is tried at the same time (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// How soon a Unix socket whose queue is full is tried again: nothing tells when it has room.
+/// After this time a Unix socket whose queue is full is tried again. Nothing tells when the queue has room.
 const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
-/// Bytes that are read in one turn. Then the deadline is looked at and others go on, however much a peer sends.
+/// How many bytes are read in one turn. After that the deadline is checked and others run, however much a server
+/// sends.
 const TURN: usize = 64 * 1024;
 
 pub(super) struct Socket {
     inner: socket2::Socket,
     sent: AtomicU64,
-    // What the last reads and writes that could not go on wait for. One thread at a time uses a
-    // socket; atomics only because hyper's connection and the caller both hold it.
+    // What the last reads and writes that could not go on wait for. One thread at a time uses a socket. They are
+    // atomics only because both hyper's connection and the caller hold it.
     wants_read: AtomicBool,
     wants_write: AtomicBool,
-    // The last read took all there was, so that another before the next wait would be in vain:
-    // hyper and TLS ask many times where one answer is enough.
+    // The last read took everything, so another one before the next wait would be useless. hyper and TLS ask many
+    // times where once is enough.
     drained: AtomicBool,
     /// What may still be read in this turn.
     left: AtomicUsize,
-    /// A request begins: what is read next is the head of its answer.
+    /// A request begins, so the next bytes that are read are the head of its answer.
     begins: AtomicBool,
 }
 
@@ -55,8 +56,8 @@ impl AsRawFd for Socket {
 }
 
 impl Socket {
-    /// Connects to the first address that answers; each further one gets its turn after a failure
-    /// or [`STAGGER`], so that one dead address does not eat the time of all. `peer` is for messages.
+    /// Connects to the first address that answers. Each further address is tried after a failure or after
+    /// [`STAGGER`], so that one dead address does not use up the time of all. `peer` is for messages.
     pub(super) async fn connect<R: Reactor>(
         addresses: &[SocketAddr],
         peer: &str,
@@ -132,7 +133,7 @@ impl Socket {
         }
     }
 
-    /// Whether a connection that was begun is there; an error if it never will be.
+    /// Whether a connection attempt has succeeded; an error if it never will.
     fn is_connected(&self) -> io::Result<bool> {
         if let Some(error) = self.inner.take_error()? {
             return Err(error);
@@ -169,7 +170,7 @@ impl Socket {
         self.begins.store(true, Ordering::Relaxed);
     }
 
-    /// Whether what is read next is the head of an answer; once for each request.
+    /// Whether the next bytes are the head of an answer. True once for each request.
     pub(super) fn takes_first_answer(&self) -> bool {
         self.begins.load(Ordering::Relaxed) && self.begins.swap(false, Ordering::Relaxed)
     }
@@ -180,23 +181,23 @@ impl Socket {
         self.wants_write.store(false, Ordering::Relaxed);
     }
 
-    /// What reads and writes since [`Socket::want_nothing`] could not have at once.
+    /// What the reads and writes since [`Socket::want_nothing`] had to wait for.
     pub(super) fn wanted(&self) -> Wanted {
         let write = self.wants_write.load(Ordering::Relaxed);
         Wanted {
-            // With nothing wanted at all, the peer's next word is what is waited for.
+            // If nothing is wanted, the wait is for the server's next bytes.
             read: self.wants_read.load(Ordering::Relaxed) || !write,
             write,
         }
     }
 
-    /// Time has passed, or others had their turn: the next read asks the kernel.
+    /// Time has passed, or others have run: the next read asks the kernel.
     pub(super) fn begin_turn(&self) {
         self.drained.store(false, Ordering::Relaxed);
         self.left.store(TURN, Ordering::Relaxed);
     }
 
-    /// Whether reads wait only because this turn has had its share: there may be more.
+    /// Whether reads wait only because this turn has had its share. There may be more to read.
     pub(super) fn turn_is_over(&self) -> bool {
         self.left.load(Ordering::Relaxed) == 0
     }
@@ -227,7 +228,7 @@ fn begin(address: &SocketAddr, reactor: &impl Reactor) -> io::Result<Watched> {
     socket.set_tcp_nodelay(true)?;
     match socket.connect(&SockAddr::from(*address)) {
         Ok(()) => {}
-        // An interrupted connect goes on by itself, as one that did not finish at once.
+        // A connect that was interrupted goes on by itself, as one that did not finish at once.
         Err(e)
             if e.raw_os_error() == Some(libc::EINPROGRESS)
                 || e.kind() == io::ErrorKind::Interrupted => {}
@@ -256,7 +257,7 @@ impl Read for &Socket {
         }
         let most = buf.len().min(left);
         let result = resume(|| (&self.inner).read(&mut buf[..most]));
-        // A short read took all there was; the end of stream (0) stays readable.
+        // A short read took everything there was. The end of the stream (0) stays readable.
         let drained = match &result {
             Ok(n) => (1..most).contains(n),
             Err(e) => e.kind() == io::ErrorKind::WouldBlock,
@@ -280,7 +281,7 @@ impl Write for &Socket {
         if let [one] = bufs {
             return self.write(one);
         }
-        // The kernel takes no more than this many at once; what is left comes with the next call.
+        // The kernel takes no more than this many at once. The rest comes with the next call.
         let bufs = &bufs[..bufs.len().min(libc::UIO_MAXIOV as usize)];
         self.count(resume(|| {
             self.inner

@@ -1,7 +1,7 @@
 //! A connected socket, plain or under TLS, as hyper reads and writes it.
 //!
-//! Never blocks and never registers a waker: what could not go on at once is noted at the socket,
-//! and whoever drives the connection waits for it.
+//! Never blocks and never registers a waker. A read or write that could not go on is noted at the socket, and whoever
+//! drives the connection waits for it.
 
 use std::io::{self, BufRead, IoSlice, Write};
 use std::pin::Pin;
@@ -17,11 +17,11 @@ use super::socket::Socket;
 pub(super) struct Stream {
     pub(super) socket: Arc<Socket>,
     pub(super) tls: Option<ClientConnection>,
-    /// Sees each answer before hyper does.
+    /// Checks each answer before hyper reads it.
     pub(super) head: HeadReader,
 }
 
-/// Hands what TLS has encrypted to the kernel; WouldBlock when it takes no more.
+/// Passes what TLS has encrypted to the kernel; WouldBlock if the kernel takes no more.
 fn flush_tls(tls: &mut ClientConnection, mut socket: &Socket) -> io::Result<()> {
     while tls.wants_write() {
         tls.write_tls(&mut socket)?;
@@ -57,7 +57,7 @@ fn read_tls(
         }
         tls.read_tls(&mut socket)?;
         let processed = tls.process_new_packets();
-        // Alerts and key updates; what does not fit now goes before the next write.
+        // Alerts and key updates. What the kernel does not take now goes before the next write.
         let told = flush_tls(tls, socket);
         processed.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         match told {
@@ -80,7 +80,7 @@ impl Read for Stream {
         pending(match tls {
             Some(tls) => read_tls(tls, socket, head, &mut buf),
             None => {
-                // Plain connections are loopback only: zeroing the buffer first costs nothing that matters.
+                // Plain connections are loopback only, so zeroing the buffer first costs little.
                 let mut plain = [0; 8192];
                 let limit = plain.len().min(buf.remaining());
                 io::Read::read(&mut &**socket, &mut plain[..limit]).and_then(|n| {
@@ -110,12 +110,12 @@ impl hyper::rt::Write for Stream {
         let Stream { socket, tls, .. } = &mut *self;
         pending(match tls {
             Some(tls) => tls.writer().write_vectored(bufs).and_then(|taken| {
-                // Bytes that TLS took count as written; only a full buffer has to wait.
+                // Bytes that TLS took count as written. Only a full buffer has to wait.
                 match flush_tls(tls, socket) {
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock && taken > 0 => Ok(taken),
                     Err(e) => Err(e),
                     Ok(()) if taken > 0 => Ok(taken),
-                    // There is room again.
+                    // TLS has room again.
                     Ok(()) => tls.writer().write_vectored(bufs),
                 }
             }),
@@ -133,8 +133,8 @@ impl hyper::rt::Write for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Every answer is complete by its own length when hyper ends a connection: dropping the
-        // socket is enough, and nothing is sent that a closed peer would answer with a reset.
+        // hyper ends a connection only when the answer is complete by its own length. So dropping the socket is
+        // enough, and nothing is sent that a closed server would answer with a reset.
         Poll::Ready(Ok(()))
     }
 }

@@ -4,12 +4,12 @@ mod asynchronous;
 mod authorities;
 mod closing;
 mod coding;
+mod connecting;
 mod forks;
 mod heads;
 mod limits;
 mod reuse;
 mod server;
-mod ways;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,7 +1,7 @@
 //! TLS: the handshake, and what a refusal means.
 //!
-//! Certificates and names are always verified, by TLS 1.2 or 1.3; nothing here can turn that off.
-//! The provider is passed explicitly: no process-wide default is set or read.
+//! Certificates and names are always verified, by TLS 1.2 or 1.3. Nothing here can turn that off. The provider is
+//! passed explicitly: no process-wide default is set or read.
 
 use std::io;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use super::deadline::Deadline;
 use super::reactor::{Reactor, Watched};
 use crate::exchange::{Failure, FailureKind};
 
-/// What messages call the settings that can mend a refusal.
+/// How messages name the settings that can mend a refusal.
 #[derive(Clone, Copy)]
 pub(super) struct SettingNames {
-    /// What names the PEM file of a CA.
+    /// The setting for the PEM file of a CA.
     pub(super) ca: &'static str,
-    /// What names the host.
+    /// The setting for the host.
     pub(super) host: &'static str,
 }
 
-/// Those of 88Pay's own connections.
+/// Those of the connections to 88Pay.
 pub(super) const OPTIONS: SettingNames = SettingNames {
     ca: "ca_bundle",
     host: "base_url",
 };
 
-/// A configuration with sessions of its own that are resumed; `alpn` in order of preference.
+/// A configuration that resumes sessions of its own. `alpn` is in order of preference.
 pub(super) fn client_config(
     roots: &Arc<RootCertStore>,
     alpn: &[&[u8]],
@@ -43,7 +43,7 @@ pub(super) fn client_config(
     Ok(config)
 }
 
-/// Shakes hands over a connected socket; everything of it has been handed to the kernel on return.
+/// Does the handshake over a connected socket. When it returns, the kernel has taken everything.
 pub(super) async fn handshake<R: Reactor>(
     config: &Arc<ClientConfig>,
     name: &ServerName<'static>,
@@ -70,7 +70,7 @@ pub(super) async fn handshake<R: Reactor>(
                 Ok(0) => return Err(lost(&"the peer closed it")),
                 Ok(n) => {
                     if let Err(error) = tls.process_new_packets() {
-                        // The peer is told why, if it can be told at once.
+                        // The server is told the reason, if that works at once.
                         let _ = tls.write_tls(&mut &**socket);
                         return Err(Failure::before_sending(
                             FailureKind::Tls,
@@ -83,7 +83,7 @@ pub(super) async fn handshake<R: Reactor>(
             }
         };
         match step {
-            // A peer that trickles must not outlive the deadline, so it is asked here as well.
+            // A server that sends byte by byte must not delay past the deadline, so the deadline is checked here too.
             Ok(_) => drop(deadline.check()?),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => deadline.ready(watched).await?,
             Err(e) => return Err(lost(&e)),
@@ -110,12 +110,12 @@ pub(super) fn find<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&
     None
 }
 
-/// What went wrong and what to do about it.
+/// What went wrong, and what to do about it.
 pub(super) fn explain(error: &rustls::Error, names: SettingNames) -> String {
     let SettingNames { ca, host } = names;
     let advice = match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
-            // A bad signature is what a CA of the same name with another key makes.
+            // A CA of the same name with another key makes a bad signature.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 format!("; if this server is meant, name the PEM file of its CA with {ca}")
             }
