@@ -42,8 +42,6 @@ FOR_TESTS = ("simulation", "test_support")
 KNOTS = (
     # The handlers of a fork close the descriptors that the list has; who is in the list knows its process by them.
     {"platform/not_inherited.rs", "platform/process.rs"},
-    # Until what drivers need of a manager stands below it.
-    {"manager/manager.rs", "manager/refresh_driver.rs", "manager/shared_tier.rs"},
     # A reactor waits for sockets, a deadline waits by a reactor, and a socket connects by a deadline.
     {"transport/deadline.rs", "transport/reactor.rs", "transport/socket.rs"},
 )

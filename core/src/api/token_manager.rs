@@ -17,7 +17,9 @@ use crate::config::option::Opt;
 use crate::error::{Error, Outcome, Result};
 use crate::manager::manager::Manager;
 use crate::manager::registry;
-use crate::manager::tiers::Tier;
+use crate::manager::shared_tier::forget_holds;
+use crate::manager::statistics::stats;
+use crate::manager::tiers::{Tier, tiers};
 use crate::manager::token::Token;
 use crate::platform::cancel::{CancelFlag, either};
 use crate::platform::clock::Clock;
@@ -111,23 +113,23 @@ impl TokenManager {
 
     /// The number of the manager behind this handle: equal numbers mean the same manager of this process.
     pub fn id(&self) -> u64 {
-        self.0.manager.id
+        self.0.manager.account.id
     }
 
     /// The normalised base URL.
     pub fn base_url(&self) -> &str {
-        self.0.manager.base_url.as_str()
+        self.0.manager.account.base_url.as_str()
     }
 
     /// The merchant ID.
     pub fn merchant_id(&self) -> &str {
-        self.0.manager.merchant_id.as_str()
+        self.0.manager.account.merchant_id.as_str()
     }
 
     /// Whether the pair may go to a URL.
     #[cfg(feature = "reqwest")]
     pub(crate) fn check_url(&self, url: &url::Url) -> Result<()> {
-        self.0.manager.base_url.check_url(url)
+        self.0.manager.account.base_url.check_url(url)
     }
 
     /// How long a call of this handle may take unless it says otherwise: the option `timeout`.
@@ -138,7 +140,7 @@ impl TokenManager {
     /// A call that may be made; nothing was sent if it may not.
     fn checked(&self, request: Request) -> Result<Call> {
         self.open()?;
-        Call::new(&self.0.manager.base_url, request, &self.0.manners)
+        Call::new(&self.0.manager.account.base_url, request, &self.0.manners)
     }
 
     fn open(&self) -> Result<()> {
@@ -220,6 +222,7 @@ impl TokenManager {
         }
         let manager = &self.0.manager;
         manager
+            .account
             .cache
             .current()
             .or_else(|| manager.cached().map(|token| token.generation()))
@@ -339,13 +342,13 @@ impl TokenManager {
 
     /// Counts and limits of the manager, without secrets.
     pub fn stats(&self) -> Stats {
-        self.0.manager.stats()
+        stats(&self.0.manager.account)
     }
 
     /// The tiers of the option `share` as they are now, the nearest first: the host and each store, or this process where
     /// nothing is shared. For a diagnosis: it makes and changes nothing, and waits up to 250 ms for each store.
     pub fn tiers(&self) -> Vec<Tier> {
-        self.0.manager.tiers()
+        tiers(&self.0.manager.account)
     }
 
     /// Forgets the failures that are remembered, here and where they are shared, so that the next caller asks again. What
@@ -355,7 +358,7 @@ impl TokenManager {
     /// `config_invalid` if this handle is closed.
     pub fn forget_failures(&self) -> Result<()> {
         self.open()?;
-        self.0.manager.forget_holds()
+        forget_holds(&self.0.manager.account)
     }
 
     /// Drops the cached token, for example when another program has revoked it. Says whether there was one.
@@ -392,7 +395,7 @@ impl TokenManager {
     /// `config_invalid` if the key cannot be used, or another manager of this process has it.
     pub fn rotate(&self, api_key: &str, keep_old: bool) -> Result<()> {
         self.open()?;
-        let key = ApiKey::parse(Opt::ApiKey, api_key, &self.0.manager.base_url)?;
+        let key = ApiKey::parse(Opt::ApiKey, api_key, &self.0.manager.account.base_url)?;
         registry::rotate(&self.0.manager, key, keep_old)
     }
 

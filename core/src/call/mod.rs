@@ -6,7 +6,6 @@
 
 pub(crate) mod request;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -116,23 +115,21 @@ impl Call {
     }
 
     /// Carries the call out on this thread. `stop` is asked at least every 50 ms, with nothing locked.
-    pub(crate) fn run(
-        mut self,
-        manager: &Arc<Manager>,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<Response> {
-        manager.counters.calls.add();
+    pub(crate) fn run(mut self, manager: &Manager, stop: &dyn Fn() -> bool) -> Result<Response> {
+        manager.account.counters.calls.add();
         loop {
             let token = manager
                 .token(self.deadline, stop)
                 .map_err(|error| self.ended(manager, error))?;
             let (sent, mut used) = (AtomicBool::new(false), token.clone());
             let (request, limits) = (self.request(&sent), self.limits());
-            let result = manager
-                .link
-                .exchange(&request, &limits, Some(stop), &mut |headers| {
-                    used = authorize(manager, &token, headers)
-                });
+            let result =
+                manager
+                    .account
+                    .link
+                    .exchange(&request, &limits, Some(stop), &mut |headers| {
+                        used = authorize(manager, &token, headers)
+                    });
             match self.judge(manager, &used, result) {
                 Step::Done(result) => return result,
                 Step::Again(pause) => {
@@ -153,10 +150,10 @@ impl Call {
     /// Carries the call out in a task of the library's runtime, until `stop` ends.
     pub(crate) async fn run_async(
         mut self,
-        manager: &Arc<Manager>,
+        manager: &Manager,
         stop: impl Future<Output = ()>,
     ) -> Result<Response> {
-        manager.counters.calls.add();
+        manager.account.counters.calls.add();
         let sent = AtomicBool::new(false);
         let ended = either(self.carry_out(manager, &sent), stop).await;
         ended.unwrap_or_else(|()| {
@@ -165,7 +162,7 @@ impl Call {
     }
 
     /// `sent` tells of the present sending, also when this is dropped half-way.
-    async fn carry_out(&mut self, manager: &Arc<Manager>, sent: &AtomicBool) -> Result<Response> {
+    async fn carry_out(&mut self, manager: &Manager, sent: &AtomicBool) -> Result<Response> {
         loop {
             let waiting = tokio::time::timeout_at(self.deadline.into(), manager.token_async());
             let token = match waiting.await {
@@ -176,6 +173,7 @@ impl Call {
             let mut used = token.clone();
             let (request, limits) = (self.request(sent), self.limits());
             let result = manager
+                .account
                 .link
                 .exchange_async(&request, &limits, |headers| {
                     used = authorize(manager, &token, headers)
@@ -214,12 +212,7 @@ impl Call {
     }
 
     /// What to do after a sending.
-    fn judge(
-        &mut self,
-        manager: &Arc<Manager>,
-        used: &Token,
-        result: Result<Answer, Failure>,
-    ) -> Step {
+    fn judge(&mut self, manager: &Manager, used: &Token, result: Result<Answer, Failure>) -> Step {
         let left = self.deadline.saturating_duration_since(Instant::now());
         match result {
             Ok(answer) if self.once => self.done(manager, used, answer, None),
@@ -275,11 +268,11 @@ impl Call {
         pause: Duration,
     ) -> Step {
         self.past = worse(self.past, outcome);
-        manager.counters.calls_repeated.add();
+        manager.account.counters.calls_repeated.add();
         let (method, path) = (self.method.as_str(), self.target.path());
         emit(
             EventName::CallRepeated,
-            manager.id,
+            manager.account.id,
             || json!({"method": method, "path": path, "reason": reason, "pause": pause.as_millis() as u64}),
         );
         Step::Again(pause)
@@ -294,7 +287,7 @@ impl Call {
         unauthorized: Option<Unauthorized>,
     ) -> Step {
         let status = answer.status.as_u16();
-        manager.counters.answered(status);
+        manager.account.counters.answered(status);
         if status >= 400 {
             self.tell_failed(
                 manager,
@@ -325,7 +318,7 @@ impl Call {
         let error = error
             .with_outcome(outcome)
             .with_safe_to_repeat(self.retry.is_safe());
-        manager.counters.calls_failed.add();
+        manager.account.counters.calls_failed.add();
         self.tell_failed(manager, error.code(), error.http_status(), outcome);
         error
     }
@@ -340,7 +333,7 @@ impl Call {
         let (method, path) = (self.method.as_str(), self.target.path());
         emit(
             EventName::CallFailed,
-            manager.id,
+            manager.account.id,
             || json!({"method": method, "path": path, "code": code.name(), "status": status, "outcome": outcome.name()}),
         );
     }

@@ -3,6 +3,7 @@
 //!
 //! No lock is held across I/O.
 
+pub(crate) mod account;
 pub(crate) mod cache;
 pub(crate) mod key_ring;
 #[allow(clippy::module_inception)]
@@ -11,5 +12,6 @@ pub(crate) mod refresh_driver;
 pub(crate) mod registry;
 pub(crate) mod shared_tier;
 pub(crate) mod single_flight;
+pub(crate) mod statistics;
 pub(crate) mod tiers;
 pub(crate) mod token;

@@ -31,7 +31,7 @@ pub(crate) fn attach(settings: &Settings, clock: Clock) -> Result<Arc<Manager>> 
     let find = |managers: &[Arc<Manager>], key: &ApiKey| {
         managers
             .iter()
-            .find(|manager| same_account(manager, settings) && manager.has_key(key))
+            .find(|manager| same_account(manager, settings) && manager.account.keys().has(key))
             .cloned()
     };
     let take = |manager: Arc<Manager>| match manager.conflict(settings) {
@@ -85,9 +85,9 @@ pub(crate) fn rotate(manager: &Arc<Manager>, key: ApiKey, keep_old: bool) -> Res
     let managers = managers();
     let taken = managers.iter().any(|other| {
         !Arc::ptr_eq(other, manager)
-            && other.base_url == manager.base_url
-            && other.merchant_id == manager.merchant_id
-            && other.has_key(&key)
+            && other.account.base_url == manager.account.base_url
+            && other.account.merchant_id == manager.account.merchant_id
+            && other.account.keys().has(&key)
     });
     if taken {
         return Err(Error::invalid(
@@ -100,5 +100,6 @@ pub(crate) fn rotate(manager: &Arc<Manager>, key: ApiKey, keep_old: bool) -> Res
 }
 
 fn same_account(manager: &Manager, settings: &Settings) -> bool {
-    manager.base_url == settings.base_url && manager.merchant_id == settings.merchant_id
+    let account = &manager.account;
+    account.base_url == settings.base_url && account.merchant_id == settings.merchant_id
 }

@@ -1,7 +1,7 @@
 //! What this process has of others: the shared tier as a caller's own thread uses it.
 //!
 //! Promises: a token that another process has asked for is found here before a thread is started; what is dropped or
-//! forgotten here is so for all who share it. Never asks for a token, never waits, and never holds the manager's lock
+//! forgotten here is so for all who share it. Never asks for a token, never waits, and never holds the account's lock
 //! while it reads or writes what is shared.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::manager::manager::{Manager, State};
+use crate::manager::account::{Account, State};
 use crate::manager::token::Token;
 use crate::refresh::record::{Issue, Record};
 use crate::refresh::{Action, Ask, Finish, Input, Key};
@@ -35,200 +35,205 @@ pub(crate) enum Look {
     Alone,
 }
 
-impl Manager {
-    /// Looks whether others have a newer token, on the caller's thread: a refresh that ends where it would need the lock.
-    pub(crate) fn look(&self) -> Look {
-        let keys = self.keys();
-        if self.store.record(keys.get(Key::Current)).is_none() {
-            return Look::Alone;
+/// Looks whether others have a newer token, on the caller's thread: a refresh that ends where it would need the lock.
+pub(crate) fn look(account: &Account) -> Look {
+    let keys = account.keys();
+    if account.store.record(keys.get(Key::Current)).is_none() {
+        return Look::Alone;
+    }
+    let (mut refresh, attempts) = {
+        let state = account.state();
+        if state.flight.is_some() {
+            return Look::Open;
         }
-        let (mut refresh, attempts) = {
-            let state = self.state();
-            if state.flight.is_some() {
+        (account.refresh(&state, &keys), state.attempts)
+    };
+    let mut input = Input::Start;
+    loop {
+        let now = account.clock.boot();
+        let action = {
+            let mut state = account.state();
+            if state.attempts != attempts {
+                // A refresh has begun since, and what it brings is newer than what was read here.
                 return Look::Open;
             }
-            (self.refresh(&state, &keys), state.attempts)
+            refresh.step(&mut state.ledger, now, 0.5, input)
         };
-        let mut input = Input::Start;
-        loop {
-            let now = self.clock.boot();
-            let action = {
-                let mut state = self.state();
-                if state.attempts != attempts {
-                    // A refresh has begun since, and what it brings is newer than what was read here.
+        input = match action {
+            Action::Look { key } => {
+                let Some(shared) = account.store.record(keys.get(key)) else {
+                    return Look::Alone;
+                };
+                let read = shared.read();
+                tier_went(
+                    account,
+                    Use::Read,
+                    read.as_ref().map(drop).map_err(String::as_str),
+                );
+                let seen = read.unwrap_or_else(|_| shared.remembered());
+                if account.store.fleet().is_some() && seen.is_back() {
+                    // Another process of this host has been there.
+                    store_went(account, Ok(None));
+                }
+                Input::Seen(seen)
+            }
+            Action::Finish(Finish::Shared { issue, key }) => {
+                let _state = account.state();
+                if account.keys().epoch() != keys.epoch() {
                     return Look::Open;
                 }
-                refresh.step(&mut state.ledger, now, 0.5, input)
-            };
-            input = match action {
-                Action::Look { key } => {
-                    let Some(shared) = self.store.record(keys.get(key)) else {
-                        return Look::Alone;
-                    };
-                    let read = shared.read();
-                    self.tier_went(Use::Read, read.as_ref().map(drop).map_err(String::as_str));
-                    let seen = read.unwrap_or_else(|_| shared.remembered());
-                    if self.store.fleet().is_some() && seen.is_back() {
-                        // Another process of this host has been there.
-                        self.store_went(Ok(None));
-                    }
-                    Input::Seen(seen)
-                }
-                Action::Finish(Finish::Shared { issue, key }) => {
-                    let _state = self.state();
-                    if self.keys().epoch() != keys.epoch() {
-                        return Look::Open;
-                    }
-                    return match self.adopt(&issue, key) {
-                        Some(Ok(token)) => Look::Token(token),
-                        Some(Err(_)) | None => Look::Open,
-                    };
-                }
-                Action::Finish(Finish::Failed { error, .. }) => return Look::Refused(error),
-                Action::Finish(Finish::Kept { again }) => return Look::Kept(again),
-                _ => return Look::Open,
-            };
-        }
-    }
-
-    /// Keeps a token that another process has asked for; `None` if there is a newer one here by now. To be called under the
-    /// lock of `state`.
-    pub(crate) fn adopt(&self, issue: &Issue, key: Key) -> Option<Result<Token>> {
-        if issue.stamp.asked_at <= self.newest() {
-            return self.cache.peek().map(Ok);
-        }
-        // Boot time is what both have in common; it is rounded down to milliseconds.
-        let age = issue.stamp.asked_at.until(self.clock.boot()) + Duration::from_millis(1);
-        let token = self.publish(issue, key, self.clock.reading().minus(age));
-        if issue.apart == 0 && self.store.fleet().is_some() {
-            // Whoever brought it has been at the store.
-            self.store_went(Ok(None));
-        }
-        if let Ok(token) = &token {
-            self.counters.shared.add();
-            let generation = token.generation();
-            emit(
-                EventName::TokenShared,
-                self.id,
-                || json!({"generation": generation, "age": age.as_millis() as u64}),
-            );
-        }
-        Some(token)
-    }
-
-    /// How a use of the shared tier went, and why if it could not be had.
-    pub(crate) fn tier_went(&self, how: Use, result: Result<(), &str>) {
-        if self.store.note_use(how, result) {
-            let (share, reason) = (self.shared.share.name(), result.err());
-            emit(
-                EventName::ShareDegraded,
-                self.id,
-                || json!({"share": share, "reason": reason}),
-            );
-        }
-    }
-
-    /// How a visit to the fleet's stores went, and why if none can be had.
-    pub(crate) fn store_went(&self, result: Result<Option<&str>, &str>) {
-        if self.store.note_stores(result) {
-            let reason = result.err();
-            emit(
-                EventName::ShareDegraded,
-                self.id,
-                || json!({"share": "fleet", "reason": reason}),
-            );
-        }
-    }
-
-    /// Changes what is remembered, and the record of the key in use. `None` while somebody is at a refresh: what comes of
-    /// that is newer.
-    pub(crate) fn change<T>(
-        &self,
-        change: impl FnOnce(Option<&mut Record>, &mut State) -> Result<T>,
-    ) -> Result<Option<T>> {
-        let keys = self.keys();
-        let key = keys.get(keys.begin_with(self.clock.boot()).0);
-        let Some(shared) = self.store.record(key) else {
-            return change(None, &mut self.state()).map(Some);
-        };
-        let lead = shared
-            .read()
-            .and_then(|seen| Ok((shared.try_lease(seen.turn)?, seen)));
-        let (mut lead, mut record) = match lead {
-            Ok((Some((lead, record)), _)) => (Some(lead), record),
-            Ok((None, seen)) if seen.is_led(self.clock.boot()) => return Ok(None),
-            // Somebody holds the lock and does not say what for: it is changed here, and told once that can be done.
-            Ok((None, seen)) => (None, seen),
-            Err(reason) => {
-                self.tier_went(Use::Read, Err(&reason));
-                (None, shared.remembered())
+                return match adopt(account, &issue, key) {
+                    Some(Ok(token)) => Look::Token(token),
+                    Some(Err(_)) | None => Look::Open,
+                };
             }
+            Action::Finish(Finish::Failed { error, .. }) => return Look::Refused(error),
+            Action::Finish(Finish::Kept { again }) => return Look::Kept(again),
+            _ => return Look::Open,
         };
-        let changed = {
-            let mut state = self.state();
-            if lead.is_none() && state.flight.is_some() {
-                return Ok(None);
-            }
-            state.ledger.learn(&record, self.clock.boot(), None);
-            let changed = change(Some(&mut record), &mut state)?;
-            record.counts = state.ledger.budget.counts().clone();
-            if lead.is_none() {
-                shared.remember(&record);
-            }
-            changed
-        };
-        if let Some(lead) = &mut lead
-            && let Err(Unwritten::Lost(reason)) = shared.write(lead, &mut record)
-        {
+    }
+}
+
+/// Keeps a token that another process has asked for; `None` if there is a newer one here by now. To be called under the
+/// lock of `state`.
+pub(crate) fn adopt(account: &Account, issue: &Issue, key: Key) -> Option<Result<Token>> {
+    if issue.stamp.asked_at <= account.newest() {
+        return account.cache.peek().map(Ok);
+    }
+    // Boot time is what both have in common; it is rounded down to milliseconds.
+    let age = issue.stamp.asked_at.until(account.clock.boot()) + Duration::from_millis(1);
+    let token = account.publish(issue, key, account.clock.reading().minus(age));
+    if issue.apart == 0 && account.store.fleet().is_some() {
+        // Whoever brought it has been at the store.
+        store_went(account, Ok(None));
+    }
+    if let Ok(token) = &token {
+        account.counters.shared.add();
+        let generation = token.generation();
+        emit(
+            EventName::TokenShared,
+            account.id,
+            || json!({"generation": generation, "age": age.as_millis() as u64}),
+        );
+    }
+    Some(token)
+}
+
+/// How a use of the shared tier went, and why if it could not be had.
+pub(crate) fn tier_went(account: &Account, how: Use, result: Result<(), &str>) {
+    if account.store.note_use(how, result) {
+        let (share, reason) = (account.settings.share.name(), result.err());
+        emit(
+            EventName::ShareDegraded,
+            account.id,
+            || json!({"share": share, "reason": reason}),
+        );
+    }
+}
+
+/// How a visit to the fleet's stores went, and why if none can be had.
+pub(crate) fn store_went(account: &Account, result: Result<Option<&str>, &str>) {
+    if account.store.note_stores(result) {
+        let reason = result.err();
+        emit(
+            EventName::ShareDegraded,
+            account.id,
+            || json!({"share": "fleet", "reason": reason}),
+        );
+    }
+}
+
+/// Changes what is remembered, and the record of the key in use. `None` while somebody is at a refresh: what comes of
+/// that is newer.
+pub(crate) fn change<T>(
+    account: &Account,
+    change: impl FnOnce(Option<&mut Record>, &mut State) -> Result<T>,
+) -> Result<Option<T>> {
+    let keys = account.keys();
+    let key = keys.get(keys.begin_with(account.clock.boot()).0);
+    let Some(shared) = account.store.record(key) else {
+        return change(None, &mut account.state()).map(Some);
+    };
+    let lead = shared
+        .read()
+        .and_then(|seen| Ok((shared.try_lease(seen.turn)?, seen)));
+    let (mut lead, mut record) = match lead {
+        Ok((Some((lead, record)), _)) => (Some(lead), record),
+        Ok((None, seen)) if seen.is_led(account.clock.boot()) => return Ok(None),
+        // Somebody holds the lock and does not say what for: it is changed here, and told once that can be done.
+        Ok((None, seen)) => (None, seen),
+        Err(reason) => {
+            tier_went(account, Use::Read, Err(&reason));
+            (None, shared.remembered())
+        }
+    };
+    let changed = {
+        let mut state = account.state();
+        if lead.is_none() && state.flight.is_some() {
+            return Ok(None);
+        }
+        state.ledger.learn(&record, account.clock.boot(), None);
+        let changed = change(Some(&mut record), &mut state)?;
+        record.counts = state.ledger.budget.counts().clone();
+        if lead.is_none() {
             shared.remember(&record);
-            self.tier_went(Use::Write, Err(&reason));
         }
-        Ok(Some(changed))
-    }
-
-    /// Forgets the failures that are remembered, here and where they are shared, so that the next caller asks again.
-    /// What was counted stays.
-    pub(crate) fn forget_holds(&self) -> Result<()> {
-        let changed = self.change(|record, state| {
-            if let Some(record) = record {
-                (record.hold, record.outage) = (None, None);
-                record.ask_at = None;
-            }
-            state.ledger.holds.clear();
-            Ok(())
-        });
-        let changed = changed.map(Option::unwrap_or_default);
-        let forgotten = self.forget_fleets_hold();
-        self.store_went(forgotten.as_ref().map(|()| None).map_err(String::as_str));
         changed
+    };
+    if let Some(lead) = &mut lead
+        && let Err(Unwritten::Lost(reason)) = shared.write(lead, &mut record)
+    {
+        shared.remember(&record);
+        tier_went(account, Use::Write, Err(&reason));
     }
+    Ok(Some(changed))
+}
 
-    /// The same in the fleet's store, unless another host is at a refresh: what comes of that is newer.
-    fn forget_fleets_hold(&self) -> Result<(), String> {
-        let keys = self.keys();
-        let key = keys.get(keys.begin_with(self.clock.boot()).0);
-        let fleet = self.store.fleet().and_then(|fleet| fleet.record(key));
-        let Some(mut fleet) = fleet else {
-            return Ok(());
-        };
-        let lead = Ask::Lead { lease: STORE_TIME };
-        let Answer::Found(found) = fleet.ask(lead, STORE_TIME)? else {
-            return Ok(());
-        };
-        if !found.leads {
-            return Ok(());
+/// Forgets the failures that are remembered, here and where they are shared, so that the next caller asks again.
+/// What was counted stays.
+pub(crate) fn forget_holds(account: &Account) -> Result<()> {
+    let changed = change(account, |record, state| {
+        if let Some(record) = record {
+            (record.hold, record.outage) = (None, None);
+            record.ask_at = None;
         }
-        let record = Record {
-            hold: None,
-            outage: None,
-            forgotten: Some(self.clock.boot()),
-            ..found.record.unwrap_or_default()
-        };
-        let write = Ask::Write {
-            record: Box::new(record),
-            lease: None,
-            fresh: false,
-        };
-        fleet.ask(write, STORE_TIME).map(drop)
+        state.ledger.holds.clear();
+        Ok(())
+    });
+    let changed = changed.map(Option::unwrap_or_default);
+    let forgotten = forget_fleets_hold(account);
+    store_went(
+        account,
+        forgotten.as_ref().map(|()| None).map_err(String::as_str),
+    );
+    changed
+}
+
+/// The same in the fleet's store, unless another host is at a refresh: what comes of that is newer.
+fn forget_fleets_hold(account: &Account) -> Result<(), String> {
+    let keys = account.keys();
+    let key = keys.get(keys.begin_with(account.clock.boot()).0);
+    let fleet = account.store.fleet().and_then(|fleet| fleet.record(key));
+    let Some(mut fleet) = fleet else {
+        return Ok(());
+    };
+    let lead = Ask::Lead { lease: STORE_TIME };
+    let Answer::Found(found) = fleet.ask(lead, STORE_TIME)? else {
+        return Ok(());
+    };
+    if !found.leads {
+        return Ok(());
     }
+    let record = Record {
+        hold: None,
+        outage: None,
+        forgotten: Some(account.clock.boot()),
+        ..found.record.unwrap_or_default()
+    };
+    let write = Ask::Write {
+        record: Box::new(record),
+        lease: None,
+        fresh: false,
+    };
+    fleet.ask(write, STORE_TIME).map(drop)
 }

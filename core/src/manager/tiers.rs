@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::config::share::Share;
 use crate::config::store_url::StoreUrl;
 use crate::error::{Error, ErrorCode, Result};
-use crate::manager::manager::Manager;
+use crate::manager::account::Account;
+use crate::manager::statistics::stats;
 use crate::policy::backoff::Holds;
 use crate::policy::rate_limit::Budget;
 use crate::refresh::record::Record;
@@ -94,129 +95,130 @@ impl Tier {
     }
 }
 
-impl Manager {
-    /// The tiers that are set, the nearest first; this process is one only where nothing is shared.
-    pub(crate) fn tiers(&self) -> Vec<Tier> {
-        match &self.shared.share {
-            Share::Host { dir, stores } if self.store.is_shared() => {
-                let mut tiers = vec![self.host(dir.as_deref())];
-                tiers.extend(stores.iter().map(|store| self.in_store(store)));
-                tiers
-            }
-            _ => vec![self.process()],
+/// The tiers that are set, the nearest first; this process is one only where nothing is shared.
+pub(crate) fn tiers(account: &Account) -> Vec<Tier> {
+    match &account.settings.share {
+        Share::Host { dir, stores } if account.store.is_shared() => {
+            let mut tiers = vec![host(account, dir.as_deref())];
+            tiers.extend(stores.iter().map(|store| in_store(account, store)));
+            tiers
         }
+        _ => vec![process(account)],
     }
+}
 
-    fn process(&self) -> Tier {
-        let stats = self.stats();
-        Tier {
-            kind: "process",
-            place: None,
-            state: Ok(TierState {
-                token_age: stats.token_age,
-                token_valid_for: stats.token_valid_for,
-                budget_left: stats.budget_left,
-                budget_split: stats.budget_split,
-                hold: stats.hold,
-                hosts: stats.hosts,
-            }),
-            other_users: Vec::new(),
-            taken_names: Vec::new(),
-        }
+fn process(account: &Account) -> Tier {
+    let stats = stats(account);
+    Tier {
+        kind: "process",
+        place: None,
+        state: Ok(TierState {
+            token_age: stats.token_age,
+            token_valid_for: stats.token_valid_for,
+            budget_left: stats.budget_left,
+            budget_split: stats.budget_split,
+            hold: stats.hold,
+            hosts: stats.hosts,
+        }),
+        other_users: Vec::new(),
+        taken_names: Vec::new(),
     }
+}
 
-    fn host(&self, dir: Option<&Path>) -> Tier {
-        let keys = self.keys();
-        let record = self
-            .store
-            .record(keys.get(keys.begin_with(self.clock.boot()).0));
-        let found = record.as_ref().map_or_else(
-            || Err("this machine's cryptography fails".to_owned()),
-            |record| record.peek(),
-        );
-        let (path, taken, found) = match found {
-            Ok((path, taken, record)) => (Some(path), taken, Ok(record)),
-            Err(reason) => (None, Vec::new(), Err(reason)),
-        };
-        // What can be read may still be a place where nothing can be written.
-        let (_, _, degraded) = self.store.status();
-        let state = match degraded {
-            Some(reason) => Err(reason),
-            None => found.map(|record| self.state_of(&record, record.hosts)),
-        };
-        Tier {
-            kind: "host",
-            place: path.map(|path| path.display().to_string()),
-            state: state.map_err(|reason: String| no_host(&reason, dir)),
-            other_users: record.map_or_else(Vec::new, |record| record.other_users()),
-            taken_names: taken
-                .into_iter()
-                .map(|taken| TakenName {
-                    path: taken.path.display().to_string(),
-                    by: taken.by,
-                })
-                .collect(),
-        }
+fn host(account: &Account, dir: Option<&Path>) -> Tier {
+    let keys = account.keys();
+    let record = account
+        .store
+        .record(keys.get(keys.begin_with(account.clock.boot()).0));
+    let found = record.as_ref().map_or_else(
+        || Err("this machine's cryptography fails".to_owned()),
+        |record| record.peek(),
+    );
+    let (path, taken, found) = match found {
+        Ok((path, taken, record)) => (Some(path), taken, Ok(record)),
+        Err(reason) => (None, Vec::new(), Err(reason)),
+    };
+    // What can be read may still be a place where nothing can be written.
+    let (_, _, degraded) = account.store.status();
+    let state = match degraded {
+        Some(reason) => Err(reason),
+        None => found.map(|record| state_of(account, &record, record.hosts)),
+    };
+    Tier {
+        kind: "host",
+        place: path.map(|path| path.display().to_string()),
+        state: state.map_err(|reason: String| no_host(&reason, dir)),
+        other_users: record.map_or_else(Vec::new, |record| record.other_users()),
+        taken_names: taken
+            .into_iter()
+            .map(|taken| TakenName {
+                path: taken.path.display().to_string(),
+                by: taken.by,
+            })
+            .collect(),
     }
+}
 
-    fn in_store(&self, url: &StoreUrl) -> Tier {
-        let (base_url, merchant_id) = (self.base_url.as_str(), self.merchant_id.as_str());
-        // One that is alone in its fleet is asked itself, and not left alone for what it did before.
-        let alone = Fleet::new(
-            slice::from_ref(url),
-            base_url,
-            merchant_id,
-            self.clock.clone(),
-        );
-        let keys = self.keys();
-        let record = Arc::new(alone).record(keys.get(keys.begin_with(self.clock.boot()).0));
-        let answer = match record {
-            Some(mut record) => {
-                let deadline = self.clock.boot().plus(STORE_TIME);
-                record.ask(Ask::Look, STORE_TIME).and_then(|answer| {
-                    let hosts = record.hosts(self.clock.boot().until(deadline))?;
-                    // What can be read may still take no writes: a replica, a full one, a user without the rights.
-                    record.writable(self.clock.boot().until(deadline))?;
-                    Ok((answer, hosts))
-                })
-            }
-            None => Err("this machine's cryptography fails".to_owned()),
-        };
-        let state = answer.map(|(answer, hosts)| match answer {
-            Answer::Found(found) => {
-                let record = found.record.unwrap_or_default();
-                self.state_of(&record, record.hosts.max(hosts))
-            }
-            Answer::Stored(_) | Answer::Counted(_) => self.state_of(&Record::default(), 0),
-        });
-        Tier {
-            kind: "store",
-            place: Some(url.shown().to_owned()),
-            state: state.map_err(|reason| no_store(&reason, url)),
-            other_users: Vec::new(),
-            taken_names: Vec::new(),
+fn in_store(account: &Account, url: &StoreUrl) -> Tier {
+    let (base_url, merchant_id) = (account.base_url.as_str(), account.merchant_id.as_str());
+    // One that is alone in its fleet is asked itself, and not left alone for what it did before.
+    let alone = Fleet::new(
+        slice::from_ref(url),
+        base_url,
+        merchant_id,
+        account.clock.clone(),
+    );
+    let keys = account.keys();
+    let record = Arc::new(alone).record(keys.get(keys.begin_with(account.clock.boot()).0));
+    let answer = match record {
+        Some(mut record) => {
+            let deadline = account.clock.boot().plus(STORE_TIME);
+            record.ask(Ask::Look, STORE_TIME).and_then(|answer| {
+                let hosts = record.hosts(account.clock.boot().until(deadline))?;
+                // What can be read may still take no writes: a replica, a full one, a user without the rights.
+                record.writable(account.clock.boot().until(deadline))?;
+                Ok((answer, hosts))
+            })
         }
+        None => Err("this machine's cryptography fails".to_owned()),
+    };
+    let state = answer.map(|(answer, hosts)| match answer {
+        Answer::Found(found) => {
+            let record = found.record.unwrap_or_default();
+            state_of(account, &record, record.hosts.max(hosts))
+        }
+        Answer::Stored(_) | Answer::Counted(_) => state_of(account, &Record::default(), 0),
+    });
+    Tier {
+        kind: "store",
+        place: Some(url.shown().to_owned()),
+        state: state.map_err(|reason| no_store(&reason, url)),
+        other_users: Vec::new(),
+        taken_names: Vec::new(),
     }
+}
 
-    fn state_of(&self, record: &Record, hosts: u32) -> TierState {
-        let now = self.clock.boot();
-        let (per_minute, per_hour) = (self.shared.tokens_per_minute, self.shared.tokens_per_hour);
-        let mut ledger = Ledger {
-            budget: Budget::new(per_minute, per_hour),
-            holds: Holds::default(),
-        };
-        ledger.learn(record, now, None);
-        let token = record.good();
-        TierState {
-            token_age: token.map(|issue| issue.stamp.asked_at.until(now)),
-            token_valid_for: token.map_or(Duration::ZERO, |issue| {
-                now.until(issue.stamp.asked_at.plus(self.lifetime(issue).usable))
-            }),
-            budget_left: ledger.budget.left(now),
-            budget_split: ledger.budget.hosts(),
-            hold: ledger.holds.current(now),
-            hosts,
-        }
+fn state_of(account: &Account, record: &Record, hosts: u32) -> TierState {
+    let now = account.clock.boot();
+    let (per_minute, per_hour) = (
+        account.settings.tokens_per_minute,
+        account.settings.tokens_per_hour,
+    );
+    let mut ledger = Ledger {
+        budget: Budget::new(per_minute, per_hour),
+        holds: Holds::default(),
+    };
+    ledger.learn(record, now, None);
+    let token = record.good();
+    TierState {
+        token_age: token.map(|issue| issue.stamp.asked_at.until(now)),
+        token_valid_for: token.map_or(Duration::ZERO, |issue| {
+            now.until(issue.stamp.asked_at.plus(account.lifetime(issue).usable))
+        }),
+        budget_left: ledger.budget.left(now),
+        budget_split: ledger.budget.hosts(),
+        hold: ledger.holds.current(now),
+        hosts,
     }
 }
 

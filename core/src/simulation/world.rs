@@ -22,8 +22,9 @@ use super::setup::{
 use crate::config::{Config, Settings};
 use crate::error::{Error, ErrorCode};
 use crate::exchange::{Failure, FailureKind};
+use crate::manager::account::{Account, Job};
 use crate::manager::manager::{Boarding, Manager};
-use crate::manager::refresh_driver::{Job, Tier};
+use crate::manager::refresh_driver::Tier;
 use crate::manager::token::Token;
 use crate::platform::clock::{Clock, VirtualClock};
 use crate::platform::random::SEEDED;
@@ -455,12 +456,12 @@ impl World {
         let store = Store::fake(&self.settings, clock.clone(), record, shared);
         let launched: Arc<Mutex<Option<Job>>> = Arc::default();
         let wanted = launched.clone();
-        let launch = Box::new(move |_: &Arc<Manager>, job| {
+        let launch = Box::new(move |_: &Arc<Account>, job| {
             let before = wanted.lock().unwrap().replace(job);
             assert!(before.is_none(), "two refreshes at once");
             Ok(())
         });
-        let manager = Manager::with(&self.settings, clock, store, launch).unwrap();
+        let manager = Manager::of(Account::new(&self.settings, clock, store, launch).unwrap());
         let process = &mut self.processes[index];
         process.life = Some(Life {
             manager: Arc::new(manager),
@@ -508,7 +509,7 @@ impl World {
         {
             // Until then the answer to every call is this token, and nothing else happens.
             let snapshot = &token.0.snapshot;
-            let reading = manager.clock.reading();
+            let reading = manager.account.clock.reading();
             let renew_from = snapshot
                 .renew_from
                 .load(std::sync::atomic::Ordering::Relaxed);
@@ -537,7 +538,7 @@ impl World {
     }
 
     /// A call wants a token.
-    fn want(&mut self, index: usize, manager: &Arc<Manager>, since: At, again: bool) {
+    fn want(&mut self, index: usize, manager: &Manager, since: At, again: bool) {
         if let Some(token) = manager.cached() {
             self.served(index, manager, since, again, &token);
         } else {
@@ -555,14 +556,7 @@ impl World {
     }
 
     /// The call has a token, and is sent.
-    fn served(
-        &mut self,
-        index: usize,
-        manager: &Arc<Manager>,
-        since: At,
-        again: bool,
-        token: &Token,
-    ) {
+    fn served(&mut self, index: usize, manager: &Manager, since: At, again: bool, token: &Token) {
         if self.provider.lets_in(token) {
             if again {
                 manager.answered_otherwise(PATH);

@@ -2,20 +2,20 @@
 //!
 //! What takes no time is done at once; for the rest the refresh is put off until an event takes it on.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::setup::{At, SECOND, Way, micros};
 use super::{Event, Flight, Next, PATIENCE, Waiting, World, failed};
 use crate::exchange::FailureKind;
+use crate::manager::account::Job;
 use crate::manager::manager::{Manager, settled};
-use crate::manager::refresh_driver::{Job, Tier};
+use crate::manager::refresh_driver::{Tier, ask_store, complete, use_record};
 use crate::platform::seeded::mixed;
 use crate::refresh::{Action, Finish, Input, LOOK_AGAIN};
 
 impl World {
     /// Begins the refresh for which a thread was wanted, if one was.
-    pub(super) fn launched(&mut self, index: usize, manager: &Arc<Manager>) {
+    pub(super) fn launched(&mut self, index: usize, manager: &Manager) {
         let Some(life) = &mut self.processes[index].life else {
             return;
         };
@@ -31,7 +31,7 @@ impl World {
         let flight = Flight {
             job,
             tier: Tier::default(),
-            asked_at: manager.clock.reading(),
+            asked_at: manager.account.clock.reading(),
             begun: self.now,
             ticket: 0,
             next: Next::Answer,
@@ -62,7 +62,7 @@ impl World {
                     return;
                 };
                 wire.reaches(self.now);
-                let input = manager.ask_store(&mut flight.tier, what, within);
+                let input = ask_store(&manager.account, &mut flight.tier, what, within);
                 flight.next = Next::Tell(Box::new(input));
                 return self.go_on_at(index, flight, wire.time().max(self.now));
             }
@@ -88,7 +88,7 @@ impl World {
     }
 
     /// Takes a refresh as far as it comes without any time.
-    fn fly(&mut self, index: usize, manager: &Arc<Manager>, mut flight: Flight, mut input: Input) {
+    fn fly(&mut self, index: usize, manager: &Manager, mut flight: Flight, mut input: Input) {
         let host = self.processes[index].host;
         loop {
             if self.setup.killed_per_mille > 0
@@ -98,16 +98,19 @@ impl World {
                 let another = self.now + self.random.between((SECOND / 10, 3 * SECOND));
                 return self.kill(index, Some(another));
             }
-            let (now, jitter) = (manager.clock.boot(), self.jitter(index));
-            let action = flight
-                .job
-                .refresh
-                .step(&mut manager.state().ledger, now, jitter, input);
+            let (now, jitter) = (manager.account.clock.boot(), self.jitter(index));
+            let action =
+                flight
+                    .job
+                    .refresh
+                    .step(&mut manager.account.state().ledger, now, jitter, input);
             input = match action {
                 action @ (Action::Look { .. }
                 | Action::Lead { .. }
                 | Action::GoAlone
-                | Action::Write(_)) => manager.at(&mut flight.tier, &flight.job.keys, action),
+                | Action::Write(_)) => {
+                    use_record(&manager.account, &mut flight.tier, &flight.job.keys, action)
+                }
                 Action::Ask { what, within } => {
                     let life = self.processes[index].life.as_ref();
                     let takes = life.map_or(0, |life| {
@@ -124,7 +127,7 @@ impl World {
                     connect_within,
                     ..
                 } => {
-                    flight.asked_at = manager.clock.reading();
+                    flight.asked_at = manager.account.clock.reading();
                     self.unpark(host);
                     return self.send(index, flight, within, connect_within);
                 }
@@ -141,7 +144,7 @@ impl World {
                         ..
                     } = flight;
                     drop(tier);
-                    manager.finish(&job, finish, asked_at, Instant::now());
+                    complete(&manager.account, &job, finish, asked_at, Instant::now());
                     self.unpark(host);
                     return self.landed(index, manager, &job);
                 }
@@ -201,7 +204,7 @@ impl World {
         let late = host
             .memory
             .done_by()
-            .map(|done_by| manager.clock.boot().until(done_by).as_micros() as At);
+            .map(|done_by| manager.account.clock.boot().until(done_by).as_micros() as At);
         let until = late.map(|late| (self.now + late).min(flight.begun + PATIENCE));
         let follows = pause == micros(LOOK_AGAIN) && !flight.tier.leads();
         let parks = self.setup.skips && follows;
@@ -245,7 +248,7 @@ impl World {
     }
 
     /// Tells those who waited for it.
-    fn landed(&mut self, index: usize, manager: &Arc<Manager>, job: &Job) {
+    fn landed(&mut self, index: usize, manager: &Manager, job: &Job) {
         let landing = job.flight.landed().expect("it has landed");
         let life = self.processes[index].life.as_mut();
         let waiting = life.map_or(Vec::new(), |life| std::mem::take(&mut life.waiting));

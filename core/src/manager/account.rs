@@ -1,0 +1,332 @@
+//! The account: what a process knows of one set of credentials, and what those who refresh its token share.
+//!
+//! Promises: what is kept is newer than what was kept before; no number of a token is used twice. Its lock is never held
+//! during I/O, waiting or a caller's code.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::config::Settings;
+use crate::config::credentials::MerchantId;
+use crate::config::endpoint::BaseUrl;
+use crate::config::link::open_link;
+use crate::config::share::Share;
+use crate::error::{Error, Result};
+use crate::manager::cache::Cache;
+use crate::manager::key_ring::Keys;
+use crate::manager::single_flight::{Flight, Landing};
+use crate::manager::token::{Snapshot, Token};
+use crate::platform::clock::Clock;
+use crate::platform::process::PerProcess;
+use crate::platform::random;
+use crate::policy::backoff::Holds;
+use crate::policy::expiry::Lifetime;
+use crate::policy::rate_limit::Budget;
+use crate::refresh::record::Issue;
+use crate::refresh::{COME_BACK, Kept, Key, Ledger, REFRESH_TIME, Refresh, Terms};
+use crate::store::Store;
+use crate::telemetry::stats::Counters;
+use crate::time::{BootTime, Reading};
+use crate::transport::{Link, Proxy, SystemRoots};
+
+/// The first pause after a renewal ahead of the end that could not start.
+pub(crate) const RENEWAL_PAUSE: Duration = Duration::from_millis(500);
+
+/// Whoever may not ask looks that often for what others have asked for, while its own token lasts.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+pub(crate) struct Account {
+    pub(crate) id: u64,
+    pub(crate) base_url: BaseUrl,
+    pub(crate) merchant_id: MerchantId,
+    pub(crate) link: Arc<Link>,
+    /// Options that are common to all handles.
+    pub(crate) settings: SharedSettings,
+    pub(crate) clock: Clock,
+    pub(crate) cache: Cache,
+    /// Replaced under the lock of `state`.
+    keys: ArcSwap<Keys>,
+    pub(crate) store: Store,
+    /// The number of the last token that was kept here. A forked child counts on from it: no number is used twice in a
+    /// line of processes, since whoever keeps tokens knows them by it. Changed under the lock of `state`.
+    generations: AtomicU64,
+    /// When the last token that was dropped was asked for (boot time): none is taken over that is not newer, in a forked
+    /// child either. Changed under the lock of `state`.
+    dropped: AtomicU64,
+    /// A forked child begins without a refresh under way: nothing inherited is locked.
+    state: PerProcess<Mutex<State>>,
+    pub(crate) counters: Counters,
+    /// Of the handle that was built last, in milliseconds.
+    pub(crate) connect_timeout: AtomicU64,
+    pub(crate) launch: Launch,
+}
+
+/// Hands a refresh to somebody who carries it out, or back.
+pub(crate) type Launch = Box<dyn Fn(&Arc<Account>, Job) -> Result<(), Job> + Send + Sync>;
+
+/// What must be equal in all handles of a manager.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SharedSettings {
+    ca_bundle: Option<PathBuf>,
+    system_roots: SystemRoots,
+    proxy: Option<Proxy>,
+    pub(crate) share: Share,
+    pub(crate) safety_margin: Duration,
+    pub(crate) tokens_per_minute: u32,
+    pub(crate) tokens_per_hour: u32,
+}
+
+pub(crate) struct State {
+    pub(crate) ledger: Ledger,
+    pub(crate) flight: Option<Arc<Flight>>,
+    pub(crate) attempts: u64,
+    /// The token of which it was told last that it stays in use although it was answered 401.
+    pub(crate) kept: Option<u64>,
+}
+
+/// A refresh that somebody has to carry out.
+pub(crate) struct Job {
+    pub(crate) flight: Arc<Flight>,
+    /// As they were when it began.
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) refresh: Refresh,
+}
+
+impl SharedSettings {
+    pub(crate) fn of(settings: &Settings) -> SharedSettings {
+        SharedSettings {
+            ca_bundle: settings.ca_bundle.clone(),
+            system_roots: settings.system_roots.clone(),
+            proxy: settings.proxy.clone(),
+            share: settings.share.clone(),
+            safety_margin: settings.safety_margin,
+            tokens_per_minute: settings.tokens_per_minute,
+            tokens_per_hour: settings.tokens_per_hour,
+        }
+    }
+
+    /// That in which they contradict `other`.
+    pub(crate) fn conflict(&self, other: &SharedSettings) -> Option<&'static str> {
+        let mine = self;
+        let given = |share: &Share| share.clone().with_system_roots(&SystemRoots::default());
+        [
+            ("option ca_bundle", mine.ca_bundle == other.ca_bundle),
+            ("option proxy", mine.proxy == other.proxy),
+            ("option share", given(&mine.share) == given(&other.share)),
+            (
+                "option safety_margin",
+                mine.safety_margin == other.safety_margin,
+            ),
+            (
+                "option tokens_per_minute",
+                mine.tokens_per_minute == other.tokens_per_minute,
+            ),
+            (
+                "option tokens_per_hour",
+                mine.tokens_per_hour == other.tokens_per_hour,
+            ),
+            // No option is another one, so it is what 88Pay, or a store alone, is trusted by.
+            (
+                "environment variable SSL_CERT_FILE or SSL_CERT_DIR",
+                mine.system_roots == other.system_roots && mine.share == other.share,
+            ),
+        ]
+        .into_iter()
+        .find_map(|(name, equal)| (!equal).then_some(name))
+    }
+}
+
+impl Account {
+    /// With that store, and that way to have a refresh carried out.
+    ///
+    /// # Errors
+    /// `config_invalid` for certificates that cannot be used.
+    pub(crate) fn new(
+        settings: &Settings,
+        clock: Clock,
+        store: Store,
+        launch: Launch,
+    ) -> Result<Account> {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        let link = open_link(
+            &settings.base_url,
+            settings.ca_bundle.clone(),
+            settings.system_roots.clone(),
+            settings.proxy.clone(),
+        )?;
+        Ok(Account {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            base_url: settings.base_url.clone(),
+            merchant_id: settings.merchant_id.clone(),
+            link,
+            settings: SharedSettings::of(settings),
+            cache: Cache::new(clock.clone()),
+            store,
+            keys: ArcSwap::from_pointee(Keys::new(
+                settings.api_key.clone(),
+                settings.previous_api_key.clone(),
+                clock.boot(),
+            )),
+            generations: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            state: PerProcess::new(),
+            counters: Counters::default(),
+            connect_timeout: AtomicU64::new(settings.connect_timeout.as_millis() as u64),
+            launch,
+            clock,
+        })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        let Ok(state) = self.state.get_or_try_make(|| {
+            let (per_minute, per_hour) = (
+                self.settings.tokens_per_minute,
+                self.settings.tokens_per_hour,
+            );
+            Ok::<_, Infallible>(Mutex::new(State {
+                ledger: Ledger {
+                    budget: Budget::new(per_minute, per_hour),
+                    holds: Holds::default(),
+                },
+                flight: None,
+                attempts: 0,
+                kept: None,
+            }))
+        });
+        state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        self.keys.load_full()
+    }
+
+    /// To be called under the lock of `state`.
+    pub(crate) fn set_keys(&self, keys: Keys) {
+        self.keys.store(Arc::new(keys));
+    }
+
+    /// This process may not ask before; others may have a token sooner.
+    pub(crate) fn renew_later(&self, pause: Duration) {
+        let longest = match self.store.is_shared() {
+            true => LOOK_PAUSE,
+            false => Duration::MAX,
+        };
+        self.cache.renew_later(pause.clamp(RENEWAL_PAUSE, longest));
+    }
+
+    pub(crate) fn job(&self, state: &mut State) -> Job {
+        state.attempts += 1;
+        let flight = Arc::new(Flight::new(state.attempts));
+        state.flight = Some(flight.clone());
+        let keys = self.keys();
+        Job {
+            refresh: self.refresh(state, &keys),
+            keys,
+            flight,
+        }
+    }
+
+    pub(crate) fn refresh(&self, state: &State, keys: &Keys) -> Refresh {
+        let now = self.clock.boot();
+        let (key, other_key) = keys.begin_with(now);
+        let refresh = Refresh::new(state.attempts, now, refresh_limit(), key, other_key);
+        if self.store.record(keys.get(Key::Current)).is_none() {
+            return refresh;
+        }
+        refresh.sharing(
+            now,
+            Terms {
+                id: random::number().unwrap_or_default(),
+                newest: self.newest(),
+                kept: self.kept(now),
+                safety_margin: self.settings.safety_margin,
+                tokens_per_hour: self.settings.tokens_per_hour,
+                fleet: self.store.fleet().is_some(),
+            },
+        )
+    }
+
+    /// The instant at which the newest token that was ever kept here was asked for.
+    pub(crate) fn newest(&self) -> BootTime {
+        let kept = self.cache.stamp().unwrap_or_default().asked_at;
+        kept.max(BootTime(self.dropped.load(Ordering::Relaxed)))
+    }
+
+    /// The token that is kept, if it may still be used.
+    fn kept(&self, now: BootTime) -> Option<Kept> {
+        let token = self.cache.peek()?;
+        let snapshot = &token.0.snapshot;
+        let asked_at = snapshot.stamp.asked_at;
+        Some(Kept {
+            id: snapshot.stamp.id,
+            due: asked_at.plus(snapshot.lifetime.renew),
+            end: now.plus(token.valid_for()),
+        })
+    }
+
+    /// Keeps a token that `key` was granted, asked for at that reading. To be called under the lock of `state`.
+    pub(crate) fn publish(&self, issue: &Issue, key: Key, asked_at: Reading) -> Result<Token> {
+        let lifetime = self.lifetime(issue);
+        if let Some(keys) = self.keys().accepted(key, self.clock.boot()) {
+            self.set_keys(keys);
+        }
+        let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        let clock = self.clock.clone();
+        let token = Snapshot::new(generation, &issue.grant, lifetime, asked_at, clock)
+            .map(|snapshot| self.cache.publish(snapshot.stamped(issue.stamp)))
+            .ok_or_else(|| Error::internal("A checked token does not fit into a header."));
+        if issue.apart > 0 {
+            // In use, it is what brings this host back to the store.
+            let record = self.store.record(self.keys().get(key));
+            let ask_at = record.and_then(|record| record.remembered().ask_at);
+            let pause = ask_at.map_or(COME_BACK, |at| self.clock.boot().until(at));
+            self.cache
+                .renew_later(pause.clamp(RENEWAL_PAUSE, COME_BACK));
+        }
+        token
+    }
+
+    pub(crate) fn lifetime(&self, issue: &Issue) -> Lifetime {
+        issue.lifetime(self.settings.safety_margin, self.settings.tokens_per_hour)
+    }
+
+    /// Ends a flight without a refresh's own result.
+    pub(crate) fn ground(&self, flight: &Arc<Flight>, landing: Landing) {
+        self.unflight(&mut self.state(), flight);
+        flight.land(landing);
+    }
+
+    pub(crate) fn unflight(&self, state: &mut State, flight: &Arc<Flight>) {
+        if state
+            .flight
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, flight))
+        {
+            state.flight = None;
+        }
+    }
+
+    /// Drops the token if it is of that generation; says whether it was. To be called under the lock of `state`.
+    pub(crate) fn drop_token(&self, generation: u64) -> bool {
+        // It is noted first: a child may be forked in between.
+        let stamp = self.cache.stamp().unwrap_or_default();
+        if self.cache.generation() == Some(generation) {
+            self.dropped.fetch_max(stamp.asked_at.0, Ordering::Relaxed);
+        }
+        self.cache.invalidate(generation)
+    }
+}
+
+/// How long a refresh may take.
+fn refresh_limit() -> Duration {
+    #[cfg(feature = "test-hooks")]
+    if let Some(shorter) = crate::platform::fault_injection::refresh_time() {
+        return shorter;
+    }
+    REFRESH_TIME
+}
