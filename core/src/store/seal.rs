@@ -76,7 +76,7 @@ impl Sealer {
         Some(sealed)
     }
 
-    /// Backend what was sealed with the same `context`; `None` for anything else.
+    /// Opens what was sealed with the same `context`; `None` for anything else.
     pub(crate) fn open(&self, context: &[&[u8]], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, rest) = sealed.split_at_checked(NONCE)?;
         let (text, tag) = rest.split_at_checked(rest.len().checked_sub(TAG)?)?;

@@ -1,4 +1,4 @@
-//! Backend and makes the two files of a record, and trusts nothing that somebody else may have put there.
+//! Opens and makes the two files of a record, and trusts nothing that somebody else may have put there.
 //!
 //! Promises: no link is followed, no pipe or device is waited for. A file appears as a whole and with its rights, or
 //! not at all. It never replaces another one.
