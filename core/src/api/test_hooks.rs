@@ -16,5 +16,7 @@ pub use crate::platform::fault_injection::{
 /// # Errors
 /// As [`TokenManager::new`].
 pub fn manager_with_clock(config: Config, clock: Arc<VirtualClock>) -> Result<TokenManager> {
+    // What others share has the time of the machine.
+    let config = config.with("share", "process")?;
     TokenManager::with_clock(config, Clock::Virtual(clock))
 }

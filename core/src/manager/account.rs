@@ -94,7 +94,7 @@ pub(crate) struct Job {
     pub(crate) flight: Arc<Flight>,
     /// As they were when it began.
     pub(crate) keys: Arc<Keys>,
-    pub(crate) refresh: Refresh,
+    pub(crate) refresh: Box<Refresh>,
 }
 
 impl SharedSettings {
@@ -212,11 +212,8 @@ impl Account {
 
     /// This process may not ask before; others may have a token sooner.
     pub(crate) fn renew_later(&self, pause: Duration) {
-        let longest = match self.store.is_shared() {
-            true => LOOK_PAUSE,
-            false => Duration::MAX,
-        };
-        self.cache.renew_later(pause.clamp(RENEWAL_PAUSE, longest));
+        self.cache
+            .renew_later(pause.clamp(RENEWAL_PAUSE, LOOK_PAUSE));
     }
 
     pub(crate) fn job(&self, state: &mut State) -> Job {
@@ -225,7 +222,7 @@ impl Account {
         state.flight = Some(flight.clone());
         let keys = self.keys();
         Job {
-            refresh: self.refresh(state, &keys),
+            refresh: Box::new(self.refresh(state, &keys)),
             keys,
             flight,
         }
@@ -234,21 +231,16 @@ impl Account {
     pub(crate) fn refresh(&self, state: &State, keys: &Keys) -> Refresh {
         let now = self.clock.boot();
         let (key, other_key) = keys.begin_with(now);
-        let refresh = Refresh::new(state.attempts, now, refresh_limit(), key, other_key);
-        if self.store.record(keys.get(Key::Current)).is_none() {
-            return refresh;
-        }
-        refresh.sharing(
-            now,
-            Terms {
-                id: random::number().unwrap_or_default(),
-                newest: self.newest(),
-                kept: self.kept(now),
-                safety_margin: self.settings.safety_margin,
-                tokens_per_hour: self.settings.tokens_per_hour,
-                fleet: self.store.fleet().is_some(),
-            },
-        )
+        let terms = Terms {
+            id: random::number().unwrap_or_default(),
+            newest: self.newest(),
+            kept: self.kept(now),
+            safety_margin: self.settings.safety_margin,
+            tokens_per_hour: self.settings.tokens_per_hour,
+            fleet: self.store.fleet().is_some(),
+            limit: refresh_limit(),
+        };
+        Refresh::new(state.attempts, now, key, other_key, terms)
     }
 
     /// The instant at which the newest token that was ever kept here was asked for.
@@ -283,7 +275,7 @@ impl Account {
         if issue.apart > 0 {
             // In use, it is what brings this host back to the store.
             let record = self.store.record(self.keys().get(key));
-            let ask_at = record.and_then(|record| record.remembered().ask_at);
+            let ask_at = record.remembered().ask_at;
             let pause = ask_at.map_or(COME_BACK, |at| self.clock.boot().until(at));
             self.cache
                 .renew_later(pause.clamp(RENEWAL_PAUSE, COME_BACK));

@@ -13,7 +13,8 @@ use serde_json::json;
 
 use crate::config::Settings;
 use crate::config::credentials::ApiKey;
-use crate::error::{Error, Result};
+use crate::config::share::Share;
+use crate::error::Result;
 use crate::manager::account::{Account, Job, RENEWAL_PAUSE, SharedSettings, State};
 use crate::manager::refresh_driver;
 use crate::manager::shared_tier::{self, Look};
@@ -187,19 +188,15 @@ impl Manager {
         if let Some(boarding) = under_way(&self.account.state()) {
             return Ok(boarding);
         }
-        let shared = match shared_tier::look(&self.account) {
+        match shared_tier::look(&self.account) {
             Look::Token(token) => return Ok(Boarding::Token(token)),
             Look::Refused(error) => return Err(error),
-            Look::Open | Look::Kept(_) => true,
-            Look::Alone => false,
-        };
+            Look::Open | Look::Kept(_) => {}
+        }
         let job = {
             let mut state = self.account.state();
             if let Some(boarding) = under_way(&state) {
                 return Ok(boarding);
-            }
-            if !shared && let Some(error) = state.ledger.refusal(self.account.clock.boot()) {
-                return Err(error);
             }
             self.account.job(&mut state)
         };
@@ -216,25 +213,20 @@ impl Manager {
         if self.account.state().flight.is_some() {
             return;
         }
-        let look = shared_tier::look(&self.account);
+        match shared_tier::look(&self.account) {
+            Look::Token(_) => return,
+            Look::Refused(error) => {
+                let pause = error.retry_after().unwrap_or_default();
+                return self.account.renew_later(pause);
+            }
+            Look::Kept(again) => {
+                return self.account.cache.renew_later(again.max(RENEWAL_PAUSE));
+            }
+            Look::Open => {}
+        }
         let job = {
             let mut state = self.account.state();
-            let pause = |error: Error| error.retry_after().unwrap_or_default();
-            let later = match look {
-                Look::Token(_) => return,
-                Look::Refused(error) => Some(pause(error)),
-                Look::Kept(again) => {
-                    self.account.cache.renew_later(again.max(RENEWAL_PAUSE));
-                    return;
-                }
-                Look::Open => None,
-                Look::Alone => state.ledger.refusal(self.account.clock.boot()).map(pause),
-            };
             if state.flight.is_some() {
-                return;
-            }
-            if let Some(pause) = later {
-                self.account.renew_later(pause);
                 return;
             }
             self.account.job(&mut state)
@@ -262,10 +254,9 @@ impl Manager {
             }
             let stamp = self.account.cache.stamp().unwrap_or_default();
             // A token that has ended, that has a successor or that somebody else has dropped costs nothing to drop.
-            let shared = record.as_ref().and_then(|record| record.good());
             let costs = self.account.cache.peek().is_some()
                 && state.flight.is_none()
-                && (record.is_none() || shared.is_some_and(|issue| issue.stamp == stamp));
+                && record.good().is_some_and(|issue| issue.stamp == stamp);
             let now = self.account.clock.boot();
             // All hosts that drop this token force one new one together.
             let id = stamp.id as u32;
@@ -273,7 +264,7 @@ impl Manager {
             if costs && let Err(refusal) = budget.force(now, id) {
                 return Err(over_budget(budget, now, refusal));
             }
-            if let Some(record) = record.filter(|_| costs) {
+            if costs {
                 record.rejected = Some(stamp.id);
             }
             Ok(self.account.drop_token(generation))
@@ -334,7 +325,7 @@ impl Manager {
 
     /// Replaces the key. Tokens that were handed out live on; what is held against the old key is forgotten.
     pub(crate) fn rotate(&self, key: ApiKey, keep_old: bool) {
-        let flight = {
+        let (flight, spent) = {
             let mut state = self.account.state();
             let Some(keys) = self
                 .account
@@ -353,14 +344,17 @@ impl Manager {
                 // It may have been the renewal of a token that is still in use.
                 self.account.cache.renew_later(Duration::ZERO);
             }
-            flight
+            (flight, state.ledger.budget.counts().clone())
         };
         // That others were told the new key is wrong may be why it is set again. Where that cannot be changed it ends soon.
-        let _: Result<Option<()>> = shared_tier::change(&self.account, |record, _| {
-            if let Some(record) = record {
-                let hold = record.hold.take();
-                record.hold = hold.filter(|hold| hold.class != Class::Unauthorized);
+        let _: Result<Option<()>> = shared_tier::change(&self.account, |record, state| {
+            if self.account.settings.share == Share::Process {
+                // What this process has spent counts whichever key it was spent on.
+                record.counts.merge(&spent);
+                state.ledger.budget.set_counts(record.counts.clone());
             }
+            let hold = record.hold.take();
+            record.hold = hold.filter(|hold| hold.class != Class::Unauthorized);
             Ok(())
         });
         emit(

@@ -25,7 +25,8 @@ use crate::refresh::record::{Issue, Record};
 use crate::refresh::{Action, Ask, Finish, Input, Key};
 use crate::store::Use;
 use crate::store::fleet::{Answer, FleetRecord};
-use crate::store::host::{HostRecord, Unwritten, WriteLease};
+use crate::store::host::Unwritten;
+use crate::store::local::{LocalRecord, WriteLease};
 use crate::telemetry::event::{EventName, emit};
 use crate::time::Reading;
 use crate::transport::{self, Limits};
@@ -45,7 +46,7 @@ type Patience<'a> = (Instant, &'a dyn Fn() -> bool);
 /// The shared record that a refresh works on, and its right to write there.
 #[derive(Default)]
 pub(crate) struct Tier {
-    record: Option<Arc<HostRecord>>,
+    record: Option<Arc<LocalRecord>>,
     lease: Option<WriteLease>,
     fleet: Option<FleetRecord>,
 }
@@ -70,8 +71,7 @@ impl Tier {
         self.lease = None;
         let key = keys.get(key);
         self.fleet = account.store.fleet().and_then(|fleet| fleet.record(key));
-        let record = account.store.record(key);
-        let record = self.record.insert(record.ok_or("nothing is shared")?);
+        let record = self.record.insert(account.store.record(key));
         record.read().map(Input::Seen)
     }
 

@@ -31,16 +31,11 @@ pub(crate) enum Look {
     Open,
     /// The token that is kept will do for so long.
     Kept(Duration),
-    /// Nothing is shared.
-    Alone,
 }
 
 /// Looks whether others have a newer token, on the caller's thread: a refresh that ends where it would need the lock.
 pub(crate) fn look(account: &Account) -> Look {
     let keys = account.keys();
-    if account.store.record(keys.get(Key::Current)).is_none() {
-        return Look::Alone;
-    }
     let (mut refresh, attempts) = {
         let state = account.state();
         if state.flight.is_some() {
@@ -61,9 +56,7 @@ pub(crate) fn look(account: &Account) -> Look {
         };
         input = match action {
             Action::Look { key } => {
-                let Some(shared) = account.store.record(keys.get(key)) else {
-                    return Look::Alone;
-                };
+                let shared = account.store.record(keys.get(key));
                 let read = shared.read();
                 tier_went(
                     account,
@@ -147,13 +140,11 @@ pub(crate) fn store_went(account: &Account, result: Result<Option<&str>, &str>) 
 /// that is newer.
 pub(crate) fn change<T>(
     account: &Account,
-    change: impl FnOnce(Option<&mut Record>, &mut State) -> Result<T>,
+    change: impl FnOnce(&mut Record, &mut State) -> Result<T>,
 ) -> Result<Option<T>> {
     let keys = account.keys();
     let key = keys.get(keys.begin_with(account.clock.boot()).0);
-    let Some(shared) = account.store.record(key) else {
-        return change(None, &mut account.state()).map(Some);
-    };
+    let shared = account.store.record(key);
     let lead = shared
         .read()
         .and_then(|seen| Ok((shared.try_lease(seen.turn)?, seen)));
@@ -173,7 +164,7 @@ pub(crate) fn change<T>(
             return Ok(None);
         }
         state.ledger.learn(&record, account.clock.boot(), None);
-        let changed = change(Some(&mut record), &mut state)?;
+        let changed = change(&mut record, &mut state)?;
         record.counts = state.ledger.budget.counts().clone();
         if lead.is_none() {
             shared.remember(&record);
@@ -193,10 +184,8 @@ pub(crate) fn change<T>(
 /// What was counted stays.
 pub(crate) fn forget_holds(account: &Account) -> Result<()> {
     let changed = change(account, |record, state| {
-        if let Some(record) = record {
-            (record.hold, record.outage) = (None, None);
-            record.ask_at = None;
-        }
+        (record.hold, record.outage) = (None, None);
+        record.ask_at = None;
         state.ledger.holds.clear();
         Ok(())
     });

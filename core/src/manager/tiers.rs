@@ -98,12 +98,12 @@ impl Tier {
 /// The tiers that are set, the nearest first; this process is one only where nothing is shared.
 pub(crate) fn tiers(account: &Account) -> Vec<Tier> {
     match &account.settings.share {
-        Share::Host { dir, stores } if account.store.is_shared() => {
+        Share::Host { dir, stores } => {
             let mut tiers = vec![host(account, dir.as_deref())];
             tiers.extend(stores.iter().map(|store| in_store(account, store)));
             tiers
         }
-        _ => vec![process(account)],
+        Share::Process => vec![process(account)],
     }
 }
 
@@ -130,11 +130,7 @@ fn host(account: &Account, dir: Option<&Path>) -> Tier {
     let record = account
         .store
         .record(keys.get(keys.begin_with(account.clock.boot()).0));
-    let found = record.as_ref().map_or_else(
-        || Err("this machine's cryptography fails".to_owned()),
-        |record| record.peek(),
-    );
-    let (path, taken, found) = match found {
+    let (path, taken, found) = match record.peek() {
         Ok((path, taken, record)) => (Some(path), taken, Ok(record)),
         Err(reason) => (None, Vec::new(), Err(reason)),
     };
@@ -148,7 +144,7 @@ fn host(account: &Account, dir: Option<&Path>) -> Tier {
         kind: "host",
         place: path.map(|path| path.display().to_string()),
         state: state.map_err(|reason: String| no_host(&reason, dir)),
-        other_users: record.map_or_else(Vec::new, |record| record.other_users()),
+        other_users: record.other_users(),
         taken_names: taken
             .into_iter()
             .map(|taken| TakenName {

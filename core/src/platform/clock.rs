@@ -32,11 +32,6 @@ impl Clock {
         }
     }
 
-    /// Whether other processes do not have this clock.
-    pub(crate) fn is_virtual(&self) -> bool {
-        !matches!(self, Clock::System)
-    }
-
     pub(crate) fn boot(&self) -> BootTime {
         match self {
             Clock::System => since_boot(read(libc::CLOCK_BOOTTIME)),

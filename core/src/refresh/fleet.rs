@@ -135,25 +135,19 @@ impl Record {
 }
 
 impl Refresh {
-    fn has_fleet(&self) -> bool {
-        let shared = self.shared.as_ref();
-        shared.is_some_and(|shared| shared.terms.fleet)
-    }
-
     /// Whether the store should be asked for a token, whatever is known here.
     pub(super) fn asks_store(&self, record: &Record, now: BootTime) -> bool {
-        self.has_fleet() && record.ask_at.is_none_or(|at| now >= at)
+        self.terms.fleet && record.ask_at.is_none_or(|at| now >= at)
     }
 
     /// Whether nothing is done without the store.
     pub(super) fn visits_store(&self, record: &Record, now: BootTime) -> bool {
         let away = record.away.map(|away| away.plus(COME_BACK));
-        self.has_fleet() && away.is_none_or(|until| now >= until)
+        self.terms.fleet && away.is_none_or(|until| now >= until)
     }
 
     fn kept(&self, now: BootTime) -> Option<Kept> {
-        let kept = self.shared.as_ref()?.terms.kept?;
-        Some(kept).filter(|kept| now < kept.due)
+        self.terms.kept.filter(|kept| now < kept.due)
     }
 
     /// The token of this process needs neither renewal nor to be told to the other hosts; for how long.
@@ -170,30 +164,24 @@ impl Refresh {
     }
 
     pub(super) fn has_lease(&self) -> bool {
-        let visit = self
-            .shared
-            .as_ref()
-            .and_then(|shared| shared.visit.as_ref());
+        let visit = self.visit.as_ref();
         visit.is_some_and(|visit| visit.leads)
     }
 
     /// It keeps other hosts from the token endpoint.
     pub(super) fn others_wait(&self) -> bool {
-        let led = self.shared.as_ref().and_then(|shared| shared.led.as_ref());
+        let led = self.led.as_ref();
         self.has_lease() && led.is_some_and(|led| led.hosts > 1)
     }
 
     pub(super) fn waits_for_host(&self) -> bool {
-        let visit = self
-            .shared
-            .as_ref()
-            .and_then(|shared| shared.visit.as_ref());
+        let visit = self.visit.as_ref();
         visit.is_some_and(|visit| matches!(visit.stage, Stage::Wait))
     }
 
     /// The last attempt of the hosts has failed.
     pub(super) fn others_failed(&self) -> bool {
-        let led = self.shared.as_ref().and_then(|shared| shared.led.as_ref());
+        let led = self.led.as_ref();
         self.has_lease() && led.is_some_and(|led| led.outage.is_some())
     }
 
@@ -206,8 +194,7 @@ impl Refresh {
     ) {
         if rejection.class == Class::Temporary
             && !rejection.unsent
-            && let Some(shared) = &mut self.shared
-            && let (Some(visit), Some(led)) = (&mut shared.visit, &mut shared.led)
+            && let (Some(visit), Some(led)) = (&mut self.visit, &mut self.led)
         {
             let of_the_same = visit.record.host == led.host;
             let before = visit.record.outage.take();
@@ -219,36 +206,31 @@ impl Refresh {
 
     /// Says on this host by when it will be done, and goes to the store.
     pub(super) fn announce_visit(&mut self, mut record: Record) -> Action {
-        let until = self.until;
-        record.done_by = Some(until);
-        if let Some(shared) = &mut self.shared {
-            if record.host == 0 {
-                record.host = shared.terms.id;
-            }
-            shared.then = Some(Then::Visit);
+        record.done_by = Some(self.until);
+        if record.host == 0 {
+            record.host = self.terms.id;
         }
+        self.then = Some(Then::Visit);
         Action::Write(Box::new(record))
     }
 
     pub(super) fn visit(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        if let Some(shared) = &mut self.shared {
-            shared.visit = Some(Visit {
-                stage: Stage::Look,
-                leads: false,
-                left: VISIT_TIME,
-                asked_at: now,
-                slow: false,
-                record: Record::default(),
-                hosts: 0,
-                lacks: false,
-                yields: None,
-            });
-        }
+        self.visit = Some(Visit {
+            stage: Stage::Look,
+            leads: false,
+            left: VISIT_TIME,
+            asked_at: now,
+            slow: false,
+            record: Record::default(),
+            hosts: 0,
+            lacks: false,
+            yields: None,
+        });
         self.ask(ledger, now, Stage::Look, Ask::Look)
     }
 
     fn ask(&mut self, ledger: &mut Ledger, now: BootTime, stage: Stage, what: Ask) -> Action {
-        let Some(visit) = self.visiting() else {
+        let Some(visit) = &mut self.visit else {
             return self.look();
         };
         // The first answer may come from the second store.
@@ -265,13 +247,9 @@ impl Refresh {
         }
     }
 
-    fn visiting(&mut self) -> Option<&mut Visit> {
-        self.shared.as_mut()?.visit.as_mut()
-    }
-
     /// An answer has come: what it took is off the time for the store. Says what was awaited.
     fn answered(&mut self, now: BootTime) -> Option<Stage> {
-        let visit = self.visiting()?;
+        let visit = self.visit.as_mut()?;
         let took = visit.asked_at.until(now);
         visit.left = visit.left.saturating_sub(took);
         visit.slow = took > SLOW_ANSWER;
@@ -281,7 +259,7 @@ impl Refresh {
     /// Another look at the store, after a pause that is not on the store's account. The looks themselves are, if the store
     /// is slow: who leads there may have given it up, and nobody waits for that host's lease to end.
     pub(super) fn ask_again(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        if self.visiting().is_some_and(|visit| !visit.slow) {
+        if self.visit.as_ref().is_some_and(|visit| !visit.slow) {
             self.spare_store();
         }
         self.ask(ledger, now, Stage::Look, Ask::Look)
@@ -289,7 +267,7 @@ impl Refresh {
 
     /// What passed meanwhile was not the store's doing.
     pub(super) fn spare_store(&mut self) {
-        if let Some(visit) = self.visiting() {
+        if let Some(visit) = &mut self.visit {
             visit.left = visit.left.max(ANSWER_TIME);
         }
     }
@@ -304,11 +282,8 @@ impl Refresh {
         self.answered(now);
         let (key, until) = (self.key, self.until);
         let kept = self.kept(now);
-        let lease = (self.request_time() + LEASE_MARGIN).as_millis() as u64;
-        let Some(shared) = &mut self.shared else {
-            return self.send(ledger, now);
-        };
-        let (Some(visit), Some(led)) = (&mut shared.visit, &mut shared.led) else {
+        let lease = (self.terms.request_time() + LEASE_MARGIN).as_millis() as u64;
+        let (Some(visit), Some(led)) = (&mut self.visit, &mut self.led) else {
             return self.look();
         };
         visit.leads = found.leads;
@@ -341,7 +316,7 @@ impl Refresh {
         let newer = visit
             .record
             .good()
-            .filter(|issue| Some(issue.stamp.id) != led.rejected && shared.terms.takes(issue, now));
+            .filter(|issue| Some(issue.stamp.id) != led.rejected && self.terms.takes(issue, now));
         if let Some(issue) = newer.cloned() {
             let finish = Box::new(Finish::Shared { issue, key });
             return match found.leads {
@@ -379,7 +354,7 @@ impl Refresh {
         }
         if found.leads {
             // Others have taken the time for a request of its own.
-            self.until = until.max(now.plus(self.request_time()));
+            self.until = until.max(now.plus(self.terms.request_time()));
             return self.send(ledger, now);
         }
         let failed = led.hold.as_ref().filter(|hold| !hold.class.of_key());
@@ -394,9 +369,9 @@ impl Refresh {
 
     /// Looks again soon whether another host has a token.
     fn wait_for_host(&mut self, now: BootTime, jitter: f64) -> Action {
-        let hosts = self.led().map_or(1, |led| led.hosts);
-        let kept = self.shared.as_ref().and_then(|shared| shared.terms.kept);
-        if let Some(visit) = self.visiting() {
+        let hosts = self.led.as_ref().map_or(1, |led| led.hosts);
+        let kept = self.terms.kept;
+        if let Some(visit) = &mut self.visit {
             visit.stage = Stage::Wait;
         }
         let waits = kept.is_none_or(|kept| now >= kept.end);
@@ -412,7 +387,7 @@ impl Refresh {
             (true, Some(left)) => left.min(COME_BACK),
             _ => REFUSED,
         };
-        if let Some(led) = self.led() {
+        if let Some(led) = &mut self.led {
             led.ask_at = Some(now.plus(again));
         }
         self.leave(ledger, now, refusal(error))
@@ -425,10 +400,10 @@ impl Refresh {
 
     /// The slot was taken: the other hosts see it before anything is sent.
     pub(super) fn tell_store_of_slot(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        let rejected = self.led().and_then(|led| led.rejected);
+        let rejected = self.led.as_ref().and_then(|led| led.rejected);
         let of_stored = |issue: &Issue| Some(issue.stamp.id) == rejected;
         let counts = ledger.budget.counts().clone();
-        let Some(visit) = self.visiting() else {
+        let Some(visit) = &mut self.visit else {
             return self.announce(ledger, now);
         };
         visit.record.counts = counts;
@@ -437,7 +412,7 @@ impl Refresh {
         }
         let write = Ask::Write {
             record: Box::new(visit.record.clone()),
-            lease: Some(self.request_time() + LEASE_MARGIN),
+            lease: Some(self.terms.request_time() + LEASE_MARGIN),
             fresh: false,
         };
         self.ask(ledger, now, Stage::Slot, write)
@@ -445,7 +420,7 @@ impl Refresh {
 
     pub(super) fn stored(&mut self, ledger: &mut Ledger, now: BootTime, written: bool) -> Action {
         let stage = self.answered(now);
-        if written && let Some(led) = self.led() {
+        if written && let Some(led) = &mut self.led {
             if led.split(now) == 1 {
                 led.counts.told_to_all();
             }
@@ -456,7 +431,7 @@ impl Refresh {
             Some(Stage::Slot) => {
                 // Another host has the lease by now; nothing was sent.
                 self.settle(ledger, now, true);
-                if let Some(visit) = self.visiting() {
+                if let Some(visit) = &mut self.visit {
                     visit.leads = false;
                     // That was never there.
                     visit.record = Record::default();
@@ -469,7 +444,7 @@ impl Refresh {
             {
                 // Others have gone on. What comes late is paid for, and of no use to them.
                 self.slot = None;
-                self.until = now.plus(self.request_time());
+                self.until = now.plus(self.terms.request_time());
                 self.leave_host(ledger, now, Then::Look)
             }
             Some(Stage::End(Then::Finish(finish))) if matches!(*finish, Finish::Shared { .. }) => {
@@ -483,7 +458,7 @@ impl Refresh {
     /// The token of another host is taken over; so many have it by now.
     pub(super) fn counted(&mut self, ledger: &mut Ledger, now: BootTime, hosts: u32) -> Action {
         let stage = self.answered(now);
-        if let Some(led) = self.led() {
+        if let Some(led) = &mut self.led {
             led.hosts = led.hosts.max(hosts);
         }
         match stage {
@@ -499,12 +474,12 @@ impl Refresh {
         }
         let counts = ledger.budget.counts().clone();
         let mut was_away = false;
-        if let Some(led) = self.led() {
+        if let Some(led) = &mut self.led {
             // With what the answer said is left.
             led.counts = counts.clone();
             was_away = led.away.is_some_and(|away| now < away.plus(GATHERED));
         }
-        let Some(visit) = self.visiting() else {
+        let Some(visit) = &mut self.visit else {
             return self.leave_host(ledger, now, then);
         };
         let mut record = Box::new(visit.record.clone());
@@ -540,16 +515,15 @@ impl Refresh {
     pub(super) fn away(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
         let stage = self.answered(now);
         let (hosts, host) = self
-            .led()
+            .led
+            .as_ref()
             .map_or((1, 0), |led| (led.hosts.max(1), led.host));
-        if let Some(led) = self.led() {
+        if let Some(led) = &mut self.led {
             led.away = Some(now);
             led.ask_at = Some(now.plus(COME_BACK));
         }
-        if let Some(shared) = &mut self.shared {
-            shared.visit = None;
-            shared.apart = true;
-        }
+        self.visit = None;
+        self.apart = true;
         ledger.budget.split(hosts, host);
         match stage {
             Some(Stage::Count(finish)) => self.leave_host(ledger, now, Then::Finish(finish)),

@@ -21,23 +21,15 @@ const OVERTIME: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_secs(1);
 
 impl Refresh {
-    pub(super) fn led(&mut self) -> Option<&mut Record> {
-        self.shared.as_mut()?.led.as_deref_mut()
-    }
-
     pub(super) fn look(&mut self) -> Action {
-        if let Some(shared) = &mut self.shared {
-            shared.led = None;
-            shared.visit = None;
-        }
+        self.led = None;
+        self.visit = None;
         Action::Look { key: self.key }
     }
 
     pub(super) fn seen(&mut self, ledger: &mut Ledger, now: BootTime, record: Record) -> Action {
         let at_work = record.is_led(now);
-        if let Some(shared) = &mut self.shared {
-            shared.seen = (record.turn, record.sequence, at_work);
-        }
+        self.seen = (record.turn, record.sequence, at_work);
         if let Some(action) = self.consider(ledger, now, &record) {
             return action;
         }
@@ -51,18 +43,14 @@ impl Refresh {
         {
             return refused(error);
         }
-        let turn = self.turn(&record, now);
-        if let Some(shared) = &mut self.shared {
-            shared.turn = turn;
-        }
-        Action::Lead { turn }
+        self.turn = self.turn_to_take(&record, now);
+        Action::Lead { turn: self.turn }
     }
 
     /// Takes the token that is there, or the other key, if the record says so.
     fn consider(&mut self, ledger: &mut Ledger, now: BootTime, record: &Record) -> Option<Action> {
-        let shared = self.shared.as_ref()?;
-        ledger.learn(record, now, shared.waiting);
-        if let Some(issue) = record.good().filter(|issue| shared.terms.takes(issue, now)) {
+        ledger.learn(record, now, self.waiting);
+        if let Some(issue) = record.good().filter(|issue| self.terms.takes(issue, now)) {
             return Some(Action::Finish(Finish::Shared {
                 issue: issue.clone(),
                 key: self.key,
@@ -77,12 +65,11 @@ impl Refresh {
     }
 
     /// Which lock is to be had: the next one if who has this one is not waited for any longer.
-    fn turn(&self, record: &Record, now: BootTime) -> u64 {
+    fn turn_to_take(&self, record: &Record, now: BootTime) -> u64 {
         let overdue = record
             .done_by
             .is_some_and(|done_by| now >= done_by.plus(OVERTIME));
-        let silent = self.shared.as_ref().and_then(|shared| shared.silent);
-        let passed_over = silent.is_some_and(|(turn, sequence, since)| {
+        let passed_over = self.silent.is_some_and(|(turn, sequence, since)| {
             (turn, sequence) == (record.turn, record.sequence) && now >= since.plus(SILENCE)
         });
         record
@@ -91,24 +78,21 @@ impl Refresh {
     }
 
     pub(super) fn wait(&mut self, now: BootTime) -> Action {
-        let Some(shared) = &mut self.shared else {
-            return Action::Pause(LOOK_AGAIN);
-        };
-        if shared.terms.kept.is_some_and(|kept| now < kept.due) {
+        if self.terms.kept.is_some_and(|kept| now < kept.due) {
             // Whoever leads does what this one came for.
             return Action::Finish(Finish::Kept { again: SILENCE });
         }
-        if now >= shared.patience {
+        if now >= self.patience {
             return Action::Finish(no_token_came());
         }
-        shared.waiting.get_or_insert(now);
-        let (turn, sequence, at_work) = shared.seen;
-        shared.silent = match shared.silent {
+        self.waiting.get_or_insert(now);
+        let (turn, sequence, at_work) = self.seen;
+        self.silent = match self.silent {
             _ if at_work => None,
             Some(silent) if (silent.0, silent.1) == (turn, sequence) => Some(silent),
             _ => Some((turn, sequence, now)),
         };
-        if shared
+        if self
             .silent
             .is_some_and(|(_, _, since)| now >= since.plus(2 * SILENCE))
         {
@@ -135,24 +119,18 @@ impl Refresh {
         {
             return refused(error);
         }
-        record.turn = self.turn(&record, now);
-        if self
-            .shared
-            .as_ref()
-            .is_some_and(|shared| shared.turn != record.turn)
-        {
+        record.turn = self.turn_to_take(&record, now);
+        if self.turn != record.turn {
             // Others have gone on between the look and the lock.
             return self.look();
         }
         // Whoever is passed over, this refresh has a time of its own.
-        self.until = self.until.max(now.plus(self.request_time()));
+        self.until = self.until.max(now.plus(self.terms.request_time()));
         if self.visits_store(&record, now) {
             return self.announce_visit(record);
         }
-        if let Some(shared) = &mut self.shared {
-            shared.apart = shared.terms.fleet;
-            shared.led = Some(Box::new(record));
-        }
+        self.apart = self.terms.fleet;
+        self.led = Some(Box::new(record));
         self.send(ledger, now)
     }
 
@@ -162,11 +140,8 @@ impl Refresh {
         now: BootTime,
         record: Box<Record>,
     ) -> Action {
-        let Some(shared) = &mut self.shared else {
-            return self.request(ledger, now);
-        };
-        shared.led = Some(record);
-        match shared.then.take() {
+        self.led = Some(record);
+        match self.then.take() {
             Some(Then::Visit) => self.visit(ledger, now),
             Some(Then::Look) => self.look(),
             Some(Then::Finish(finish)) => Action::Finish(*finish),
@@ -176,20 +151,17 @@ impl Refresh {
 
     /// Ends the work on this key: tells the others of this host first, if this refresh leads.
     pub(super) fn leave_host(&mut self, ledger: &Ledger, now: BootTime, then: Then) -> Action {
-        let key = self.key;
-        if let Some(shared) = &mut self.shared
-            && let Some(mut record) = shared.led.take()
-        {
+        if let Some(mut record) = self.led.take() {
             record.done_by = None;
             record.counts = ledger.budget.counts().clone();
             match &then {
-                Then::Look if key == Key::Previous => {
+                Then::Look if self.key == Key::Previous => {
                     record.previous_until = Some(now.plus(NEW_KEY_TRIED_EVERY));
                 }
                 Then::Finish(finish) => record.end(finish, ledger),
                 Then::Look | Then::Send | Then::Visit => {}
             }
-            shared.then = Some(then);
+            self.then = Some(then);
             return Action::Write(record);
         }
         match then {

@@ -142,7 +142,6 @@ pub(crate) enum Finish {
 #[derive(Debug)]
 pub(crate) struct Refresh {
     attempt: u64,
-    limit: Duration,
     until: BootTime,
     key: Key,
     /// There is another key, and it was not tried yet.
@@ -153,36 +152,6 @@ pub(crate) struct Refresh {
     taken: u32,
     /// The token that is asked for.
     stamp: Stamp,
-    shared: Option<Box<Shared>>,
-}
-
-/// What this process knows of tokens when it begins to share one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    /// For the token that is asked for, random.
-    pub(crate) id: u64,
-    /// No token is taken over that was not asked for later.
-    pub(crate) newest: BootTime,
-    pub(crate) kept: Option<Kept>,
-    pub(crate) safety_margin: Duration,
-    pub(crate) tokens_per_hour: u32,
-    /// There is a store that other hosts use.
-    pub(crate) fleet: bool,
-}
-
-/// The token that this process has and may still use.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept {
-    pub(crate) id: u64,
-    /// It need not be renewed before.
-    pub(crate) due: BootTime,
-    /// Nobody waits for another one before.
-    pub(crate) end: BootTime,
-}
-
-/// What a refresh knows of those who share the token.
-#[derive(Debug)]
-struct Shared {
     terms: Terms,
     /// The record, while this refresh leads.
     led: Option<Box<Record>>,
@@ -206,6 +175,32 @@ struct Shared {
     apart: bool,
 }
 
+/// What this process knows of tokens when it begins to ask for one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// For the token that is asked for, random.
+    pub(crate) id: u64,
+    /// No token is taken over that was not asked for later.
+    pub(crate) newest: BootTime,
+    pub(crate) kept: Option<Kept>,
+    pub(crate) safety_margin: Duration,
+    pub(crate) tokens_per_hour: u32,
+    /// There is a store that other hosts use.
+    pub(crate) fleet: bool,
+    /// How long it may take once it need not wait for others: [`REFRESH_TIME`], or less in a test.
+    pub(crate) limit: Duration,
+}
+
+/// The token that this process has and may still use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub(crate) id: u64,
+    /// It need not be renewed before.
+    pub(crate) due: BootTime,
+    /// Nobody waits for another one before.
+    pub(crate) end: BootTime,
+}
+
 #[derive(Debug)]
 enum Then {
     Send,
@@ -216,58 +211,43 @@ enum Then {
 
 impl Refresh {
     /// Begins with `key`; `other_key` says whether there is a second one to fall back to.
-    /// `limit` is how long it may take once it need not wait for others: [`REFRESH_TIME`], or less in a test.
     pub(crate) fn new(
         attempt: u64,
         now: BootTime,
-        limit: Duration,
         key: Key,
         other_key: bool,
+        terms: Terms,
     ) -> Refresh {
         Refresh {
             attempt,
-            limit,
-            until: now.plus(limit),
+            until: now.plus(terms.limit),
             key,
             other_key,
             resent: false,
             slot: None,
             taken: 0,
-            stamp: Stamp::default(),
-            shared: None,
-        }
-    }
-
-    /// The same among those who share the token.
-    pub(crate) fn sharing(mut self, now: BootTime, terms: Terms) -> Refresh {
-        self.stamp.id = terms.id;
-        self.shared = Some(Box::new(Shared {
-            terms,
+            stamp: Stamp {
+                id: terms.id,
+                ..Stamp::default()
+            },
             led: None,
             then: None,
             waiting: None,
             silent: None,
             seen: (0, 0, false),
             turn: 0,
-            patience: now.plus(self.limit + self.request_time()),
+            patience: now.plus(terms.limit + terms.request_time()),
             late: 0,
             visit: None,
             apart: false,
-        }));
-        self
-    }
-
-    /// How long one token request may take.
-    fn request_time(&self) -> Duration {
-        REQUEST_TIME.min(self.limit)
+            terms,
+        }
     }
 
     /// The machine slept for so long during a pause: nobody has waited meanwhile.
     pub(crate) fn slept(&mut self, time: Duration) {
         self.until = self.until.plus(time);
-        if let Some(shared) = &mut self.shared {
-            shared.patience = shared.patience.plus(time);
-        }
+        self.patience = self.patience.plus(time);
     }
 
     /// One step. `jitter` is a random number from 0 to 1.
@@ -278,15 +258,15 @@ impl Refresh {
         jitter: f64,
         input: Input,
     ) -> Action {
-        if let Some(led) = self.led() {
+        if let Some(led) = &self.led {
             // Others of this process may have looked into the record meanwhile.
             ledger.budget.set_counts(led.counts.clone());
         }
         match input {
-            Input::Start if self.shared.is_some() => self.look(),
-            Input::PauseOver if self.shared.is_some() && self.led().is_none() => self.look(),
+            Input::Start => self.look(),
+            Input::PauseOver if self.led.is_none() => self.look(),
             Input::PauseOver if self.waits_for_host() => self.ask_again(ledger, now),
-            Input::Start | Input::PauseOver => self.send(ledger, now),
+            Input::PauseOver => self.send(ledger, now),
             Input::Seen(record) => self.seen(ledger, now, record),
             Input::Led(None) => self.wait(now),
             Input::Led(Some(record)) => self.lead(ledger, now, record),
@@ -294,16 +274,14 @@ impl Refresh {
             Input::Late => {
                 // What was brought is discarded, what was spent stays in the record.
                 self.slot = None;
-                self.until = now.plus(self.limit);
-                let mut then = Then::Look;
-                if let Some(shared) = &mut self.shared {
-                    shared.then = None;
-                    shared.late += 1;
-                    if shared.late >= OFTEN_LATE {
-                        // The machine is too slow to be in time even once.
-                        then = Then::Finish(Box::new(host::no_token_came()));
-                    }
-                }
+                self.until = now.plus(self.terms.limit);
+                self.then = None;
+                self.late += 1;
+                let then = match self.late {
+                    // The machine is too slow to be in time even once.
+                    OFTEN_LATE.. => Then::Finish(Box::new(host::no_token_came())),
+                    _ => Then::Look,
+                };
                 self.leave(ledger, now, then)
             }
             Input::Found(found) => self.found(ledger, now, jitter, *found),
@@ -334,15 +312,12 @@ impl Refresh {
 
     /// Takes a slot, where others see it first, and sends.
     fn send(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        let shared = self.shared.as_ref();
-        let apart = shared.is_some_and(|shared| shared.apart);
         // Low bits of the token's random number, and a number of its own for each sending.
-        let id = shared.map_or(0, |shared| shared.terms.id as u32);
-        let id = match id {
+        let id = match self.terms.id as u32 {
             0 => 0,
             id => id.wrapping_add(self.taken).max(1),
         };
-        match ledger.budget.take(now, id, apart) {
+        match ledger.budget.take(now, id, self.apart) {
             Ok(slot) => self.slot = Some(slot),
             Err(refusal) => {
                 let error = over_budget(&ledger.budget, now, refusal);
@@ -355,7 +330,7 @@ impl Refresh {
             }
         }
         self.taken += 1;
-        if let Some(led) = self.led() {
+        if let Some(led) = &mut self.led {
             led.counts = ledger.budget.counts().clone();
         }
         if self.has_lease() {
@@ -366,15 +341,12 @@ impl Refresh {
 
     /// Says on this host by when it will be done, and sends.
     fn announce(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        let until = self.until;
-        if let Some(shared) = &mut self.shared
-            && let Some(mut record) = shared.led.take()
-        {
-            record.done_by = Some(until);
-            shared.then = Some(Then::Send);
-            return Action::Write(record);
-        }
-        self.request(ledger, now)
+        let Some(mut record) = self.led.take() else {
+            return self.request(ledger, now);
+        };
+        record.done_by = Some(self.until);
+        self.then = Some(Then::Send);
+        Action::Write(record)
     }
 
     fn request(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
@@ -387,10 +359,10 @@ impl Refresh {
         self.stamp.asked_at = now;
         Action::Send {
             key: self.key,
-            within: self.request_time().min(now.until(self.until)),
+            within: self.terms.request_time().min(now.until(self.until)),
             connect_within: match self.others_wait() {
                 true => OTHERS_WAIT,
-                false => self.request_time(),
+                false => self.terms.request_time(),
             },
         }
     }
@@ -403,16 +375,14 @@ impl Refresh {
             Some(slot) if now >= slot.at.plus(MARGIN) => ledger.budget.date_anew(slot, now),
             _ => {}
         }
-        if let Some(led) = self.led() {
+        if let Some(led) = &mut self.led {
             led.counts = ledger.budget.counts().clone();
         }
     }
 
     fn granted(&mut self, ledger: &mut Ledger, now: BootTime, grant: Grant) -> Action {
         ledger.holds.clear();
-        let shared = self.shared.as_ref();
-        let apart = shared.filter(|shared| shared.apart);
-        let hosts = apart.and_then(|shared| shared.led.as_ref());
+        let hosts = self.led.as_ref().filter(|_| self.apart);
         let issue = Issue {
             stamp: self.stamp,
             grant,
@@ -436,10 +406,7 @@ impl Refresh {
                 Key::Current => Key::Previous,
                 Key::Previous => Key::Current,
             };
-            return match self.shared {
-                None => self.send(ledger, now),
-                Some(_) => self.leave(ledger, now, Then::Look),
-            };
+            return self.leave(ledger, now, Then::Look);
         }
         let pause = RESEND_PAUSE.mul_f64(0.5 + jitter / 2.0);
         // In a row of failures one slot each is enough.
@@ -451,7 +418,7 @@ impl Refresh {
             return Action::Pause(pause);
         }
         let capped = rejection.capped;
-        let parts = self.led().map_or(1, |led| led.split(now));
+        let parts = self.led.as_ref().map_or(1, |led| led.split(now));
         let pause = ledger.holds.note(now, &rejection, jitter, parts);
         self.tell_others_of_failure(now, &rejection, jitter);
         let error = match rejection.error.retry_after() {
@@ -468,6 +435,11 @@ impl Refresh {
 }
 
 impl Terms {
+    /// How long one token request may take.
+    fn request_time(&self) -> Duration {
+        REQUEST_TIME.min(self.limit)
+    }
+
     /// Whether the token is newer than any that is known here and may still be used.
     fn takes(&self, issue: &Issue, now: BootTime) -> bool {
         let asked_at = issue.stamp.asked_at;

@@ -17,8 +17,9 @@ use crate::policy::backoff::Holds;
 use crate::policy::expiry::Lifetime;
 use crate::policy::rate_limit::Budget;
 use crate::policy::token_response::{Grant, RateLimit};
-use crate::refresh::{Action, Finish, Input, Key, Ledger, REFRESH_TIME, Refresh};
-use crate::time::Reading;
+use crate::refresh::record::Record;
+use crate::refresh::{Action, Finish, Input, Key, Ledger, REFRESH_TIME, Refresh, Terms};
+use crate::time::{BootTime, Reading};
 
 const TICK: Duration = Duration::from_millis(100);
 const HOUR: u32 = 3600;
@@ -34,6 +35,8 @@ struct World {
     ledger: Ledger,
     flight: Option<Flight>,
     generations: u64,
+    record: Record,
+    newest: BootTime,
 }
 
 struct Flight {
@@ -70,6 +73,8 @@ impl World {
             },
             flight: None,
             generations: 0,
+            record: Record::default(),
+            newest: BootTime(0),
         }
     }
 
@@ -107,13 +112,25 @@ impl World {
         }
     }
 
+    fn terms(&self) -> Terms {
+        Terms {
+            id: self.generations + 1,
+            newest: self.newest,
+            kept: None,
+            safety_margin: Duration::from_secs(10),
+            tokens_per_hour: 100,
+            fleet: false,
+            limit: REFRESH_TIME,
+        }
+    }
+
     fn begin(&mut self) {
         let now = self.clock().boot();
         if self.flight.is_some() || self.ledger.refusal(now).is_some() {
             return;
         }
         self.flight = Some(Flight {
-            refresh: Refresh::new(self.generations + 1, now, REFRESH_TIME, Key::Current, false),
+            refresh: Refresh::new(self.generations + 1, now, Key::Current, false, self.terms()),
             asked_at: self.clock().reading(),
             next: (Next::Arrive, Duration::ZERO),
         });
@@ -125,9 +142,21 @@ impl World {
         let Some(mut flight) = self.flight.take() else {
             return;
         };
-        let action = flight
-            .refresh
-            .step(&mut self.ledger, clock.boot(), 0.5, input);
+        let mut input = input;
+        let action = loop {
+            let action = flight
+                .refresh
+                .step(&mut self.ledger, clock.boot(), 0.5, input);
+            input = match action {
+                Action::Look { .. } => Input::Seen(self.record.clone()),
+                Action::Lead { .. } => Input::Led(Some(self.record.clone())),
+                Action::Write(record) => {
+                    self.record = *record.clone();
+                    Input::Written(record)
+                }
+                other => break other,
+            };
+        };
         flight.next = match action {
             Action::Send { .. } => {
                 flight.asked_at = clock.reading();
@@ -139,6 +168,7 @@ impl World {
                 let life = Duration::from_secs(grant.expires_in);
                 let lifetime = Lifetime::derive(life, Duration::from_secs(10), 100);
                 self.generations += 1;
+                self.newest = issue.stamp.asked_at;
                 let snapshot =
                     Snapshot::new(self.generations, &grant, lifetime, flight.asked_at, clock);
                 self.cache.publish(snapshot.unwrap());

@@ -19,6 +19,7 @@ use super::provider::Provider;
 use super::setup::{
     At, Counts, Disturbance, HOUR, MILLISECOND, MINUTE, SECOND, Setup, Way, micros,
 };
+use crate::config::credentials::ApiKey;
 use crate::config::{Config, Settings};
 use crate::error::{Error, ErrorCode};
 use crate::exchange::{Failure, FailureKind};
@@ -33,8 +34,8 @@ use crate::policy::token_response::{Grant, RateLimit, Rejection};
 use crate::refresh::{Ask, Input};
 use crate::store::Store;
 use crate::store::fleet::Fleet;
-use crate::store::host::HostRecord;
-use crate::store::host::memory::Memory;
+use crate::store::local::{LocalRecord, Medium};
+use crate::store::memory::Memory;
 use crate::time::Reading;
 
 /// How long a caller waits for a token.
@@ -50,7 +51,8 @@ struct Host {
     processes: Vec<usize>,
     /// Those that wait for a change of the record.
     parked: Vec<(usize, u64)>,
-    changes: u64,
+    /// What they could see of it last: its term and state, and whether that term's lock is free.
+    seen: Option<(u64, u64, bool)>,
     counts: Counts,
 }
 
@@ -242,7 +244,7 @@ impl World {
                 way: Way::Open,
                 processes: (first..world.processes.len()).collect(),
                 parked: Vec::new(),
-                changes: 0,
+                seen: None,
                 counts: Counts::default(),
             });
         }
@@ -322,7 +324,7 @@ impl World {
         match event {
             Event::Start(index) => self.start(index),
             Event::Kill(index) => self.kill(index, None),
-            Event::Lose(host) => self.hosts[host].memory.lose(),
+            Event::Lose(host) => self.hosts[host].memory.write(None),
             Event::Call(index, life) if self.processes[index].lives == life => self.call(index),
             Event::Next(index, ticket) => self.next(index, ticket),
             Event::Arrive {
@@ -451,9 +453,13 @@ impl World {
         );
         let stores = Wire::stores(&wire, &self.stores);
         let fleet = Arc::new(Fleet::of(stores, base_url, merchant_id, wire.clock()));
-        let record = HostRecord::fake(&self.settings, host.memory.clone(), clock.clone()).unwrap();
         let shared = (!self.stores.is_empty()).then(|| fleet.clone());
-        let store = Store::fake(&self.settings, clock.clone(), record, shared);
+        let (memory, boot) = (host.memory.clone(), clock.clone());
+        let per_minute = self.settings.tokens_per_minute;
+        let record = move |_: &ApiKey| {
+            LocalRecord::new(Medium::Memory(memory.clone()), per_minute, boot.clone())
+        };
+        let store = Store::of(self.settings.share.clone(), Box::new(record), shared);
         let launched: Arc<Mutex<Option<Job>>> = Arc::default();
         let wanted = launched.clone();
         let launch = Box::new(move |_: &Arc<Account>, job| {

@@ -7,6 +7,8 @@
 pub(crate) mod first_release;
 pub(crate) mod fleet;
 pub(crate) mod host;
+pub(crate) mod local;
+pub(crate) mod memory;
 mod seal;
 
 use std::convert::Infallible;
@@ -14,14 +16,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::Settings;
-use crate::config::credentials::{ApiKey, MerchantId};
-use crate::config::endpoint::BaseUrl;
+use crate::config::credentials::ApiKey;
 use crate::config::share::Share;
 use crate::platform::clock::Clock;
 use crate::platform::process::PerProcess;
 use crate::store::fleet::Fleet;
-use crate::store::host::HostRecord;
+use crate::store::host::HostFiles;
 use crate::store::host::directory::Directories;
+use crate::store::local::{LocalRecord, Medium};
 
 /// What was done with the host's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,23 +32,20 @@ pub(crate) enum Use {
     Write,
 }
 
-/// The shared records of a manager: one for each of its keys.
+/// The records of a manager: one for each of its keys.
 pub(crate) struct Store {
     share: Share,
-    directories: Directories,
-    base_url: BaseUrl,
-    merchant_id: MerchantId,
-    per_minute: u32,
-    clock: Clock,
+    make_record: MakeRecord,
     fleet: Option<Arc<Fleet>>,
     state: PerProcess<Mutex<State>>,
-    #[cfg(test)]
-    is_fake: bool,
 }
+
+/// Makes the record of a key.
+pub(crate) type MakeRecord = Box<dyn Fn(&ApiKey) -> LocalRecord + Send + Sync>;
 
 #[derive(Default)]
 struct State {
-    records: Vec<(ApiKey, Arc<HostRecord>)>,
+    records: Vec<(ApiKey, Arc<LocalRecord>)>,
     /// Why this process goes on alone: what failed, and the reason.
     degraded: Option<(Use, String)>,
     /// The store that was used last, and why no store can be used.
@@ -56,56 +55,40 @@ struct State {
 
 impl Store {
     pub(crate) fn new(settings: &Settings, clock: Clock) -> Store {
-        let (given, stores) = match &settings.share {
-            Share::Host { dir, stores } => (dir.clone(), stores.as_slice()),
-            Share::Process => (None, [].as_slice()),
+        let (base_url, merchant_id) = (settings.base_url.clone(), settings.merchant_id.clone());
+        let (directories, fleet) = match &settings.share {
+            Share::Process => (None, None),
+            Share::Host { dir, stores } => {
+                let (base_url, merchant_id) = (base_url.as_str(), merchant_id.as_str());
+                let fleet = || Arc::new(Fleet::new(stores, base_url, merchant_id, clock.clone()));
+                let directories = Directories::new(dir.clone(), settings.runtime_dir.clone());
+                (Some(directories), (!stores.is_empty()).then(fleet))
+            }
         };
-        let (base_url, merchant_id) = (settings.base_url.as_str(), settings.merchant_id.as_str());
-        let fleet = || Arc::new(Fleet::new(stores, base_url, merchant_id, clock.clone()));
+        let per_minute = settings.tokens_per_minute;
+        let make_record = move |key: &ApiKey| {
+            let files = directories.clone().and_then(|directories| {
+                HostFiles::new(key, directories, base_url.as_str(), merchant_id.as_str())
+            });
+            // A process that shares nothing keeps it in memory; so does one whose machine's cryptography fails.
+            let medium = files.map_or_else(Medium::default, |files| Medium::Files(Box::new(files)));
+            LocalRecord::new(medium, per_minute, clock.clone())
+        };
+        Store::of(settings.share.clone(), Box::new(make_record), fleet)
+    }
+
+    pub(crate) fn of(share: Share, make_record: MakeRecord, fleet: Option<Arc<Fleet>>) -> Store {
         Store {
-            share: settings.share.clone(),
-            directories: Directories::new(given, settings.runtime_dir.clone()),
-            base_url: settings.base_url.clone(),
-            merchant_id: settings.merchant_id.clone(),
-            per_minute: settings.tokens_per_minute,
-            fleet: (!stores.is_empty()).then(fleet),
-            clock,
-            state: PerProcess::new(),
-            #[cfg(test)]
-            is_fake: false,
-        }
-    }
-
-    /// One that is played: that record for that key, and those stores.
-    #[cfg(test)]
-    pub(crate) fn fake(
-        settings: &Settings,
-        clock: Clock,
-        record: HostRecord,
-        fleet: Option<Arc<Fleet>>,
-    ) -> Store {
-        let store = Store {
+            share,
+            make_record,
             fleet,
-            is_fake: true,
-            ..Store::new(settings, clock)
-        };
-        let record = (settings.api_key.clone(), Arc::new(record));
-        store.state().records.push(record);
-        store
-    }
-
-    /// Whether anybody shares beside this process. A process with a virtual clock shares with nobody.
-    pub(crate) fn is_shared(&self) -> bool {
-        #[cfg(test)]
-        if self.is_fake {
-            return true;
+            state: PerProcess::new(),
         }
-        self.share != Share::Process && !self.clock.is_virtual()
     }
 
     /// The stores through which other hosts share too.
     pub(crate) fn fleet(&self) -> Option<&Arc<Fleet>> {
-        self.fleet.as_ref().filter(|_| self.is_shared())
+        self.fleet.as_ref()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -115,25 +98,16 @@ impl Store {
         state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The record of all who use that key; `None` if nothing is shared.
-    pub(crate) fn record(&self, key: &ApiKey) -> Option<Arc<HostRecord>> {
-        if !self.is_shared() {
-            return None;
-        }
+    /// The record of all who use that key.
+    pub(crate) fn record(&self, key: &ApiKey) -> Arc<LocalRecord> {
         let mut state = self.state();
-        if let Some((_, record)) = state.records.iter().find(|(known, _)| known == key) {
-            return Some(record.clone());
+        let mut records = state.records.iter();
+        if let Some((_, record)) = records.find(|(known, _)| known == key) {
+            return record.clone();
         }
-        let record = Arc::new(HostRecord::new(
-            key,
-            self.directories.clone(),
-            self.base_url.as_str(),
-            self.merchant_id.as_str(),
-            self.per_minute,
-            self.clock.clone(),
-        )?);
+        let record = Arc::new((self.make_record)(key));
         state.records.push((key.clone(), record.clone()));
-        Some(record)
+        record
     }
 
     /// Drops the records of all keys for which `uses` is false.
@@ -180,8 +154,9 @@ impl Store {
 
     /// The store that this process used last, why no store can be used, and how many hosts share the token.
     pub(crate) fn fleet_status(&self, key: &ApiKey) -> (Option<String>, Option<String>, u32) {
-        let record = self.fleet().and_then(|_| self.record(key));
-        let hosts = record.map_or(0, |record| record.remembered().hosts);
+        let hosts = self
+            .fleet()
+            .map_or(0, |_| self.record(key).remembered().hosts);
         let state = self.state();
         (state.store.clone(), state.store_degraded.clone(), hosts)
     }

@@ -17,6 +17,43 @@ fn ledger() -> Ledger {
     }
 }
 
+fn terms() -> Terms {
+    Terms {
+        id: 7,
+        newest: BootTime(0),
+        kept: None,
+        fleet: false,
+        limit: REFRESH_TIME,
+        safety_margin: Duration::from_secs(10),
+        tokens_per_hour: 100,
+    }
+}
+
+fn sharing(now: BootTime, other_key: bool) -> Refresh {
+    Refresh::new(1, now, Key::Current, other_key, terms())
+}
+
+/// What is done next that takes time, where nobody else has the lock and `record` is what is there.
+fn run(
+    refresh: &mut Refresh,
+    ledger: &mut Ledger,
+    record: &mut Record,
+    now: BootTime,
+    mut input: Input,
+) -> Action {
+    loop {
+        input = match refresh.step(ledger, now, 0.0, input) {
+            Action::Look { .. } => Input::Seen(record.clone()),
+            Action::Lead { .. } => Input::Led(Some(record.clone())),
+            Action::Write(written) => {
+                *record = *written.clone();
+                Input::Written(written)
+            }
+            other => return other,
+        };
+    }
+}
+
 fn grant() -> Grant {
     Grant {
         access_token: Secret::new("a".into()),
@@ -41,41 +78,37 @@ fn rejected(class: Class, resend: bool, unsent: bool) -> Input {
 
 #[test]
 fn a_grant_takes_one_slot_and_clears_what_is_held() {
-    let (mut ledger, now) = (ledger(), BootTime(0));
-    let mut refresh = Refresh::new(1, now, REFRESH_TIME, Key::Current, false);
-    let action = refresh.step(&mut ledger, now, 0.5, Input::Start);
+    let (mut ledger, mut record, now) = (ledger(), Record::default(), BootTime(0));
+    let mut refresh = sharing(now, false);
+    let action = run(&mut refresh, &mut ledger, &mut record, now, Input::Start);
     assert!(
         matches!(action, Action::Send { key: Key::Current, within, .. } if within == REQUEST_TIME)
     );
-    let action = refresh.step(&mut ledger, now, 0.5, Input::Answer(Ok(grant()), None));
+    let answer = Input::Answer(Ok(grant()), None);
+    let action = run(&mut refresh, &mut ledger, &mut record, now, answer);
     assert!(matches!(action, Action::Finish(Finish::Granted { .. })));
     assert_eq!(ledger.budget.left(now), (9, 99));
 }
 
 #[test]
 fn a_gateway_fault_is_sent_once_more_after_half_a_second_to_a_second() {
-    let (mut ledger, now) = (ledger(), BootTime(0));
-    let mut refresh = Refresh::new(1, now, REFRESH_TIME, Key::Current, false);
-    refresh.step(&mut ledger, now, 0.0, Input::Start);
-    let Action::Pause(pause) = refresh.step(
-        &mut ledger,
-        now,
-        0.0,
-        rejected(Class::Temporary, true, false),
-    ) else {
+    let (mut ledger, mut record, now) = (ledger(), Record::default(), BootTime(0));
+    let mut refresh = sharing(now, false);
+    run(&mut refresh, &mut ledger, &mut record, now, Input::Start);
+    let failed = || rejected(Class::Temporary, true, false);
+    let Action::Pause(pause) = run(&mut refresh, &mut ledger, &mut record, now, failed()) else {
         panic!("no pause")
     };
     assert_eq!(pause, Duration::from_millis(500));
-    assert!(matches!(
-        refresh.step(&mut ledger, now, 0.0, Input::PauseOver),
-        Action::Send { .. }
-    ));
-    let action = refresh.step(
+    let action = run(
+        &mut refresh,
         &mut ledger,
+        &mut record,
         now,
-        0.0,
-        rejected(Class::Temporary, true, false),
+        Input::PauseOver,
     );
+    assert!(matches!(action, Action::Send { .. }));
+    let action = run(&mut refresh, &mut ledger, &mut record, now, failed());
     assert!(matches!(
         action,
         Action::Finish(Finish::Failed {
@@ -90,43 +123,30 @@ fn a_gateway_fault_is_sent_once_more_after_half_a_second_to_a_second() {
 #[test]
 fn a_slot_comes_back_only_if_nothing_was_written() {
     for (unsent, left) in [(true, 10), (false, 9)] {
-        let (mut ledger, now) = (ledger(), BootTime(0));
-        let mut refresh = Refresh::new(1, now, REFRESH_TIME, Key::Current, false);
-        refresh.step(&mut ledger, now, 0.0, Input::Start);
-        refresh.step(
-            &mut ledger,
-            now,
-            0.0,
-            rejected(Class::Temporary, false, unsent),
-        );
+        let (mut ledger, mut record, now) = (ledger(), Record::default(), BootTime(0));
+        let mut refresh = sharing(now, false);
+        run(&mut refresh, &mut ledger, &mut record, now, Input::Start);
+        let answer = rejected(Class::Temporary, false, unsent);
+        run(&mut refresh, &mut ledger, &mut record, now, answer);
         assert_eq!(ledger.budget.left(now).0, left);
     }
 }
 
 #[test]
 fn a_new_key_that_is_not_known_yet_falls_back_to_the_previous_one() {
-    let (mut ledger, now) = (ledger(), BootTime(0));
-    let mut refresh = Refresh::new(1, now, REFRESH_TIME, Key::Current, true);
-    refresh.step(&mut ledger, now, 0.0, Input::Start);
-    let action = refresh.step(
-        &mut ledger,
-        now,
-        0.0,
-        rejected(Class::Unauthorized, false, false),
-    );
-    assert!(matches!(
-        action,
-        Action::Send {
-            key: Key::Previous,
-            ..
-        }
-    ));
-    let action = refresh.step(
-        &mut ledger,
-        now,
-        0.0,
-        rejected(Class::Unauthorized, false, false),
-    );
+    let (mut ledger, mut record, now) = (ledger(), Record::default(), BootTime(0));
+    let mut refresh = sharing(now, true);
+    run(&mut refresh, &mut ledger, &mut record, now, Input::Start);
+    let unknown = || rejected(Class::Unauthorized, false, false);
+    let action = run(&mut refresh, &mut ledger, &mut record, now, unknown());
+    let previous = Action::Send {
+        key: Key::Previous,
+        within: REQUEST_TIME,
+        connect_within: REQUEST_TIME,
+    };
+    assert_eq!(format!("{action:?}"), format!("{previous:?}"));
+    let mut of_previous = Record::default();
+    let action = run(&mut refresh, &mut ledger, &mut of_previous, now, unknown());
     assert!(matches!(
         action,
         Action::Finish(Finish::Failed {
@@ -138,16 +158,10 @@ fn a_new_key_that_is_not_known_yet_falls_back_to_the_previous_one() {
 
 #[test]
 fn over_the_budget_nothing_is_sent_and_the_time_is_told() {
-    let (mut ledger, now) = (ledger(), BootTime(0));
-    for _ in 0..10 {
-        ledger.budget.take(now, 0, false).unwrap();
-    }
-    let action = Refresh::new(1, now, REFRESH_TIME, Key::Current, false).step(
-        &mut ledger,
-        now,
-        0.0,
-        Input::Start,
-    );
+    let (mut ledger, mut record, now) = (ledger(), Record::default(), BootTime(0));
+    record.counts.spend_minute(now, 10);
+    let mut refresh = sharing(now, false);
+    let action = run(&mut refresh, &mut ledger, &mut record, now, Input::Start);
     let Action::Finish(Finish::Failed {
         error, held: None, ..
     }) = action
@@ -161,18 +175,6 @@ fn over_the_budget_nothing_is_sent_and_the_time_is_told() {
 }
 
 // --- Together with others ------------------------------------------------------------------------------------------
-
-fn sharing(now: BootTime, other_key: bool) -> Refresh {
-    let terms = Terms {
-        id: 7,
-        newest: BootTime(0),
-        kept: None,
-        fleet: false,
-        safety_margin: Duration::from_secs(10),
-        tokens_per_hour: 100,
-    };
-    Refresh::new(1, now, REFRESH_TIME, Key::Current, other_key).sharing(now, terms)
-}
 
 fn issue(asked_at: BootTime) -> Issue {
     Issue {
@@ -217,7 +219,7 @@ fn a_token_that_another_has_asked_for_is_taken_without_the_lock() {
         (after(10), after(0), false),
     ] {
         let mut refresh = sharing(now, false);
-        refresh.shared.as_mut().unwrap().terms.newest = newest;
+        refresh.terms.newest = newest;
         refresh.step(&mut ledger(), now, 0.5, Input::Start);
         let action = refresh.step(&mut ledger(), now, 0.5, Input::Seen(record.clone()));
         let shared = matches!(action, Action::Finish(Finish::Shared { .. }));

@@ -216,10 +216,11 @@ impl World {
             safety_margin: Duration::from_secs(10),
             tokens_per_hour: 100,
             fleet: self.fleet,
+            limit: REFRESH_TIME,
         };
         let process = &mut self.processes[number];
-        let refresh = Refresh::new(1, BootTime(now), REFRESH_TIME, Key::Current, false);
-        process.refresh = Some(refresh.sharing(BootTime(now), terms));
+        let refresh = Refresh::new(1, BootTime(now), Key::Current, false, terms);
+        process.refresh = Some(refresh);
         (process.began, process.stopped, process.late) = (now, 0, 0);
         process.next = (now, Next::Tell(Box::new(Input::Start)));
     }
@@ -499,10 +500,10 @@ fn key(number: usize) -> ApiKey {
 /// The key by which a refresh is granted a token, where 88Pay accepts these.
 fn granted(keys: &Keys, accepted: &HashSet<usize>, now: BootTime) -> Option<Key> {
     let (first, other) = keys.begin_with(now);
-    let mut refresh = Refresh::new(1, now, REFRESH_TIME, first, other);
-    let (mut ledger, mut input) = (ledger(), Input::Start);
+    let mut refresh = Refresh::new(1, now, first, other, terms());
+    let (mut ledger, mut record, mut input) = (ledger(), Record::default(), Input::Start);
     loop {
-        input = match refresh.step(&mut ledger, now, 0.5, input) {
+        input = match run(&mut refresh, &mut ledger, &mut record, now, input) {
             Action::Send { key: with, .. } => {
                 let accepted = accepted
                     .iter()

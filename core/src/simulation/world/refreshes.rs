@@ -203,7 +203,8 @@ impl World {
         // Nothing changes for one who waits for a leader until that one writes or dies, or is late.
         let late = host
             .memory
-            .done_by()
+            .record()
+            .and_then(|record| record.done_by)
             .map(|done_by| manager.account.clock.boot().until(done_by).as_micros() as At);
         let until = late.map(|late| (self.now + late).min(flight.begun + PATIENCE));
         let follows = pause == micros(LOOK_AGAIN) && !flight.tier.leads();
@@ -227,11 +228,14 @@ impl World {
     /// Who waits for a change of that host's record looks at it at its next step, if there was one.
     pub(super) fn unpark(&mut self, host: usize) {
         let host = &mut self.hosts[host];
-        let changes = host.memory.changes();
-        if changes == host.changes {
+        let seen = host.memory.record().map(|record| {
+            let is_free = host.memory.try_lock(record.turn).is_some();
+            (record.turn, record.sequence, is_free)
+        });
+        if seen == host.seen {
             return;
         }
-        host.changes = changes;
+        host.seen = seen;
         let step = micros(LOOK_AGAIN);
         for (index, ticket) in std::mem::take(&mut host.parked) {
             let life = self.processes[index].life.as_mut();

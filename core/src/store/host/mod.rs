@@ -1,9 +1,7 @@
 //! One token for the processes of a host: a sealed record in memory, which all of them read and one at a time writes.
 //!
-//! Promises: a reader sees a whole record or none. A writer holds the lock of its term and is in time, or writes
-//! nothing. If a file was cut, removed or replaced, it is made anew from what this process remembers. If nothing is
-//! remembered, the minute's tokens count as spent. What could not be written is written as soon as it can be. Nothing
-//! is mapped, renamed over, trusted or written to a disk. Never waits for anybody.
+//! Promises: a reader sees a whole record or none. Nothing is mapped, renamed over, trusted or written to a disk. Never
+//! waits for anybody. What the record says and who may write is up to [`local`](super::local).
 //!
 //! Nothing stays open between two uses. So a key takes a page of memory and no descriptor.
 //!
@@ -16,8 +14,6 @@ pub(crate) mod directory;
 mod file;
 mod lock;
 #[cfg(test)]
-pub(crate) mod memory;
-#[cfg(test)]
 mod tests;
 
 use std::fs::{self, File};
@@ -25,16 +21,13 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 pub(crate) use self::directory::Taken;
 use self::directory::{Directories, Directory, NAMES, Owner, failed};
-use self::file::Found;
-use self::lock::FileLock;
+pub(super) use self::lock::FileLock;
 use crate::config::credentials::ApiKey;
 use crate::platform::above_stdio::above_stdio;
-use crate::platform::clock::Clock;
 use crate::refresh::record::Record;
 use crate::store::seal::{OVERHEAD, Sealer};
 use crate::time::BootTime;
@@ -61,33 +54,16 @@ const SLOTS: [Range<u64>; 3] = [
 ];
 const LARGE: u64 = HEADER as u64 + (FILE_SIZE - HEADER as u64) / 2;
 
-/// A process that takes the lock must write within this time. After that another process may take over.
-const ANNOUNCED_WITHIN: Duration = Duration::from_millis(500);
-
-/// The shared record of one key.
-pub(crate) struct HostRecord {
+/// The files of one key's record.
+pub(crate) struct HostFiles {
     directories: Directories,
     sealer: Sealer,
     base_url: String,
     merchant_id: String,
-    per_minute: u32,
-    clock: Clock,
-    state: Mutex<State>,
-    /// It is played there, not in files.
-    #[cfg(test)]
-    memory: Option<std::sync::Arc<memory::Memory>>,
-}
-
-#[derive(Default)]
-struct State {
-    /// The file as it was last found.
+    /// The record's file as it was last found.
     path: Option<PathBuf>,
     /// The name for that owner. It stays the same as long as the process lives.
     name: Option<(Owner, String)>,
-    /// The newest record that this process has seen or written.
-    known: Option<Record>,
-    /// `known` has something that is not in the file.
-    unwritten: bool,
 }
 
 /// The two files, as they are at their paths now.
@@ -101,21 +77,6 @@ struct Files {
     taken: Vec<Taken>,
 }
 
-/// The right to write the record, until it expires.
-pub(crate) struct WriteLease {
-    lock: LockGuard,
-    term: u64,
-    /// After this nothing is written, because others go on without this process.
-    until: BootTime,
-}
-
-/// The lock that the lease rests on.
-enum LockGuard {
-    File(FileLock),
-    #[cfg(test)]
-    Memory(#[allow(dead_code, reason = "held until it is dropped")] memory::Lock),
-}
-
 /// Why nothing was written.
 #[derive(Debug)]
 pub(crate) enum Unwritten {
@@ -125,6 +86,22 @@ pub(crate) enum Unwritten {
     Lost(String),
 }
 
+/// What is where a record is kept.
+pub(super) enum Found {
+    /// Nobody has written there yet.
+    Nothing,
+    Record(Arc<Record>),
+    /// There was a record, and nothing of it can be read.
+    Lost,
+}
+
+/// Files that a leader is about to write to.
+pub(super) struct Opened {
+    files: Files,
+    /// Where in the file the newest record is.
+    newest: Range<u64>,
+}
+
 /// What the slots hold.
 struct Slots {
     best: Option<Record>,
@@ -132,182 +109,95 @@ struct Slots {
     at: Range<u64>,
 }
 
-impl HostRecord {
+impl HostFiles {
     /// `None` only if the machine's cryptography fails.
     pub(crate) fn new(
         key: &ApiKey,
         directories: Directories,
         base_url: &str,
         merchant_id: &str,
-        per_minute: u32,
-        clock: Clock,
-    ) -> Option<HostRecord> {
-        Some(HostRecord {
+    ) -> Option<HostFiles> {
+        Some(HostFiles {
             directories,
             sealer: Sealer::of(key)?,
             base_url: base_url.to_owned(),
             merchant_id: merchant_id.to_owned(),
-            per_minute,
-            clock,
-            state: Mutex::default(),
-            #[cfg(test)]
-            memory: None,
+            path: None,
+            name: None,
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The record's file, once it is known.
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        self.path.clone()
     }
 
-    /// The file, once it is known.
-    pub(crate) fn path(&self) -> Option<PathBuf> {
-        self.state().path.clone()
-    }
-
-    /// The record as it is now. Needs no lock.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub(crate) fn read(&self) -> Result<Record, String> {
-        let mut state = self.state();
-        #[cfg(test)]
-        if let Some(memory) = &self.memory {
-            return Ok(self.learn(&mut state, memory.record()));
-        }
-        let files = self.files(&mut state)?;
-        match self.read_slots(&files)? {
-            Some(slots) if !state.unwritten => Ok(self.learn(&mut state, slots.best)),
-            found => self.repair(&mut state, &files, found),
-        }
+    /// The newest record. Needs no lock.
+    pub(super) fn read(&mut self) -> Result<Found, String> {
+        let files = self.files()?;
+        self.read_slots(&files).map(Found::from)
     }
 
     /// The path of the record's file, or where it would be; the names before it that others have taken; and the
-    /// record. Makes, repairs and remembers nothing.
-    ///
-    /// # Errors
-    /// Why there can be no record.
-    pub(crate) fn peek(&self) -> Result<(PathBuf, Vec<Taken>, Record), String> {
-        let files = self.find(&mut State::default(), false)?;
-        let found = match self.read_slots(&files)? {
-            Some(slots) => slots.best.unwrap_or_default(),
-            None => self.unknown(),
-        };
+    /// record. Makes nothing.
+    pub(super) fn peek(&mut self) -> Result<(PathBuf, Vec<Taken>, Found), String> {
+        let files = self.find(false)?;
+        let found = self.read_slots(&files)?.into();
         Ok((files.record_path, files.taken, found))
     }
 
-    /// The other users of this machine who have records of their own where this user's is.
-    pub(crate) fn other_users(&self) -> Vec<u32> {
+    pub(super) fn other_users(&self) -> Vec<u32> {
         self.directories.other_users(euid())
     }
 
-    /// What this process remembers of the record, for when the record cannot be used.
-    pub(crate) fn remembered(&self) -> Record {
-        self.state().known.clone().unwrap_or_default()
-    }
-
-    /// Keeps the record in this process alone, until it can be written.
-    pub(crate) fn remember(&self, record: &Record) {
-        let mut state = self.state();
-        state.known = Some(record.clone());
-        state.unwritten = true;
-    }
-
-    /// Takes the lock of that term, and gives the lease and the record as it is then; `None` if somebody else has the
-    /// lock.
-    ///
-    /// # Errors
-    /// Why the record cannot be used.
-    pub(crate) fn try_lease(&self, term: u64) -> Result<Option<(WriteLease, Record)>, String> {
-        let mut state = self.state();
-        #[cfg(test)]
-        if let Some(memory) = &self.memory {
-            let lease = memory
-                .try_lock(term)
-                .map(|held| self.lease(LockGuard::Memory(held), term));
-            return Ok(lease.map(|lease| (lease, self.learn(&mut state, memory.record()))));
-        }
+    /// Takes the lock of that term, and reads the record then; `None` if somebody else has the lock.
+    pub(super) fn try_lock(&mut self, term: u64) -> Result<Option<(FileLock, Found)>, String> {
         // Once more if the files were replaced before they were locked.
         for _ in 0..3 {
-            let files = self.files(&mut state)?;
-            let Some(held) = lock::try_lock(&files.lock_path, files.directory.owner, term)? else {
+            let files = self.files()?;
+            let Some(lock) = lock::try_lock(&files.lock_path, files.directory.owner, term)? else {
                 return Ok(None);
             };
-            let files = self.files(&mut state)?;
-            if !held.is_at(&files.lock_path) {
-                continue;
+            let files = self.files()?;
+            if lock.is_at(&files.lock_path) {
+                return Ok(Some((lock, self.read_slots(&files)?.into())));
             }
-            let lease = self.lease(LockGuard::File(held), term);
-            let record = match self.read_slots(&files)? {
-                Some(slots) => self.learn(&mut state, slots.best),
-                None => self.lost(&mut state),
-            };
-            return Ok(Some((lease, record)));
         }
         Ok(None)
     }
 
-    /// Writes the record, which then is the newest. With `done_by` the lease lasts until then.
-    ///
-    /// # Errors
-    /// Nothing was written.
-    pub(crate) fn write(
-        &self,
-        lease: &mut WriteLease,
-        record: &mut Record,
-    ) -> Result<(), Unwritten> {
-        let mut state = self.state();
-        self.put(&mut state, lease, record)
-    }
-
-    fn lease(&self, lock: LockGuard, term: u64) -> WriteLease {
-        WriteLease {
-            lock,
-            term,
-            until: self.clock.boot().plus(ANNOUNCED_WITHIN),
-        }
-    }
-
-    fn put(
-        &self,
-        state: &mut State,
-        lease: &mut WriteLease,
-        record: &mut Record,
-    ) -> Result<(), Unwritten> {
-        #[cfg(test)]
-        if let Some(memory) = self.memory.clone() {
-            lease.follow(memory.record().as_ref(), record)?;
-            lease.in_time(self.clock.boot())?;
-            state.known = Some(record.clone());
-            memory.write(record);
-            lease.until = record.done_by.unwrap_or(lease.until);
-            return Ok(());
-        }
-        let files = self.files(state).map_err(Unwritten::Lost)?;
-        let lock_replaced = !lease.lock.is_at(&files.lock_path);
+    /// The files for the leader of that term, who is about to write `record`, and the record that is there.
+    pub(super) fn open(
+        &mut self,
+        lock: &mut FileLock,
+        term: u64,
+        record: &Record,
+    ) -> Result<(Opened, Option<Record>), Unwritten> {
+        let files = self.files().map_err(Unwritten::Lost)?;
+        let lock_replaced = !lock.is_at(&files.lock_path);
         if lock_replaced {
             // Whoever locks the new file is the leader.
-            let held = lock::try_lock(&files.lock_path, files.directory.owner, lease.term);
-            let held = held.map_err(Unwritten::Lost)?.ok_or(Unwritten::Late)?;
-            lease.lock = LockGuard::File(held);
+            let new = lock::try_lock(&files.lock_path, files.directory.owner, term);
+            *lock = new.map_err(Unwritten::Lost)?.ok_or(Unwritten::Late)?;
         }
         let slots = self.read_slots(&files).map_err(Unwritten::Lost)?;
-        let (found, at) = slots.map_or((None, 0..0), |slots| (slots.best, slots.at));
+        let (found, newest) = slots.map_or((None, 0..0), |slots| (slots.best, slots.at));
         if lock_replaced && found.as_ref().is_some_and(|found| found.newer_than(record)) {
             // Or has led already.
             return Err(Unwritten::Late);
         }
-        lease.follow(found.as_ref(), record)?;
-        let now = self.clock.boot();
-        let slot = self.slot(record, now).map_err(Unwritten::Lost)?;
-        lease.in_time(now)?;
-        // What cannot be written is remembered here all the same, because it was spent.
-        state.known = Some(record.clone());
-        state.unwritten = true;
-        self.store(&files, &at, &slot, now)
-            .map_err(Unwritten::Lost)?;
-        state.unwritten = false;
-        lease.until = record.done_by.unwrap_or(lease.until);
-        Ok(())
+        Ok((Opened { files, newest }, found))
+    }
+
+    /// Writes the record so that it does not touch the newest one.
+    pub(super) fn write(
+        &self,
+        opened: &Opened,
+        record: &Record,
+        now: BootTime,
+    ) -> Result<(), String> {
+        let slot = self.slot(record, now)?;
+        self.store(&opened.files, &opened.newest, &slot, now)
     }
 
     /// The record with its length before it, sealed.
@@ -444,70 +334,19 @@ impl HostRecord {
         Ok(record.map(|record| (record, slot.start..end)))
     }
 
-    /// The record that was found, with what this process remembers if that is newer.
-    fn learn(&self, state: &mut State, found: Option<Record>) -> Record {
-        let mut record = found.unwrap_or_default();
-        if let Some(known) = &state.known
-            && (state.unwritten || known.newer_than(&record))
-        {
-            record.recall(known);
-        }
-        state.known = Some(record.clone());
-        record
-    }
-
-    /// The first process that notices a lost record writes a new one. A process that has something that is not in the
-    /// file writes it. If somebody leads meanwhile, the leader does so at its end.
-    fn repair(
-        &self,
-        state: &mut State,
-        files: &Files,
-        found: Option<Slots>,
-    ) -> Result<Record, String> {
-        let is_lost = found.is_none();
-        let mut record = self.learn(state, found.and_then(|slots| slots.best));
-        let lock = lock::try_lock(&files.lock_path, files.directory.owner, record.turn);
-        let Ok(Some(held)) = lock else {
-            return Ok(record);
-        };
-        if is_lost {
-            record = self.lost(state);
-        }
-        let mut lease = self.lease(LockGuard::File(held), record.turn);
-        match self.put(state, &mut lease, &mut record) {
-            Err(Unwritten::Lost(reason)) if is_lost => Err(reason),
-            // What others have written can still be read.
-            _ => Ok(record),
-        }
-    }
-
-    /// The file holds no record any more.
-    fn lost(&self, state: &mut State) -> Record {
-        self.learn(state, Some(self.unknown()))
-    }
-
-    /// Nobody knows what was spent in the last minute, so all of it counts as spent.
-    fn unknown(&self) -> Record {
-        let mut found = Record::default();
-        found
-            .counts
-            .spend_minute(self.clock.boot(), self.per_minute);
-        found
-    }
-
-    fn files(&self, state: &mut State) -> Result<Files, String> {
-        let files = self.find(state, true)?;
-        state.path = Some(files.record_path.clone());
+    fn files(&mut self) -> Result<Files, String> {
+        let files = self.find(true)?;
+        self.path = Some(files.record_path.clone());
         Ok(files)
     }
 
     /// Looks for the files anew each time, so that all who share the record meet again once a name is free. With
     /// `make` the directory is made if there is none.
-    fn find(&self, state: &mut State, make: bool) -> Result<Files, String> {
+    fn find(&mut self, make: bool) -> Result<Files, String> {
         let euid = euid();
         let hidden = |number: u32| Ok(self.directory_name(&boot_id()?, euid, number));
         let (directory, mut taken) = self.directories.find(euid, &hidden, make)?;
-        let name = self.name(state, directory.owner)?;
+        let name = self.name(directory.owner)?;
         for number in 0..NAMES {
             let numbered = |name: &str| match number {
                 0 => directory.path.join(name),
@@ -516,13 +355,15 @@ impl HostRecord {
             let record_path = numbered(&name);
             let lock_path = numbered(&format!("{name}{}", file::LOCK));
             let record = match file::open(&record_path, directory.owner)? {
-                Found::Fit(file) if of_another_format(&file) => None,
-                Found::Fit(file) => Some(Some(file)),
-                Found::Missing => Some(None),
-                Found::Foreign => None,
+                file::Found::Fit(file) if of_another_format(&file) => None,
+                file::Found::Fit(file) => Some(Some(file)),
+                file::Found::Missing => Some(None),
+                file::Found::Foreign => None,
             };
-            let lock_is_foreign =
-                matches!(file::inspect(&lock_path, directory.owner)?, Found::Foreign);
+            let lock_is_foreign = matches!(
+                file::inspect(&lock_path, directory.owner)?,
+                file::Found::Foreign
+            );
             match record {
                 Some(record) if !lock_is_foreign => {
                     return Ok(Files {
@@ -541,8 +382,8 @@ impl HostRecord {
     }
 
     /// The name comes from the API key: without the key it tells nothing.
-    fn name(&self, state: &mut State, owner: Owner) -> Result<String, String> {
-        if let Some((of, name)) = &state.name
+    fn name(&mut self, owner: Owner) -> Result<String, String> {
+        if let Some((of, name)) = &self.name
             && *of == owner
         {
             return Ok(name.clone());
@@ -557,7 +398,7 @@ impl HostRecord {
             &clock.to_le_bytes(),
         ]);
         let name = format!("{}{hidden}", file::PREFIX);
-        state.name = Some((owner, name.clone()));
+        self.name = Some((owner, name.clone()));
         Ok(name)
     }
 
@@ -576,36 +417,14 @@ impl HostRecord {
     }
 }
 
-impl LockGuard {
-    fn is_at(&self, path: &Path) -> bool {
-        match self {
-            LockGuard::File(held) => held.is_at(path),
-            #[cfg(test)]
-            LockGuard::Memory(_) => false,
-        }
-    }
-}
-
-impl WriteLease {
-    /// Makes `record` the one that follows the record that was found.
-    fn follow(&self, found: Option<&Record>, record: &mut Record) -> Result<(), Unwritten> {
-        if let Some(found) = found {
-            if found.turn > self.term {
-                return Err(Unwritten::Late);
-            }
-            if found.sequence != record.sequence {
-                // Nobody else writes under this lock, so the file was set back or replaced.
-                record.recall(found);
-            }
-        }
-        record.sequence = record.sequence.saturating_add(1);
-        Ok(())
-    }
-
-    fn in_time(&self, now: BootTime) -> Result<(), Unwritten> {
-        match now < self.until {
-            true => Ok(()),
-            false => Err(Unwritten::Late),
+impl From<Option<Slots>> for Found {
+    fn from(slots: Option<Slots>) -> Found {
+        match slots {
+            None => Found::Lost,
+            Some(Slots { best: None, .. }) => Found::Nothing,
+            Some(Slots {
+                best: Some(record), ..
+            }) => Found::Record(Arc::new(record)),
         }
     }
 }

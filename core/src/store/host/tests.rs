@@ -4,6 +4,7 @@ mod any_bytes;
 
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -12,11 +13,13 @@ use super::*;
 use crate::config::credentials::ApiKey;
 use crate::config::endpoint::BaseUrl;
 use crate::config::option::Opt;
+use crate::platform::clock::Clock;
 use crate::policy::rate_limit::Slot;
 use crate::policy::token_response::Grant;
 use crate::refresh::record::{Issue, Stamp};
 use crate::secret::Secret;
 use crate::store::first_release;
+use crate::store::local::{LocalRecord, Medium};
 use crate::test_support::limits::within;
 
 const KEY: &str = "sk_test_sandbox_host_0001";
@@ -37,19 +40,24 @@ impl Shelf {
         Shelf(path)
     }
 
-    fn user(&self) -> HostRecord {
+    fn user(&self) -> LocalRecord {
         self.user_of(KEY, URL, "MCH-COL-1")
     }
 
-    fn user_of(&self, key: &str, url: &str, merchant: &str) -> HostRecord {
+    fn user_of(&self, key: &str, url: &str, merchant: &str) -> LocalRecord {
+        let files = Box::new(self.files_of(key, url, merchant));
+        LocalRecord::new(Medium::Files(files), 10, Clock::System)
+    }
+
+    fn files_of(&self, key: &str, url: &str, merchant: &str) -> HostFiles {
         let base_url = BaseUrl::parse(url).unwrap();
         let key = ApiKey::parse(Opt::ApiKey, key, &base_url).unwrap();
         let place = Directories::new(Some(self.0.clone()), None);
-        HostRecord::new(&key, place, url, merchant, 10, Clock::System).unwrap()
+        HostFiles::new(&key, place, url, merchant).unwrap()
     }
 
     /// Where the record is or would be.
-    fn record_path(&self, user: &HostRecord) -> PathBuf {
+    fn record_path(&self, user: &LocalRecord) -> PathBuf {
         user.peek().unwrap().0
     }
 
@@ -96,15 +104,15 @@ fn long_issue(id: u64, length: usize) -> Issue {
 }
 
 /// Leads, counts one slot, and publishes that token.
-fn publish(user: &HostRecord, id: u64) {
+fn publish(user: &LocalRecord, id: u64) {
     publish_issue(user, issue(id));
 }
 
-fn publish_long(user: &HostRecord, id: u64, length: usize) {
+fn publish_long(user: &LocalRecord, id: u64, length: usize) {
     publish_issue(user, long_issue(id, length));
 }
 
-fn publish_issue(user: &HostRecord, issue: Issue) {
+fn publish_issue(user: &LocalRecord, issue: Issue) {
     let turn = user.read().unwrap().turn;
     let (mut lease, mut record) = user.try_lease(turn).unwrap().unwrap();
     record.counts.spend_minute(now(), 1);
@@ -112,7 +120,7 @@ fn publish_issue(user: &HostRecord, issue: Issue) {
     user.write(&mut lease, &mut record).unwrap();
 }
 
-fn token(user: &HostRecord) -> Option<u64> {
+fn token(user: &LocalRecord) -> Option<u64> {
     user.read().unwrap().issue.map(|issue| issue.stamp.id)
 }
 
@@ -221,11 +229,12 @@ fn the_first_release_of_the_format_and_this_one_share_a_record() {
     let shelf = Shelf::new();
     let (mine, other) = (shelf.user(), shelf.user());
     let path = mine.peek().unwrap().0;
-    let (now, sealer) = (now(), &mine.sealer);
+    let (now, files) = (now(), shelf.files_of(KEY, URL, "MCH-COL-1"));
+    let sealer = &files.sealer;
     let first = first_release::written(now, &json!([[now.0, 2]]));
     // Seals what that release would write into one of the slots, and empties the other.
     let put = |plain: &[u8]| {
-        let sealed = sealer.seal(&mine.seal_context(), plain).unwrap();
+        let sealed = sealer.seal(&files.seal_context(), plain).unwrap();
         let mut content = header(now).to_vec();
         content.extend_from_slice(&(sealed.len() as u32).to_le_bytes());
         content.extend_from_slice(&sealed);
@@ -239,7 +248,7 @@ fn the_first_release_of_the_format_and_this_one_share_a_record() {
         let plain = SLOTS[..2].iter().filter_map(|slot| {
             let slot = &content[slot.start as usize..];
             let length = u32::from_le_bytes(slot[..LENGTH].try_into().unwrap()) as usize;
-            sealer.open(&mine.seal_context(), &slot[LENGTH..LENGTH + length])
+            sealer.open(&files.seal_context(), &slot[LENGTH..LENGTH + length])
         });
         let place = |plain: &Zeroizing<Vec<u8>>| {
             let record: Value = serde_json::from_slice(plain).unwrap();
@@ -553,25 +562,15 @@ fn who_is_late_writes_nothing() {
 #[test]
 fn who_was_passed_over_writes_nothing_though_it_is_in_time() {
     let shelf = Shelf::new();
-    let user = shelf.user();
-    let (lease, mut record) = user.try_lease(0).unwrap().unwrap();
-    let until = now().plus(Duration::from_secs(5));
-    // The locks of two terms are two bytes. A process has one of them at a time, so here it is handed on.
-    let mut next = WriteLease {
-        term: 1,
-        until,
-        ..lease
-    };
-    let mut theirs = Record {
-        turn: 1,
-        ..record.clone()
-    };
-    user.write(&mut next, &mut theirs).unwrap();
-    let mut passed_over = WriteLease { term: 0, ..next };
+    let (one, other) = (shelf.user(), shelf.user());
+    let (mut passed_over, mut record) = one.try_lease(0).unwrap().unwrap();
+    let (mut next, mut theirs) = other.try_lease(1).unwrap().unwrap();
+    theirs.turn = 1;
+    other.write(&mut next, &mut theirs).unwrap();
     record.issue = Some(issue(2));
-    let late = user.write(&mut passed_over, &mut record);
+    let late = one.write(&mut passed_over, &mut record);
     assert!(matches!(late, Err(Unwritten::Late)), "{late:?}");
-    assert_eq!(token(&user), None);
+    assert_eq!(token(&other), None);
 }
 
 /// Longer than any record is kept that nobody writes.
@@ -585,7 +584,7 @@ fn date_back(path: &Path) {
 }
 
 /// What the file says of its last writing.
-fn say_written(user: &HostRecord, at: BootTime) {
+fn say_written(user: &LocalRecord, at: BootTime) {
     let path = user.path().unwrap();
     let file = File::options().write(true).open(path).unwrap();
     file::write(&file, &at.0.to_le_bytes(), file::WRITTEN_AT).unwrap();
@@ -619,7 +618,8 @@ fn a_wall_clock_that_is_set_forward_removes_no_record_in_use() {
 #[test]
 fn directories_have_other_hidden_names_after_each_boot() {
     let shelf = Shelf::new();
-    let (one, other) = (shelf.user(), shelf.user());
+    let files = || shelf.files_of(KEY, URL, "MCH-COL-1");
+    let (one, other) = (files(), files());
     let name = one.directory_name(b"boot 1", 1000, 1);
     assert_eq!(other.directory_name(b"boot 1", 1000, 1), name);
     assert_ne!(other.directory_name(b"boot 2", 1000, 1), name);

@@ -47,8 +47,9 @@ impl Host {
             safety_margin: Duration::from_secs(10),
             tokens_per_hour: 100,
             fleet: true,
+            limit: REFRESH_TIME,
         };
-        Refresh::new(1, now, REFRESH_TIME, Key::Current, false).sharing(now, terms)
+        Refresh::new(1, now, Key::Current, false, terms)
     }
 
     /// Goes on until the store and this host's record have nothing more to say.

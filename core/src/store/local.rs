@@ -1,0 +1,332 @@
+//! The record of one key as a process reads and writes it: in the files of the host, or in its own memory.
+//!
+//! Promises: a writer holds the lock of its term and is in time, or writes nothing. If a record was cut, removed or
+//! replaced, it is made anew from what this process remembers. If nothing is remembered, the minute's tokens count as
+//! spent. What could not be written is written as soon as it can be. Never waits for anybody.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::host::{FileLock, Found, HostFiles, Taken, Unwritten};
+use super::memory::{Memory, MemoryLock};
+use crate::platform::clock::Clock;
+use crate::refresh::record::Record;
+use crate::time::BootTime;
+
+/// A process that takes the lock must write within this time. After that another process may take over.
+const ANNOUNCED_WITHIN: Duration = Duration::from_millis(500);
+
+/// The record of one key.
+pub(crate) struct LocalRecord {
+    clock: Clock,
+    per_minute: u32,
+    state: Mutex<State>,
+}
+
+struct State {
+    medium: Medium,
+    /// The newest record that this process has seen or written.
+    known: Option<Arc<Record>>,
+    /// `known` has something that is not in the medium.
+    unwritten: bool,
+}
+
+/// Where the record is kept.
+pub(crate) enum Medium {
+    Files(Box<HostFiles>),
+    Memory(Arc<Memory>),
+}
+
+/// The right to write the record, until it expires.
+pub(crate) struct WriteLease {
+    lock: LockGuard,
+    term: u64,
+    /// After this nothing is written, because others go on without this process.
+    until: BootTime,
+}
+
+/// The lock that the lease rests on.
+enum LockGuard {
+    File(FileLock),
+    Memory(#[allow(dead_code, reason = "held until it is dropped")] MemoryLock),
+}
+
+impl LocalRecord {
+    pub(crate) fn new(medium: Medium, per_minute: u32, clock: Clock) -> LocalRecord {
+        LocalRecord {
+            clock,
+            per_minute,
+            state: Mutex::new(State {
+                medium,
+                known: None,
+                unwritten: false,
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file, once it is known.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        match &self.state().medium {
+            Medium::Files(files) => files.path(),
+            Medium::Memory(_) => None,
+        }
+    }
+
+    /// The record as it is now. Needs no lock.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn read(&self) -> Result<Record, String> {
+        let mut state = self.state();
+        match state.medium.read()? {
+            Found::Lost => self.repair(&mut state, None),
+            found if state.unwritten => self.repair(&mut state, Some(found)),
+            found => Ok(state.learn(found)),
+        }
+    }
+
+    /// The path of the record's file, or where it would be; the names before it that others have taken; and the
+    /// record. Makes, repairs and remembers nothing.
+    ///
+    /// # Errors
+    /// Why there can be no record.
+    pub(crate) fn peek(&self) -> Result<(PathBuf, Vec<Taken>, Record), String> {
+        let Medium::Files(files) = &mut self.state().medium else {
+            return Err("nothing is shared".to_owned());
+        };
+        let (path, taken, found) = files.peek()?;
+        let record = match found {
+            Found::Nothing => Record::default(),
+            Found::Record(record) => Arc::unwrap_or_clone(record),
+            Found::Lost => self.unknown(),
+        };
+        Ok((path, taken, record))
+    }
+
+    /// The other users of this machine who have records of their own where this user's is.
+    pub(crate) fn other_users(&self) -> Vec<u32> {
+        match &self.state().medium {
+            Medium::Files(files) => files.other_users(),
+            Medium::Memory(_) => Vec::new(),
+        }
+    }
+
+    /// What this process remembers of the record, for when the record cannot be used.
+    pub(crate) fn remembered(&self) -> Record {
+        let known = self.state().known.clone();
+        known.map(Arc::unwrap_or_clone).unwrap_or_default()
+    }
+
+    /// Keeps the record in this process alone, until it can be written.
+    pub(crate) fn remember(&self, record: &Record) {
+        let mut state = self.state();
+        state.known = Some(Arc::new(record.clone()));
+        state.unwritten = true;
+    }
+
+    /// Takes the lock of that term, and gives the lease and the record as it is then; `None` if somebody else has the
+    /// lock.
+    ///
+    /// # Errors
+    /// Why the record cannot be used.
+    pub(crate) fn try_lease(&self, term: u64) -> Result<Option<(WriteLease, Record)>, String> {
+        let mut state = self.state();
+        let Some((lock, found)) = state.medium.try_lock(term)? else {
+            return Ok(None);
+        };
+        let lease = self.lease(lock, term);
+        let record = match found {
+            Found::Lost => self.lost(&mut state),
+            found => state.learn(found),
+        };
+        Ok(Some((lease, record)))
+    }
+
+    /// Writes the record, which then is the newest. With `done_by` the lead lasts until then.
+    ///
+    /// # Errors
+    /// Nothing was written.
+    pub(crate) fn write(
+        &self,
+        lease: &mut WriteLease,
+        record: &mut Record,
+    ) -> Result<(), Unwritten> {
+        self.put(&mut self.state(), lease, record)
+    }
+
+    fn lease(&self, lock: LockGuard, term: u64) -> WriteLease {
+        WriteLease {
+            lock,
+            term,
+            until: self.clock.boot().plus(ANNOUNCED_WITHIN),
+        }
+    }
+
+    fn put(
+        &self,
+        state: &mut State,
+        lease: &mut WriteLease,
+        record: &mut Record,
+    ) -> Result<(), Unwritten> {
+        let State {
+            medium,
+            known,
+            unwritten,
+        } = state;
+        match (medium, &mut lease.lock) {
+            (Medium::Files(files), LockGuard::File(lock)) => {
+                let (opened, found) = files.open(lock, lease.term, record)?;
+                follow(found.as_ref(), lease.term, record)?;
+                let now = in_time(&self.clock, lease.until)?;
+                // What cannot be written is remembered here all the same, because it was spent.
+                *known = Some(Arc::new(record.clone()));
+                *unwritten = true;
+                files.write(&opened, record, now).map_err(Unwritten::Lost)?;
+            }
+            (Medium::Memory(memory), _) => {
+                follow(memory.record().as_deref(), lease.term, record)?;
+                in_time(&self.clock, lease.until)?;
+                *known = Some(Arc::new(record.clone()));
+                memory.write(known.clone());
+            }
+            (Medium::Files(_), LockGuard::Memory(_)) => return Err(Unwritten::Late),
+        }
+        *unwritten = false;
+        lease.until = record.done_by.unwrap_or(lease.until);
+        Ok(())
+    }
+
+    /// The first process that notices a lost record writes a new one. A process that has something that is not in the
+    /// medium writes it. If somebody leads meanwhile, the leader does so at its end.
+    fn repair(&self, state: &mut State, found: Option<Found>) -> Result<Record, String> {
+        let is_lost = found.is_none();
+        let mut record = state.learn(found.unwrap_or(Found::Nothing));
+        let Ok(Some((lock, _))) = state.medium.try_lock(record.turn) else {
+            return Ok(record);
+        };
+        if is_lost {
+            record = self.lost(state);
+        }
+        let mut lease = self.lease(lock, record.turn);
+        match self.put(state, &mut lease, &mut record) {
+            Err(Unwritten::Lost(reason)) if is_lost => Err(reason),
+            // What others have written can still be read.
+            _ => Ok(record),
+        }
+    }
+
+    /// The medium holds no record any more.
+    fn lost(&self, state: &mut State) -> Record {
+        state.learn(Found::Record(Arc::new(self.unknown())))
+    }
+
+    /// Nobody knows what was spent in the last minute, so all of it counts as spent.
+    fn unknown(&self) -> Record {
+        let mut found = Record::default();
+        found
+            .counts
+            .spend_minute(self.clock.boot(), self.per_minute);
+        found
+    }
+}
+
+impl State {
+    /// The record that was found, with what this process remembers if that is newer.
+    fn learn(&mut self, found: Found) -> Record {
+        let mut record = match found {
+            Found::Record(record) => record,
+            Found::Nothing | Found::Lost => Arc::default(),
+        };
+        if let Some(known) = &self.known
+            && (self.unwritten || known.newer_than(&record))
+        {
+            Arc::make_mut(&mut record).recall(known);
+        }
+        self.known = Some(record.clone());
+        Arc::unwrap_or_clone(record)
+    }
+}
+
+impl Default for Medium {
+    /// The memory of this process.
+    fn default() -> Medium {
+        Medium::Memory(Arc::default())
+    }
+}
+
+impl Medium {
+    fn read(&mut self) -> Result<Found, String> {
+        Ok(match self {
+            Medium::Files(files) => files.read()?,
+            Medium::Memory(memory) => memory.found(),
+        })
+    }
+
+    fn try_lock(&mut self, term: u64) -> Result<Option<(LockGuard, Found)>, String> {
+        Ok(match self {
+            Medium::Files(files) => files
+                .try_lock(term)?
+                .map(|(lock, found)| (LockGuard::File(lock), found)),
+            Medium::Memory(memory) => memory
+                .try_lock(term)
+                .map(|lock| (LockGuard::Memory(lock), memory.found())),
+        })
+    }
+}
+
+/// Makes `record` the one that follows the record that was found by the leader of that term.
+fn follow(found: Option<&Record>, term: u64, record: &mut Record) -> Result<(), Unwritten> {
+    if let Some(found) = found {
+        if found.turn > term {
+            return Err(Unwritten::Late);
+        }
+        if found.sequence != record.sequence {
+            // Nobody else writes under this lock, so the file was set back or replaced.
+            record.recall(found);
+        }
+    }
+    record.sequence = record.sequence.saturating_add(1);
+    Ok(())
+}
+
+/// The present, if it is not too late to write.
+fn in_time(clock: &Clock, until: BootTime) -> Result<BootTime, Unwritten> {
+    let now = clock.boot();
+    if now < until {
+        Ok(now)
+    } else {
+        Err(Unwritten::Late)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::limits::in_a_child;
+
+    #[test]
+    fn a_process_that_shares_nothing_opens_no_file() {
+        let status = in_a_child(|| {
+            let limit = libc::rlimit {
+                rlim_cur: 0,
+                rlim_max: 0,
+            };
+            // SAFETY: a valid limit that lives until the call returns.
+            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+            let record = LocalRecord::new(Medium::default(), 10, Clock::System);
+            let (mut lease, mut contents) = record.try_lease(0).unwrap().unwrap();
+            assert!(record.try_lease(0).unwrap().is_none(), "one leads");
+            contents.hosts = 7;
+            record.write(&mut lease, &mut contents).unwrap();
+            drop(lease);
+            assert!(record.try_lease(0).unwrap().is_some());
+            i32::from(record.read().unwrap() != contents)
+        });
+        assert_eq!(status, 0);
+    }
+}
