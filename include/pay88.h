@@ -268,13 +268,14 @@ enum pay88_status pay88_config_set(struct pay88_config *config,
 
 // Passes one environment variable, to be read in place of the one of the process. Use it if a part of your program
 // has an environment of its own, such as a worker or a test. Start with pay88_config_new_without_environment(), so
-// that a variable that you do not pass counts as not set. Both texts are copied.
+// that a variable that you do not pass counts as not set. Both texts are copied. The value may be any bytes, as in the
+// environment: if an option is read from it, pay88_manager_new() refuses it by the variable's name.
 //
 // You can pass a whole environment, because names that the library does not read are ignored. In a program that runs
 // with more rights than its user has (setuid, setgid, capabilities) all variables are ignored.
 //
 // Limits: name 1 MiB, value 1 MiB, which is more than an environment can hold.
-// Errors: PAY88_CONFIG_INVALID for text that is too long or not UTF-8, NULL.
+// Errors: PAY88_CONFIG_INVALID for text that is too long, a name that is not UTF-8, NULL.
 enum pay88_status pay88_config_set_variable(struct pay88_config *config,
                                             const char *name,
                                             size_t name_len,

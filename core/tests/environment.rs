@@ -32,7 +32,7 @@ fn child() {
         "given" => {
             let mut config = Config::without_environment();
             for (name, value) in std::env::vars_os() {
-                config.set_variable(&name.to_string_lossy(), &value.to_string_lossy());
+                config.set_variable(&name.to_string_lossy(), &*value.to_string_lossy());
             }
             config
         }

@@ -138,7 +138,16 @@ static void an_environment_of_ones_own_takes_the_place_of_the_other(void) {
     OK(pay88_manager_new(config, &manager, &error));
     CHECK(is(pay88_manager_merchant_id(manager), "MCH-COL-OTHER-1"));
     CHECK(is(pay88_manager_base_url(manager), "https://api-sandbox.88pay.io"));
-    EXPECT(PAY88_CONFIG_INVALID, pay88_config_set_variable(config, "A", 1, "\xff", 1, &error));
+    EXPECT(PAY88_CONFIG_INVALID, pay88_config_set_variable(config, "\xff", 1, "", 0, &error));
+    /* Any bytes may be in an environment; those that matter are refused by their name. */
+    set_variable(config, "A", "\xff");
+    set_variable(config, "EIGHTY_EIGHT_PAY_USER_AGENT_SUFFIX", "shop \xff");
+    pay88_manager *none = NULL;
+    pay88_error *error = NULL;
+    CHECK(pay88_manager_new(config, &none, &error) == PAY88_CONFIG_INVALID);
+    CHECK(strstr(pay88_error_message(error).data, "EIGHTY_EIGHT_PAY_USER_AGENT_SUFFIX") != NULL);
+    CHECK(none == NULL);
+    pay88_error_release(error);
     EXPECT(PAY88_CONFIG_INVALID, pay88_config_set_variable(NULL, "A", 1, "", 0, &error));
     pay88_config_release(config);
     pay88_manager_release(manager);

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 
 # The faces that are a program of ours; the command is run as a user runs it.
-PROGRAMS = ("c", "python", "node")
+PROGRAMS = ("c", "python", "node", "php")
 ALL = (*PROGRAMS, "command")
 
 # Verdicts.
@@ -64,7 +64,7 @@ def limits():
         yield Condition(f"RLIMIT_FSIZE 0{as_user}", GOES_ON, limits={"FSIZE": 0}, user=user)
         for number in (8, 16, 32):
             yield Condition(f"RLIMIT_NOFILE {number}{as_user}", SAYS_SO_OR_GOES_ON, PROGRAMS, {"NOFILE": number}, user)
-    yield Condition("RLIMIT_NPROC 0", GOES_ON, ("c", "python"), {"NPROC": 0}, "nobody")
+    yield Condition("RLIMIT_NPROC 0", GOES_ON, ("c", "python", "php"), {"NPROC": 0}, "nobody")
     # Its calls need a thread of the library.
     yield Condition("RLIMIT_NPROC 0", SAYS_SO_OR_GOES_ON, ("node",), {"NPROC": 0}, "nobody")
 

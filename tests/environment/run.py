@@ -3,8 +3,8 @@
 
     tests/environment/run.py [--debug] [--face NAME]... [--only WORDS] [--jobs N]
 
-Needs root, and what `make build` has built (with --debug: python/build.sh --debug and node/build.sh --debug). CARGO_TARGET_DIR
-is honoured. Everything has an end. What is printed holds no key, token or session ID.
+Needs root, and what `make build` has built (with --debug: python/build.sh, node/build.sh and php/build.sh, each
+with --debug). CARGO_TARGET_DIR is honoured. Everything has an end. What is printed holds no key, token or session ID.
 """
 
 import argparse
@@ -33,7 +33,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "scenarios"))
 
-from run import MismatchError, Sandbox  # noqa: E402  (the scenarios' own)
+from run import MismatchError, Sandbox, php  # noqa: E402  (the scenarios' own)
 
 # A step's last moment, in seconds: more than the library's own 30.
 LIMIT = 45
@@ -86,6 +86,7 @@ class Place:
             "c": [built / "environment" / "face"],
             "python": [sys.executable, HERE / "programs" / "face.py"],
             "node": [shutil.which("node") or "node", HERE / "programs" / "face.mjs"],
+            "php": [*php(built.parent, kind), HERE / "programs" / "face.php"],
             "command": [built / "pay88"],
         }
 
@@ -243,8 +244,8 @@ class Run:
             if counted["tokens_issued"] != tokens and not any(refused):
                 raise MismatchError(f"{counted['tokens_issued']} tokens, not {tokens}")
             for program in programs:
-                # Node itself opens what is closed.
-                program.end(condition.most_descriptors, () if self._face == "node" else condition.closed)
+                # Node and PHP themselves open what is closed.
+                program.end(condition.most_descriptors, () if self._face in ("node", "php") else condition.closed)
         finally:
             for program in programs:
                 program.stop()

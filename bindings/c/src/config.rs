@@ -1,6 +1,7 @@
 //! What a manager is built from: options by name, so that a new option is no new function.
 
-use std::ffi::c_char;
+use std::ffi::{OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
 
 use pay88::Config;
 
@@ -8,7 +9,7 @@ use crate::boundary::{boundary, silence_panics};
 use crate::error::pay88_error;
 use crate::handle::{give, given};
 use crate::status::pay88_status;
-use crate::text::{MAX_NAME, MAX_VALUE, pair};
+use crate::text::{MAX_NAME, MAX_VALUE, bytes, pair, text};
 
 /// The most of a name or value in an environment: the kernel takes 128 KiB of both together.
 const MAX_VARIABLE: usize = 1 << 20;
@@ -62,13 +63,14 @@ pub unsafe extern "C" fn pay88_config_set(
 
 /// Passes one environment variable, to be read in place of the one of the process. Use it if a part of your program
 /// has an environment of its own, such as a worker or a test. Start with pay88_config_new_without_environment(), so
-/// that a variable that you do not pass counts as not set. Both texts are copied.
+/// that a variable that you do not pass counts as not set. Both texts are copied. The value may be any bytes, as in the
+/// environment: if an option is read from it, pay88_manager_new() refuses it by the variable's name.
 ///
 /// You can pass a whole environment, because names that the library does not read are ignored. In a program that runs
 /// with more rights than its user has (setuid, setgid, capabilities) all variables are ignored.
 ///
 /// Limits: name 1 MiB, value 1 MiB, which is more than an environment can hold.
-/// Errors: PAY88_CONFIG_INVALID for text that is too long or not UTF-8, NULL.
+/// Errors: PAY88_CONFIG_INVALID for text that is too long, a name that is not UTF-8, NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pay88_config_set_variable(
     config: Option<&mut pay88_config>,
@@ -81,14 +83,10 @@ pub unsafe extern "C" fn pay88_config_set_variable(
     boundary!(status(error), || {
         let config = given(config, "config")?;
         // SAFETY: the header demands readable bytes for every length.
-        let (name, value) = unsafe {
-            pair(
-                (name, name_len),
-                (value, value_len),
-                (MAX_VARIABLE, MAX_VARIABLE),
-            )
-        }?;
-        config.0.set_variable(name, value);
+        let name = unsafe { text(name, name_len, MAX_VARIABLE, "name") }?;
+        // SAFETY: as above.
+        let value = unsafe { bytes(value.cast(), value_len, MAX_VARIABLE, "value") }?;
+        config.0.set_variable(name, OsStr::from_bytes(value));
         Ok(())
     })
 }

@@ -4,7 +4,7 @@
 //! variable that is set but is not text is an error, and never counts as "not set". A blank variable counts as not
 //! set.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ pub(crate) enum Environment {
     /// The process's environment is read.
     Read,
     /// The caller passes an environment of its own: names and values.
-    Given(Vec<(String, Zeroizing<String>)>),
+    Given(Vec<(String, Zeroizing<Vec<u8>>)>),
     /// The caller asked that no environment is read.
     Ignored,
     /// The program is setuid or setgid, or has capabilities of its own (as by `setcap`). Whoever starts it could
@@ -55,7 +55,7 @@ impl Environment {
     }
 
     /// Sets a variable of the caller's own, in place of the process's. Ignored where the environment is hidden.
-    pub(crate) fn give(&mut self, name: &str, value: &str) {
+    pub(crate) fn give(&mut self, name: &str, value: &OsStr) {
         if !matches!(self, Environment::Given(_)) {
             *self = match Environment::of_process() {
                 Environment::Hidden => Environment::Hidden,
@@ -66,7 +66,7 @@ impl Environment {
             && is_read(name)
         {
             variables.retain(|(known, _)| known != name);
-            variables.push((name.to_owned(), Zeroizing::new(value.to_owned())));
+            variables.push((name.to_owned(), Zeroizing::new(value.as_bytes().to_vec())));
         }
     }
 
@@ -122,8 +122,8 @@ impl Environment {
                 // A caller that passes text has replaced bytes that are not UTF-8. If the process has the same
                 // variable, its bytes are known.
                 match std::env::var_os(name) {
-                    Some(own) if own.to_string_lossy() == given.as_str() => Some(own),
-                    _ => Some(OsString::from(given.as_str())),
+                    Some(own) if own.to_string_lossy().as_bytes() == given.as_slice() => Some(own),
+                    _ => Some(OsStr::from_bytes(given).to_owned()),
                 }
             }
             Environment::Ignored | Environment::Hidden => None,

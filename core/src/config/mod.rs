@@ -13,6 +13,7 @@ pub(crate) mod share;
 pub(crate) mod store_url;
 
 use std::cell::RefCell;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -93,8 +94,8 @@ impl Config {
     /// config.set_variable("EIGHTY_EIGHT_PAY_TIMEOUT", "5");
     /// assert!(config.is_set("timeout"));
     /// ```
-    pub fn set_variable(&mut self, name: &str, value: &str) {
-        self.environment.give(name, value);
+    pub fn set_variable(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        self.environment.give(name, value.as_ref());
     }
 
     /// Sets an option of the table [`OPTIONS`] by its name. Its value is checked when a manager is built.
