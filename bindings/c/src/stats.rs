@@ -80,3 +80,34 @@ pub extern "C" fn pay88_stats_json(stats: Option<&pay88_stats>) -> pay88_str {
 pub extern "C" fn pay88_stats_release(stats: Option<Box<pay88_stats>>) {
     boundary!(release(stats));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use pay88::{Config, TokenManager};
+
+    use super::*;
+
+    #[test]
+    fn the_header_has_every_statistic_and_no_other() -> pay88::Result<()> {
+        let config = Config::without_environment()
+            .with("api_key", "sk_test_sandbox_statistics")?
+            .with("merchant_id", "MCH-COL-STATS")?
+            .with("share", "process")?;
+        let stats = pay88_stats::from(TokenManager::new(config)?.stats());
+        let names = stats.values.as_object().into_iter().flatten();
+
+        let rows = include_str!("stats.rs").lines();
+        let rows = rows.filter_map(|line| line.strip_prefix("///   \""));
+        let mut documented = BTreeSet::new();
+        for row in rows {
+            let mut quoted = row.split('"').step_by(2);
+            documented.extend(quoted.next().map(str::to_owned));
+            let others = quoted.filter_map(|name| name.strip_prefix("..."));
+            documented.extend(others.map(|name| format!("calls_answered{name}")));
+        }
+        assert_eq!(documented, names.map(|(name, _)| name.clone()).collect());
+        Ok(())
+    }
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Calls are counted by the status of their last answer: the name of each count, and its statuses.
 const ANSWERS: [(&str, RangeInclusive<u16>); 7] = [
@@ -18,6 +18,27 @@ const ANSWERS: [(&str, RangeInclusive<u16>); 7] = [
     ("calls_answered_5xx", 500..=999),
 ];
 
+/// The one list of the statistics: a field is a name of the JSON object, which all languages read.
+macro_rules! statistics {
+    (
+        $(#[$attribute:meta])*
+        pub struct Stats { $($(#[doc = $text:literal])+ pub $name:ident: $kind:ty,)* }
+    ) => {
+        $(#[$attribute])*
+        pub struct Stats { $($(#[doc = $text])+ pub $name: $kind,)* }
+
+        impl Stats {
+            /// The same as JSON, with durations in seconds.
+            pub fn to_json(&self) -> Value {
+                let mut all = Map::new();
+                $(self.$name.add(stringify!($name), &mut all);)*
+                Value::Object(all)
+            }
+        }
+    };
+}
+
+statistics! {
 /// Shows what a manager has done and what it may still do, for monitoring. `TokenManager::stats` gives it.
 ///
 /// ```
@@ -30,6 +51,7 @@ const ANSWERS: [(&str, RangeInclusive<u16>); 7] = [
 /// # Ok::<(), pay88::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(Default))]
 #[non_exhaustive]
 pub struct Stats {
     /// The number of the manager, as `TokenManager::id` gives it.
@@ -81,39 +103,50 @@ pub struct Stats {
     /// How many hosts share the token, as far as this host knows; 0 without a store.
     pub hosts: u32,
 }
+}
 
-impl Stats {
-    /// The same as JSON, with durations in seconds.
-    pub fn to_json(&self) -> Value {
-        let mut stats = json!({
-            "manager_id": self.manager_id,
-            "hits": self.hits,
-            "waits": self.waits,
-            "refreshes": self.refreshes,
-            "tokens_issued": self.tokens_issued,
-            "tokens_shared": self.tokens_shared,
-            "refreshes_failed": self.refreshes_failed,
-            "calls": self.calls,
-            "calls_repeated": self.calls_repeated,
-            "calls_failed": self.calls_failed,
-            "generation": self.generation,
-            "token_age": self.token_age.map(|age| age.as_secs_f64()),
-            "token_valid_for": self.token_valid_for.as_secs_f64(),
-            "budget_left_minute": self.budget_left.0,
-            "budget_left_hour": self.budget_left.1,
-            "budget_split": self.budget_split,
-            "hold": hold_to_json(self.hold),
-            "share": self.share,
-            "share_path": self.share_path.as_ref().map(|path| path.display().to_string()),
-            "share_degraded": self.share_degraded,
-            "store": self.store,
-            "store_degraded": self.store_degraded,
-            "hosts": self.hosts,
-        });
-        for (name, count) in &self.calls_answered {
-            stats[*name] = json!(count);
+/// What a field is in the JSON object: one value of its name, unless there are several.
+trait Statistic {
+    fn add(&self, name: &str, all: &mut Map<String, Value>);
+}
+
+macro_rules! one_value {
+    ($($kind:ty, $value:ident => $json:expr;)*) => {
+        $(impl Statistic for $kind {
+            fn add(&self, name: &str, all: &mut Map<String, Value>) {
+                let $value = self;
+                all.insert(name.to_owned(), json!($json));
+            }
+        })*
+    };
+}
+
+one_value! {
+    u32, count => count;
+    u64, count => count;
+    usize, count => count;
+    &'static str, text => text;
+    Option<String>, text => text;
+    Option<PathBuf>, path => path.as_ref().map(|path| path.display().to_string());
+    Duration, time => time.as_secs_f64();
+    Option<Duration>, time => time.map(|time| time.as_secs_f64());
+    Option<(&'static str, Duration)>, hold => hold_to_json(*hold);
+}
+
+/// Of a minute and of an hour.
+impl Statistic for (usize, usize) {
+    fn add(&self, name: &str, all: &mut Map<String, Value>) {
+        self.0.add(&format!("{name}_minute"), all);
+        self.1.add(&format!("{name}_hour"), all);
+    }
+}
+
+/// Those that have names of their own.
+impl Statistic for Vec<(&'static str, u64)> {
+    fn add(&self, _name: &str, all: &mut Map<String, Value>) {
+        for (name, count) in self {
+            count.add(name, all);
         }
-        stats
     }
 }
 
@@ -200,13 +233,29 @@ mod tests {
         ] {
             assert_eq!(named(name), count, "{name}");
         }
+    }
+
+    #[test]
+    fn the_documents_have_every_statistic_and_no_other() {
+        let stats = Stats {
+            calls_answered: Counters::default().calls_answered(),
+            ..Stats::default()
+        };
+        let stats = stats.to_json();
+        let names: Vec<_> = stats.as_object().unwrap().keys().cloned().collect();
+
         let documents = include_str!("../../../docs/monitoring.md");
-        for (name, _) in ANSWERS {
-            let short = name.strip_prefix("calls_answered").unwrap();
-            assert!(
-                documents.contains(name) || documents.contains(&format!("`{short}`")),
-                "{name}"
-            );
-        }
+        let (_, section) = documents.split_once("\n## Counts\n").unwrap();
+        let (section, _) = section.split_once("\n## ").unwrap();
+        let firsts = section.lines().filter_map(|line| line.split('|').nth(1));
+        let mut documented: Vec<_> = firsts
+            .flat_map(|first| first.split('`').skip(1).step_by(2))
+            .map(|name| match name.starts_with('_') {
+                true => format!("calls_answered{name}"),
+                false => name.to_owned(),
+            })
+            .collect();
+        documented.sort();
+        assert_eq!(documented, names);
     }
 }
