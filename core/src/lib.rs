@@ -1,23 +1,40 @@
 //! The client for the payment provider 88Pay.
 //!
-//! 88Pay exchanges an API key and a merchant ID for a token and a session ID that live 60 seconds, and grants 10 of them
-//! a minute and 100 an hour. [`TokenManager`] holds that pair: it asks once for all who need it, renews it before its
-//! end, keeps to the limits, and makes authenticated calls that are never charged twice.
+//! 88Pay gives a token and a session ID in exchange for an API key and a merchant ID. The pair lives 60 seconds, and
+//! 88Pay grants 10 of them a minute and 100 an hour. [`TokenManager`] holds the pair. It asks once for all who need
+//! it, renews it before it ends, and stays within the limits. It makes authenticated calls, and never makes a charge
+//! twice on its own.
+//!
+//! ```no_run
+//! use pay88::{Config, Outcome, Request, TokenManager};
+//!
+//! // EIGHTY_EIGHT_PAY_API_KEY and EIGHTY_EIGHT_PAY_MERCHANT_ID are set.
+//! let manager = TokenManager::new(Config::new())?;
+//! let charge = serde_json::json!({
+//!     "flow": "PAYIN", "method_code": "CARDS", "amount": 50000, "currency": "COP", "country": "COL"
+//! });
+//! match manager.make_request(Request::post("/api/transactions/charges").json(&charge)) {
+//!     Ok(answer) => println!("{} {}", answer.status(), answer.text()),
+//!     Err(error) if error.outcome() == Outcome::Unknown => println!("look the charge up: {error}"),
+//!     Err(error) => println!("the charge was not made: {error}"),
+//! }
+//! # Ok::<(), pay88::Error>(())
+//! ```
 //!
 //! # Where things are
-//! The rooms, ground first; an import goes down this list, never up:
+//! The rooms of the source, ground first. An import goes down this list, never up:
 //! - `error`, `secret`, `time`, `exchange`, `json`: values
 //! - `platform`: clocks, random numbers, threads, the runtime, forks
 //! - `policy`: the rules, one a file: limits, back-off, expiry, retries, what an answer of 88Pay means
 //! - `telemetry`: events and statistics
 //! - `transport`: HTTP, TLS, sockets, for blocking and asynchronous callers
 //! - `refresh`: the state machine that gets a token
-//! - `config`: what the user says, checked
+//! - `config`: what the user sets, checked
 //! - `store`: where a token is shared, among processes and hosts
 //! - `manager`: what a process knows of one account
 //! - `call`: one authenticated call
 //! - `api`: what Rust programs see
-//! - `simulation`, `test_support`: for tests alone
+//! - `simulation`, `test_support`: for tests only
 
 #![deny(missing_docs)]
 
@@ -61,5 +78,9 @@ pub use secret::mask;
 pub use telemetry::event::{Event, EventName, Events, Level};
 pub use telemetry::stats::Stats;
 
-/// The version of this library.
+/// The version of this library, such as `0.1.0`.
+///
+/// ```
+/// assert_eq!(pay88::VERSION.split('.').count(), 3);
+/// ```
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

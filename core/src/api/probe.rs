@@ -1,4 +1,4 @@
-//! The way to 88Pay, tried without any credential by a diagnosis.
+//! Tests the connection to 88Pay without any credential, for a diagnosis.
 //!
 //! It never costs a token, and never sends a key, a token or a session ID.
 
@@ -15,17 +15,25 @@ use crate::error::Result;
 use crate::policy::outcome::error_of;
 use crate::transport::{Limits, Request};
 
-/// There is no body to read.
+/// The answer has no body to read.
 const MAX_ANSWER: u64 = 64 * 1024;
 
 impl Config {
-    /// Asks the base URL for `HEAD /`, over the connection that calls would take, and gives the answer of whatever
-    /// status; its `Date` is the server's clock. Credentials are neither needed nor sent. It takes at most twice the
-    /// option `connect_timeout`.
+    /// Tests whether 88Pay can be reached: sends `HEAD /` to the base URL, over the connection that calls would use.
+    /// Gives the answer, whatever its status; its `Date` is the server's clock. It needs and sends no credentials. It
+    /// takes at most twice the option `connect_timeout`.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # let (_sandbox, config) = doc::config();
+    /// let answer = config.probe()?;
+    /// println!("88Pay answers with status {}", answer.status());
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// `connection_failed`, `tls_failed`, `timeout` or `bad_response` for what is in the way, `config_invalid` for
-    /// options of the connection that cannot be used.
+    /// `connection_failed`, `tls_failed`, `timeout` or `bad_response` if 88Pay cannot be reached. `config_invalid` if
+    /// an option of the connection cannot be used.
     pub fn probe(&self) -> Result<Response> {
         let base_url = self.base_url()?;
         let connect_timeout = self.connect_timeout()?;

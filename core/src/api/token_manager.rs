@@ -1,6 +1,7 @@
 //! What a program holds: a handle of the process's manager for one set of credentials.
 //!
-//! Handles are cheap; each has its own time-outs and user agent and can be closed by itself. Safe to share by threads.
+//! Handles cost little. Each has time limits and a user agent of its own, and can be closed by itself. Threads may
+//! share them.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::call::request::{Request, Response};
-use crate::call::{Call, Manners, deadline_in};
+use crate::call::{Call, CallDefaults, deadline_in};
 use crate::config::Config;
 use crate::config::credentials::ApiKey;
 use crate::config::option::Opt;
@@ -30,12 +31,12 @@ use crate::policy::outcome::no_token_in_time;
 use crate::policy::outcome::{canceled, forked};
 use crate::telemetry::stats::Stats;
 
-/// Holds 88Pay's short-lived credential and makes authenticated calls with it.
+/// Holds 88Pay's short-lived token and makes authenticated calls with it.
 ///
-/// Built again with the same credentials it gives a handle of the same manager, so that a process has one token
-/// however many handles it has. All methods may be called from any thread. Connections that are idle are
-/// kept for 45 seconds after the last handle has gone, as is the thread of asynchronous calls, so that a program may make a handle for
-/// each piece of work.
+/// Objects that are built with the same credentials are handles of the same manager. So a process has one token,
+/// however many handles it has. All methods may be called from any thread. After the last handle is gone, idle
+/// connections and the thread of asynchronous calls are kept for 45 seconds. So a program may make a handle for each
+/// piece of work.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), pay88::Error> {
@@ -54,7 +55,7 @@ pub struct TokenManager(Arc<Handle>);
 
 struct Handle {
     manager: Arc<Manager>,
-    manners: Manners,
+    defaults: CallDefaults,
     closed: CancelFlag,
 }
 
@@ -66,13 +67,28 @@ impl Drop for Handle {
     }
 }
 
-/// How a caller limits one blocking call.
+/// Limits one blocking call, for [`TokenManager::get_token_with`] and [`TokenManager::make_request_with`].
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+/// # let (sandbox, manager) = doc::manager();
+/// use std::time::{Duration, Instant};
+/// use pay88::{Control, ErrorCode};
+///
+/// # sandbox.fault(pay88_sandbox::Fault::once(pay88_sandbox::Match::Token, pay88_sandbox::Action::Stall));
+/// let begun = Instant::now();
+/// let give_up = || begun.elapsed() > Duration::from_millis(200);
+/// let control = Control { timeout: Some(Duration::from_secs(10)), interrupt: Some(&give_up) };
+/// // 88Pay does not answer, and the interrupt ends the wait.
+/// let error = manager.get_token_with(control).unwrap_err();
+/// assert_eq!(error.code(), ErrorCode::Canceled);
+/// ```
 #[derive(Clone, Copy, Default)]
 pub struct Control<'a> {
-    /// How long it may take; the manager's `timeout` unless set. More than 0, at most an hour.
+    /// How long the call may take; the manager's `timeout` unless set. More than 0, at most an hour.
     pub timeout: Option<Duration>,
-    /// Asked on the caller's thread at least every 50 ms while it waits; `true`, said once, ends the call with `canceled`.
-    /// A child that it forks ends the call with `forked`.
+    /// Called on the caller's thread at least every 50 ms while the call waits. `true` ends the call with `canceled`;
+    /// it is enough to return it once. If it forks, the call ends in the child with `forked`.
     pub interrupt: Option<&'a dyn Fn() -> bool>,
 }
 
@@ -85,7 +101,18 @@ impl fmt::Debug for Control<'_> {
 }
 
 impl TokenManager {
-    /// A handle of the manager of these credentials. Sends nothing.
+    /// Builds a manager, or gives a handle of the one that the process has for these credentials. Sends nothing.
+    ///
+    /// ```
+    /// use pay88::{Config, TokenManager};
+    ///
+    /// let config = Config::without_environment()
+    ///     .with("api_key", "sk_test_sandbox_0123456789")?
+    ///     .with("merchant_id", "MCH-COL-TEST-12345")?;
+    /// let (one, other) = (TokenManager::new(config.clone())?, TokenManager::new(config)?);
+    /// assert_eq!(one.id(), other.id());
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `config_invalid` with what is wrong and what to do.
@@ -95,7 +122,7 @@ impl TokenManager {
 
     pub(crate) fn with_clock(config: Config, clock: Clock) -> Result<TokenManager> {
         let settings = config.settings()?;
-        let manners = Manners {
+        let defaults = CallDefaults {
             timeout: settings.timeout,
             connect_timeout: settings.connect_timeout,
             idle_timeout: settings.idle_timeout,
@@ -106,17 +133,17 @@ impl TokenManager {
         let manager = registry::attach(&settings, clock)?;
         Ok(TokenManager(Arc::new(Handle {
             manager,
-            manners,
+            defaults,
             closed: CancelFlag::default(),
         })))
     }
 
-    /// The number of the manager behind this handle: equal numbers mean the same manager of this process.
+    /// The number of the manager behind this handle. Equal numbers mean the same manager of this process.
     pub fn id(&self) -> u64 {
         self.0.manager.account.id
     }
 
-    /// The normalised base URL.
+    /// The base URL, normalised.
     pub fn base_url(&self) -> &str {
         self.0.manager.account.base_url.as_str()
     }
@@ -126,21 +153,21 @@ impl TokenManager {
         self.0.manager.account.merchant_id.as_str()
     }
 
-    /// Whether the pair may go to a URL.
+    /// Whether token and session ID may be sent to a URL.
     #[cfg(feature = "reqwest")]
     pub(crate) fn check_url(&self, url: &url::Url) -> Result<()> {
         self.0.manager.account.base_url.check_url(url)
     }
 
-    /// How long a call of this handle may take unless it says otherwise: the option `timeout`.
+    /// How long a call of this handle may take if the call itself sets no time: the option `timeout`.
     pub fn timeout(&self) -> Duration {
-        self.0.manners.timeout
+        self.0.defaults.timeout
     }
 
-    /// A call that may be made; nothing was sent if it may not.
+    /// A checked call. If the check fails, nothing was sent.
     fn checked(&self, request: Request) -> Result<Call> {
         self.open()?;
-        Call::new(&self.0.manager.account.base_url, request, &self.0.manners)
+        Call::new(&self.0.manager.account.base_url, request, &self.0.defaults)
     }
 
     fn open(&self) -> Result<()> {
@@ -153,17 +180,28 @@ impl TokenManager {
         Ok(())
     }
 
-    /// The token: the cached one, else it waits for a new one, at most `timeout`.
+    /// Gives the token. If there is a valid one in the cache, it is given at once. Otherwise the call waits for a new
+    /// one, at most for the option `timeout`. However many threads wait, one token is asked for.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # let (sandbox, manager) = doc::manager();
+    /// let token = manager.get_token()?;
+    /// assert_eq!(token.expires_in(), 60);
+    /// assert_eq!(manager.get_token()?.access_token(), token.access_token());
+    /// # assert_eq!(sandbox.counters().tokens_issued, 1);
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `credentials_rejected`, `access_denied`, `rate_limited`, `timeout`, `canceled`, `connection_failed`,
-    /// `tls_failed` or `bad_response`; the outcome is always `not_sent`.
+    /// `tls_failed` or `bad_response`. The outcome is always `not_sent`.
     #[inline]
     pub fn get_token(&self) -> Result<Token> {
         self.get_token_with(Control::default())
     }
 
-    /// [`TokenManager::get_token`] with limits of its own.
+    /// Gives the token as [`TokenManager::get_token`] does, with limits for this call. [`Control`] has an example.
     ///
     /// # Errors
     /// As [`TokenManager::get_token`], and `config_invalid` for a timeout out of range.
@@ -178,7 +216,7 @@ impl TokenManager {
 
     #[cold]
     fn wait_for_token(&self, control: Control<'_>) -> Result<Token> {
-        let deadline = deadline_in(control.timeout.unwrap_or(self.0.manners.timeout))?;
+        let deadline = deadline_in(control.timeout.unwrap_or(self.0.defaults.timeout))?;
         self.limited(
             control,
             || forked(Outcome::NotSent),
@@ -186,7 +224,8 @@ impl TokenManager {
         )
     }
 
-    /// Runs what asks `stop` while it waits. A child that is forked while the caller's interrupt runs ends with `forked`.
+    /// Runs a call that asks `stop` while it waits. In a child that is forked while the caller's interrupt runs, it
+    /// ends with `forked`.
     fn limited<T>(
         &self,
         control: Control<'_>,
@@ -195,7 +234,7 @@ impl TokenManager {
     ) -> Result<T> {
         let _uncanceled = Uncanceled::begin();
         let begun_in = Process::current();
-        // An interrupt may say it once only, as an exception of a signal handler that is raised once.
+        // An interrupt may say it only once, such as one that reports an exception of a signal handler.
         let stopped = Cell::new(false);
         let stop = || {
             let now = stopped.get()
@@ -212,9 +251,18 @@ impl TokenManager {
         }
     }
 
-    /// The number of the token that [`TokenManager::get_token`] would give at once, as [`Token::generation`] tells it;
-    /// `None` if it would have to wait, or fail. Counts as use. For bindings that keep the token as an object of their
-    /// language.
+    /// The number of the token that [`TokenManager::get_token`] would give at once, as [`Token::generation`] returns
+    /// it. `None` if that method would have to wait, or would fail. It counts as use of the token, so the token is
+    /// renewed before it ends. It is for bindings that keep the token as an object of their language.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # let (_sandbox, manager) = doc::manager();
+    /// assert_eq!(manager.current(), None);
+    /// let token = manager.get_token()?;
+    /// assert_eq!(manager.current(), Some(token.generation()));
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     #[inline]
     pub fn current(&self) -> Option<u64> {
         if self.0.closed.is_raised() {
@@ -228,7 +276,14 @@ impl TokenManager {
             .or_else(|| manager.cached().map(|token| token.generation()))
     }
 
-    /// The cached token, or `None`; never waits and never asks for one.
+    /// Gives the token in the cache, or `None` if there is no valid one. Never waits and never asks 88Pay.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # let (_sandbox, manager) = doc::manager();
+    /// assert!(manager.peek_token()?.is_none());
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `config_invalid` if this handle is closed.
@@ -239,13 +294,23 @@ impl TokenManager {
 
     /// Makes an authenticated call on this thread. An answer of any status is an answer, not an error.
     ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # let (_sandbox, manager) = doc::manager();
+    /// let balance = pay88::Request::post("/api/balance").param("id", manager.merchant_id());
+    /// let answer = manager.make_request(balance)?;
+    /// assert_eq!(answer.status(), 200);
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// Any code; [`Error::outcome`] says whether the request can have reached 88Pay.
+    /// Any code. [`Error::outcome`] says whether the request can have reached 88Pay.
     pub fn make_request(&self, request: Request) -> Result<Response> {
         self.make_request_with(request, Control::default())
     }
 
-    /// [`TokenManager::make_request`] with limits of its own; its `timeout` wins over the request's.
+    /// Makes a call as [`TokenManager::make_request`] does, with limits for this call. Its `timeout` wins over that
+    /// of the request. [`Control`] has an example.
     ///
     /// # Errors
     /// As [`TokenManager::make_request`].
@@ -263,10 +328,20 @@ impl TokenManager {
         })
     }
 
-    /// [`TokenManager::get_token`] for tasks of any executor. Dropping the future gives up.
+    /// Gives the token as [`TokenManager::get_token`] does, in a task of any executor. To give up, drop the future.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let (_sandbox, manager) = doc::manager();
+    /// let token = manager.get_token_async().await?;
+    /// # assert_eq!(token.expires_in(), 60);
+    /// # Ok::<(), pay88::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
-    /// As [`TokenManager::get_token`], and `forked` (with `not_sent`) where a future that waits is polled in a child that
+    /// As [`TokenManager::get_token`]. Also `forked` (with `not_sent`) if a waiting future is polled in a child that
     /// was forked meanwhile.
     pub async fn get_token_async(&self) -> Result<Token> {
         self.open()?;
@@ -280,29 +355,40 @@ impl TokenManager {
         .await
     }
 
-    /// [`TokenManager::make_request`] for tasks of any executor. Dropping the future gives up.
+    /// Makes a call as [`TokenManager::make_request`] does, in a task of any executor. To give up, drop the future.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let (_sandbox, manager) = doc::manager();
+    /// let balance = pay88::Request::post("/api/balance").param("id", manager.merchant_id());
+    /// let answer = manager.make_request_async(balance).await?;
+    /// # assert_eq!(answer.status(), 200);
+    /// # Ok::<(), pay88::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
-    /// As [`TokenManager::make_request`], and `forked` (with `unknown`, since the parent goes on with it) where a future
-    /// that waits is polled in a child that was forked meanwhile.
+    /// As [`TokenManager::make_request`]. Also `forked` (with `unknown`, because the parent goes on with the call) if
+    /// a waiting future is polled in a child that was forked meanwhile.
     pub async fn make_request_async(&self, request: Request) -> Result<Response> {
         let call = self.checked(request)?;
         Task::awaited(call.forked(), |done| self.prepare_call(call, done)).await
     }
 
-    /// Prepares [`TokenManager::get_token`] on the library's own threads, for bindings: `done` gets the result exactly
-    /// once, on one of them, after [`Task::start`].
+    /// Prepares [`TokenManager::get_token`] on the library's own threads, for bindings. After [`Task::start`], `done`
+    /// gets the result exactly once, on one of these threads. [`Task`] has an example.
     ///
     /// # Errors
-    /// `config_invalid` for a closed handle or a timeout out of range, `internal` if no thread can be had; `done` is
-    /// dropped then without being called.
+    /// `config_invalid` for a closed handle or a timeout out of range, `internal` if the system gives no thread.
+    /// `done` is then dropped without being called.
     pub fn prepare_token(
         &self,
         timeout: Option<Duration>,
         done: impl FnOnce(Result<Token>) + Send + 'static,
     ) -> Result<Task> {
         self.open()?;
-        let deadline = deadline_in(timeout.unwrap_or(self.0.manners.timeout))?;
+        let deadline = deadline_in(timeout.unwrap_or(self.0.defaults.timeout))?;
         let handle = self.0.clone();
         Task::new(Outcome::NotSent, done, move |cancel| async move {
             let waiting = tokio::time::timeout_at(deadline.into(), handle.manager.token_async());
@@ -313,11 +399,11 @@ impl TokenManager {
         })
     }
 
-    /// Prepares [`TokenManager::make_request`] on the library's own threads, for bindings; see
-    /// [`TokenManager::prepare_token`].
+    /// Prepares [`TokenManager::make_request`] on the library's own threads, for bindings, as
+    /// [`TokenManager::prepare_token`] does for a token.
     ///
     /// # Errors
-    /// What can be said before anything is sent; `done` is dropped then without being called.
+    /// Those that are found before anything is sent. `done` is then dropped without being called.
     pub fn prepare_request(
         &self,
         request: Request,
@@ -340,19 +426,32 @@ impl TokenManager {
         })
     }
 
-    /// Counts and limits of the manager, without secrets.
+    /// Gives counts and limits of the manager, for monitoring. They have no secret. [`Stats`] has an example.
     pub fn stats(&self) -> Stats {
         stats(&self.0.manager.account)
     }
 
-    /// The tiers of the option `share` as they are now, the nearest first: the host and each store, or this process where
-    /// nothing is shared. For a diagnosis: it makes and changes nothing, and waits up to 250 ms for each store.
+    /// Shows the tiers of the option `share` as they are now, the nearest first: the host and each store, or this
+    /// process if nothing is shared. It is for a diagnosis: it makes and changes nothing, and waits at most 250 ms
+    /// for each store. [`Tier`] has an example.
     pub fn tiers(&self) -> Vec<Tier> {
         tiers(&self.0.manager.account)
     }
 
-    /// Forgets the failures that are remembered, here and where they are shared, so that the next caller asks again. What
-    /// was counted of the limits stays.
+    /// Forgets the failures that are remembered, here and where they are shared, so that the next caller asks 88Pay
+    /// again. The tokens that were counted stay counted.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # let (sandbox, manager) = doc::manager();
+    /// # sandbox.suspend(pay88_sandbox::TEST_MERCHANT, true);
+    /// // The account is suspended: 88Pay answers 403, and the failure is remembered.
+    /// assert!(manager.get_token().is_err());
+    /// assert!(manager.stats().hold.is_some());
+    /// manager.forget_failures()?;
+    /// assert!(manager.stats().hold.is_none());
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `config_invalid` if this handle is closed.
@@ -361,10 +460,19 @@ impl TokenManager {
         forget_holds(&self.0.manager.account)
     }
 
-    /// Drops the cached token, for example when another program has revoked it. Says whether there was one.
+    /// Drops the cached token, for example because another program has revoked it. Returns whether there was one.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # let (_sandbox, manager) = doc::manager();
+    /// manager.get_token()?;
+    /// assert!(manager.invalidate()?);
+    /// assert!(manager.peek_token()?.is_none());
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// `rate_limited` if too many tokens were dropped lately (one per 10 s, 20 an hour); the token stays then.
+    /// `rate_limited` if too many tokens were dropped lately (one per 10 s, 20 an hour). The token then stays.
     pub fn invalidate(&self) -> Result<bool> {
         self.open()?;
         match self.0.manager.peek() {
@@ -373,13 +481,22 @@ impl TokenManager {
         }
     }
 
-    /// Drops the cached token if it is this one; a newer one stays.
+    /// Drops the cached token if it is this one. A newer token stays.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # let (_sandbox, manager) = doc::manager();
+    /// let rejected = manager.get_token()?;
+    /// assert!(manager.invalidate_token(&rejected)?);
+    /// assert!(!manager.invalidate_token(&rejected)?);
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`TokenManager::invalidate`].
     pub fn invalidate_token(&self, token: &Token) -> Result<bool> {
         self.open()?;
-        // Generations are counted in each manager: another one's token may have the same number.
+        // Each manager counts its own generations, so another manager's token may have the same number.
         match self.0.manager.peek() {
             Some(kept) if kept.same_as(token) => {
                 self.0.manager.invalidate(token.generation(), "invalidate")
@@ -389,26 +506,43 @@ impl TokenManager {
     }
 
     /// Replaces the API key, for all handles of this manager. With `keep_old` the old key is used for up to 24 hours
-    /// while 88Pay does not accept the new one. Tokens that were handed out live on.
+    /// while 88Pay does not accept the new one. Tokens that were handed out stay valid.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # let (_sandbox, manager) = doc::manager();
+    /// manager.rotate("sk_test_sandbox_the_next_key", true)?;
+    /// // 88Pay does not accept the new key yet, so the old one is used.
+    /// manager.get_token()?;
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// `config_invalid` if the key cannot be used, or another manager of this process has it.
+    /// `config_invalid` if the key cannot be used, or if another manager of this process has it.
     pub fn rotate(&self, api_key: &str, keep_old: bool) -> Result<()> {
         self.open()?;
         let key = ApiKey::parse(Opt::ApiKey, api_key, &self.0.manager.account.base_url)?;
         registry::rotate(&self.0.manager, key, keep_old)
     }
 
-    /// Closes this handle and its clones: pending calls end with `canceled`, later ones with `config_invalid`. Other
-    /// handles of the same manager go on. After the last one was closed or dropped, a manager of these credentials may have
-    /// other options. Never waits.
+    /// Closes this handle and its clones. Their pending calls end with `canceled`, later ones with `config_invalid`.
+    /// Other handles of the same manager are not affected. After the last handle was closed or dropped, a manager of
+    /// these credentials may be built with other options. Never waits.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # let (_sandbox, manager) = doc::manager();
+    /// manager.close();
+    /// assert!(manager.is_closed());
+    /// assert_eq!(manager.get_token().unwrap_err().code().name(), "config_invalid");
+    /// ```
     pub fn close(&self) {
         if self.0.closed.raise() {
             self.0.manager.detach();
         }
     }
 
-    /// Whether it was closed.
+    /// Whether this handle was closed.
     pub fn is_closed(&self) -> bool {
         self.0.closed.is_raised()
     }

@@ -1,8 +1,8 @@
 //! One authenticated call, from the caller's request to an answer.
 //!
-//! Promises: nothing is sent before everything was checked; each sending carries the token that is valid then; the
-//! error says whether any of the sendings can have reached 88Pay. The rules are here once; a blocking and an
-//! asynchronous loop carry them out.
+//! Promises: everything is checked before anything is sent. Each sending carries the token that is valid at that
+//! moment. The error says whether any of the sendings can have reached 88Pay. The rules are written once; a blocking
+//! and an asynchronous loop carry them out.
 
 pub(crate) mod request;
 
@@ -30,9 +30,9 @@ use crate::policy::retry::{Retry, Unauthorized};
 use crate::telemetry::event::{EventName, emit};
 use crate::transport::{self, Limits};
 
-/// What a handle brings to its calls.
+/// What a handle sets for its calls.
 #[derive(Clone, Debug)]
-pub(crate) struct Manners {
+pub(crate) struct CallDefaults {
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
@@ -40,7 +40,7 @@ pub(crate) struct Manners {
     pub(crate) user_agent: HeaderValue,
 }
 
-/// A checked call and what has become of it so far.
+/// A checked call, and what has become of it so far.
 pub(crate) struct Call {
     method: Method,
     target: Target,
@@ -48,12 +48,12 @@ pub(crate) struct Call {
     body: Bytes,
     retry: Retry,
     pub(crate) deadline: Instant,
-    manners: Manners,
+    defaults: CallDefaults,
     /// Method and path without query.
     path: String,
-    /// Nothing is sent again, whatever came of it.
+    /// The call is sent only once, whatever came of it.
     once: bool,
-    /// A 401 was answered with another token already.
+    /// After a 401 the call was sent again with another token already.
     reauthorized: bool,
     /// What is known of the sendings before the present one.
     past: Outcome,
@@ -64,7 +64,7 @@ enum Step {
     Again(Duration),
 }
 
-/// The longest time-out that is taken.
+/// The longest time-out that is accepted.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The deadline of a call that begins now.
@@ -79,15 +79,19 @@ pub(crate) fn deadline_in(timeout: Duration) -> Result<Instant> {
 }
 
 impl Call {
-    /// Checks a request; nothing is sent if it fails.
-    pub(crate) fn new(base_url: &BaseUrl, request: Request, manners: &Manners) -> Result<Call> {
-        let deadline = deadline_in(request.timeout.unwrap_or(manners.timeout))?;
+    /// Checks a request. If the check fails, nothing was sent.
+    pub(crate) fn new(
+        base_url: &BaseUrl,
+        request: Request,
+        defaults: &CallDefaults,
+    ) -> Result<Call> {
+        let deadline = deadline_in(request.timeout.unwrap_or(defaults.timeout))?;
         let method = method(&request.method)?;
         let target = base_url.target(&request.endpoint, &request.params)?;
         let mut headers = check_headers(&request.headers)?;
         headers
             .entry(header::USER_AGENT)
-            .or_insert_with(|| manners.user_agent.clone());
+            .or_insert_with(|| defaults.user_agent.clone());
         if request.body.is_some() {
             headers
                 .entry(header::CONTENT_TYPE)
@@ -101,20 +105,20 @@ impl Call {
             headers,
             body: request.body.unwrap_or_default(),
             deadline,
-            manners: manners.clone(),
+            defaults: defaults.clone(),
             once: request.once,
             reauthorized: false,
             past: Outcome::NotSent,
         })
     }
 
-    /// What it gives in a child that was forked meanwhile.
+    /// The error for a child that was forked meanwhile.
     pub(crate) fn forked(&self) -> impl Fn() -> Error + Unpin + use<> {
         let safe = self.retry.is_safe();
         move || forked(Outcome::Unknown).with_safe_to_repeat(safe)
     }
 
-    /// Carries the call out on this thread. `stop` is asked at least every 50 ms, with nothing locked.
+    /// Carries out the call on this thread. `stop` is called at least every 50 ms, with nothing locked.
     pub(crate) fn run(mut self, manager: &Manager, stop: &dyn Fn() -> bool) -> Result<Response> {
         manager.account.counters.calls.add();
         loop {
@@ -130,7 +134,7 @@ impl Call {
                     .exchange(&request, &limits, Some(stop), &mut |headers| {
                         used = authorize(manager, &token, headers)
                     });
-            match self.judge(manager, &used, result) {
+            match self.decide(manager, &used, result) {
                 Step::Done(result) => return result,
                 Step::Again(pause) => {
                     let until = Instant::now() + pause;
@@ -147,7 +151,7 @@ impl Call {
         }
     }
 
-    /// Carries the call out in a task of the library's runtime, until `stop` ends.
+    /// Carries out the call in a task of the library's runtime, until `stop` ends.
     pub(crate) async fn run_async(
         mut self,
         manager: &Manager,
@@ -161,7 +165,7 @@ impl Call {
         })
     }
 
-    /// `sent` tells of the present sending, also when this is dropped half-way.
+    /// `sent` tells about the present sending, also if this future is dropped half-way.
     async fn carry_out(&mut self, manager: &Manager, sent: &AtomicBool) -> Result<Response> {
         loop {
             let waiting = tokio::time::timeout_at(self.deadline.into(), manager.token_async());
@@ -179,10 +183,10 @@ impl Call {
                     used = authorize(manager, &token, headers)
                 })
                 .await;
-            match self.judge(manager, &used, result) {
+            match self.decide(manager, &used, result) {
                 Step::Done(result) => return result,
                 Step::Again(pause) => {
-                    // From here on `past` tells of it.
+                    // From here on `past` tells about it.
                     sent.store(false, Ordering::Release);
                     tokio::time::sleep(pause).await;
                 }
@@ -205,14 +209,14 @@ impl Call {
     fn limits(&self) -> Limits {
         Limits {
             deadline: self.deadline,
-            connect_timeout: self.manners.connect_timeout,
-            idle_timeout: self.manners.idle_timeout,
-            max_response_bytes: self.manners.max_response_bytes,
+            connect_timeout: self.defaults.connect_timeout,
+            idle_timeout: self.defaults.idle_timeout,
+            max_response_bytes: self.defaults.max_response_bytes,
         }
     }
 
-    /// What to do after a sending.
-    fn judge(&mut self, manager: &Manager, used: &Token, result: Result<Answer, Failure>) -> Step {
+    /// Decides what to do after a sending.
+    fn decide(&mut self, manager: &Manager, used: &Token, result: Result<Answer, Failure>) -> Step {
         let left = self.deadline.saturating_duration_since(Instant::now());
         match result {
             Ok(answer) if self.once => self.done(manager, used, answer, None),
@@ -278,7 +282,7 @@ impl Call {
         Step::Again(pause)
     }
 
-    /// A call ends with this answer.
+    /// The call ends with this answer.
     fn done(
         &self,
         manager: &Manager,
@@ -311,7 +315,7 @@ impl Call {
     fn ended(&self, manager: &Manager, error: Error) -> Error {
         let outcome = worse(self.past, error.outcome());
         let error = match outcome {
-            // The last sending may not have left, but an earlier one did.
+            // The last sending may not have left this machine, but an earlier one did.
             Outcome::Unknown => error.with_hint(LOOK_IT_UP),
             _ => error,
         };
@@ -339,7 +343,7 @@ impl Call {
     }
 }
 
-/// Fills in the token that is valid now, else the one that the call waited for; says which.
+/// Fills in the token that is valid now, otherwise the one that the call waited for. Returns which.
 fn authorize(manager: &Manager, waited_for: &Token, headers: &mut HeaderMap) -> Token {
     let token = manager.peek().unwrap_or_else(|| waited_for.clone());
     let snapshot = &token.0.snapshot;

@@ -1,6 +1,6 @@
-//! What a caller asks for and what comes back: plain values.
+//! What a caller asks for, and what comes back, as plain values.
 //!
-//! Checked when it is sent, not when it is built. Never shows a body or a header value in `Debug`.
+//! A request is checked when it is sent, not when it is built. `Debug` never shows a body or the value of a header.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::exchange::Answer;
 use crate::json;
 use crate::policy::retry::Unauthorized;
 
-/// A call of 88Pay's API.
+/// Describes a call of 88Pay's API, for [`TokenManager::make_request`](crate::TokenManager::make_request).
 ///
 /// ```
 /// let charge = pay88::Request::post("/api/transactions/charges")
@@ -34,7 +34,11 @@ pub struct Request {
 }
 
 impl Request {
-    /// A call of any method and path below the base URL, such as `/api/balance?id=MCH-COL-29ZTP4`.
+    /// Starts a request of any method, for any path below the base URL, such as `/api/balance?id=MCH-COL-29ZTP4`.
+    ///
+    /// ```
+    /// let request = pay88::Request::new("POST", "/api/balance?id=MCH-COL-29ZTP4");
+    /// ```
     pub fn new(method: impl Into<String>, endpoint: impl Into<String>) -> Request {
         Request {
             method: method.into(),
@@ -48,60 +52,100 @@ impl Request {
         }
     }
 
-    /// `GET`
+    /// Starts a GET request.
+    ///
+    /// ```
+    /// let request = pay88::Request::get("/api/any/call");
+    /// ```
     pub fn get(endpoint: impl Into<String>) -> Request {
         Request::new("GET", endpoint)
     }
 
-    /// `POST`
+    /// Starts a POST request.
+    ///
+    /// ```
+    /// let request = pay88::Request::post("/api/transactions/charges");
+    /// ```
     pub fn post(endpoint: impl Into<String>) -> Request {
         Request::new("POST", endpoint)
     }
 
-    /// Adds a parameter to the query; it is percent-encoded.
+    /// Adds a parameter to the query, percent-encoded.
+    ///
+    /// ```
+    /// let request = pay88::Request::post("/api/balance").param("id", "MCH-COL-29ZTP4");
+    /// ```
     #[must_use]
     pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
         self.params.push((name.into(), value.into()));
         self
     }
 
-    /// Adds a header. Those of the credential and of the connection are refused when the call is made.
+    /// Adds a header. The headers of the credential and of the connection belong to the library; a call that has one
+    /// of them is refused.
+    ///
+    /// ```
+    /// let request = pay88::Request::post("/api/balance").header("X-Trace", "42");
+    /// ```
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// The body, as it is. `Content-Type: application/json` is sent unless a header says otherwise.
+    /// Sets the body, which may be any bytes. `Content-Type: application/json` is sent unless a header says
+    /// otherwise.
+    ///
+    /// ```
+    /// let request = pay88::Request::post("/api/any/call").header("Content-Type", "text/plain").body("Order 42");
+    /// ```
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Request {
         self.body = Some(body.into());
         self
     }
 
-    /// The body, as JSON.
+    /// Sets the body to a JSON value.
+    ///
+    /// ```
+    /// let request = pay88::Request::post("/api/transactions/charges").json(&serde_json::json!({"amount": 50000}));
+    /// ```
     #[must_use]
     pub fn json(self, value: &Value) -> Request {
         self.body(value.to_string())
     }
 
-    /// How long the call may take in all, waiting for a token included; the manager's `timeout` unless set.
+    /// Sets how long the call may take in all, including the wait for a token. Without it, it is the manager's
+    /// `timeout`.
+    ///
+    /// ```
+    /// let request = pay88::Request::post("/api/balance").timeout(std::time::Duration::from_secs(5));
+    /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Request {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Says that sending it twice does no harm, so that it is repeated after a fault. GET, HEAD, OPTIONS and
-    /// `POST /api/balance` need no mark; a charge must not have it.
+    /// Says that sending the request twice does no harm, so that it is repeated after a fault. GET, HEAD, OPTIONS and
+    /// `POST /api/balance` need no mark. A charge must not have it.
+    ///
+    /// ```
+    /// let read = pay88::Request::post("/api/a/call/that/only/reads").safe_to_repeat(true);
+    /// ```
     #[must_use]
     pub fn safe_to_repeat(mut self, safe: bool) -> Request {
         self.safe_to_repeat = safe;
         self
     }
 
-    /// Sends it once and gives the answer as it is, where it would be sent again otherwise: after a 401 with another
-    /// token, after a 429, after a fault. For diagnoses, and for callers with a rule of their own.
+    /// Sends the request once and gives the answer unchanged, also where it would be sent again otherwise: after a
+    /// 401 with another token, after a 429, after a fault. It is for diagnoses, and for callers with a rule of their
+    /// own.
+    ///
+    /// ```
+    /// let request = pay88::Request::post("/api/balance").once();
+    /// ```
     #[must_use]
     pub fn once(mut self) -> Request {
         self.once = true;
@@ -130,14 +174,26 @@ impl fmt::Debug for Request {
     }
 }
 
-/// An answer of 88Pay, of any status.
+/// Holds an answer of 88Pay, of any status.
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+/// # let (_sandbox, manager) = doc::manager();
+/// let balance = pay88::Request::post("/api/balance").param("id", manager.merchant_id());
+/// let answer = manager.make_request(balance)?;
+/// assert!(answer.ok());
+/// assert_eq!(answer.header("Content-Type"), Some(&b"application/json"[..]));
+/// println!("{}", answer.json()?["data"]);
+/// # Ok::<(), pay88::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Response {
     status: u16,
     headers: HeaderMap,
     /// The body and a NUL, for parsers of C.
     terminated_body: Bytes,
-    /// What 88Pay says of a status of 400 or above, without what it echoes of the request's secrets; or nothing.
+    /// What 88Pay says about a status of 400 or above, without secrets of the request that it repeats; otherwise
+    /// empty.
     said: String,
     unauthorized: Option<Unauthorized>,
     retry_after: Option<Duration>,
@@ -157,7 +213,7 @@ impl Response {
         }
     }
 
-    /// With what 88Pay says of it in its own words.
+    /// Adds what 88Pay says about it, in its own words.
     pub(crate) fn saying(mut self, said: String) -> Response {
         self.said = said;
         self
@@ -178,12 +234,12 @@ impl Response {
         (200..300).contains(&self.status)
     }
 
-    /// The first header of that name, in any case of letters.
+    /// The value of the first header of that name. Upper and lower case do not matter.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.get(name).map(|value| value.as_bytes())
     }
 
-    /// All headers in the order of the answer (those of one name together), names in lower case.
+    /// All headers in the order of the answer, with names in lower case. Headers of one name follow each other.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.headers
             .iter()
@@ -198,13 +254,13 @@ impl Response {
         }
     }
 
-    /// The body and a NUL behind it, for programs in C.
+    /// The body and a NUL after it, for programs in C.
     #[doc(hidden)]
     pub fn body_with_nul(&self) -> &[u8] {
         &self.terminated_body
     }
 
-    /// The body as text; what is no UTF-8 is replaced.
+    /// The body as text. Bytes that are not UTF-8 are replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(self.body()).into_owned()
     }
@@ -212,7 +268,7 @@ impl Response {
     /// The body as JSON.
     ///
     /// # Errors
-    /// `bad_response` if it is none.
+    /// `bad_response` if it is not JSON.
     pub fn json(&self) -> Result<Value> {
         json::read(self.body()).map_err(|error| {
             Error::new(
@@ -230,10 +286,19 @@ impl Response {
         })
     }
 
-    /// The answer, if its status is below 400.
+    /// Gives the answer back if its status is below 400. Otherwise makes an error of it.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # let (_sandbox, manager) = doc::manager();
+    /// let answer = manager.make_request(pay88::Request::get("/api/no/such/call"))?;
+    /// let error = answer.error_for_status().unwrap_err();
+    /// assert_eq!((error.code().name(), error.http_status()), ("http_error", Some(404)));
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// `http_error` with the status and the `message` of the answer's envelope.
+    /// `http_error` with the status and the `message` of the answer.
     pub fn error_for_status(self) -> Result<Response> {
         if self.status < 400 {
             return Ok(self);

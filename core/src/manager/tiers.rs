@@ -1,8 +1,9 @@
 //! The tiers of the option `share`, as they are now, for a diagnosis.
 //!
-//! Promises: makes, changes and remembers nothing and asks 88Pay for nothing (a Memcached gets the item that is its clock,
-//! as from anybody who looks there first; whether a store takes writes is asked so that nothing is left of it); a store is given no more time than a refresh would give it. Never holds a token,
-//! a key or a password.
+//! Promises: makes, changes and remembers nothing, and asks 88Pay for nothing. Two exceptions leave no trace that
+//! matters: a Memcached gets the item that is its clock, as from any first reader; and a store is asked whether it
+//! takes writes, in a way that leaves nothing. A store has no more time than a refresh would give it. Never holds a
+//! token, a key or a password.
 
 use std::path::Path;
 use std::slice;
@@ -25,56 +26,69 @@ use crate::telemetry::stats::hold_to_json;
 
 const STORE_TIME: Duration = Duration::from_millis(250);
 
-/// One tier of the option `share`: this process, the host, or a store of the fleet.
+/// Shows one tier of the option `share`: this process, the host, or a store of the fleet. `TokenManager::tiers` gives
+/// all of them.
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+/// # let (_sandbox, manager) = doc::manager();
+/// for tier in manager.tiers() {
+///     match tier.state {
+///         Ok(state) => println!("{}: {} tokens left in this hour", tier.kind, state.budget_left.1),
+///         Err(error) => println!("{}: {} {}", tier.kind, error.message(), error.hint()),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Tier {
-    /// `process`, `host` or `store`.
+    /// The kind of tier: `process`, `host` or `store`.
     pub kind: &'static str,
-    /// The file of the host, which the first token request makes; the store's URL without user, password and query.
-    /// `None` for the process, and where the host has no place for the file.
+    /// Where the tier is: the file of the host, which the first token request makes; or the store's URL without user,
+    /// password and query. `None` for the process, and if the host has no directory for the file.
     pub place: Option<String>,
-    /// What is there; or why the tier cannot be had (`connection_failed` for a store, `config_invalid` for the host), and
-    /// what to do about it.
+    /// What the tier holds. Or why it cannot be used (`connection_failed` for a store, `config_invalid` for the
+    /// host), and what to do about it.
     pub state: Result<TierState>,
-    /// The user IDs of those who keep tokens of their own beside this user's; in no order that matters. Empty for a
-    /// directory that users share (`host:<dir>`).
+    /// The user IDs of other users of this machine who have tokens of their own, in any order. Empty for a directory
+    /// that users share (`host:<dir>`).
     pub other_users: Vec<u32>,
-    /// Names that come before the one in `place`, and are not used since something else is there: of another user, or with
-    /// other rights than this library gives. Those who share use the next name, too.
+    /// Names that come before the one in `place` and cannot be used, because something else is there: of another
+    /// user, or with other rights than this library gives. All who share use the next name too.
     pub taken_names: Vec<TakenName>,
 }
 
-/// A name that something else has.
+/// Names a file or directory that is in the way of a tier: see [`Tier::taken_names`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TakenName {
-    /// The path.
+    /// Its path.
     pub path: String,
-    /// The user ID of the owner of what is there.
+    /// The user ID of its owner.
     pub by: u32,
 }
 
-/// What those who share a tier have in common.
+/// Says what all who share a tier have in common: see [`Tier::state`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TierState {
-    /// How long ago the newest token was asked for; `None` if there is none, or 88Pay does not accept it any more.
+    /// How long ago the newest token was asked for; `None` if there is none, or if 88Pay does not accept it any more.
     pub token_age: Option<Duration>,
-    /// How much longer it is handed out; zero if none is.
+    /// For how long that token will still be handed out; zero if there is none.
     pub token_valid_for: Duration,
-    /// Tokens that may still be asked for in this minute and in this hour.
+    /// How many tokens may still be asked for in this minute, and in this hour.
     pub budget_left: (usize, usize),
-    /// Among how many hosts what was left is split, since they cannot tell each other what they take; else 1.
+    /// Among how many hosts the budget is divided, because they cannot tell each other what they take; otherwise 1.
     pub budget_split: usize,
-    /// The failure that is remembered: its class, and how long it still holds all who share the tier.
+    /// The failure that is remembered: its kind, and for how long it still stops new token requests of all who share
+    /// the tier.
     pub hold: Option<(&'static str, Duration)>,
     /// How many hosts share the token, as far as is known; 0 without a store.
     pub hosts: u32,
 }
 
 impl Tier {
-    /// The same as JSON, durations in seconds; `error` is the reason why the tier cannot be had.
+    /// The same as JSON, with durations in seconds. `error` is the reason why the tier cannot be used.
     pub fn to_json(&self) -> Value {
         let state = self.state.as_ref().ok();
         json!({
@@ -95,7 +109,7 @@ impl Tier {
     }
 }
 
-/// The tiers that are set, the nearest first; this process is one only where nothing is shared.
+/// The tiers that are set, the nearest first. This process is a tier only if nothing is shared.
 pub(crate) fn tiers(account: &Account) -> Vec<Tier> {
     match &account.settings.share {
         Share::Host { dir, stores } => {
@@ -134,7 +148,7 @@ fn host(account: &Account, dir: Option<&Path>) -> Tier {
         Ok((path, taken, record)) => (Some(path), taken, Ok(record)),
         Err(reason) => (None, Vec::new(), Err(reason)),
     };
-    // What can be read may still be a place where nothing can be written.
+    // A file that can be read may still be where nothing can be written.
     let (_, _, degraded) = account.store.status();
     let state = match degraded {
         Some(reason) => Err(reason),
@@ -157,7 +171,7 @@ fn host(account: &Account, dir: Option<&Path>) -> Tier {
 
 fn in_store(account: &Account, url: &StoreUrl) -> Tier {
     let (base_url, merchant_id) = (account.base_url.as_str(), account.merchant_id.as_str());
-    // One that is alone in its fleet is asked itself, and not left alone for what it did before.
+    // A fleet of its own, so that every store is asked now and none is left alone for an earlier failure.
     let alone = Fleet::new(
         slice::from_ref(url),
         base_url,
@@ -171,7 +185,7 @@ fn in_store(account: &Account, url: &StoreUrl) -> Tier {
             let deadline = account.clock.boot().plus(STORE_TIME);
             record.ask(Ask::Look, STORE_TIME).and_then(|answer| {
                 let hosts = record.hosts(account.clock.boot().until(deadline))?;
-                // What can be read may still take no writes: a replica, a full one, a user without the rights.
+                // A store that can be read may still take no writes: a replica, a full one, a user without the rights.
                 record.writable(account.clock.boot().until(deadline))?;
                 Ok((answer, hosts))
             })

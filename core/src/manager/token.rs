@@ -1,6 +1,6 @@
-//! The credential that 88Pay grants for 60 seconds: an access token and its session ID, always as a pair.
+//! The credential that 88Pay grants for 60 seconds: an access token and its session ID, always together.
 //!
-//! A snapshot never changes; a new token is a new snapshot. Never shows the pair in `Debug`.
+//! A snapshot never changes; a new token is a new snapshot. `Debug` never shows the pair.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -26,13 +26,13 @@ pub(crate) struct Snapshot {
     bearer: Secret,
     session_id: Secret,
     expires_in: u64,
-    /// Which token it is for those who share it.
+    /// Tells this token from others, among those who share it.
     pub(crate) stamp: Stamp,
     pub(crate) lifetime: Lifetime,
-    /// Not handed out from then on.
+    /// From then on it is not handed out.
     pub(crate) end: Reading,
-    /// On the monotonic clock: whoever is handed the token from then on starts its renewal. Moved on when a renewal
-    /// starts or may not start, so that one caller in all that time has the work.
+    /// On the monotonic clock: a caller that gets the token from then on starts its renewal. It is moved on when a
+    /// renewal starts or may not start, so that one caller in all that time has this work.
     pub(crate) renew_from: AtomicU64,
     clock: Clock,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Snapshot {
 const BEARER: &str = "Bearer ";
 
 impl Snapshot {
-    /// `None` if the pair cannot stand in headers.
+    /// `None` if the pair cannot be sent in headers.
     pub(crate) fn new(
         generation: u64,
         grant: &Grant,
@@ -48,7 +48,7 @@ impl Snapshot {
         asked_at: Reading,
         clock: Clock,
     ) -> Option<Snapshot> {
-        // Exactly as large as needed: a growing string would leave pieces of the token in freed memory.
+        // Exactly as large as needed: a string that grows would leave pieces of the token in freed memory.
         let mut text = String::with_capacity(BEARER.len() + grant.access_token.expose().len());
         text.push_str(BEARER);
         text.push_str(grant.access_token.expose());
@@ -73,7 +73,7 @@ impl Snapshot {
     }
 }
 
-/// How many threads can read the token at once without meeting at one reference count.
+/// How many threads can read the token at once without sharing a reference count.
 pub(crate) const STRIPES: usize = 8;
 
 /// One reference count and hit counter of a snapshot, on cache lines of their own.
@@ -83,49 +83,63 @@ pub(crate) struct Stripe {
     pub(crate) hits: AtomicU64,
 }
 
-/// An access token and the session ID that belongs to it.
+/// Holds an access token and the session ID that belongs to it.
 ///
-/// Cloning it is cheap, and the pair stays readable as long as a clone lives, also after its end. Its memory is zeroed
-/// with the last clone.
+/// Cloning it is cheap. The pair stays readable as long as a clone lives, also after the token has ended. Its memory
+/// is zeroed with the last clone.
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+/// # let (_sandbox, manager) = doc::manager();
+/// let token = manager.get_token()?;
+/// let headers = [
+///     ("Authorization", format!("Bearer {}", token.access_token())),
+///     ("x-session-id", token.session_id().to_owned()),
+/// ];
+/// // Neither of them is in the debug text.
+/// assert!(!format!("{token:?}").contains(token.session_id()));
+/// # Ok::<(), pay88::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Token(pub(crate) Arc<Stripe>);
 
 impl Token {
-    /// For `Authorization: Bearer …`.
+    /// The access token, for `Authorization: Bearer …`.
     pub fn access_token(&self) -> &str {
         &self.0.snapshot.bearer.expose()[BEARER.len()..]
     }
 
-    /// For `x-session-id`.
+    /// The session ID, for `x-session-id`.
     pub fn session_id(&self) -> &str {
         self.0.snapshot.session_id.expose()
     }
 
-    /// The life in seconds that 88Pay gave it, counted on 88Pay's side; always 60 as documented.
+    /// The life of the token in seconds, as 88Pay granted it. 88Pay counts it from when it issued the token. It is
+    /// documented to be always 60.
     pub fn expires_in(&self) -> u64 {
         self.0.snapshot.expires_in
     }
 
-    /// How much longer the library will hand it out; zero when that is over.
+    /// For how long the library will still hand the token out; zero when that time is over.
     pub fn valid_for(&self) -> Duration {
         let snapshot = &self.0.snapshot;
         snapshot.clock.reading().until(snapshot.end)
     }
 
-    /// Its number: tokens of a manager are counted from 1.
+    /// The number of the token. The tokens of a manager are counted from 1.
     pub fn generation(&self) -> u64 {
         self.0.snapshot.generation
     }
 
-    /// Gives it up as a pointer, for bindings: a handle that needs no memory of its own.
+    /// Gives the token up as a pointer, for bindings: a handle that needs no memory of its own.
     pub fn into_raw(self) -> *const c_void {
         Arc::into_raw(self.0).cast()
     }
 
-    /// Takes back what [`Token::into_raw`] gave up.
+    /// Takes back a token that [`Token::into_raw`] gave up.
     ///
     /// # Safety
-    /// `raw` came from there, and each of these pointers is taken back at most once.
+    /// `raw` came from [`Token::into_raw`], and each of these pointers is taken back at most once.
     pub unsafe fn from_raw(raw: *const c_void) -> Token {
         // SAFETY: the caller vouches that `into_raw` made it of such an `Arc`, which it still counts.
         Token(unsafe { Arc::from_raw(raw.cast()) })

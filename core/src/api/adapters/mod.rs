@@ -1,4 +1,4 @@
-//! For programs that keep an HTTP client of their own.
+//! Lets programs that keep an HTTP client of their own use pay88 for authentication alone.
 
 #[cfg(feature = "reqwest")]
 pub mod reqwest;

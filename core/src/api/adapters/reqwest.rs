@@ -1,9 +1,9 @@
 //! Authentication for requests that a program sends by reqwest.
 //!
-//! Promises: the pair goes to URLs below the manager's base URL only, never to the token endpoint, and no redirect is followed
-//! with it; a 401 leads to one refresh, however many calls it meets, and the call is repeated once if its body can be sent
-//! again. Connections and time limits are reqwest's, not pay88's: what became of a call that failed is not told, so
-//! look a charge up before you send it again.
+//! Promises: token and session ID go to URLs below the manager's base URL only, and never to the token endpoint. No
+//! redirect is followed with them. A 401 makes pay88 ask for one new token, however many calls meet it, and the call
+//! is repeated once if its body can be sent again. Connections and time limits are reqwest's, not pay88's. So a
+//! failed call does not say whether it reached 88Pay: look a charge up before you send it again.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,26 +27,35 @@ use http::{HeaderMap, header};
 use crate::api::token_manager::TokenManager;
 use crate::manager::token::Token;
 
-/// A client of reqwest whose requests to 88Pay carry the token. Cheap to clone.
+/// Sends requests to 88Pay by reqwest, with the token. Cheap to clone. The module has an example.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: ::reqwest::Client,
     manager: TokenManager,
 }
 
-/// Why there is no answer.
+/// Says why there is no answer.
+///
+/// ```
+/// use pay88::adapters::reqwest::Error;
+///
+/// fn may_repeat(error: &Error) -> bool {
+///     // Nothing was sent in this case. In the other one nobody knows.
+///     matches!(error, Error::Pay88(_))
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The request is not one for 88Pay (`refused`), or there is no token. Nothing was sent.
+    /// The request is not for 88Pay (`refused`), or there is no token. Nothing was sent.
     Pay88(crate::error::Error),
     /// reqwest could not build the client, send the request or receive the answer.
     Reqwest(::reqwest::Error),
 }
 
 impl Client {
-    /// Builds the client. A builder and not a client is what is taken, since redirects have to be off: reqwest would leave out the
-    /// token where one leads to another host, but not the session ID.
+    /// Builds the client. It takes a builder and not a client, because redirects have to be off: if a redirect led to
+    /// another host, reqwest would leave out the token, but not the session ID.
     ///
     /// # Errors
     /// Those of [`ClientBuilder::build`].
@@ -58,16 +67,17 @@ impl Client {
         })
     }
 
-    /// The client itself: it builds requests. What it sends by itself carries no token.
+    /// The client of reqwest, which builds requests. What it sends by itself carries no token.
     pub fn inner(&self) -> &::reqwest::Client {
         &self.inner
     }
 
-    /// Sends a request with the pair, in place of any that it has. A 401 drops that token and sends the request once more
-    /// with a new one, unless its body is a stream or there is no new token now: then the 401 is the answer.
+    /// Sends a request with the token and session ID, in place of any that it has. After a 401 it drops that token
+    /// and sends the request once more with a new one. If the body is a stream, or if there is no new token now, the
+    /// 401 is the answer.
     ///
     /// # Errors
-    /// [`Error::Pay88`] before anything was sent, [`Error::Reqwest`] for all that comes later.
+    /// [`Error::Pay88`] before anything was sent, [`Error::Reqwest`] for everything later.
     pub async fn execute(&self, mut request: Request) -> Result<Response, Error> {
         (self.manager.check_url(request.url())).map_err(Error::Pay88)?;
         let token = (self.manager.get_token_async().await).map_err(Error::Pay88)?;
@@ -77,7 +87,7 @@ impl Client {
         let (StatusCode::UNAUTHORIZED, Some(mut again)) = (answer.status(), again) else {
             return Ok(answer);
         };
-        // It does nothing if another request has dropped that token already.
+        // Does nothing if another request has dropped that token already.
         if self.manager.invalidate_token(&token).is_err() {
             return Ok(answer);
         }
