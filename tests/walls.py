@@ -61,6 +61,7 @@ NEVER = (
 ONLY = (
     ("only transport opens a socket", ("transport",), SOCKETS),
     ("only transport knows hyper and rustls", ("transport",), r"\b(?:hyper|hyper_util|rustls)::"),
+    ("only its adapter knows reqwest", ("api/adapters/reqwest.rs",), r"\breqwest::"),
     ("only config reads the environment", ("config/environment.rs",), ENVIRONMENT),
     (
         "a token reaches a request where calls are authorized alone",
