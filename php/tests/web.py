@@ -237,7 +237,7 @@ class Web:
             executor.submit(at_half).result(LIMIT)
             for worker in rest:
                 worker.result(LIMIT)
-        self.shared.update(answer["path"] for answer in answers)
+        self.shared.update(filter(None, (answer["path"] for answer in answers)))
         return answers
 
     def assert_charged(self, test, orders, answers, tokens=1):
