@@ -34,6 +34,7 @@ php-cgi php-cgi
 /usr/lib/php/*/curl.so php-curl
 composer composer
 phpunit phpunit
+phpcs php-codesniffer
 /usr/share/php/GuzzleHttp/Client.php php-guzzlehttp-guzzle
 /usr/share/php/Nyholm/Psr7 php-nyholm-psr7
 /usr/share/php/Psr/Log php-psr-log

@@ -15,7 +15,9 @@ extension=$target/php/$(php-config --phpapi)$suffix/pay88.so
 export COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_HOME="$target/php/composer" COMPOSER_VENDOR_DIR="$target/php/vendor" COMPOSER_DISABLE_NETWORK=1
 composer validate --quiet --no-interaction --strict --no-check-publish --working-dir=php/library
 composer dump-autoload --quiet --no-interaction --working-dir=php/library
-find php/library -name '*.php' -print0 | xargs -0 -n 1 php -l >/dev/null
+phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/stubs/*' php/library php/examples \
+    tests/scenarios/programs tests/environment/programs
+php -l php/library/stubs/pay88.php >/dev/null
 php/library/stub.sh | diff -u php/library/stubs/pay88.php - || {
     echo "php/library/stubs/pay88.php is not what pay88.stub.php says: php/library/stub.sh >php/library/stubs/pay88.php" >&2
     exit 1
