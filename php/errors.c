@@ -67,9 +67,13 @@ static const struct kind *kind_of(const zend_object *exception)
 	return &other;
 }
 
+/* Sets a property, also one that is private to PHP's own class, and gives up the value. */
 static void set(zend_object *exception, const char *name, zval *value)
 {
-	zend_update_property(pay88_exception, exception, name, strlen(name), value);
+	zend_class_entry *scope = zend_hash_str_exists(&zend_ce_exception->properties_info, name, strlen(name))
+		? zend_ce_exception
+		: pay88_exception;
+	zend_update_property(scope, exception, name, strlen(name), value);
 	zval_ptr_dtor(value);
 }
 
