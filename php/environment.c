@@ -132,7 +132,11 @@ static pay88_error *give_global(pay88_config *config, zend_string *name)
 
 bool environment_give(pay88_config *config)
 {
-	pay88_error *error = give_process(config);
+	/* That the environment is this one, also where it is empty. The library reads no such name. */
+	pay88_error *error = give(config, ZEND_STRL("PHP_SAPI"), ZEND_STRL("is given"));
+	if (!error) {
+		error = give_process(config);
+	}
 	if (!error) {
 		error = give_server(config);
 	}

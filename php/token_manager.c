@@ -120,7 +120,24 @@ static bool read_text(zval *argument, uint32_t number, zend_string **text)
 	return true;
 }
 
-/* Where PHP programs may have an option from, for those hints that tell of the environment. */
+/* Where else PHP programs may set an option, for hints that name its environment variable. NULL if this one does not. */
+static zend_string *hint_with_places(const char *hint)
+{
+	static const char prefix[] = "EIGHTY_EIGHT_PAY_";
+	const char *variable = strstr(hint, prefix);
+	if (!variable || !strstr(hint, "set the environment variable")) {
+		return NULL;
+	}
+	size_t length = strspn(variable, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+	char *option = zend_str_tolower_dup(variable + strlen(prefix), length - strlen(prefix));
+	zend_string *more = zend_strpprintf(0,
+		"%s In php.ini it is pay88.%s, in a pool of php-fpm php_admin_value[pay88.%s]. php-fpm passes the variable on only with "
+		"env[%.*s] or clear_env = no.",
+		hint, option, option, (int)length, variable);
+	efree(option);
+	return more;
+}
+
 static void throw_of_construction(pay88_error *error)
 {
 	zend_object *exception = errors_make(error);
@@ -128,13 +145,12 @@ static void throw_of_construction(pay88_error *error)
 		return;
 	}
 	zval space, *hint = zend_read_property(pay88_exception, exception, ZEND_STRL("hint"), true, &space);
-	if (Z_TYPE_P(hint) == IS_STRING && strstr(Z_STRVAL_P(hint), "set the environment variable")) {
-		zval more;
-		ZVAL_STR(&more, zend_strpprintf(0,
-			"%s In php.ini it is pay88.<option>, in a pool of php-fpm php_admin_value[pay88.<option>]. php-fpm passes variables on "
-			"only with env[<NAME>] or clear_env = no.", Z_STRVAL_P(hint)));
-		zend_update_property(pay88_exception, exception, ZEND_STRL("hint"), &more);
-		zval_ptr_dtor(&more);
+	zend_string *more = Z_TYPE_P(hint) == IS_STRING ? hint_with_places(Z_STRVAL_P(hint)) : NULL;
+	if (more) {
+		zval value;
+		ZVAL_STR(&value, more);
+		zend_update_property(pay88_exception, exception, ZEND_STRL("hint"), &value);
+		zend_string_release(more);
 	}
 	errors_throw_object(exception);
 }

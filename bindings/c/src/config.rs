@@ -3,13 +3,13 @@
 use std::ffi::{OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 
-use pay88::Config;
+use pay88::{Config, OPTIONS};
 
 use crate::boundary::{boundary, silence_panics};
 use crate::error::pay88_error;
 use crate::handle::{give, given};
 use crate::status::pay88_status;
-use crate::text::{MAX_NAME, MAX_VALUE, bytes, pair, text};
+use crate::text::{MAX_NAME, MAX_VALUE, bytes, text};
 
 /// The most of a name or value in an environment: the kernel takes 128 KiB of both together.
 const MAX_VARIABLE: usize = 1 << 20;
@@ -55,8 +55,14 @@ pub unsafe extern "C" fn pay88_config_set(
     boundary!(status(error), || {
         let config = given(config, "config")?;
         // SAFETY: the header demands readable bytes for every length.
-        let (name, value) =
-            unsafe { pair((name, name_len), (value, value_len), (MAX_NAME, MAX_VALUE)) }?;
+        let name = unsafe { text(name, name_len, MAX_NAME, "name") }?;
+        // An unknown name is not shown, since it may be anything.
+        let what = match OPTIONS.iter().any(|option| option.name == name) {
+            true => format!("value of {name}"),
+            false => "value".to_owned(),
+        };
+        // SAFETY: as above.
+        let value = unsafe { text(value, value_len, MAX_VALUE, &what) }?;
         config.0.set(name, value)
     })
 }
