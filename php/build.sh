@@ -6,8 +6,8 @@
 #
 # The directory is target/php/API, where API is `php-config --phpapi`, with -zts behind it for a thread-safe PHP; it holds
 # pay88.so and libpay88.so.0, which belong together and may be moved together. With --debug the library is built quickly and runs
-# slowly, and the directory is target/php/API-debug. PHP_CONFIG and PHPIZE name another PHP's tools; CFLAGS and CARGO_TARGET_DIR
-# are honoured. Nothing is written outside of the target directory.
+# slowly, and the directory is target/php/API-debug. PHP_CONFIG and PHPIZE name another PHP's tools; PHP_CFLAGS (for the extension alone) and CARGO_TARGET_DIR
+# are honoured; BUILD_SUFFIX is put behind the name of the directory, for another build beside the first. Nothing is written outside of the target directory.
 set -eu
 cd "$(dirname "$0")/.."
 case ${1-} in
@@ -25,8 +25,8 @@ for tool in "$config" "${PHPIZE:-phpize}"; do
 done
 api=$("$config" --phpapi)
 case $("$config" --configure-options) in *--enable-zts*) api=$api-zts ;; esac
-work=$target/php/$api-build
-place=$target/php/$api$suffix
+work=$target/php/$api-build${BUILD_SUFFIX-}
+place=$target/php/$api$suffix${BUILD_SUFFIX-}
 
 # phpize writes into the directory that it is called in: a copy of the sources, kept so that only what changed is compiled.
 mkdir -p "$work" "$place"
@@ -34,7 +34,7 @@ for file in php/*.c php/*.h php/config.m4 include/pay88.h; do
     cmp -s "$file" "$work/${file##*/}" || cp "$file" "$work/"
 done
 cd "$work"
-flags="-std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror ${CFLAGS-}"
+flags="-std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror ${PHP_CFLAGS-}"
 if [ ! -f Makefile ] || [ "$(cat flags 2>/dev/null)" != "$config $flags" ] || [ config.m4 -nt Makefile ]; then
     "${PHPIZE:-phpize}" >log 2>&1 || { cat log >&2; exit 1; }
     ./configure --with-php-config="$config" CFLAGS="$flags" >log 2>&1 || { cat log >&2; exit 1; }

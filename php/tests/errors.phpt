@@ -34,10 +34,12 @@ Sandbox::fault('calls', 'stall');
 $late = thrown(fn () => $tm->request('POST', CHARGES, ['json' => CHARGE, 'timeout' => 0.3]), Exception\TimeoutException::class);
 same('unknown', $late->outcome());
 $closed = fn (TokenManager $tm) => $tm->request('POST', CHARGES, ['json' => CHARGE]);
-$unreachable = new TokenManager(baseUrl: 'https://localhost:1');
+$unreachable = new TokenManager(Sandbox::$key, baseUrl: 'https://localhost:1');
 same('not_sent', thrown(fn () => $closed($unreachable), Exception\ConnectionFailedException::class)->outcome());
-$system = new TokenManager(options: ['ca_bundle' => '/etc/ssl/certs/ca-certificates.crt', 'share' => 'process', 'api_key' => Sandbox::newKey()]);
-same('not_sent', thrown(fn () => $closed($system), Exception\TlsFailedException::class)->outcome());
+if (str_starts_with(getenv('EIGHTY_EIGHT_PAY_BASE_URL'), 'https:')) {
+    $system = new TokenManager(options: ['ca_bundle' => '/etc/ssl/certs/ca-certificates.crt', 'share' => 'process', 'api_key' => Sandbox::newKey()]);
+    same('not_sent', thrown(fn () => $closed($system), Exception\TlsFailedException::class)->outcome());
+}
 $refused = thrown(fn () => $tm->request('GET', '//evil.example/'), Exception\RefusedException::class);
 same(['not_sent', 102], [$refused->outcome(), $refused->getCode()]);
 thrown(fn () => $tm->request('GET', '/api/x', ['headers' => ['Authorization' => 'Bearer x']]), Exception\RefusedException::class);

@@ -40,6 +40,22 @@ exec(escapeshellarg(PHP_BINARY) . " -n -d display_errors=stderr -d extension=$di
 $sentence = "libpay88.so.0 is missing in $directory: it belongs beside the extension; install pay88 again.";
 same(1, substr_count(implode("\n", $missing), "PHP Startup: $sentence"), implode("\n", $missing));
 same("$sentence|not_sent|internal", end($missing));
+
+// One that the process has already is used, wherever it comes from; not if its ABI is another.
+$library = dirname($extension) . '/libpay88.so.0';
+copy($library, "$directory/libpay88.so.0");
+$loaded = fn (string $library) => shell_exec("LD_PRELOAD=$library " . escapeshellarg(PHP_BINARY) . " -n -d display_errors=stderr -d extension=$extension --ri pay88 2>&1");
+holds(str_contains($loaded("$directory/libpay88.so.0"), "Loaded from => $directory/libpay88.so.0"));
+holds(str_contains($loaded(''), "Loaded from => " . realpath($library)));
+file_put_contents("$directory/other.c", 'unsigned pay88_abi_version(void) { return 2 << 16; }');
+exec("cc -shared -fPIC -Wl,-soname,libpay88.so.0 -o $directory/other-abi.so $directory/other.c");
+holds(str_contains($loaded("$directory/other-abi.so"), 'has ABI version 2.0, but 1.0 or a later 1.x is needed'));
+file_put_contents("$directory/other.c", 'unsigned pay88_abi_version(void) { return 1 << 16; }');
+exec("cc -shared -fPIC -Wl,-soname,libpay88.so.0 -o $directory/other-abi.so $directory/other.c");
+holds(str_contains($loaded("$directory/other-abi.so"), 'has no function pay88_version'));
+file_put_contents("$directory/libpay88.so.0", 'nonsense');
+exec(escapeshellarg(PHP_BINARY) . " -n -d display_errors=stderr -d extension=$directory/pay88.so --ri pay88 2>&1", $broken);
+holds(str_contains(implode($broken), 'libpay88.so.0 cannot be loaded: '));
 exec("rm -r $directory");
 echo "done\n";
 ?>

@@ -61,7 +61,9 @@ unset($_ENV['EIGHTY_EIGHT_PAY_CONECT_TIMEOUT']);
 
 // Only certificates that $_ENV names are trusted, as in the process's environment.
 $_ENV['EIGHTY_EIGHT_PAY_CA_BUNDLE'] = '/nowhere.pem';
-holds(str_contains(thrown(fn () => new TokenManager(Sandbox::newKey()))->getMessage(), '/nowhere.pem'));
+if (str_starts_with(getenv('EIGHTY_EIGHT_PAY_BASE_URL'), 'https:')) {
+    holds(str_contains(thrown(fn () => new TokenManager(Sandbox::newKey()))->getMessage(), '/nowhere.pem'));
+}
 unset($_ENV['EIGHTY_EIGHT_PAY_CA_BUNDLE']);
 
 // Numbers, with all their digits.

@@ -1,0 +1,129 @@
+#!/bin/bash
+# Tests the extension. Needs what php/build.sh has built, called with the same argument.
+#
+#     php/test.sh [--debug] [drift] [tables] [plain] [valgrind] [asan]        (all of them unless named)
+#
+# TESTS="calls errors" runs these of tests/*.phpt alone. PHP_CONFIG, PHPIZE and CARGO_TARGET_DIR are as for php/build.sh. Nothing is
+# written outside of the target directory.
+set -eu -o pipefail
+cd "$(dirname "$0")/.."
+kind=release argument=
+if [ "${1-}" = --debug ]; then
+    kind=debug argument=--debug
+    shift
+fi
+steps=${*:-drift tables plain valgrind asan}
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
+config=${PHP_CONFIG:-php-config}
+php=$("$config" --php-binary)
+api=$("$config" --phpapi)
+case $("$config" --configure-options) in *--enable-zts*) api=$api-zts ;; esac
+place=$target/php/$api${argument#-}
+work=$target/php/$api-test
+sandbox=$target/$kind/pay88
+runner=$("$config" --prefix)/lib/php/$api/build/run-tests.php
+
+# Nothing of this machine's settings is to help or to hinder.
+for variable in $(compgen -e | grep -iE '^(https?|all|no)_proxy$|^SSL_CERT|^EIGHTY_EIGHT_PAY_|^PHP|^TEST_PHP' || true); do
+    unset "$variable"
+done
+
+# shared NAME...: how to load what PHP has as a module of its own and the tests need.
+shared() {
+    local name
+    for name in "$@"; do
+        "$php" -n -m | grep -qx "$name" || printf -- '-d extension=%s ' "$name"
+    done
+}
+modules=$(shared posix tokenizer)
+
+# phpt NAME EXTENSION_DIRECTORY SECONDS SANDBOX_OPTION...: the tests, in a copy, since results are written beside them.
+phpt() {
+    local name=$1 extension=$2/pay88.so limit=$3 status=0 tests=()
+    shift 3
+    rm -rf "$work/$name"
+    mkdir -p "$work/$name"
+    cp php/tests/*.phpt php/tests/*.inc "$work/$name/"
+    for test in ${TESTS:-$(cd php/tests && echo *.phpt)}; do
+        tests+=("$work/$name/${test%.phpt}.phpt")
+    done
+    local begun=$SECONDS
+    # What the tests start has the same modules.
+    # shellcheck disable=SC2086
+    env PAY88_TEST_PHP_FLAGS="-n $modules-d pcre.jit=0 -d extension=$extension" NO_INTERACTION=1 \
+        TEST_PHP_EXECUTABLE="${test_php:-$php}" TEST_PHP_CGI_EXECUTABLE="${test_cgi:-$(command -v php-cgi || true)}" \
+        timeout -k 10 "$limit" "$sandbox" sandbox "$@" --exec -- "$php" -n $modules "$runner" -n -q --offline --show-diff \
+        --set-timeout "${each:-60}" $modules-d pcre.jit=0 -d "extension=$extension" "${tests[@]}" >"$work/$name.log" 2>&1 || status=$?
+    local passed skipped
+    passed=$(sed -n 's/^Tests passed *: *\([0-9]*\) .*/\1/p' "$work/$name.log")
+    skipped=$(sed -n 's/^Tests skipped *: *\([0-9]*\) .*/\1/p' "$work/$name.log")
+    # A test that is left out fails where everything has to be; one that passed at its second try failed.
+    [ -z "${PAY88_TEST_NOTHING_SKIPPED-}" ] || skipped=0
+    if [ "$status" != 0 ] || [ $((passed + skipped)) != ${#tests[@]} ]; then
+        cat "$work/$name.log"
+        echo "FAILED: php, $name, status $status"
+        exit 1
+    fi
+    printf 'php %-9s %s of %s tests passed, %d s\n' "$name" "$passed" "${#tests[@]}" $((SECONDS - begun))
+}
+
+for step in $steps; do
+    case $step in
+    drift)
+        php/arginfo.sh "$work.arginfo"
+        diff php/pay88_arginfo.h "$work.arginfo" || {
+            echo "php/pay88_arginfo.h is not what php/pay88.stub.php says: run php/arginfo.sh" >&2
+            exit 1
+        }
+        # The library is never linked, neither is ever unloaded, and nothing but the module is seen by others.
+        dynamic=$(readelf -d "$place/pay88.so")
+        ! grep -E 'libpay88|RPATH|RUNPATH' <<<"$dynamic" && grep -q NODELETE <<<"$dynamic" || {
+            echo "pay88.so is not linked as it has to be: $dynamic" >&2
+            exit 1
+        }
+        [ "$(nm -D --defined-only "$place/pay88.so" | awk '{ print $3 }')" = get_module ] || {
+            echo "pay88.so exports more than get_module" >&2
+            exit 1
+        }
+        ;;
+    tables)
+        # shellcheck disable=SC2086
+        php/tests/tables.py "$place/libpay88.so.0" "$php" -n $modules -d "extension=$place/pay88.so"
+        ;;
+    plain) phpt plain "$place" 300 ;;
+    valgrind)
+        # The heap of a request would hide what is leaked; TLS has false reports (assembly of ring).
+        rm -rf "$work/valgrind-logs"
+        mkdir -p "$work/valgrind-logs"
+        for binary in "$php" "$(command -v php-cgi)"; do
+            cat >"$work/valgrind-${binary##*/}" <<END
+#!/bin/sh
+# What a child has inherited, and its parent's other threads had, is lost in it.
+case \$* in */fork.php* | */events.php*) leaks=no ;; *) leaks=full ;; esac
+exec valgrind -q --num-callers=40 --leak-check=\$leaks --show-leak-kinds=definite,indirect --trace-children=yes \\
+    --trace-children-skip='/bin/*,/usr/bin/*sh,/usr/bin/[a-oq-z]*' --log-file="$work/valgrind-logs/%p" "$binary" "\$@"
+END
+            chmod +x "$work/valgrind-${binary##*/}"
+        done
+        test_php=$work/valgrind-${php##*/} test_cgi=$work/valgrind-php-cgi each=300 USE_ZEND_ALLOC=0 PAY88_TEST_SLOW=10 \
+            phpt valgrind "$place" 900 --http
+        php/tests/valgrind.py php "$work"/valgrind-logs/*
+        ;;
+    asan)
+        # The extension's C alone; gcc's runtime has to come first, but for what makes PHP's way of loading possible.
+        PHP_CFLAGS="-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" BUILD_SUFFIX=-asan \
+            php/build.sh $argument
+        nm "$place-asan/pay88.so" | grep -q __asan_init || { echo "there is no sanitizer in pay88.so" >&2; exit 1; }
+        gcc -shared -fPIC -o "$work.no_deepbind.so" php/tests/no_deepbind.c
+        LD_PRELOAD="$work.no_deepbind.so $(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
+            ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:strict_string_checks=1 UBSAN_OPTIONS=halt_on_error=1 \
+            USE_ZEND_ALLOC=0 PAY88_TEST_SLOW=3 phpt asan "$place-asan" 600
+        ;;
+    *)
+        echo "no such step: $step" >&2
+        exit 2
+        ;;
+    esac
+done
+echo "PHP: all passed"
