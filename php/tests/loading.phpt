@@ -44,7 +44,7 @@ same("$sentence|not_sent|internal", end($missing));
 // One that the process has already is used, wherever it comes from; not if its ABI is another.
 $library = dirname($extension) . '/libpay88.so.0';
 copy($library, "$directory/libpay88.so.0");
-$loaded = fn (string $library) => shell_exec("LD_PRELOAD=$library " . escapeshellarg(PHP_BINARY) . " -n -d display_errors=stderr -d extension=$extension --ri pay88 2>&1");
+$loaded = fn (string $library) => shell_exec('LD_PRELOAD="' . getenv('LD_PRELOAD') . " $library\" " . escapeshellarg(PHP_BINARY) . " -n -d display_errors=stderr -d extension=$extension --ri pay88 2>&1");
 holds(str_contains($loaded("$directory/libpay88.so.0"), "Loaded from => $directory/libpay88.so.0"));
 holds(str_contains($loaded(''), "Loaded from => " . realpath($library)));
 file_put_contents("$directory/other.c", 'unsigned pay88_abi_version(void) { return 2 << 16; }');

@@ -41,8 +41,13 @@ foreach ($phases as $phase => $outcome) {
         'fiber' => ["FiberError Cannot switch fibers in current execution context|$canceled $outcome||shutdown", 0],
         'exit' => ['|shutdown', 7],
         'memory' => ['/Fatal error: Allowed memory size of 16777216 bytes exhausted.*\|shutdown$/s', 255],
+        'fatal' => ['/Fatal error: the end.*\|shutdown$/s', 255],
         'time' => ['/Fatal error: Maximum execution time of 100 seconds exceeded.*\|shutdown$/s', 255],
     ];
+    if (getenv('USE_ZEND_ALLOC') === '0') {
+        // There is no limit of memory then.
+        unset($expected['memory']);
+    }
     if ($slow === 10 && $phase !== 'answer') {
         $expected = array_slice($expected, 1, 1);
     }
