@@ -37,7 +37,7 @@ final class HandlerTest extends SandboxTestCase
         return new Client(['handler' => HandlerStack::create($handler), 'base_uri' => $this->manager->baseUrl()] + $config);
     }
 
-    public function factories(): array
+    public static function factories(): array
     {
         return ['Guzzle' => [new HttpFactory()], 'Nyholm' => [new Psr17Factory()]];
     }
@@ -131,7 +131,7 @@ final class HandlerTest extends SandboxTestCase
         self::assertSame(['connection_failed', 'not_sent'], [$thrown->getHandlerContext()['code'], $thrown->getHandlerContext()['outcome']]);
     }
 
-    public function doubtful(): array
+    public static function doubtful(): array
     {
         return [
             'the connection is cut when the request was read' => ['cut_after_request', 'connection_failed'],

@@ -16,7 +16,7 @@ final class ReadmeTest extends SandboxTestCase
         '/^$/',
     ];
 
-    public function examples(): array
+    public static function examples(): array
     {
         preg_match_all('/^```php\n(.*?)^```/ms', (string) file_get_contents(__DIR__ . '/../../README.md'), $found);
         self::assertCount(count(self::PRINTED), $found[1]);
