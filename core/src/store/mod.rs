@@ -3,8 +3,6 @@
 //! Promises: if a tier cannot be used, this process goes on alone. The reason is reported once, until it changes. A
 //! forked child opens everything anew. Never decides when a token is asked for.
 
-#[cfg(test)]
-pub(crate) mod first_release;
 pub(crate) mod fleet;
 pub(crate) mod host;
 pub(crate) mod local;

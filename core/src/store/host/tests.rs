@@ -6,9 +6,6 @@ use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use zeroize::Zeroizing;
-
 use super::*;
 use crate::config::credentials::ApiKey;
 use crate::config::endpoint::BaseUrl;
@@ -18,7 +15,6 @@ use crate::policy::rate_limit::Slot;
 use crate::policy::token_response::Grant;
 use crate::refresh::record::{Issue, Stamp};
 use crate::secret::Secret;
-use crate::store::first_release;
 use crate::store::local::{LocalRecord, Medium};
 use crate::test_support::limits::within;
 
@@ -222,98 +218,6 @@ fn a_later_release_of_the_format_and_this_one_share_a_record() {
     assert_eq!(token(&mine), Some(1));
     publish(&mine, 2);
     assert_eq!(shelf.user().read().unwrap().others["colour"], "blue");
-}
-
-#[test]
-fn the_first_release_of_the_format_and_this_one_share_a_record() {
-    let shelf = Shelf::new();
-    let (mine, other) = (shelf.user(), shelf.user());
-    let path = mine.peek().unwrap().0;
-    let (now, files) = (now(), shelf.files_of(KEY, URL, "MCH-COL-1"));
-    let sealer = &files.sealer;
-    let first = first_release::written(now, &json!([[now.0, 2]]));
-    // Seals what that release would write into one of the slots, and empties the other.
-    let put = |plain: &[u8]| {
-        let sealed = sealer.seal(&files.seal_context(), plain).unwrap();
-        let mut content = header(now).to_vec();
-        content.extend_from_slice(&(sealed.len() as u32).to_le_bytes());
-        content.extend_from_slice(&sealed);
-        content.resize(PAGE as usize, 0);
-        fs::write(&path, content).unwrap();
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o660)).unwrap();
-    };
-    // The newer of both slots, as that release finds it.
-    let found = || {
-        let content = fs::read(&path).unwrap();
-        let plain = SLOTS[..2].iter().filter_map(|slot| {
-            let slot = &content[slot.start as usize..];
-            let length = u32::from_le_bytes(slot[..LENGTH].try_into().unwrap()) as usize;
-            sealer.open(&files.seal_context(), &slot[LENGTH..LENGTH + length])
-        });
-        let place = |plain: &Zeroizing<Vec<u8>>| {
-            let record: Value = serde_json::from_slice(plain).unwrap();
-            (record["turn"].as_u64(), record["sequence"].as_u64())
-        };
-        plain.max_by_key(place).unwrap()
-    };
-
-    put(&first);
-    let record = mine.read().unwrap();
-    assert_eq!(record.good().unwrap().stamp.id, 5);
-    assert_eq!(record.good().unwrap().grant.session_id.expose(), "sess_5");
-    assert_eq!(
-        (record.counts.taken.len(), record.counts.forced.len()),
-        (2, 1)
-    );
-    assert_eq!(record.counts.told[0].left, 6);
-    assert_eq!(record.hold.unwrap().class.name(), "rate_limited");
-
-    // This release leads, and writes whatever it has beyond that.
-    let (mut lease, mut record) = mine.try_lease(record.turn).unwrap().unwrap();
-    record.done_by = Some(now.plus(Duration::from_secs(20)));
-    mine.write(&mut lease, &mut record).unwrap();
-    record.done_by = None;
-    record.counts.taken.extend([11, 12].map(|id| Slot {
-        at: now,
-        id,
-        apart: true,
-        pending: false,
-    }));
-    record.issue = Some(Issue {
-        apart: 2,
-        ..issue(6)
-    });
-    (record.host, record.hosts) = (7, 3);
-    (record.away, record.ask_at, record.forgotten) = (Some(now), Some(now), Some(now));
-    record.previous_until = Some(now);
-    record.outage = record.hold.clone();
-    mine.write(&mut lease, &mut record).unwrap();
-    drop(lease);
-    let theirs = first_release::read(&found());
-    let until = now.0 + 60_000;
-    assert_eq!(
-        (theirs.token.as_str(), theirs.session.as_str()),
-        ("token-6", "sess_6")
-    );
-    assert_eq!((theirs.taken, theirs.forced, theirs.told), (4, 1, Some(6)));
-    assert_eq!(theirs.hold, Some(("rate_limited".to_owned(), until)));
-
-    // That release leads, and what it does not know stays.
-    put(&first_release::written_over(&found(), now));
-    for user in [&mine, &other, &shelf.user()] {
-        let again = user.read().unwrap();
-        assert_eq!(again.sequence, record.sequence + 1);
-        assert_eq!(
-            (again.counts.taken.len(), again.good().unwrap().stamp.id),
-            (5, 6)
-        );
-        assert_eq!((again.host, again.hosts), (7, 3));
-        assert!(again.outage.is_some() && again.outage == record.outage);
-        assert_eq!(
-            (again.away, again.ask_at, again.forgotten),
-            (Some(now), Some(now), Some(now))
-        );
-    }
 }
 
 #[test]

@@ -19,7 +19,6 @@ use crate::policy::token_response::Grant;
 use crate::refresh::Ask;
 use crate::refresh::record::Issue;
 use crate::secret::Secret;
-use crate::store::first_release;
 
 /// What is in the store, and its clock: so many milliseconds ahead of boot time, told in steps of that many.
 #[derive(Default)]
@@ -268,53 +267,6 @@ fn what_a_later_release_adds_to_the_record_is_kept_when_this_one_writes() {
     let found = look(&mut two).unwrap();
     write(&mut two, &found);
     assert_eq!(look(&mut one).unwrap().others["colour"], "blue");
-}
-
-#[test]
-fn a_record_of_the_first_release_is_read_and_that_release_reads_what_this_one_writes() {
-    let shelf = shelf(0, 1);
-    let mut mine = host(&shelf, KEY, "MCH-COL-1");
-    let now = Clock::System.boot();
-    let first = first_release::written(now, &json!([[now.0, 1, 11], [now.0, 1, 12]]));
-    let at = now.0.to_le_bytes();
-    let sealed = mine.sealer.seal(&mine.seal_context(&at), &first).unwrap();
-    let value = [&[FORMAT][..], &at, &sealed].concat();
-    shelf
-        .lock()
-        .unwrap()
-        .values
-        .insert(mine.name.clone(), value);
-
-    let mut record = look(&mut mine).unwrap();
-    assert_eq!(record.good().unwrap().stamp.id, 5);
-    let ids: Vec<u32> = record.counts.taken.iter().map(|slot| slot.id).collect();
-    assert_eq!(ids, [11, 12]);
-    let hold = record.hold.as_ref().unwrap();
-    assert_eq!(hold.class.name(), "rate_limited");
-
-    record.counts.taken.push_back(Slot {
-        at: now,
-        id: 13,
-        apart: true,
-        pending: false,
-    });
-    record.issue.as_mut().unwrap().grant.session_id = Secret::new("sess_6".into());
-    (record.host, record.hosts, record.forgotten) = (7, 3, Some(now));
-    record.outage = record.hold.clone();
-    write(&mut mine, &record);
-    let value = shelf.lock().unwrap().values[&mine.name].clone();
-    let (header, sealed) = value.split_at(HEADER);
-    let plain = mine
-        .sealer
-        .open(&mine.seal_context(&header[1..]), sealed)
-        .unwrap();
-    let theirs = first_release::read(&plain);
-    assert_eq!(
-        (theirs.token.as_str(), theirs.session.as_str()),
-        ("token-5", "sess_6")
-    );
-    assert_eq!((theirs.taken, theirs.told), (3, Some(6)));
-    assert_eq!(theirs.hold.unwrap().0, "rate_limited");
 }
 
 #[test]
