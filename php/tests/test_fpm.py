@@ -151,6 +151,8 @@ class Fpm(unittest.TestCase):
         )
         told = {name: json.loads(self.web.get(f"/{name}/told")[1]) for name in ("cleared", "kept", "own")}
         self.assertEqual(told["cleared"].get("code"), "config_invalid", told)
+        for word in ("clear_env", "env[", "php_admin_value"):
+            self.assertIn(word, told["cleared"]["hint"])
         self.assertEqual(told["kept"], {"merchant": settings["merchant_id"]})
         self.assertEqual(told["own"], {"merchant": settings["merchant_id"]})
 

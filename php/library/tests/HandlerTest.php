@@ -299,6 +299,62 @@ final class HandlerTest extends SandboxTestCase
         }
     }
 
+    public function testABodyThatIsNotWholeIsNotSent(): void
+    {
+        $read = new NoSeekStream(Utils::streamFor(json_encode(self::CHARGE)));
+        $read->read(5);
+        $detached = Utils::streamFor('{}');
+        $detached->detach();
+        $throwing = new PumpStream(static fn () => throw new \RuntimeException('of the program'));
+        $writeOnly = Utils::streamFor(fopen('/dev/null', 'w'));
+        $seen = self::seen(function () use ($read, $detached, $throwing, $writeOnly) {
+            foreach ([$read, $detached, $throwing, $writeOnly] as $body) {
+                $request = new Request('POST', self::CHARGES, [], $body);
+                $thrown = self::caught(fn () => (new Handler($this->manager))->sendRequest($request));
+                self::assertInstanceOf(RequestException::class, $thrown);
+                self::assertSame('not_sent', $thrown->outcome());
+                $promise = (new Handler($this->manager))($request, []);
+                self::assertSame('not_sent', self::caught(fn () => $promise->wait())->getPrevious()->outcome());
+            }
+        });
+        self::assertSame(['calls' => [], 'tokens' => 0], $seen);
+
+        $request = new Request('POST', self::CHARGES, [], new NoSeekStream(Utils::streamFor(json_encode(self::CHARGE))));
+        $client = new Handler($this->manager);
+        self::assertSame(200, $client->sendRequest($request)->getStatusCode());
+        self::assertSame('not_sent', self::caught(fn () => $client->sendRequest($request))->outcome());
+    }
+
+    public function testAnAnswerThatCameIsNeverLost(): void
+    {
+        $this->manager->getToken();
+        foreach ([new HttpFactory(), new Psr17Factory()] as $factory) {
+            self::fault('calls', ['answer' => ['status' => 200, 'headers' => [['123', 'x']]]]);
+            $response = (new Handler($this->manager, $factory, $factory))->sendRequest(new Request('GET', '/api/echo'));
+            self::assertSame('x', $response->getHeaderLine('123'));
+        }
+        $failing = $this->createMock(\Psr\Http\Message\StreamFactoryInterface::class);
+        $failing->method('createStream')->willThrowException(new \DomainException('of the program'));
+        $client = new Handler($this->manager, null, $failing);
+        $request = new Request('POST', self::CHARGES, [], json_encode(self::CHARGE));
+        $thrown = self::caught(fn () => $client->sendRequest($request));
+        self::assertInstanceOf(RequestException::class, $thrown);
+        self::assertSame('answered', $thrown->outcome());
+        self::assertSame(200, $thrown->pay88()->response()->status());
+        self::assertInstanceOf(\DomainException::class, $thrown->pay88()->getPrevious());
+        self::assertSame('answered', self::caught(fn () => $client($request, [])->wait())->getHandlerContext()['outcome']);
+    }
+
+    public function testOptionsAsGuzzleTakesThem(): void
+    {
+        self::fault('calls', ['coded' => ['coding' => 'gzip']]);
+        $response = $this->client()->get('/api/echo', ['decode_content' => 'gzip']);
+        self::assertIsArray(json_decode((string) $response->getBody(), true));
+        foreach (['5', INF, 7200] as $timeout) {
+            self::assertSame(200, $this->client()->get('/api/echo', ['timeout' => $timeout])->getStatusCode());
+        }
+    }
+
     public function testManyCallsAtOnceAreMadeOneAfterTheOther(): void
     {
         $statuses = [];

@@ -144,25 +144,120 @@ final class MiddlewareTest extends SandboxTestCase
         self::assertSame(1, $seen['tokens']);
     }
 
-    public function testNothingThatTellsOfACallShowsThePair(): void
+    public static function failures(): array
     {
-        $token = $this->manager->getToken();
-        $shown = [];
-        $tell = static function (TransferStats $stats) use (&$shown) {
-            $shown[] = $stats;
+        $throw = static function () {
+            throw new \DomainException('of the program');
         };
-        foreach (['cut_after_request', 'cut_in_body', ['answer' => ['status' => 404]]] as $fault) {
-            self::fault('calls', $fault);
-            $thrown = self::caught(fn () => $this->client()->post(self::CHARGES, ['json' => self::CHARGE, 'on_stats' => $tell]));
-            // What stands below the middleware sees the pair, as this test's history does.
-            $this->sent = [];
-            $shown[] = [$thrown->getRequest(), (string) $thrown, $thrown->getHandlerContext(), $thrown->getPrevious()];
+        return [
+            'no answer' => ['cut_after_request', []],
+            'half an answer' => ['cut_in_body', []],
+            'a status' => [['answer' => ['status' => 404]], []],
+            'no answer, by PHP\'s streams' => ['cut_after_request', ['stream' => true]],
+            'a sink that cannot be opened' => [null, ['sink' => '/nonexistent/file']],
+            'an authority that is not there' => [null, ['verify' => '/nonexistent/file']],
+            'on_headers throws' => [null, ['on_headers' => $throw]],
+            'on_stats throws' => [null, ['on_stats' => $throw]],
+        ];
+    }
+
+    /** @dataProvider failures */
+    public function testNothingThatTellsOfAFailureShowsThePair(string|array|null $fault, array $options): void
+    {
+        ini_set('zend.exception_ignore_args', '0');
+        $token = $this->manager->getToken();
+        $stats = [];
+        $options += ['json' => self::CHARGE, 'on_stats' => static function (TransferStats $one) use (&$stats) {
+            $stats[] = $one;
+        }];
+        // What stands below the middleware sees the pair, as the history of the other tests does.
+        $stack = HandlerStack::create();
+        $stack->push(new Middleware($this->manager), 'pay88');
+        $client = new Client([
+            'handler' => $stack, 'base_uri' => $this->manager->baseUrl(), 'verify' => getenv('EIGHTY_EIGHT_PAY_CA_BUNDLE'),
+        ]);
+        $ways = [
+            static fn () => $client->post(self::CHARGES, $options),
+            static fn () => $client->postAsync(self::CHARGES, $options)->wait(),
+        ];
+        foreach ($ways as $call) {
+            if ($fault !== null) {
+                self::fault('calls', $fault);
+            }
+            $thrown = self::caught($call);
+            $told = [$stats, (string) $thrown];
+            for ($one = $thrown; $one !== null; $one = $one->getPrevious()) {
+                $told[] = [$one->getMessage(), $one->getTrace()];
+                if ($one instanceof \GuzzleHttp\Exception\TransferException) {
+                    $told[] = [$one->getRequest(), $one->getHandlerContext()];
+                }
+            }
+            foreach (['access_token', 'session_id'] as $name) {
+                self::assertFalse(self::shows($told, $token[$name], []), "the $name is shown");
+            }
         }
-        self::assertCount(6, $shown);
-        $text = print_r($shown, true);
-        foreach (['access_token', 'session_id'] as $name) {
-            self::assertStringNotContainsString($token[$name], $text);
+    }
+
+    /** Whether the text is anywhere in the value, as a program that prints all it can get at finds it. */
+    private static function shows(mixed $value, string $text, array $seen): bool
+    {
+        if (is_string($value)) {
+            return str_contains($value, $text);
         }
+        if ($value instanceof TokenManager || $value instanceof \PHPUnit\Framework\TestCase || count($seen) > 14) {
+            return false;
+        }
+        if ($value instanceof \Closure) {
+            $function = new \ReflectionFunction($value);
+            $value = [$function->getStaticVariables(), $function->getClosureThis()];
+        } elseif (is_object($value)) {
+            if (in_array($value, $seen, true)) {
+                return false;
+            }
+            $seen[] = $value;
+            $value = (array) $value;
+        }
+        foreach (is_array($value) ? $value : [] as $part) {
+            if (self::shows($part, $text, [...$seen, null])) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    public function testACallWhoseAnswerGoesToASinkIsNotRepeated(): void
+    {
+        $client = $this->client();
+        $client->get('/api/echo');
+        self::control('POST', '/revoke');
+        $this->sent = [];
+        $sink = Utils::streamFor(fopen('php://temp', 'w+'));
+        $response = $client->get('/api/echo', ['sink' => $sink, 'http_errors' => false]);
+        self::assertSame(401, $response->getStatusCode());
+        self::assertCount(1, $this->sent);
+        self::assertIsArray(json_decode((string) $sink, true));
+    }
+
+    public function testThePairStaysBelowTheBaseUrlAndAwayFromTheTokenEndpoint(): void
+    {
+        $gateway = $this->manager(['base_url' => 'https://gateway.example/88pay']);
+        $urls = [
+            'https://gateway.example/88pay/../other', 'https://gateway.example/88pay/a/../../other',
+            'https://gateway.example/88pay/%2e%2E/other', 'https://gateway.example/88pay/..;x/other',
+            'https://gateway.example/88pay/.%2F../other', 'https://gateway.example/88pay/..%5Cother',
+            'https://gateway.example/88pay/api/auth/token', 'https://gateway.example/88pay/API/auth/%74oken/',
+            'https://gateway.example/other', 'https://gateway.example/88payments/api/echo',
+        ];
+        foreach ($urls as $url) {
+            $mock = new MockHandler([new Response()]);
+            (new Middleware($gateway))($mock)(new Request('GET', $url), [])->wait();
+            self::assertSame('', $mock->getLastRequest()->getHeaderLine('Authorization'), $url);
+            self::assertSame('', $mock->getLastRequest()->getHeaderLine('x-session-id'), $url);
+        }
+        $this->manager->getToken();
+        $mock = new MockHandler([new Response()]);
+        (new Middleware($this->manager))($mock)(new Request('GET', $this->manager->baseUrl() . '/api/..a/b.?x=/../'), [])->wait();
+        self::assertNotSame('', $mock->getLastRequest()->getHeaderLine('Authorization'));
     }
 
     public function testErrorsOfTheTokenAreGuzzles(): void
@@ -180,6 +275,8 @@ final class MiddlewareTest extends SandboxTestCase
             ['verify' => false], ['debug' => true], ['stream_context' => ['http' => ['follow_location' => 1]]],
             ['curl' => [CURLOPT_FOLLOWLOCATION => true]], ['curl' => [CURLOPT_URL => 'https://evil.example']],
             ['curl' => [CURLOPT_SSL_VERIFYPEER => false]], ['curl' => [CURLOPT_VERBOSE => true]],
+            ['curl' => [CURLOPT_HEADEROPT => CURLHEADER_UNIFIED]], ['curl' => [CURLOPT_PORT => 1]],
+            ['curl' => [CURLINFO_HEADER_OUT => true]],
         ];
         $seen = self::seen(function () use ($refused) {
             foreach ($refused as $option) {
@@ -188,6 +285,9 @@ final class MiddlewareTest extends SandboxTestCase
             }
         });
         self::assertSame(['calls' => [], 'tokens' => 0], $seen);
+        $curl = [CURLOPT_CONNECTTIMEOUT => 5, CURLOPT_IPRESOLVE => CURL_IPRESOLVE_V4];
+        self::assertSame(200, $this->client()->get('/api/echo', ['curl' => $curl])->getStatusCode());
+        $this->sent = [];
         // Of other hosts they are the program's own business.
         $this->client(new MockHandler([new Response()]))->get('https://other.example/', ['verify' => false]);
         self::assertCount(1, $this->sent);

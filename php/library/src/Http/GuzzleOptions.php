@@ -23,6 +23,9 @@ final class GuzzleOptions
         'progress' => 'Look at the answer that is returned.',
     ];
 
+    /** The longest call of pay88, in seconds. */
+    private const LONGEST = 3600.0;
+
     public static function check(array $options): void
     {
         foreach (self::NOT_HERE as $name => $reason) {
@@ -47,9 +50,9 @@ final class GuzzleOptions
     public static function ofTheCall(array $options): array
     {
         $own = [];
-        // 0 is no limit in Guzzle, but every call of pay88 has an end.
+        // 0 is no limit in Guzzle, but every call of pay88 has an end. Guzzle takes digits too.
         if (($options['timeout'] ?? 0) > 0) {
-            $own['timeout'] = $options['timeout'];
+            $own['timeout'] = min((float) $options['timeout'], self::LONGEST);
         }
         if (isset($options['safe_to_repeat'])) {
             $own['safe_to_repeat'] = $options['safe_to_repeat'];

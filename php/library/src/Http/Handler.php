@@ -9,6 +9,8 @@ use GuzzleHttp\Promise\PromiseInterface;
 use GuzzleHttp\Psr7\HttpFactory;
 use GuzzleHttp\TransferStats;
 use Nyholm\Psr7\Factory\Psr17Factory;
+use Pay88\Exception\BadResponseException;
+use Pay88\Exception\ConfigInvalidException;
 use Pay88\Exception\Pay88Exception;
 use Pay88\Exception\RefusedException;
 use Pay88\TokenManager;
@@ -17,6 +19,7 @@ use Psr\Http\Message\RequestInterface;
 use Psr\Http\Message\ResponseFactoryInterface;
 use Psr\Http\Message\ResponseInterface;
 use Psr\Http\Message\StreamFactoryInterface;
+use Psr\Http\Message\StreamInterface;
 
 /**
  * Has pay88 make the calls of a program that speaks PSR-18 or Guzzle, with all that it promises of calls.
@@ -27,7 +30,8 @@ use Psr\Http\Message\StreamFactoryInterface;
  * The URL is below the manager's base URL, or a path alone. Errors keep pay88's own as the previous one, whose outcome() says
  * whether the request can have reached 88Pay. A NetworkException, in Guzzle a ConnectException, is thrown only where nothing was
  * sent, since that is what programs repeat. Of Guzzle's options it takes timeout, delay and on_stats, and "safe_to_repeat" as
- * TokenManager::request() does. Guzzle's asynchronous calls are made at once, as its own CurlHandler makes them.
+ * TokenManager::request() does. connect_timeout, read_timeout, version and crypto_method change nothing: the timeout is for the
+ * whole call, and TLS is 1.2 or 1.3. Guzzle's asynchronous calls are made at once, as its own CurlHandler makes them.
  */
 final class Handler implements ClientInterface
 {
@@ -63,6 +67,10 @@ final class Handler implements ClientInterface
     public function __invoke(RequestInterface $request, array $options): PromiseInterface
     {
         GuzzleOptions::check($options);
+        if (is_string($options['decode_content'] ?? null)) {
+            // Guzzle has made a header of it; pay88 says itself what it decodes.
+            $request = $request->withoutHeader('Accept-Encoding');
+        }
         if (isset($options['delay'])) {
             usleep((int) ($options['delay'] * 1000));
         }
@@ -85,7 +93,7 @@ final class Handler implements ClientInterface
     /** @param array<string, mixed> $options those of TokenManager::request() */
     private function send(RequestInterface $request, array $options): ResponseInterface
     {
-        $body = (string) $request->getBody();
+        $body = self::text($request->getBody());
         if ($body !== '') {
             $options['body'] = $body;
         }
@@ -95,11 +103,43 @@ final class Handler implements ClientInterface
             }
         }
         $answer = $this->manager->request($request->getMethod(), $this->endpoint($request), $options);
-        $response = $this->responses->createResponse($answer->status());
-        foreach ($answer->headers() as $name => $values) {
-            $response = $response->withHeader($name, $values);
+        try {
+            $response = $this->responses->createResponse($answer->status());
+            foreach ($answer->headers() as $name => $values) {
+                // A name of digits alone has become a number.
+                $response = $response->withHeader((string) $name, $values);
+            }
+            return $response->withBody($this->streams->createStream($answer->body()));
+        } catch (\Throwable $error) {
+            // Whoever made the charge must not take it for one that failed.
+            throw new BadResponseException(
+                'The answer came, and no response of PSR-7 could be made of it.',
+                previous: $error,
+                hint: "The exception's response() is the answer; the previous exception says why.",
+                outcome: 'answered',
+                httpStatus: $answer->status(),
+                response: $answer
+            );
         }
-        return $response->withBody($this->streams->createStream($answer->body()));
+    }
+
+    /** The whole body. What is left of one that was read before is none. */
+    private static function text(StreamInterface $body): string
+    {
+        try {
+            if ($body->isSeekable()) {
+                $body->rewind();
+            } elseif ($body->tell() > 0) {
+                throw new \LogicException('It was read before and cannot be rewound.');
+            }
+            return $body->getContents();
+        } catch (\Exception $error) {
+            throw new ConfigInvalidException(
+                'The body of the request cannot be read.',
+                previous: $error,
+                hint: 'Give each request a body that is whole; the previous exception says why this one is not.'
+            );
+        }
     }
 
     private function endpoint(RequestInterface $request): string
