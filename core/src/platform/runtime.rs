@@ -9,6 +9,7 @@
 //! from the thread that was woken to the thread that waits for the network.
 
 use std::convert::Infallible;
+use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
@@ -139,11 +140,13 @@ impl Keeper {
         let started = self.start()?;
         let mut current = self.current();
         let Some(first) = &*current else {
-            *current = Some(started.clone());
-            return Ok(self.work_of(&started));
+            *current = Some(started.runtime.clone());
+            return Ok(started);
         };
-        started.unused.notify_one();
-        Ok(self.work_of(first))
+        let work = self.work_of(first);
+        drop(current);
+        started.end_lost();
+        Ok(work)
     }
 
     /// To be called under the lock.
@@ -155,7 +158,8 @@ impl Keeper {
         }
     }
 
-    fn start(&'static self) -> Result<Arc<Runtime>, String> {
+    /// With a piece of work, so that it does not end before it is the current one, however long that takes.
+    fn start(&'static self) -> Result<Work, String> {
         let none = |e: &dyn std::fmt::Display| format!("no thread for asynchronous calls: {e}");
         let (tell, started) = mpsc::channel();
         // Built by the quiet thread that it runs on: those for names inherit its blocked signals.
@@ -177,7 +181,7 @@ impl Keeper {
             };
             let runtime = Arc::new(Runtime {
                 handle: tokio.handle().clone(),
-                work: AtomicUsize::new(0),
+                work: AtomicUsize::new(1),
                 unused: Notify::new(),
             });
             let _ = tell.send(Ok(runtime.clone()));
@@ -186,19 +190,22 @@ impl Keeper {
         })
         .map_err(|e| none(&e))?;
         match started.recv() {
-            Ok(Ok(runtime)) => Ok(runtime),
+            Ok(Ok(runtime)) => Ok(Work {
+                keeper: self,
+                runtime,
+            }),
             Ok(Err(e)) => Err(none(&e)),
             Err(_) => Err(none(&"the system refused one")),
         }
     }
 
-    /// Ends when this is no longer the current runtime. It is called from the start on, because a handle may have
-    /// been closed before the runtime was there.
+    /// Ends when nobody uses this runtime, nor will. It is called from the start on, because a handle may have been
+    /// closed before the runtime was there.
     async fn until_unused(&self, runtime: &Arc<Runtime>) {
         loop {
             // Each handle that is opened or closed lets the time begin anew.
             while timeout(self.kept, runtime.unused.notified()).await.is_ok() {
-                if !is_it(&self.current(), runtime) {
+                if runtime.is_lost(&self.current()) {
                     return;
                 }
             }
@@ -212,11 +219,10 @@ impl Keeper {
     /// Whether nobody uses it, nor will: from now on a call starts another one.
     fn give_up(&self, runtime: &Arc<Runtime>) -> bool {
         let mut current = self.current();
-        if !is_it(&current, runtime) {
+        if runtime.is_lost(&current) {
             return true;
         }
-        let unused =
-            self.handles.load(Ordering::SeqCst) == 0 && runtime.work.load(Ordering::SeqCst) == 0;
+        let unused = self.handles.load(Ordering::SeqCst) == 0 && !runtime.has_work();
         if unused {
             *current = None;
         }
@@ -224,8 +230,24 @@ impl Keeper {
     }
 }
 
-fn is_it(current: &Option<Arc<Runtime>>, runtime: &Arc<Runtime>) -> bool {
-    current.as_ref().is_some_and(|it| Arc::ptr_eq(it, runtime))
+impl Runtime {
+    fn has_work(&self) -> bool {
+        self.work.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether another one was the first.
+    fn is_lost(&self, current: &Option<Arc<Runtime>>) -> bool {
+        let is_current = current.as_ref().is_some_and(|it| ptr::eq(&**it, self));
+        !is_current && !self.has_work()
+    }
+}
+
+impl Work {
+    fn end_lost(self) {
+        let runtime = self.runtime.clone();
+        drop(self);
+        runtime.unused.notify_one();
+    }
 }
 
 impl Drop for Work {
@@ -331,17 +353,25 @@ mod tests {
     fn one_that_lost_the_race_to_be_the_first_ends_at_once() {
         static KEEPER: Keeper = Keeper::new(LONG);
         let first = runtime_of(&KEEPER);
-        let second = KEEPER.start().unwrap();
-        second.unused.notify_one();
-        let second = {
-            let weak = Arc::downgrade(&second);
-            drop(second);
-            weak
-        };
+        let lost = KEEPER.start().unwrap();
+        let second = Arc::downgrade(&lost.runtime);
+        lost.end_lost();
         let begun = Instant::now();
         until("it has ended", || is_gone(&second));
         assert!(begun.elapsed() < LONG / 2);
         assert!(first.ptr_eq(&runtime_of(&KEEPER)));
+    }
+
+    #[test]
+    fn one_that_is_slow_to_be_the_first_is_there_all_the_same() {
+        static KEEPER: Keeper = Keeper::new(Duration::from_millis(1));
+        let started = KEEPER.start().unwrap();
+        thread::sleep(Duration::from_millis(100));
+        *KEEPER.current() = Some(started.runtime.clone());
+        let (tx, rx) = mpsc::channel();
+        KEEPER.spawn(async move { tx.send(()) }).unwrap();
+        drop(started);
+        rx.recv_timeout(LONG).unwrap();
     }
 
     #[test]

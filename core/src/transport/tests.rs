@@ -49,6 +49,25 @@ fn limits(time: Duration) -> Limits {
     }
 }
 
+/// Tries it ten times at most, until it is in time. A busy machine is late now and then; what is late itself is so each time.
+fn in_time(what: &str, mut attempt: impl FnMut() -> Result<(), String>) {
+    let late: Vec<String> = (0..10).map_while(|_| attempt().err()).collect();
+    if !late.is_empty() {
+        println!("{what}: {}", late.join(", "));
+    }
+    assert!(late.len() < 10, "{what}: late each time: {late:?}");
+}
+
+/// An end that was due after that time. One that is later than `late` is not in time; ten times that is too much each time.
+fn ended(took: Duration, due: Duration, late: Duration) -> Result<(), String> {
+    assert!(took >= due, "{took:?} instead of {due:?}");
+    assert!(took < due + 10 * late, "{took:?} instead of {due:?}");
+    match took < due + late {
+        true => Ok(()),
+        false => Err(format!("{took:?} instead of {due:?}")),
+    }
+}
+
 /// A request without credentials, which may be repeated.
 fn request<'a>(body: &'static str, headers: &'a HeaderMap, sent: &'a AtomicBool) -> Request<'a> {
     Request {

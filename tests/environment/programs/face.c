@@ -101,6 +101,9 @@ static void take(char *line) {
     size_t number = strlen(line) > 6 ? (size_t)atoi(line + 6) : 0;
     if (strncmp(line, "new", 3) == 0) {
         build(line + 3);
+    } else if (strcmp(line, "listen") == 0) {
+        pay88_status status = pay88_events_open(1000, &events, &error);
+        answer(status, error, 0);
     } else if (strncmp(line, "open", 4) == 0) {
         int fd = open("/dev/null", O_RDONLY);
         if (fd < 0)
@@ -136,8 +139,6 @@ int main(int argc, char **argv) {
     if (steps == NULL)
         return 2;
     out = atoi(argv[2]);
-    if (pay88_events_open(1000, &events, NULL) != PAY88_OK)
-        return 3;
     while (getline(&line, &size, steps) > 0) {
         line[strcspn(line, "\n")] = 0;
         take(line);

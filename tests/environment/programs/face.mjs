@@ -21,7 +21,6 @@ const CHARGE = {
 const camel = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 const managers = [];
 const events = [];
-subscribe('pay88', (event) => events.push(event));
 
 async function degraded() {
   const end = performance.now() + 10_000;
@@ -38,6 +37,10 @@ async function done(words) {
     const options = words.slice(1).map((word) => word.split(/=(.*)/s));
     managers.push(new TokenManager(Object.fromEntries(options.map(([name, value]) => [camel(name), value]))));
     return managers.at(-1).managerId;
+  }
+  if (words[0] === 'listen') {
+    subscribe('pay88', (event) => events.push(event));
+    return null;
   }
   if (words[0] === 'open') {
     closeSync(openSync('/dev/null', 'r'));

@@ -48,6 +48,8 @@ def done(words, managers):
     if words[0] == "new":
         managers.append(pay88.TokenManager(**dict(word.split("=", 1) for word in words[1:])))
         return managers[-1].manager_id
+    if words[0] == "listen":
+        return take_events()
     if words[0] == "open":
         os.close(os.open("/dev/null", os.O_RDONLY))
         return None
@@ -60,7 +62,6 @@ def done(words, managers):
 
 
 def main():
-    take_events()
     managers = []
     with open(int(sys.argv[1]), closefd=False) as steps:
         for line in steps:

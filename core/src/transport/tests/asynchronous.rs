@@ -49,10 +49,14 @@ fn asynchronous_calls_share_connections_and_replace_closed_ones() {
         ca_bundle: Some(authority.file.clone()),
         ..plain(server.port)
     });
+    let mut answered = 0;
     for expected in [1, 1, 1, 2, 2] {
         assert_eq!(run(&link, "x", limits(5 * SECOND)).unwrap().body, b"ok");
         assert_eq!(server.connections(), expected);
-        std::thread::sleep(Duration::from_millis(50));
+        answered += 1;
+        if answered == 3 {
+            server.wait_for_ends(1);
+        }
     }
 }
 
@@ -151,13 +155,16 @@ fn connect_timeout_ends_an_asynchronous_handshake() {
     };
     let start = Instant::now();
     let failure = run(&link, "x", limits).unwrap_err();
+    let took = start.elapsed();
     assert_eq!(
         (failure.kind, failure.sent),
         (FailureKind::Connect, false),
         "{}",
         failure.message
     );
-    assert!(start.elapsed() < SECOND);
+    println!("a handshake of 200 ms ended after {took:?}");
+    // Ten times what is promised, and less than the deadline.
+    assert!(took < 2 * SECOND, "{took:?}");
 }
 
 #[test]

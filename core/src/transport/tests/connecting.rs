@@ -10,7 +10,7 @@ use super::*;
 
 #[test]
 fn a_request_is_sent_once_with_the_headers_that_it_needs_and_no_others() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let see = seen.clone();
         let server = Server::raw(move |mut stream, _| {
@@ -46,7 +46,7 @@ fn a_request_is_sent_once_with_the_headers_that_it_needs_and_no_others() {
 
 #[test]
 fn any_status_is_an_answer_and_a_redirect_is_not_followed() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         for (head, status, body) in [
             (
                 "302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0",
@@ -87,7 +87,7 @@ fn localhost_is_resolved_without_asking_anybody() {
     fn nobody(_: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
         panic!("asked")
     }
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let server = Server::raw(|mut stream, _| answer_all(&mut stream));
         let settings = LinkSettings {
             host: "localhost".to_owned(),
@@ -109,7 +109,7 @@ fn a_dead_address_does_not_eat_the_time_of_the_next() {
             SocketAddr::from(([127, 0, 0, 1], *PORT.get().unwrap())),
         ])
     }
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let server = Server::raw(|mut stream, _| answer_all(&mut stream));
         PORT.set(server.port).unwrap();
         let settings = LinkSettings {
@@ -143,7 +143,7 @@ fn a_name_without_an_address_is_told() {
 
 #[test]
 fn a_certificate_that_does_not_fit_is_refused_with_advice() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let (ours, other) = (Authority::new(), Authority::new());
         for (config, trusted, advice) in [
             (ours.server(&["localhost"], &[], false), &other, "ca_bundle"),
@@ -232,7 +232,7 @@ fn through(proxy: &str, authority: &Authority) -> LinkSettings {
 
 #[test]
 fn a_proxy_opens_a_tunnel_and_sees_nothing_of_the_request() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let authority = Authority::new();
         let config = authority.server(&["pay.example"], &[], false);
         let server = Server::raw(move |stream, _| {
@@ -269,7 +269,7 @@ fn a_proxy_opens_a_tunnel_and_sees_nothing_of_the_request() {
 
 #[test]
 fn a_proxy_that_says_nonsense_or_too_much_is_given_up() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let authority = Authority::new();
         let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(40_000));
         for answer in [
@@ -301,7 +301,7 @@ fn a_proxy_that_says_nonsense_or_too_much_is_given_up() {
 
 #[test]
 fn an_odd_header_of_a_proxy_costs_no_tunnel_and_an_unreadable_one_is_named() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let authority = Authority::new();
         for (header, told) in [
             ("via : 1.1 proxy", "the TLS handshake"),

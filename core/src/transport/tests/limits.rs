@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::server::{Authority, OK, Server, answer_all, read_request};
+use super::server::{Authority, OK, Server, answer_all, break_off, read_request};
 use super::*;
 
 fn never_resolves(_: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
@@ -96,9 +97,21 @@ fn stuck_in_each_phase() -> Vec<Stuck> {
     ]
 }
 
+/// What a call may be late where the machine has nothing else to do.
+const LATE: Duration = Duration::from_millis(200);
+
+/// A call that gets stuck where it is to be. On a busy machine its time may be over before.
+fn gets_there(failure: &Failure, sent: bool) -> Result<(), String> {
+    assert!(sent || !failure.sent, "{failure:?}");
+    match failure.sent == sent {
+        true => Ok(()),
+        false => Err("nothing was sent by then".to_owned()),
+    }
+}
+
 #[test]
 fn the_deadline_ends_a_call_in_every_phase() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         for Stuck {
             phase,
             link,
@@ -106,23 +119,20 @@ fn the_deadline_ends_a_call_in_every_phase() {
             _held,
         } in stuck_in_each_phase()
         {
-            let start = Instant::now();
-            let failure = post(&link, "x", &limits(Duration::from_millis(300))).unwrap_err();
-            let took = start.elapsed();
-            assert_eq!(
-                (failure.kind, failure.sent),
-                (FailureKind::Timeout, sent),
-                "{phase}"
-            );
-            assert!(took >= Duration::from_millis(300), "{phase}: {took:?}");
-            assert!(took < Duration::from_millis(500), "{phase}: {took:?}");
+            in_time(phase, || {
+                let (start, due) = (Instant::now(), Duration::from_millis(300));
+                let failure = post(&link, "x", &limits(due)).unwrap_err();
+                ended(start.elapsed(), due, LATE)?;
+                assert_eq!(failure.kind, FailureKind::Timeout, "{phase}");
+                gets_there(&failure, sent)
+            });
         }
     });
 }
 
 #[test]
 fn the_interrupt_ends_a_call_in_every_phase() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         for Stuck {
             phase,
             link,
@@ -130,35 +140,32 @@ fn the_interrupt_ends_a_call_in_every_phase() {
             _held,
         } in stuck_in_each_phase()
         {
-            let start = Instant::now();
-            let stop_at = start + Duration::from_millis(120);
-            let asked = AtomicUsize::new(0);
-            let interrupt = || {
-                asked.fetch_add(1, Ordering::Relaxed);
-                Instant::now() >= stop_at
-            };
-            let limits = limits(10 * SECOND);
-            let failure = post_until(&link, "x", &limits, Some(&interrupt)).unwrap_err();
-            assert_eq!(
-                (failure.kind, failure.sent),
-                (FailureKind::Canceled, sent),
-                "{phase}"
-            );
-            let late = stop_at.elapsed();
-            assert!(late < Duration::from_millis(150), "{phase}: {late:?} late");
-            let asked = asked.load(Ordering::Relaxed);
-            assert!((3..=8).contains(&asked), "{phase}: asked {asked} times");
+            in_time(phase, || {
+                let (start, due) = (Instant::now(), Duration::from_millis(120));
+                let asked = AtomicUsize::new(0);
+                let interrupt = || {
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    start.elapsed() >= due
+                };
+                let limits = limits(10 * SECOND);
+                let failure = post_until(&link, "x", &limits, Some(&interrupt)).unwrap_err();
+                ended(start.elapsed(), due, Duration::from_millis(150))?;
+                assert_eq!(failure.kind, FailureKind::Canceled, "{phase}");
+                let asked = asked.load(Ordering::Relaxed);
+                assert!(asked <= 8, "{phase}: asked {asked} times");
+                if asked < 3 {
+                    return Err(format!("asked {asked} times"));
+                }
+                gets_there(&failure, sent)
+            });
         }
     });
 }
 
 #[test]
 fn connect_timeout_ends_everything_before_the_request_and_nothing_after_it() {
-    within(30 * SECOND, || {
-        let short = |limits: Limits| Limits {
-            connect_timeout: Duration::from_millis(200),
-            ..limits
-        };
+    within(120 * SECOND, || {
+        let (short, long) = (Duration::from_millis(200), Duration::from_millis(600));
         for Stuck {
             phase,
             link,
@@ -166,19 +173,23 @@ fn connect_timeout_ends_everything_before_the_request_and_nothing_after_it() {
             _held,
         } in stuck_in_each_phase()
         {
-            let start = Instant::now();
-            let failure = post(&link, "x", &short(limits(Duration::from_millis(600)))).unwrap_err();
-            let (kind, least) = match sent {
-                false => (FailureKind::Connect, 200),
-                true => (FailureKind::Timeout, 600),
-            };
-            assert_eq!(failure.kind, kind, "{phase}: {}", failure.message);
-            let took = start.elapsed();
-            assert!(took >= Duration::from_millis(least), "{phase}: {took:?}");
-            assert!(
-                took < Duration::from_millis(least + 200),
-                "{phase}: {took:?}"
-            );
+            in_time(phase, || {
+                let start = Instant::now();
+                let limits = Limits {
+                    connect_timeout: short,
+                    ..limits(long)
+                };
+                let failure = post(&link, "x", &limits).unwrap_err();
+                let took = start.elapsed();
+                // Of the phases before the request, where this one may not have got beyond them.
+                let kind = match failure.sent {
+                    false => FailureKind::Connect,
+                    true => FailureKind::Timeout,
+                };
+                assert_eq!(failure.kind, kind, "{phase}: {}", failure.message);
+                ended(took, if failure.sent { long } else { short }, LATE)?;
+                gets_there(&failure, sent)
+            });
         }
     });
 }
@@ -190,7 +201,7 @@ fn a_name_that_never_resolves_has_one_thread_for_all_who_wait() {
         ASKED.fetch_add(1, Ordering::SeqCst);
         never_resolves(host, port)
     }
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let named = LinkSettings {
             host: "never.invalid".to_owned(),
             ..plain(80)
@@ -241,7 +252,7 @@ fn a_handshake_that_is_cut_has_sent_nothing() {
 
 #[test]
 fn an_answer_that_is_cut_is_told_apart_by_whether_its_body_had_begun_and_was_sent() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let answers: [&[u8]; 5] = [
             b"",
             b"HTTP/1.1 20",
@@ -255,9 +266,7 @@ fn an_answer_that_is_cut_is_told_apart_by_whether_its_body_had_begun_and_was_sen
                 stream.write_all(answer).unwrap();
                 if reset {
                     std::thread::sleep(Duration::from_millis(20));
-                    socket2::SockRef::from(&stream)
-                        .set_linger(Some(Duration::ZERO))
-                        .unwrap();
+                    break_off(&stream);
                 }
             });
             let failure = post(&link(plain(server.port)), "x", &limits(SECOND)).unwrap_err();
@@ -273,7 +282,7 @@ fn an_answer_that_is_cut_is_told_apart_by_whether_its_body_had_begun_and_was_sen
 
 #[test]
 fn what_is_not_http_is_malformed() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         for answer in [
             "SSH-2.0-OpenSSH_9.6\r\n\r\n",
             "HTTP/1.1 abc\r\n\r\n",
@@ -296,7 +305,7 @@ fn what_is_not_http_is_malformed() {
 
 #[test]
 fn a_body_over_the_limit_is_refused_early() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let told = Server::raw(|mut stream, _| {
             read_request(&mut stream).unwrap();
             stream
@@ -330,7 +339,7 @@ fn a_body_over_the_limit_is_refused_early() {
 
 #[test]
 fn a_flood_of_interim_answers_ends_with_the_deadline_and_holds_nobody_up() {
-    within(60 * SECOND, || {
+    within(120 * SECOND, || {
         let authority = Authority::new();
         let flood = |stream: &mut dyn io::Write| {
             // Short ones: the client has more to do than the server.
@@ -375,21 +384,32 @@ fn a_flood_of_interim_answers_ends_with_the_deadline_and_holds_nobody_up() {
     });
 }
 
+/// Waits until no more comes to be read.
+fn wait_for_all(descriptor: i32) {
+    let (mut before, mut there) = (-1, 0);
+    while there == 0 || there != before {
+        std::thread::sleep(SECOND / 10);
+        before = there;
+        // SAFETY: the descriptor is open and the number may be written to.
+        unsafe { libc::ioctl(descriptor, libc::FIONREAD, &mut there) };
+    }
+}
+
 #[test]
 fn a_turn_ends_after_its_share_however_much_has_come() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         const MOST: usize = 64 * 1024;
         let server = Server::raw(|mut stream, _| {
             let _ = stream.write_all(&[b'x'; 4 * MOST]);
-            std::thread::sleep(SECOND);
+            std::thread::sleep(10 * SECOND);
         });
         let address = [SocketAddr::from(([127, 0, 0, 1], server.port))];
         let reactor = CallersThread::new(None);
         let mut deadline = deadline::Deadline::new(&reactor, Instant::now() + 5 * SECOND);
         let watched = run_here(socket::Socket::connect(&address, "it", &mut deadline)).unwrap();
         let mut socket = &**watched.socket();
-        std::thread::sleep(SECOND / 2);
         for _ in 0..2 {
+            wait_for_all(socket.as_raw_fd());
             let (mut read, mut buf) = (0, [0; 1000]);
             let end = loop {
                 match io::Read::read(&mut socket, &mut buf) {
@@ -407,16 +427,16 @@ fn a_turn_ends_after_its_share_however_much_has_come() {
 
 #[test]
 fn connections_that_hang_cost_two_calls_at_most() {
-    calls_lost_to_connections_that_hang(|by, link| by.charge(link, SECOND / 4));
+    calls_lost_to_connections_that_hang(|by, link| by.charge(link, SECOND));
 }
 
 #[test]
 fn calls_that_are_canceled_over_connections_that_hang_are_two_at_most() {
-    calls_lost_to_connections_that_hang(|by, link| by.charge_until(link, SECOND / 4));
+    calls_lost_to_connections_that_hang(|by, link| by.charge_until(link, SECOND));
 }
 
 fn calls_lost_to_connections_that_hang(charge: fn(By, &Arc<Link>) -> Result<Answer, Failure>) {
-    within(60 * SECOND, move || {
+    within(120 * SECOND, move || {
         for by in EACH {
             // Each of the first eight answers once, all together, and is silent from then on.
             let together = Arc::new(std::sync::Barrier::new(8));
@@ -463,7 +483,7 @@ fn count_signal(signal: i32) -> impl Fn() -> usize {
 
 #[test]
 fn a_storm_of_signals_breaks_no_call_and_prolongs_no_deadline() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let count = count_signal(libc::SIGUSR1);
         // SAFETY: asks for the calling thread only.
         let target = unsafe { libc::pthread_self() };
@@ -492,19 +512,15 @@ fn a_storm_of_signals_breaks_no_call_and_prolongs_no_deadline() {
         let answers: Vec<_> = (0..10)
             .map(|_| post(&good, "x", &limits(5 * SECOND)))
             .collect();
-        let ends: Vec<_> = stuck_in_each_phase()
-            .into_iter()
-            .map(
-                |Stuck {
-                     phase, link, _held, ..
-                 }| {
-                    let start = Instant::now();
-                    let failure =
-                        post(&link, "x", &limits(Duration::from_millis(200))).unwrap_err();
-                    (phase, failure.kind, start.elapsed())
-                },
-            )
-            .collect();
+        let (ends, due) = (stuck_in_each_phase(), Duration::from_millis(200));
+        for Stuck { phase, link, .. } in &ends {
+            in_time(phase, || {
+                let start = Instant::now();
+                let failure = post(link, "x", &limits(due)).unwrap_err();
+                assert_eq!(failure.kind, FailureKind::Timeout, "{phase}");
+                ended(start.elapsed(), due, LATE)
+            });
+        }
         over.store(true, Ordering::SeqCst);
         storm.join().unwrap();
         assert!(count() > 100, "there was no storm");
@@ -513,16 +529,12 @@ fn a_storm_of_signals_breaks_no_call_and_prolongs_no_deadline() {
                 .into_iter()
                 .all(|a| a.is_ok_and(|a| a.body == b"ok"))
         );
-        for (phase, kind, took) in ends {
-            assert_eq!(kind, FailureKind::Timeout, "{phase}");
-            assert!(took < Duration::from_millis(400), "{phase}: {took:?}");
-        }
     });
 }
 
 #[test]
 fn a_closed_connection_raises_no_sigpipe() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let count = count_signal(libc::SIGPIPE);
         let server = Server::raw(|mut stream, _| {
             // Closed under a body that is too large for the socket's buffers.
@@ -540,20 +552,16 @@ fn a_closed_connection_raises_no_sigpipe() {
 
 #[test]
 fn a_socket_that_the_peer_has_reset_takes_no_byte_and_raises_no_sigpipe() {
-    within(30 * SECOND, || {
+    within(120 * SECOND, || {
         let count = count_signal(libc::SIGPIPE);
-        let server = Server::raw(|stream, _| {
-            socket2::SockRef::from(&stream)
-                .set_linger(Some(Duration::ZERO))
-                .unwrap();
-        });
+        let server = Server::raw(|stream, _| break_off(&stream));
         let address = [SocketAddr::from(([127, 0, 0, 1], server.port))];
         let reactor = CallersThread::new(None);
         let mut deadline = deadline::Deadline::new(&reactor, Instant::now() + 5 * SECOND);
         let connecting = socket::Socket::connect(&address, "it", &mut deadline);
         let watched = run_here(connecting).unwrap();
         let mut socket = &**watched.socket();
-        std::thread::sleep(Duration::from_millis(50));
+        server.wait_for_ends(1);
         socket.begin_request();
         assert!(socket.write(b"x").is_err());
         assert!(socket.write(b"x").is_err());

@@ -2,10 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -16,6 +17,8 @@ impl<T: Read + Write + Send> Both for T {}
 pub(super) struct Server {
     pub(super) port: u16,
     connections: Arc<AtomicUsize>,
+    /// Of those, the ones that `serve` has left.
+    ended: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -25,6 +28,8 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::new(AtomicUsize::new(0));
         let (count, serve) = (connections.clone(), Arc::new(serve));
+        let ended = Arc::new(AtomicUsize::new(0));
+        let over = ended.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let number = count.fetch_add(1, Ordering::SeqCst);
@@ -33,11 +38,20 @@ impl Server {
                     .set_read_timeout(Some(Duration::from_secs(60)))
                     .unwrap();
                 stream.set_nodelay(true).unwrap();
-                let serve = serve.clone();
-                std::thread::spawn(move || serve(stream, number));
+                let (serve, over) = (serve.clone(), over.clone());
+                std::thread::spawn(move || {
+                    let its = stream.try_clone().unwrap();
+                    serve(stream, number);
+                    end(&its);
+                    over.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
-        Server { port, connections }
+        Server {
+            port,
+            connections,
+            ended,
+        }
     }
 
     /// The same under TLS, with a certificate of `authority` for `localhost` and 127.0.0.1.
@@ -51,18 +65,38 @@ impl Server {
             let connection = ServerConnection::new(config.clone()).unwrap();
             let mut stream = StreamOwned::new(connection, stream);
             serve(&mut stream, number);
-            end(&stream.sock);
         })
     }
 
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
+
+    /// Waits until it has left so many connections, and their other ends can know it.
+    pub(super) fn wait_for_ends(&self, number: usize) {
+        let begun = Instant::now();
+        while self.ended.load(Ordering::SeqCst) < number {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it goes on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(30));
+    }
 }
 
 /// Ends a connection at once: a child that another test has forked may have the socket, too, and closing would not.
 pub(super) fn end(stream: &TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
+}
+
+/// Resets a connection at once, whoever else has the socket.
+pub(super) fn break_off(stream: &TcpStream) {
+    // SAFETY: a zeroed address is one of no family, which breaks the connection off.
+    let broken_off = unsafe {
+        let none: libc::sockaddr = std::mem::zeroed();
+        let length = size_of_val(&none) as libc::socklen_t;
+        libc::connect(stream.as_raw_fd(), &none, length)
+    };
+    assert_eq!(broken_off, 0, "{}", io::Error::last_os_error());
 }
 
 /// One request with its body, or nothing when the client has closed.
