@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::daemon::Daemon;
 use crate::stage::Stage;
+use crate::yardstick::in_time;
 
 /// The lease outlasts a token request of ten seconds by two. Memcached counts whole seconds, and one more.
 const LEASE: Duration = Duration::from_secs(12);
@@ -26,8 +27,10 @@ fn everywhere(deeds: &[&str], case: impl Fn(&str, &Stage, &str, &str) + Sync) {
                 for deed in deeds {
                     let case = &case;
                     scope.spawn(move || {
-                        let stage = Stage::new(&format!("{kind}://127.0.0.1:{port}"));
-                        case(kind, &stage, step, deed);
+                        in_time(|| {
+                            let stage = Stage::new(&format!("{kind}://127.0.0.1:{port}"));
+                            case(kind, &stage, step, deed);
+                        });
                     });
                 }
             }
@@ -115,16 +118,18 @@ fn a_leader_that_is_killed_is_followed_at_once_on_its_host() {
     for (kind, port) in [("redis", redis.port), ("memcached", memcached.port)] {
         for step in [STEPS[0], STEPS[1], "announced", "published"] {
             for deed in ["kill", "fork"] {
-                let stage = Stage::new(&format!("{kind}://127.0.0.1:{port}"));
-                let mut players = stage.crowd(1, 2);
-                players[0].ask(&format!("at {step} {deed}"));
-                players[0].tell("token");
-                players[0].wait_for_state(&['Z', 'X']);
-                let begun = Instant::now();
-                assert_eq!(players[1].ask("call"), 200);
-                let took = begun.elapsed();
-                println!("{kind}: {deed} when {step}, followed after {took:?}");
-                assert!(took < Duration::from_secs(1), "{deed} {step}: {took:?}");
+                in_time(|| {
+                    let stage = Stage::new(&format!("{kind}://127.0.0.1:{port}"));
+                    let mut players = stage.crowd(1, 2);
+                    players[0].ask(&format!("at {step} {deed}"));
+                    players[0].tell("token");
+                    players[0].wait_for_state(&['Z', 'X']);
+                    let begun = Instant::now();
+                    assert_eq!(players[1].ask("call"), 200);
+                    let took = begun.elapsed();
+                    println!("{kind}: {deed} when {step}, followed after {took:?}");
+                    assert!(took < Duration::from_secs(1), "{deed} {step}: {took:?}");
+                });
             }
         }
     }

@@ -17,3 +17,5 @@ mod proxy;
 mod sealed;
 mod stage;
 mod together;
+#[path = "../host/yardstick.rs"]
+mod yardstick;

@@ -10,6 +10,7 @@ use crate::daemon::Daemon;
 use crate::player::Player;
 use crate::proxy::{Proxy, Way};
 use crate::stage::{Stage, until};
+use crate::yardstick::in_time;
 
 /// What a call may take for a store that is away; the aim is that no call takes longer.
 const SLOWEST: f64 = 1.0;
@@ -132,11 +133,13 @@ fn of_both_kinds(go_through: impl Fn(&str, Daemon) + Sync) {
         for kind in ["redis", "memcached"] {
             let go_through = &go_through;
             scope.spawn(move || {
-                let daemon = match kind {
-                    "redis" => Daemon::redis(&[]),
-                    _ => Daemon::memcached(&[]),
-                };
-                go_through(kind, daemon);
+                in_time(|| {
+                    let daemon = match kind {
+                        "redis" => Daemon::redis(&[]),
+                        _ => Daemon::memcached(&[]),
+                    };
+                    go_through(kind, daemon);
+                });
             });
         }
     });
@@ -200,10 +203,12 @@ fn a_redis_that_is_out_of_memory_or_takes_no_writes() {
             ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
         ] {
             scope.spawn(move || {
-                let redis = Daemon::redis(&[]);
-                let stage = Stage::hurried(&redis_url(&redis));
-                let say = |line| drop(redis.command(line));
-                go_through(disturb, &stage, SHORT, || say(disturb), || say(let_be));
+                in_time(|| {
+                    let redis = Daemon::redis(&[]);
+                    let stage = Stage::hurried(&redis_url(&redis));
+                    let say = |line| drop(redis.command(line));
+                    go_through(disturb, &stage, SHORT, || say(disturb), || say(let_be));
+                });
             });
         }
     });
@@ -211,31 +216,33 @@ fn a_redis_that_is_out_of_memory_or_takes_no_writes() {
 
 #[test]
 fn a_memcached_that_is_out_of_memory() {
-    // It has few sizes of places, and evicts nothing.
-    let memcached = Daemon::memcached(&["-M", "-m", "2", "-f", "4"]);
-    let fill = || {
-        let mut stream = TcpStream::connect(("127.0.0.1", memcached.port)).unwrap();
-        for size in [10_000, 4_000, 1_000, 250, 60] {
-            for number in 0.. {
-                let data = "x".repeat(size);
-                let set = format!("ms fill-{size}-{number} {size}\r\n{data}\r\n");
-                stream.write_all(set.as_bytes()).unwrap();
-                let mut answer = [0; 100];
-                let length = stream.read(&mut answer).unwrap();
-                if answer[..length].starts_with(b"SERVER_ERROR out of memory") {
-                    break;
+    in_time(|| {
+        // It has few sizes of places, and evicts nothing.
+        let memcached = Daemon::memcached(&["-M", "-m", "2", "-f", "4"]);
+        let fill = || {
+            let mut stream = TcpStream::connect(("127.0.0.1", memcached.port)).unwrap();
+            for size in [10_000, 4_000, 1_000, 250, 60] {
+                for number in 0.. {
+                    let data = "x".repeat(size);
+                    let set = format!("ms fill-{size}-{number} {size}\r\n{data}\r\n");
+                    stream.write_all(set.as_bytes()).unwrap();
+                    let mut answer = [0; 100];
+                    let length = stream.read(&mut answer).unwrap();
+                    if answer[..length].starts_with(b"SERVER_ERROR out of memory") {
+                        break;
+                    }
                 }
             }
-        }
-    };
-    let empty = || drop(memcached.command("flush_all"));
-    let stage = Stage::hurried(&url("memcached", memcached.port));
-    // A value that has its place already may still be replaced there.
-    let outage = Outage {
-        noticed: false,
-        ..SHORT
-    };
-    go_through("memcached full", &stage, outage, fill, empty);
+        };
+        let empty = || drop(memcached.command("flush_all"));
+        let stage = Stage::hurried(&url("memcached", memcached.port));
+        // A value that has its place already may still be replaced there.
+        let outage = Outage {
+            noticed: false,
+            ..SHORT
+        };
+        go_through("memcached full", &stage, outage, fill, empty);
+    });
 }
 
 #[test]
@@ -276,106 +283,112 @@ fn server(with: fn(TcpStream)) -> u16 {
 
 #[test]
 fn what_listens_and_is_no_store_slows_no_call() {
-    let silent = server(|mut stream| {
-        let _ = stream.read_to_end(&mut Vec::new());
-    });
-    let rubbish = server(|mut stream| {
-        while stream
-            .write_all(b"$7\r\n*-1\r\nHTTP/1.1 400 Bad Request\r\n\0\xff")
-            .is_ok()
-        {}
-    });
-    let slow = server(|mut stream| {
-        while stream.write_all(b"*").is_ok() {
-            thread::sleep(Duration::from_millis(100));
+    in_time(|| {
+        let silent = server(|mut stream| {
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let rubbish = server(|mut stream| {
+            while stream
+                .write_all(b"$7\r\n*-1\r\nHTTP/1.1 400 Bad Request\r\n\0\xff")
+                .is_ok()
+            {}
+        });
+        let slow = server(|mut stream| {
+            while stream.write_all(b"*").is_ok() {
+                thread::sleep(Duration::from_millis(100));
+            }
+        });
+        for kind in ["redis", "memcached"] {
+            for port in [silent, rubbish, slow] {
+                let stage = Stage::hurried(&format!("{kind}://127.0.0.1:{port}"));
+                let mut players = stage.crowd(1, 2);
+                for player in &mut players {
+                    player.tell("steady 3 20");
+                }
+                for player in &mut players {
+                    let told = player.hear().unwrap();
+                    assert_eq!(told["failed"].as_array().unwrap().len(), 0, "{told}");
+                    assert!(told["slowest"].as_f64().unwrap() < SLOWEST, "{told}");
+                }
+                // Whoever asked it knows why.
+                let mut reasons = players.iter_mut().map(|player| player.ask("stats"));
+                let port = port.to_string();
+                assert!(reasons.any(|stats| stats["store_degraded"].to_string().contains(&port)));
+                stage.assert_no_refusals();
+            }
         }
     });
-    for kind in ["redis", "memcached"] {
-        for port in [silent, rubbish, slow] {
-            let stage = Stage::hurried(&format!("{kind}://127.0.0.1:{port}"));
-            let mut players = stage.crowd(1, 2);
-            for player in &mut players {
-                player.tell("steady 3 20");
-            }
-            for player in &mut players {
-                let told = player.hear().unwrap();
-                assert_eq!(told["failed"].as_array().unwrap().len(), 0, "{told}");
-                assert!(told["slowest"].as_f64().unwrap() < SLOWEST, "{told}");
-            }
-            // Whoever asked it knows why.
-            let mut reasons = players.iter_mut().map(|player| player.ask("stats"));
-            let port = port.to_string();
-            assert!(reasons.any(|stats| stats["store_degraded"].to_string().contains(&port)));
-            stage.assert_no_refusals();
-        }
-    }
 }
 
 #[test]
 fn the_second_store_is_used_while_the_first_is_away() {
-    let redis = std::cell::RefCell::new(Daemon::redis(&[]));
-    let memcached = Daemon::memcached(&[]);
-    let stores = format!(
-        "{},memcached://127.0.0.1:{}",
-        redis_url(&redis.borrow()),
-        memcached.port
-    );
-    let stage = Stage::hurried(&stores);
-    let mut players = stage.crowd(2, 1);
-    redis.borrow_mut().kill();
-    for player in &mut players {
-        assert_eq!(player.ask("call"), 200);
-    }
-    let tokens: Vec<_> = players
-        .iter_mut()
-        .map(|player| player.ask("token"))
-        .collect();
-    assert_eq!(tokens[0], tokens[1]);
-    for player in &mut players {
-        let stats = player.ask("stats");
-        assert!(
-            stats["store"].as_str().unwrap().starts_with("memcached:"),
-            "{stats}"
+    in_time(|| {
+        let redis = std::cell::RefCell::new(Daemon::redis(&[]));
+        let memcached = Daemon::memcached(&[]);
+        let stores = format!(
+            "{},memcached://127.0.0.1:{}",
+            redis_url(&redis.borrow()),
+            memcached.port
         );
-    }
-    stage.assert_no_refusals();
+        let stage = Stage::hurried(&stores);
+        let mut players = stage.crowd(2, 1);
+        redis.borrow_mut().kill();
+        for player in &mut players {
+            assert_eq!(player.ask("call"), 200);
+        }
+        let tokens: Vec<_> = players
+            .iter_mut()
+            .map(|player| player.ask("token"))
+            .collect();
+        assert_eq!(tokens[0], tokens[1]);
+        for player in &mut players {
+            let stats = player.ask("stats");
+            assert!(
+                stats["store"].as_str().unwrap().starts_with("memcached:"),
+                "{stats}"
+            );
+        }
+        stage.assert_no_refusals();
+    });
 }
 
 #[test]
 fn two_hosts_without_their_store_split_what_was_left() {
-    let redis = std::cell::RefCell::new(Daemon::redis(&[]));
-    let mut stage = Stage::with(&redis_url(&redis.borrow()), |config| {
-        config.expires_in = 11.into();
+    in_time(|| {
+        let redis = std::cell::RefCell::new(Daemon::redis(&[]));
+        let mut stage = Stage::with(&redis_url(&redis.borrow()), |config| {
+            config.expires_in = 11.into();
+        });
+        stage.set("tokens_per_minute", "6");
+        let mut players = stage.crowd(2, 1);
+        until(Duration::from_secs(30), "each knows of the other", || {
+            let knows = |player: &mut Player| {
+                assert_eq!(player.ask("call"), 200);
+                player.ask("stats")["hosts"] == 2
+            };
+            players
+                .iter_mut()
+                .filter_map(|player| knows(player).then_some(()))
+                .count()
+                == 2
+        });
+        let before = stage.sandbox.counters().tokens_requested;
+        redis.borrow_mut().kill();
+        // Each takes no more than its part of what was left of the minute's six, and is then refused with a time.
+        let part = (6 - before) / 2;
+        until(Duration::from_secs(60), "both parts are used up", || {
+            let answers: Vec<_> = players
+                .iter_mut()
+                .map(|player| player.ask("token"))
+                .collect();
+            let refused = |answer: &&serde_json::Value| {
+                answer["error"] == "rate_limited"
+                    && answer["retry_after"].as_f64().unwrap() > 0.0
+                    && answer["message"].as_str().unwrap().contains("part")
+            };
+            answers.iter().filter(refused).count() == 2
+        });
+        assert_eq!(stage.sandbox.counters().tokens_requested, before + 2 * part);
+        stage.assert_no_refusals();
     });
-    stage.set("tokens_per_minute", "6");
-    let mut players = stage.crowd(2, 1);
-    until(Duration::from_secs(30), "each knows of the other", || {
-        let knows = |player: &mut Player| {
-            assert_eq!(player.ask("call"), 200);
-            player.ask("stats")["hosts"] == 2
-        };
-        players
-            .iter_mut()
-            .filter_map(|player| knows(player).then_some(()))
-            .count()
-            == 2
-    });
-    let before = stage.sandbox.counters().tokens_requested;
-    redis.borrow_mut().kill();
-    // Each takes no more than its part of what was left of the minute's six, and is then refused with a time.
-    let part = (6 - before) / 2;
-    until(Duration::from_secs(60), "both parts are used up", || {
-        let answers: Vec<_> = players
-            .iter_mut()
-            .map(|player| player.ask("token"))
-            .collect();
-        let refused = |answer: &&serde_json::Value| {
-            answer["error"] == "rate_limited"
-                && answer["retry_after"].as_f64().unwrap() > 0.0
-                && answer["message"].as_str().unwrap().contains("part")
-        };
-        answers.iter().filter(refused).count() == 2
-    });
-    assert_eq!(stage.sandbox.counters().tokens_requested, before + 2 * part);
-    stage.assert_no_refusals();
 }

@@ -204,12 +204,14 @@ fn the_lock_of_a_stopped_leader_is_no_burden_for_later_refreshes() {
     leader.tell("token");
     leader.wait_for_state(&['T']);
     assert!(is_token(&follower.ask("token")));
-    for _ in 0..4 {
+    let took = (0..4).map(|_| {
         thread::sleep(Duration::from_millis(1100));
         let begun = Instant::now();
         assert_eq!(follower.ask("call"), 200);
-        assert!(begun.elapsed() < Duration::from_millis(500));
-    }
+        begun.elapsed()
+    });
+    // Whoever is passed over is waited for a second.
+    within(Duration::from_millis(500), "later", took.collect());
 }
 
 /// Locks the whole of the lock's file, as everybody of its group can who never had the key.
@@ -250,7 +252,8 @@ fn somebody_who_holds_the_lock_and_says_nothing_keeps_nobody_from_a_token() {
     }
     let took = begun.elapsed();
     println!("a token beside a lock that is held in silence: {took:?}");
-    assert!(took < Duration::from_secs(6), "{took:?}");
+    // Ten times what is promised.
+    assert!(took < Duration::from_secs(20), "{took:?}");
     // Each has asked for itself, and told why.
     assert_eq!(stage.tokens(), before + 2);
     for player in [&mut one, &mut other] {
@@ -309,5 +312,6 @@ fn a_leader_that_dies_while_somebody_holds_the_lock_keeps_nobody_from_a_token() 
     assert!(is_token(&answer), "{answer}");
     // Five seconds until it said to be done, and two of silence.
     let took = begun.elapsed();
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    println!("a token after a leader that died, beside a lock that is held: {took:?}");
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }

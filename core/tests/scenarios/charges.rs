@@ -233,7 +233,9 @@ fn a_connection_that_never_gets_ready_ends_at_the_deadline_and_was_not_sent() {
         assert_eq!(error.outcome(), Outcome::NotSent, "{way:?} {error}");
         assert_eq!(error.code(), ErrorCode::Timeout, "{way:?} {error}");
         assert!(error.retryable());
-        assert!(started.elapsed() < Duration::from_secs(3));
+        let took = started.elapsed();
+        println!("{way:?}: a deadline of a second ended the call after {took:?}");
+        assert!(took < Duration::from_secs(10), "{took:?}");
     }
 }
 

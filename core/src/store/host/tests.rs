@@ -109,11 +109,17 @@ fn publish_long(user: &LocalRecord, id: u64, length: usize) {
 }
 
 fn publish_issue(user: &LocalRecord, issue: Issue) {
-    let turn = user.read().unwrap().turn;
-    let (mut lease, mut record) = user.try_lease(turn).unwrap().unwrap();
-    record.counts.spend_minute(now(), 1);
-    record.issue = Some(issue);
-    user.write(&mut lease, &mut record).unwrap();
+    loop {
+        let turn = user.read().unwrap().turn;
+        let (mut lease, mut record) = user.try_lease(turn).unwrap().unwrap();
+        record.counts.spend_minute(now(), 1);
+        record.issue = Some(issue.clone());
+        match user.write(&mut lease, &mut record) {
+            // This machine is busy.
+            Err(Unwritten::Late) => {}
+            written => return written.unwrap(),
+        }
+    }
 }
 
 fn token(user: &LocalRecord) -> Option<u64> {
