@@ -8,11 +8,11 @@
 
 use std::time::Duration;
 
-use super::{Action, Finish, Kept, Ledger, Refresh, Then};
+use super::{Action, Finish, Fleet, Kept, Lead, Ledger, Progress, Refresh, State, Step, Then};
 use crate::error::{Error, ErrorCode};
 use crate::policy::backoff::Hold;
-use crate::policy::token_response::Class;
-use crate::policy::token_response::Rejection;
+use crate::policy::rate_limit::Counts;
+use crate::policy::token_response::{Class, Rejection};
 use crate::refresh::record::{Issue, Record};
 use crate::time::BootTime;
 
@@ -83,11 +83,10 @@ pub(crate) struct Found {
     pub(crate) hosts: u32,
 }
 
-/// What this refresh does at the store.
+/// With the fleet's store.
 #[derive(Debug)]
-pub(super) struct Visit {
-    stage: Stage,
-    /// It has the lease.
+pub(super) struct Session {
+    /// This host has the lease.
     leads: bool,
     /// What may still be spent on answers, and since when one is awaited.
     left: Duration,
@@ -103,18 +102,16 @@ pub(super) struct Visit {
     yields: Option<BootTime>,
 }
 
+/// What the store was asked for.
 #[derive(Debug)]
-enum Stage {
-    /// Nothing is awaited of the store.
-    Idle,
-    Look,
-    /// For another host.
-    Wait,
-    Lead,
-    /// The slot is told before the request is sent.
+pub(super) enum Question {
+    Read,
+    Lease,
+    /// To take note of the slot, before the request is sent.
     Slot,
+    /// How many hosts have the token; it ends like that then.
     Count(Box<Finish>),
-    /// The end is told.
+    /// To take note of the end.
     End(Then),
 }
 
@@ -162,27 +159,28 @@ impl Refresh {
             None => None,
         }
     }
+}
+
+impl Lead {
+    fn session(&mut self) -> Option<&mut Session> {
+        match &mut self.progress.fleet {
+            Fleet::Session(session) => Some(session),
+            Fleet::None | Fleet::Partitioned => None,
+        }
+    }
 
     pub(super) fn has_lease(&self) -> bool {
-        let visit = self.visit.as_ref();
-        visit.is_some_and(|visit| visit.leads)
+        matches!(&self.progress.fleet, Fleet::Session(session) if session.leads)
     }
 
     /// It keeps other hosts from the token endpoint.
     pub(super) fn others_wait(&self) -> bool {
-        let led = self.led.as_ref();
-        self.has_lease() && led.is_some_and(|led| led.hosts > 1)
-    }
-
-    pub(super) fn waits_for_host(&self) -> bool {
-        let visit = self.visit.as_ref();
-        visit.is_some_and(|visit| matches!(visit.stage, Stage::Wait))
+        self.has_lease() && self.record.hosts > 1
     }
 
     /// The last attempt of the hosts has failed.
     pub(super) fn others_failed(&self) -> bool {
-        let led = self.led.as_ref();
-        self.has_lease() && led.is_some_and(|led| led.outage.is_some())
+        self.has_lease() && self.record.outage.is_some()
     }
 
     /// An attempt that has cost a slot counts among the failures of all hosts.
@@ -192,31 +190,38 @@ impl Refresh {
         rejection: &Rejection,
         jitter: f64,
     ) {
+        let host = self.record.host;
         if rejection.class == Class::Temporary
             && !rejection.unsent
-            && let (Some(visit), Some(led)) = (&mut self.visit, &mut self.led)
+            && let Some(Session { record: stored, .. }) = self.session()
         {
-            let of_the_same = visit.record.host == led.host;
-            let before = visit.record.outage.take();
+            let of_the_same = stored.host == host;
+            let before = stored.outage.take();
             let outage = Hold::among_hosts(before, of_the_same, now, rejection, jitter);
-            led.outage = Some(outage.clone());
-            (visit.record.outage, visit.record.host) = (Some(outage), led.host);
+            (stored.outage, stored.host) = (Some(outage.clone()), host);
+            self.record.outage = Some(outage);
         }
     }
 
-    /// Says on this host by when it will be done, and goes to the store.
-    pub(super) fn announce_visit(&mut self, mut record: Record) -> Action {
-        record.done_by = Some(self.until);
-        if record.host == 0 {
-            record.host = self.terms.id;
+    /// What passed meanwhile was not the store's doing.
+    pub(super) fn spare_store(&mut self) {
+        if let Some(session) = self.session() {
+            session.left = session.left.max(ANSWER_TIME);
         }
-        self.then = Some(Then::Visit);
-        Action::Write(Box::new(record))
     }
 
-    pub(super) fn visit(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        self.visit = Some(Visit {
-            stage: Stage::Look,
+    /// The store has taken note: if it can be asked, the others know what was taken.
+    fn noted(&mut self, step: &mut Step<'_>) {
+        if self.record.split(step.now) == 1 {
+            self.record.counts.told_to_all();
+        }
+        step.ledger.budget.set_counts(self.record.counts.clone());
+    }
+}
+
+impl Session {
+    pub(super) fn new(now: BootTime) -> Session {
+        Session {
             leads: false,
             left: VISIT_TIME,
             asked_at: now,
@@ -225,324 +230,362 @@ impl Refresh {
             hosts: 0,
             lacks: false,
             yields: None,
-        });
-        self.ask(ledger, now, Stage::Look, Ask::Look)
-    }
-
-    fn ask(&mut self, ledger: &mut Ledger, now: BootTime, stage: Stage, what: Ask) -> Action {
-        let Some(visit) = &mut self.visit else {
-            return self.look();
-        };
-        // The first answer may come from the second store.
-        let most = match stage {
-            Stage::Look => VISIT_TIME,
-            _ => ANSWER_TIME,
-        };
-        visit.stage = stage;
-        visit.asked_at = now;
-        let within = visit.left.min(most);
-        match within.is_zero() {
-            true => self.away(ledger, now),
-            false => Action::Ask { what, within },
         }
     }
 
-    /// An answer has come: what it took is off the time for the store. Says what was awaited.
-    fn answered(&mut self, now: BootTime) -> Option<Stage> {
-        let visit = self.visit.as_mut()?;
-        let took = visit.asked_at.until(now);
-        visit.left = visit.left.saturating_sub(took);
-        visit.slow = took > SLOW_ANSWER;
-        Some(std::mem::replace(&mut visit.stage, Stage::Idle))
+    /// An answer has come: what it took is off the time for the store.
+    fn answered(&mut self, now: BootTime) {
+        let took = self.asked_at.until(now);
+        self.left = self.left.saturating_sub(took);
+        self.slow = took > SLOW_ANSWER;
     }
 
-    /// Another look at the store, after a pause that is not on the store's account. The looks themselves are, if the store
-    /// is slow: who leads there may have given it up, and nobody waits for that host's lease to end.
-    pub(super) fn ask_again(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        if self.visit.as_ref().is_some_and(|visit| !visit.slow) {
-            self.spare_store();
-        }
-        self.ask(ledger, now, Stage::Look, Ask::Look)
+    /// Begins to wait for an answer: for so long.
+    fn asks(&mut self, now: BootTime, most: Duration) -> Duration {
+        self.asked_at = now;
+        self.left.min(most)
     }
 
-    /// What passed meanwhile was not the store's doing.
-    pub(super) fn spare_store(&mut self) {
-        if let Some(visit) = &mut self.visit {
-            visit.left = visit.left.max(ANSWER_TIME);
-        }
-    }
-
-    pub(super) fn found(
-        &mut self,
-        ledger: &mut Ledger,
-        now: BootTime,
-        jitter: f64,
-        found: Found,
-    ) -> Action {
-        self.answered(now);
-        let (key, until) = (self.key, self.until);
-        let kept = self.kept(now);
-        let lease = (self.terms.request_time() + LEASE_MARGIN).as_millis() as u64;
-        let (Some(visit), Some(led)) = (&mut self.visit, &mut self.led) else {
-            return self.look();
-        };
-        visit.leads = found.leads;
-        visit.hosts = found.hosts;
-        if led.away.is_some() && !led.is_back() {
-            // The grace begins now.
-            led.away = Some(now);
-        }
-        led.ask_at = None;
-        visit.record = found.record.clone().unwrap_or_default();
-        if let Some(record) = &found.record {
-            // Another host that has the lease may give its slot back; an older one that is gone was lost with the store.
-            let since = BootTime(now.0.saturating_sub(lease));
-            let at_work = found.leased && !found.leads;
-            led.counts.find(&record.counts, at_work.then_some(since));
-            // Of a token that it has this host may know more than who asked for it.
-            let id = |issue: &Option<Issue>| issue.as_ref().map(|issue| issue.stamp.id);
-            let knows = !found.leads && id(&led.issue) == id(&record.issue);
-            let known = if knows { led.hosts } else { 0 };
-            led.hosts = record.hosts.max(found.hosts).max(known);
-            ledger.holds.learn(hold(led, record), None);
-            led.outage = record.outage.clone();
-            ledger.holds.learn_outage(led.outage.as_ref());
-        } else {
-            visit.record.hosts = led.hosts;
-        }
-        visit.lacks = visit.record.counts.lack(&led.counts, now);
-        ledger.budget.set_counts(led.counts.clone());
-        ledger.budget.split(led.split(now), led.host);
-        let newer = visit
-            .record
-            .good()
-            .filter(|issue| Some(issue.stamp.id) != led.rejected && self.terms.takes(issue, now));
-        if let Some(issue) = newer.cloned() {
-            let finish = Box::new(Finish::Shared { issue, key });
-            return match found.leads {
-                true => self.leave(ledger, now, Then::Finish(finish)),
-                // It was emptied, or is another one than before.
-                false if visit.lacks && !found.leased => {
-                    self.ask(ledger, now, Stage::Lead, Ask::Lead { lease: SLOT_LEASE })
-                }
-                false => self.ask(ledger, now, Stage::Count(finish), Ask::Count),
-            };
-        }
-        if found.leased && !found.leads {
-            if kept.is_some() {
-                return self.keep(ledger, now, REFUSED);
-            }
-            if now >= until {
-                return self.refuse(ledger, now, no_token_of_others());
-            }
-            return self.wait_for_host(now, jitter);
-        }
-        if let Some(kept) = kept {
-            if !found.leads {
-                return self.ask(ledger, now, Stage::Lead, Ask::Lead { lease: SLOT_LEASE });
-            }
-            // The others may have this host's token.
-            if let Some(issue) = &mut led.issue {
-                issue.apart = 0;
-            }
-            visit.record.issue = led.issue.clone();
-            visit.record.hosts = visit.record.hosts.max(led.hosts);
-            return self.keep(ledger, now, now.until(kept.due));
-        }
-        if let Some(error) = ledger.holds.check(now) {
-            return self.refuse(ledger, now, error);
-        }
-        if found.leads {
-            // Others have taken the time for a request of its own.
-            self.until = until.max(now.plus(self.terms.request_time()));
-            return self.send(ledger, now);
-        }
-        let failed = led.hold.as_ref().filter(|hold| !hold.class.of_key());
-        let others_first = now < *visit.yields.get_or_insert(now.plus(OTHERS_FIRST));
-        let yields = failed.is_some() && led.hosts > 1 && others_first;
-        match ledger.refusal(now) {
-            Some(error) => self.refuse(ledger, now, error),
-            None if yields => self.wait_for_host(now, jitter),
-            None => self.ask(ledger, now, Stage::Lead, Ask::Lead { lease: SLOT_LEASE }),
-        }
-    }
-
-    /// Looks again soon whether another host has a token.
-    fn wait_for_host(&mut self, now: BootTime, jitter: f64) -> Action {
-        let hosts = self.led.as_ref().map_or(1, |led| led.hosts);
-        let kept = self.terms.kept;
-        if let Some(visit) = &mut self.visit {
-            visit.stage = Stage::Wait;
-        }
-        let waits = kept.is_none_or(|kept| now >= kept.end);
-        let pause = if waits { LOOK_OFTEN } else { LOOK_SELDOM };
-        let many = FOR_EACH_HOST.saturating_mul(hosts).min(LOOK_SELDOM);
-        let pause = pause.max(many);
-        Action::Pause(pause.mul_f64(0.5 + jitter / 2.0))
-    }
-
-    fn refuse(&mut self, ledger: &mut Ledger, now: BootTime, error: Error) -> Action {
-        let again = match (ledger.holds.are_everybodys(now), error.retry_after()) {
-            // No other host is granted a token before.
-            (true, Some(left)) => left.min(COME_BACK),
-            _ => REFUSED,
-        };
-        if let Some(led) = &mut self.led {
-            led.ask_at = Some(now.plus(again));
-        }
-        self.leave(ledger, now, refusal(error))
-    }
-
-    fn keep(&mut self, ledger: &mut Ledger, now: BootTime, again: Duration) -> Action {
-        let kept = Finish::Kept { again };
-        self.leave(ledger, now, Then::Finish(Box::new(kept)))
-    }
-
-    /// The slot was taken: the other hosts see it before anything is sent.
-    pub(super) fn tell_store_of_slot(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        let rejected = self.led.as_ref().and_then(|led| led.rejected);
-        let of_stored = |issue: &Issue| Some(issue.stamp.id) == rejected;
-        let counts = ledger.budget.counts().clone();
-        let Some(visit) = &mut self.visit else {
-            return self.announce(ledger, now);
-        };
-        visit.record.counts = counts;
-        if visit.record.issue.as_ref().is_some_and(of_stored) {
-            visit.record.rejected = rejected;
-        }
-        let write = Ask::Write {
-            record: Box::new(visit.record.clone()),
-            lease: Some(self.terms.request_time() + LEASE_MARGIN),
-            fresh: false,
-        };
-        self.ask(ledger, now, Stage::Slot, write)
-    }
-
-    pub(super) fn stored(&mut self, ledger: &mut Ledger, now: BootTime, written: bool) -> Action {
-        let stage = self.answered(now);
-        if written && let Some(led) = &mut self.led {
-            if led.split(now) == 1 {
-                led.counts.told_to_all();
-            }
-            ledger.budget.set_counts(led.counts.clone());
-        }
-        match stage {
-            Some(Stage::Slot) if written => self.announce(ledger, now),
-            Some(Stage::Slot) => {
-                // Another host has the lease by now; nothing was sent.
-                self.settle(ledger, now, true);
-                if let Some(visit) = &mut self.visit {
-                    visit.leads = false;
-                    // That was never there.
-                    visit.record = Record::default();
-                    visit.stage = Stage::Wait;
-                }
-                Action::Pause(LOOK_OFTEN)
-            }
-            Some(Stage::End(Then::Finish(finish)))
-                if !written && matches!(*finish, Finish::Granted { .. }) =>
-            {
-                // Others have gone on. What comes late is paid for, and of no use to them.
-                self.slot = None;
-                self.until = now.plus(self.terms.request_time());
-                self.leave_host(ledger, now, Then::Look)
-            }
-            Some(Stage::End(Then::Finish(finish))) if matches!(*finish, Finish::Shared { .. }) => {
-                self.ask(ledger, now, Stage::Count(finish), Ask::Count)
-            }
-            Some(Stage::End(then)) => self.leave_host(ledger, now, then),
-            _ => self.look(),
-        }
-    }
-
-    /// The token of another host is taken over; so many have it by now.
-    pub(super) fn counted(&mut self, ledger: &mut Ledger, now: BootTime, hosts: u32) -> Action {
-        let stage = self.answered(now);
-        if let Some(led) = &mut self.led {
-            led.hosts = led.hosts.max(hosts);
-        }
-        match stage {
-            Some(Stage::Count(finish)) => self.leave_host(ledger, now, Then::Finish(finish)),
-            _ => self.look(),
-        }
-    }
-
-    /// Ends the work on this key: tells the other hosts first, if this one has the lease.
-    pub(super) fn leave(&mut self, ledger: &mut Ledger, now: BootTime, then: Then) -> Action {
-        if !self.has_lease() {
-            return self.leave_host(ledger, now, then);
-        }
-        let counts = ledger.budget.counts().clone();
-        let mut was_away = false;
-        if let Some(led) = &mut self.led {
-            // With what the answer said is left.
-            led.counts = counts.clone();
-            was_away = led.away.is_some_and(|away| now < away.plus(GATHERED));
-        }
-        let Some(visit) = &mut self.visit else {
-            return self.leave_host(ledger, now, then);
-        };
-        let mut record = Box::new(visit.record.clone());
-        let cut_short = was_away || record.issue.is_some() && record.good().is_none();
+    /// Gives the lease back, with what the other hosts have to know. `cut_short`: not every host may have come for the last
+    /// token.
+    fn end(&mut self, ledger: &Ledger, counts: Counts, cut_short: bool, then: &Then) -> Ask {
+        self.leads = false;
+        let mut record = Box::new(self.record.clone());
+        let cut_short = cut_short || record.issue.is_some() && record.good().is_none();
         record.counts = counts;
-        visit.leads = false;
         let mut fresh = false;
-        if let Then::Finish(finish) = &then {
+        if let Then::Finish(finish) = then {
+            if !self.lacks && matches!(**finish, Finish::Shared { .. }) {
+                return Ask::Release;
+            }
             record.end(finish, ledger);
             fresh = matches!(**finish, Finish::Granted { .. } | Finish::Kept { .. });
             if matches!(**finish, Finish::Granted { .. }) {
                 // Not every host may have needed the last token, so the number goes down by halves; not at all if they
                 // may not have come for it: it was rejected or dropped, or the store has just been away.
-                let halves = record.hosts.saturating_add(visit.hosts).div_ceil(2);
+                let halves = record.hosts.saturating_add(self.hosts).div_ceil(2);
                 let last = if cut_short { record.hosts } else { halves };
-                record.hosts = visit.hosts.max(last);
+                record.hosts = self.hosts.max(last);
             }
         }
-        let what = match &then {
-            Then::Finish(finish) if !visit.lacks && matches!(**finish, Finish::Shared { .. }) => {
-                Ask::Release
-            }
-            _ => Ask::Write {
-                record,
-                lease: None,
-                fresh,
-            },
+        Ask::Write {
+            record,
+            lease: None,
+            fresh,
+        }
+    }
+}
+
+impl Refresh {
+    pub(super) fn open_session(&mut self, step: &mut Step<'_>, lead: Lead) -> Action {
+        self.ask(step, lead, Question::Read, Ask::Look)
+    }
+
+    fn ask(
+        &mut self,
+        step: &mut Step<'_>,
+        mut lead: Lead,
+        question: Question,
+        what: Ask,
+    ) -> Action {
+        // The first answer may come from the second store.
+        let most = match question {
+            Question::Read => VISIT_TIME,
+            _ => ANSWER_TIME,
         };
-        self.ask(ledger, now, Stage::End(then), what)
+        let within = lead.session().map(|session| session.asks(step.now, most));
+        let Some(within) = within.filter(|within| !within.is_zero()) else {
+            return self.partitioned(step, lead, question);
+        };
+        self.state = State::Asking(lead, question);
+        Action::Ask { what, within }
+    }
+
+    fn ask_for_lease(&mut self, step: &mut Step<'_>, lead: Lead) -> Action {
+        let what = Ask::Lead { lease: SLOT_LEASE };
+        self.ask(step, lead, Question::Lease, what)
+    }
+
+    /// Another look at the store, after a pause that is not on the store's account. The looks themselves are, if the store
+    /// is slow: who leads there may have given it up, and nobody waits for that host's lease to end.
+    pub(super) fn ask_again(&mut self, step: &mut Step<'_>, mut lead: Lead) -> Action {
+        if lead.session().is_some_and(|session| !session.slow) {
+            lead.spare_store();
+        }
+        self.open_session(step, lead)
+    }
+
+    pub(super) fn found(&mut self, step: &mut Step<'_>, mut lead: Lead, found: Found) -> Action {
+        let Fleet::Session(session) = &mut lead.progress.fleet else {
+            return self.partitioned(step, lead, Question::Read);
+        };
+        let own = &mut lead.record;
+        session.answered(step.now);
+        session.leads = found.leads;
+        session.hosts = found.hosts;
+        if own.away.is_some() && !own.is_back() {
+            // The grace begins now.
+            own.away = Some(step.now);
+        }
+        own.ask_at = None;
+        session.record = found.record.clone().unwrap_or_default();
+        if let Some(stored) = &found.record {
+            // Another host that has the lease may give its slot back; an older one that is gone was lost with the store.
+            let lease = (self.terms.request_time() + LEASE_MARGIN).as_millis() as u64;
+            let since = BootTime(step.now.0.saturating_sub(lease));
+            let at_work = found.leased && !found.leads;
+            own.counts.find(&stored.counts, at_work.then_some(since));
+            // Of a token that it has this host may know more than who asked for it.
+            let id = |issue: &Option<Issue>| issue.as_ref().map(|issue| issue.stamp.id);
+            let knows = !found.leads && id(&own.issue) == id(&stored.issue);
+            let known = if knows { own.hosts } else { 0 };
+            own.hosts = stored.hosts.max(found.hosts).max(known);
+            step.ledger.holds.learn(hold(own, stored), None);
+            own.outage = stored.outage.clone();
+            step.ledger.holds.learn_outage(own.outage.as_ref());
+        } else {
+            session.record.hosts = own.hosts;
+        }
+        session.lacks = session.record.counts.lack(&own.counts, step.now);
+        step.ledger.budget.set_counts(own.counts.clone());
+        step.ledger.budget.split(own.split(step.now), own.host);
+        let newer = session.record.good().filter(|issue| {
+            Some(issue.stamp.id) != own.rejected && self.terms.takes(issue, step.now)
+        });
+        if let Some(issue) = newer.cloned() {
+            let key = self.key;
+            let finish = Box::new(Finish::Shared { issue, key });
+            return match found.leads {
+                true => self.leave(step, lead, Then::Finish(finish)),
+                // It was emptied, or is another one than before.
+                false if session.lacks && !found.leased => self.ask_for_lease(step, lead),
+                false => self.ask(step, lead, Question::Count(finish), Ask::Count),
+            };
+        }
+        let kept = self.kept(step.now);
+        if found.leased && !found.leads {
+            if kept.is_some() {
+                return self.keep(step, lead, REFUSED);
+            }
+            if step.now >= self.until {
+                return self.refuse(step, lead, no_token_of_others());
+            }
+            return self.wait_for_host(step.now, step.jitter, lead);
+        }
+        if let Some(kept) = kept {
+            if !found.leads {
+                return self.ask_for_lease(step, lead);
+            }
+            // The others may have this host's token.
+            if let Some(issue) = &mut own.issue {
+                issue.apart = 0;
+            }
+            session.record.issue = own.issue.clone();
+            session.record.hosts = session.record.hosts.max(own.hosts);
+            return self.keep(step, lead, step.now.until(kept.due));
+        }
+        if let Some(error) = step.ledger.holds.check(step.now) {
+            return self.refuse(step, lead, error);
+        }
+        if found.leads {
+            // Others have taken the time for a request of its own.
+            self.until = self.until.max(step.now.plus(self.terms.request_time()));
+            return self.send(step, lead);
+        }
+        let failed = own.hold.as_ref().filter(|hold| !hold.class.of_key());
+        let others_first = step.now < *session.yields.get_or_insert(step.now.plus(OTHERS_FIRST));
+        let yields = failed.is_some() && own.hosts > 1 && others_first;
+        match step.ledger.refusal(step.now) {
+            Some(error) => self.refuse(step, lead, error),
+            None if yields => self.wait_for_host(step.now, step.jitter, lead),
+            None => self.ask_for_lease(step, lead),
+        }
+    }
+
+    /// Looks again soon whether another host has a token.
+    fn wait_for_host(&mut self, now: BootTime, jitter: f64, lead: Lead) -> Action {
+        let waits = self.terms.kept.is_none_or(|kept| now >= kept.end);
+        let pause = if waits { LOOK_OFTEN } else { LOOK_SELDOM };
+        let many = FOR_EACH_HOST
+            .saturating_mul(lead.record.hosts)
+            .min(LOOK_SELDOM);
+        self.state = State::Yielding(lead);
+        Action::Pause(pause.max(many).mul_f64(0.5 + jitter / 2.0))
+    }
+
+    fn refuse(&mut self, step: &mut Step<'_>, mut lead: Lead, error: Error) -> Action {
+        let again = match (
+            step.ledger.holds.are_everybodys(step.now),
+            error.retry_after(),
+        ) {
+            // No other host is granted a token before.
+            (true, Some(left)) => left.min(COME_BACK),
+            _ => REFUSED,
+        };
+        lead.record.ask_at = Some(step.now.plus(again));
+        self.leave(step, lead, Then::failed(error))
+    }
+
+    fn keep(&mut self, step: &mut Step<'_>, lead: Lead, again: Duration) -> Action {
+        let kept = Finish::Kept { again };
+        self.leave(step, lead, Then::Finish(Box::new(kept)))
+    }
+
+    /// The slot was taken: the other hosts see it before anything is sent.
+    pub(super) fn tell_store_of_slot(&mut self, step: &mut Step<'_>, mut lead: Lead) -> Action {
+        let rejected = lead.record.rejected;
+        let of_stored = |issue: &Issue| Some(issue.stamp.id) == rejected;
+        let Some(session) = lead.session() else {
+            return self.announce(lead);
+        };
+        session.record.counts = step.ledger.budget.counts().clone();
+        if session.record.issue.as_ref().is_some_and(of_stored) {
+            session.record.rejected = rejected;
+        }
+        let write = Ask::Write {
+            record: Box::new(session.record.clone()),
+            lease: Some(self.terms.request_time() + LEASE_MARGIN),
+            fresh: false,
+        };
+        self.ask(step, lead, Question::Slot, write)
+    }
+
+    /// The store has the slot, or another host has the lease by now.
+    pub(super) fn slot_told(
+        &mut self,
+        step: &mut Step<'_>,
+        mut lead: Lead,
+        written: bool,
+    ) -> Action {
+        if written {
+            lead.noted(step);
+        } else {
+            // Nothing was sent.
+            lead.settle(step, true);
+        }
+        let Some(session) = lead.session() else {
+            return self.announce(lead);
+        };
+        session.answered(step.now);
+        if written {
+            return self.announce(lead);
+        }
+        session.leads = false;
+        // That was never there.
+        session.record = Record::default();
+        self.state = State::Yielding(lead);
+        Action::Pause(LOOK_OFTEN)
+    }
+
+    /// The store knows how it ended, or another host has the lease by now.
+    pub(super) fn end_told(
+        &mut self,
+        step: &mut Step<'_>,
+        mut lead: Lead,
+        then: Then,
+        written: bool,
+    ) -> Action {
+        if let Some(session) = lead.session() {
+            session.answered(step.now);
+        }
+        if written {
+            lead.noted(step);
+        }
+        match then {
+            Then::Finish(finish) if !written && matches!(*finish, Finish::Granted { .. }) => {
+                // Others have gone on. What comes late is paid for, and of no use to them.
+                self.until = step.now.plus(self.terms.request_time());
+                self.leave_host(step, lead, Then::Read)
+            }
+            Then::Finish(finish) if matches!(*finish, Finish::Shared { .. }) => {
+                self.ask(step, lead, Question::Count(finish), Ask::Count)
+            }
+            then => self.leave_host(step, lead, then),
+        }
+    }
+
+    /// The token of another host is taken over; so many have it by now.
+    pub(super) fn counted(
+        &mut self,
+        step: &mut Step<'_>,
+        mut lead: Lead,
+        finish: Box<Finish>,
+        hosts: u32,
+    ) -> Action {
+        lead.record.hosts = lead.record.hosts.max(hosts);
+        self.leave_host(step, lead, Then::Finish(finish))
+    }
+
+    /// Ends the work on this key: tells the other hosts first, if this one has the lease.
+    pub(super) fn leave(&mut self, step: &mut Step<'_>, mut lead: Lead, then: Then) -> Action {
+        if !lead.has_lease() {
+            return self.leave_host(step, lead, then);
+        }
+        // With what the answer said is left.
+        let counts = step.ledger.budget.counts().clone();
+        lead.record.counts = counts.clone();
+        let was_away = lead.record.away;
+        let was_away = was_away.is_some_and(|away| step.now < away.plus(GATHERED));
+        let Some(session) = lead.session() else {
+            return self.leave_host(step, lead, then);
+        };
+        let what = session.end(step.ledger, counts, was_away, &then);
+        self.ask(step, lead, Question::End(then), what)
+    }
+
+    /// Ends the work without a word to this host: gives the lease back, if this host has it.
+    pub(super) fn release(
+        &mut self,
+        step: &mut Step<'_>,
+        progress: Progress,
+        then: Then,
+    ) -> Action {
+        if let Fleet::Session(mut session) = progress.fleet
+            && session.leads
+        {
+            let counts = step.ledger.budget.counts().clone();
+            let what = session.end(step.ledger, counts, false, &then);
+            let within = session.asks(step.now, ANSWER_TIME);
+            if !within.is_zero() {
+                self.state = State::Releasing(then);
+                return Action::Ask { what, within };
+            }
+        }
+        self.end(then)
     }
 
     /// No store can be reached: this host goes on by itself.
-    pub(super) fn away(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        let stage = self.answered(now);
-        let (hosts, host) = self
-            .led
-            .as_ref()
-            .map_or((1, 0), |led| (led.hosts.max(1), led.host));
-        if let Some(led) = &mut self.led {
-            led.away = Some(now);
-            led.ask_at = Some(now.plus(COME_BACK));
-        }
-        self.visit = None;
-        self.apart = true;
-        ledger.budget.split(hosts, host);
-        match stage {
-            Some(Stage::Count(finish)) => self.leave_host(ledger, now, Then::Finish(finish)),
-            Some(Stage::End(mut then)) => {
+    pub(super) fn partitioned(
+        &mut self,
+        step: &mut Step<'_>,
+        mut lead: Lead,
+        question: Question,
+    ) -> Action {
+        let hosts = lead.record.hosts.max(1);
+        lead.record.away = Some(step.now);
+        lead.record.ask_at = Some(step.now.plus(COME_BACK));
+        lead.progress.fleet = Fleet::Partitioned;
+        step.ledger.budget.split(hosts, lead.record.host);
+        match question {
+            Question::Count(finish) => self.leave_host(step, lead, Then::Finish(finish)),
+            Question::End(mut then) => {
                 if let Then::Finish(finish) = &mut then
                     && let Finish::Granted { issue, .. } = &mut **finish
                 {
                     issue.apart = hosts;
                 }
-                self.leave_host(ledger, now, then)
+                self.leave_host(step, lead, then)
             }
-            Some(Stage::Slot) => {
-                self.settle(ledger, now, true);
-                self.send(ledger, now)
+            Question::Slot => {
+                lead.settle(step, true);
+                self.send(step, lead)
             }
-            _ if self.kept(now).is_some() => self.keep(ledger, now, COME_BACK),
-            _ => match ledger.holds.check(now) {
-                Some(error) => self.leave_host(ledger, now, refusal(error)),
-                None => self.send(ledger, now),
+            Question::Read | Question::Lease if self.kept(step.now).is_some() => {
+                self.keep(step, lead, COME_BACK)
+            }
+            Question::Read | Question::Lease => match step.ledger.holds.check(step.now) {
+                Some(error) => self.leave_host(step, lead, Then::failed(error)),
+                None => self.send(step, lead),
             },
         }
     }
@@ -557,14 +600,6 @@ fn hold<'a>(led: &'a Record, stored: &'a Record) -> Option<&'a Hold> {
     let own = own.filter(|own| own.class.of_key() && over < Some(own.at));
     let holds = [stored.hold.as_ref(), own].into_iter().flatten();
     holds.max_by_key(|hold| hold.until)
-}
-
-fn refusal(error: Error) -> Then {
-    Then::Finish(Box::new(Finish::Failed {
-        error,
-        held: None,
-        capped: false,
-    }))
 }
 
 fn no_token_of_others() -> Error {

@@ -5,7 +5,11 @@
 
 use std::time::Duration;
 
-use super::{Action, Finish, Key, Ledger, NEW_KEY_TRIED_EVERY, Refresh, Then, refused};
+use super::fleet::Session;
+use super::{
+    Action, Finish, Fleet, Key, Lead, Ledger, NEW_KEY_TRIED_EVERY, Progress, Refresh, State, Step,
+    Then,
+};
 use crate::error::{Error, ErrorCode};
 use crate::refresh::record::Record;
 use crate::time::BootTime;
@@ -20,64 +24,87 @@ const OVERTIME: Duration = Duration::from_millis(100);
 /// is held in silence, too, for as long, it may be held for ever: this refresh goes on without it.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// Which writing of the record it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Version {
+    turn: u64,
+    sequence: u64,
+}
+
+/// To get the lock.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    /// The term whose lock is tried.
+    pub(super) term: u64,
+    /// The record as it was read before.
+    read: Version,
+    /// Its leader has said to be at work.
+    at_work: bool,
+}
+
 impl Refresh {
-    pub(super) fn look(&mut self) -> Action {
-        self.led = None;
-        self.visit = None;
+    pub(super) fn read(&mut self) -> Action {
+        self.state = State::Reading;
         Action::Look { key: self.key }
     }
 
-    pub(super) fn seen(&mut self, ledger: &mut Ledger, now: BootTime, record: Record) -> Action {
-        let at_work = record.is_led(now);
-        self.seen = (record.turn, record.sequence, at_work);
-        if let Some(action) = self.consider(ledger, now, &record) {
+    pub(super) fn seen(&mut self, step: &mut Step<'_>, record: &Record) -> Action {
+        if let Some(action) = self.consider(step, record) {
             return action;
         }
-        if let Some(again) = self.is_kept(&record, now) {
-            return Action::Finish(Finish::Kept { again });
-        }
+        let at_work = record.is_led(step.now);
         // While somebody is at work there may be a token soon, whatever the budget says; and other hosts may have one.
         if !at_work
-            && !self.asks_store(&record, now)
-            && let Some(error) = ledger.refusal(now)
+            && !self.asks_store(record, step.now)
+            && let Some(error) = step.ledger.refusal(step.now)
         {
-            return refused(error);
+            return Action::Finish(Finish::failed(error));
         }
-        self.turn = self.turn_to_take(&record, now);
-        Action::Lead { turn: self.turn }
+        let term = self.term(record, step.now);
+        self.state = State::Locking(Attempt {
+            term,
+            read: record.version(),
+            at_work,
+        });
+        Action::Lead { turn: term }
     }
 
-    /// Takes the token that is there, or the other key, if the record says so.
-    fn consider(&mut self, ledger: &mut Ledger, now: BootTime, record: &Record) -> Option<Action> {
-        ledger.learn(record, now, self.waiting);
-        if let Some(issue) = record.good().filter(|issue| self.terms.takes(issue, now)) {
+    /// Takes the token that is there or the other key, if the record says so, or leaves the one that is kept in use.
+    fn consider(&mut self, step: &mut Step<'_>, record: &Record) -> Option<Action> {
+        step.ledger.learn(record, step.now, self.waiting);
+        if let Some(issue) = record
+            .good()
+            .filter(|issue| self.terms.takes(issue, step.now))
+        {
             return Some(Action::Finish(Finish::Shared {
                 issue: issue.clone(),
                 key: self.key,
             }));
         }
-        let unknown = record.previous_until.is_some_and(|until| now < until);
+        let unknown = record.previous_until.is_some_and(|until| step.now < until);
         if unknown && self.key == Key::Current && self.other_key {
             self.key = Key::Previous;
-            return Some(self.look());
+            return Some(self.read());
         }
-        None
+        let again = self.is_kept(record, step.now)?;
+        Some(Action::Finish(Finish::Kept { again }))
     }
 
     /// Which lock is to be had: the next one if who has this one is not waited for any longer.
-    fn turn_to_take(&self, record: &Record, now: BootTime) -> u64 {
+    fn term(&self, record: &Record, now: BootTime) -> u64 {
         let overdue = record
             .done_by
             .is_some_and(|done_by| now >= done_by.plus(OVERTIME));
-        let passed_over = self.silent.is_some_and(|(turn, sequence, since)| {
-            (turn, sequence) == (record.turn, record.sequence) && now >= since.plus(SILENCE)
+        let passed_over = self.silent.is_some_and(|(version, since)| {
+            version == record.version() && now >= since.plus(SILENCE)
         });
         record
             .turn
             .saturating_add(u64::from(overdue || passed_over))
     }
 
-    pub(super) fn wait(&mut self, now: BootTime) -> Action {
+    /// Somebody else has the lock.
+    pub(super) fn follow(&mut self, now: BootTime, attempt: Attempt) -> Action {
         if self.terms.kept.is_some_and(|kept| now < kept.due) {
             // Whoever leads does what this one came for.
             return Action::Finish(Finish::Kept { again: SILENCE });
@@ -86,105 +113,91 @@ impl Refresh {
             return Action::Finish(no_token_came());
         }
         self.waiting.get_or_insert(now);
-        let (turn, sequence, at_work) = self.seen;
         self.silent = match self.silent {
-            _ if at_work => None,
-            Some(silent) if (silent.0, silent.1) == (turn, sequence) => Some(silent),
-            _ => Some((turn, sequence, now)),
+            _ if attempt.at_work => None,
+            Some(silent) if silent.0 == attempt.read => Some(silent),
+            _ => Some((attempt.read, now)),
         };
-        if self
-            .silent
-            .is_some_and(|(_, _, since)| now >= since.plus(2 * SILENCE))
-        {
+        let silent_since = self.silent.map(|(_, since)| since);
+        if silent_since.is_some_and(|since| now >= since.plus(2 * SILENCE)) {
+            self.state = State::Locking(attempt);
             return Action::GoAlone;
         }
+        self.state = State::Following;
         Action::Pause(LOOK_AGAIN)
     }
 
-    /// Under the lock everything is looked at once more.
-    pub(super) fn lead(
-        &mut self,
-        ledger: &mut Ledger,
-        now: BootTime,
-        mut record: Record,
-    ) -> Action {
-        if let Some(action) = self.consider(ledger, now, &record) {
+    /// Under the lock of that term everything is looked at once more.
+    pub(super) fn lead(&mut self, step: &mut Step<'_>, term: u64, mut record: Record) -> Action {
+        if let Some(action) = self.consider(step, &record) {
             return action;
         }
-        if let Some(again) = self.is_kept(&record, now) {
-            return Action::Finish(Finish::Kept { again });
-        }
-        if !self.asks_store(&record, now)
-            && let Some(error) = ledger.holds.check(now)
+        if !self.asks_store(&record, step.now)
+            && let Some(error) = step.ledger.holds.check(step.now)
         {
-            return refused(error);
+            return Action::Finish(Finish::failed(error));
         }
-        record.turn = self.turn_to_take(&record, now);
-        if self.turn != record.turn {
+        record.turn = self.term(&record, step.now);
+        if term != record.turn {
             // Others have gone on between the look and the lock.
-            return self.look();
+            return self.read();
         }
         // Whoever is passed over, this refresh has a time of its own.
-        self.until = self.until.max(now.plus(self.terms.request_time()));
-        if self.visits_store(&record, now) {
-            return self.announce_visit(record);
+        self.until = self.until.max(step.now.plus(self.terms.request_time()));
+        let visits = self.visits_store(&record, step.now);
+        let fleet = match self.terms.fleet {
+            true if visits => Fleet::Session(Session::new(step.now)),
+            true => Fleet::Partitioned,
+            false => Fleet::None,
+        };
+        let mut lead = Lead {
+            record: Box::new(record),
+            progress: Progress { slot: None, fleet },
+        };
+        if !visits {
+            return self.send(step, lead);
         }
-        self.apart = self.terms.fleet;
-        self.led = Some(Box::new(record));
-        self.send(ledger, now)
+        // Says on this host by when it will be done, and goes to the store.
+        lead.record.done_by = Some(self.until);
+        if lead.record.host == 0 {
+            lead.record.host = self.terms.id;
+        }
+        self.write(lead, Then::OpenSession)
     }
 
-    pub(super) fn written(
-        &mut self,
-        ledger: &mut Ledger,
-        now: BootTime,
-        record: Box<Record>,
-    ) -> Action {
-        self.led = Some(record);
-        match self.then.take() {
-            Some(Then::Visit) => self.visit(ledger, now),
-            Some(Then::Look) => self.look(),
-            Some(Then::Finish(finish)) => Action::Finish(*finish),
-            Some(Then::Send) | None => self.request(ledger, now),
-        }
-    }
-
-    /// Ends the work on this key: tells the others of this host first, if this refresh leads.
-    pub(super) fn leave_host(&mut self, ledger: &Ledger, now: BootTime, then: Then) -> Action {
-        if let Some(mut record) = self.led.take() {
-            record.done_by = None;
-            record.counts = ledger.budget.counts().clone();
-            match &then {
-                Then::Look if self.key == Key::Previous => {
-                    record.previous_until = Some(now.plus(NEW_KEY_TRIED_EVERY));
-                }
-                Then::Finish(finish) => record.end(finish, ledger),
-                Then::Look | Then::Send | Then::Visit => {}
+    /// Ends the work on this key: tells the others of this host first.
+    pub(super) fn leave_host(&mut self, step: &mut Step<'_>, mut lead: Lead, then: Then) -> Action {
+        let record = &mut lead.record;
+        record.done_by = None;
+        record.counts = step.ledger.budget.counts().clone();
+        match &then {
+            Then::Read if self.key == Key::Previous => {
+                record.previous_until = Some(step.now.plus(NEW_KEY_TRIED_EVERY));
             }
-            self.then = Some(then);
-            return Action::Write(record);
+            Then::Finish(finish) => record.end(finish, step.ledger),
+            Then::Read | Then::Send | Then::OpenSession => {}
         }
-        match then {
-            Then::Finish(finish) => Action::Finish(*finish),
-            Then::Look | Then::Send | Then::Visit => self.look(),
-        }
+        self.write(lead, then)
     }
 }
 
 /// Nothing was sent.
 pub(super) fn no_token_came() -> Finish {
-    Finish::Failed {
-        error: Error::new(
-            ErrorCode::Timeout,
-            "Another process of this host is at the token, and no token came in time.",
-            "Nothing was sent. Try again; look for a process that hangs or is stopped.",
-        ),
-        held: None,
-        capped: false,
-    }
+    Finish::failed(Error::new(
+        ErrorCode::Timeout,
+        "Another process of this host is at the token, and no token came in time.",
+        "Nothing was sent. Try again; look for a process that hangs or is stopped.",
+    ))
 }
 
 impl Record {
+    fn version(&self) -> Version {
+        Version {
+            turn: self.turn,
+            sequence: self.sequence,
+        }
+    }
+
     /// How a refresh ended.
     pub(super) fn end(&mut self, finish: &Finish, ledger: &Ledger) {
         match finish {

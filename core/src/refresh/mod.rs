@@ -14,10 +14,11 @@ pub(crate) mod record;
 
 use std::time::Duration;
 
-use self::fleet::Visit;
 pub(crate) use self::fleet::{Ask, COME_BACK, Found};
+use self::fleet::{Question, Session};
 #[cfg(test)]
 pub(crate) use self::host::LOOK_AGAIN;
+use self::host::{Attempt, Version};
 pub(crate) use self::ledger::Ledger;
 use crate::error::Error;
 use crate::policy::rate_limit::over_budget;
@@ -142,37 +143,94 @@ pub(crate) enum Finish {
 #[derive(Debug)]
 pub(crate) struct Refresh {
     attempt: u64,
-    until: BootTime,
+    terms: Terms,
+    /// The token that is asked for.
+    stamp: Stamp,
     key: Key,
     /// There is another key, and it was not tried yet.
     other_key: bool,
-    resent: bool,
-    slot: Option<Slot>,
-    /// How often a slot was taken.
-    taken: u32,
-    /// The token that is asked for.
-    stamp: Stamp,
-    terms: Terms,
-    /// The record, while this refresh leads.
-    led: Option<Box<Record>>,
-    /// What comes after the writing that is under way.
-    then: Option<Then>,
-    /// Since when it has been waiting for others.
-    waiting: Option<BootTime>,
-    /// The turn and state of a record whose lock is held by somebody who has not said what for, and since when.
-    silent: Option<(u64, u64, BootTime)>,
-    /// Turn and state of the record when it was looked at, and whether its leader is at work.
-    seen: (u64, u64, bool),
-    /// The turn whose lock was tried.
-    turn: u64,
+    /// It ends by then, once it need not wait for others.
+    until: BootTime,
     /// It waits no longer than that.
     patience: BootTime,
+    /// Since when it has been waiting for others.
+    waiting: Option<BootTime>,
+    /// A record whose lock is held by somebody who has not said what for, and since when.
+    silent: Option<(Version, BootTime)>,
     /// How often it was too late to write.
     late: u32,
-    /// With the fleet's store.
-    visit: Option<Visit>,
-    /// There is a store, and it cannot be reached: the other hosts cannot be told what is taken.
-    apart: bool,
+    /// How often a slot was taken.
+    taken: u32,
+    resent: bool,
+    state: State,
+}
+
+/// What a refresh is at. Each state is told what has come of its action.
+#[derive(Debug)]
+enum State {
+    /// Nothing was done yet.
+    New,
+    /// The host's record is being read.
+    Reading,
+    /// The lock of a term is being tried.
+    Locking(Attempt),
+    /// Another process of this host leads; it pauses before it reads again.
+    Following,
+    /// It leads, and its record is being written.
+    Writing(Progress, Then),
+    /// It leads, and waits for the answer of the fleet's store.
+    Asking(Lead, Question),
+    /// It was too late to write on this host, and gives the store's lease back.
+    Releasing(Then),
+    /// It leads, and pauses while another host has the store's lease.
+    Yielding(Lead),
+    /// It leads, and its request is under way.
+    Sending(Lead),
+    /// It leads, and pauses before its request is sent once more.
+    Resending(Lead),
+    /// It has ended, or a step is under way.
+    Over,
+}
+
+/// What a refresh has while it leads the processes of its host.
+#[derive(Debug)]
+struct Lead {
+    record: Box<Record>,
+    progress: Progress,
+}
+
+/// The same without the record, while that is being written.
+#[derive(Debug)]
+struct Progress {
+    /// Of the request that is about to be sent, or is under way.
+    slot: Option<Slot>,
+    fleet: Fleet,
+}
+
+/// How a leader of a host stands with the other hosts.
+#[derive(Debug)]
+enum Fleet {
+    /// There are none.
+    None,
+    /// There is a store, and it cannot be reached: the others cannot be told what is taken.
+    Partitioned,
+    Session(Session),
+}
+
+/// One step: what is counted and remembered, when it is, and a random number from 0 to 1.
+struct Step<'a> {
+    ledger: &'a mut Ledger,
+    now: BootTime,
+    jitter: f64,
+}
+
+/// What comes after a write, or once the store has been told.
+#[derive(Debug)]
+enum Then {
+    Send,
+    OpenSession,
+    Read,
+    Finish(Box<Finish>),
 }
 
 /// What this process knows of tokens when it begins to ask for one.
@@ -201,14 +259,6 @@ pub(crate) struct Kept {
     pub(crate) end: BootTime,
 }
 
-#[derive(Debug)]
-enum Then {
-    Send,
-    Visit,
-    Look,
-    Finish(Box<Finish>),
-}
-
 impl Refresh {
     /// Begins with `key`; `other_key` says whether there is a second one to fall back to.
     pub(crate) fn new(
@@ -220,26 +270,20 @@ impl Refresh {
     ) -> Refresh {
         Refresh {
             attempt,
-            until: now.plus(terms.limit),
-            key,
-            other_key,
-            resent: false,
-            slot: None,
-            taken: 0,
             stamp: Stamp {
                 id: terms.id,
                 ..Stamp::default()
             },
-            led: None,
-            then: None,
+            key,
+            other_key,
+            until: now.plus(terms.limit),
+            patience: now.plus(terms.limit + terms.request_time()),
             waiting: None,
             silent: None,
-            seen: (0, 0, false),
-            turn: 0,
-            patience: now.plus(terms.limit + terms.request_time()),
             late: 0,
-            visit: None,
-            apart: false,
+            taken: 0,
+            resent: false,
+            state: State::New,
             terms,
         }
     }
@@ -258,146 +302,155 @@ impl Refresh {
         jitter: f64,
         input: Input,
     ) -> Action {
-        if let Some(led) = &self.led {
-            // Others of this process may have looked into the record meanwhile.
-            ledger.budget.set_counts(led.counts.clone());
+        let step = &mut Step {
+            ledger,
+            now,
+            jitter,
+        };
+        let state = std::mem::replace(&mut self.state, State::Over);
+        if let Some(lead) = state.lead() {
+            // Others of this process may have read the record meanwhile.
+            step.ledger.budget.set_counts(lead.record.counts.clone());
         }
-        match input {
-            Input::Start => self.look(),
-            Input::PauseOver if self.led.is_none() => self.look(),
-            Input::PauseOver if self.waits_for_host() => self.ask_again(ledger, now),
-            Input::PauseOver => self.send(ledger, now),
-            Input::Seen(record) => self.seen(ledger, now, record),
-            Input::Led(None) => self.wait(now),
-            Input::Led(Some(record)) => self.lead(ledger, now, record),
-            Input::Written(record) => self.written(ledger, now, record),
-            Input::Late => {
-                // What was brought is discarded, what was spent stays in the record.
-                self.slot = None;
-                self.until = now.plus(self.terms.limit);
-                self.then = None;
-                self.late += 1;
-                let then = match self.late {
-                    // The machine is too slow to be in time even once.
-                    OFTEN_LATE.. => Then::Finish(Box::new(host::no_token_came())),
-                    _ => Then::Look,
-                };
-                self.leave(ledger, now, then)
+        match (state, input) {
+            (State::New, Input::Start) | (State::Following, Input::PauseOver) => self.read(),
+            (State::Reading, Input::Seen(record)) => self.seen(step, &record),
+            (State::Locking(attempt), Input::Led(None)) => self.follow(step.now, attempt),
+            (State::Locking(attempt), Input::Led(Some(record))) => {
+                self.lead(step, attempt.term, record)
             }
-            Input::Found(found) => self.found(ledger, now, jitter, *found),
-            Input::Stored(written) => self.stored(ledger, now, written),
-            Input::Counted(hosts) => self.counted(ledger, now, hosts),
-            Input::Away => self.away(ledger, now),
-            Input::Answer(result, told) => {
+            (State::Writing(progress, then), Input::Written(record)) => {
+                step.ledger.budget.set_counts(record.counts.clone());
+                let lead = Lead { record, progress };
+                match then {
+                    Then::Send => self.request(step, lead),
+                    Then::OpenSession => self.open_session(step, lead),
+                    Then::Read | Then::Finish(_) => self.end(then),
+                }
+            }
+            (State::Writing(progress, _), Input::Late) => self.late(step, progress),
+            (State::Asking(lead, Question::Read | Question::Lease), Input::Found(found)) => {
+                self.found(step, lead, *found)
+            }
+            (State::Asking(lead, Question::Slot), Input::Stored(written)) => {
+                self.slot_told(step, lead, written)
+            }
+            (State::Asking(lead, Question::End(then)), Input::Stored(written)) => {
+                self.end_told(step, lead, then, written)
+            }
+            (State::Asking(lead, Question::Count(finish)), Input::Counted(hosts)) => {
+                self.counted(step, lead, finish, hosts)
+            }
+            (State::Asking(lead, question), Input::Away) => self.partitioned(step, lead, question),
+            (State::Releasing(then), Input::Stored(_) | Input::Away) => self.end(then),
+            (State::Yielding(lead), Input::PauseOver) => self.ask_again(step, lead),
+            (State::Resending(lead), Input::PauseOver) => self.send(step, lead),
+            (State::Sending(mut lead), Input::Answer(result, told)) => {
                 let unsent = result.as_ref().is_err_and(|rejection| rejection.unsent);
-                self.settle(ledger, now, unsent);
+                lead.settle(step, unsent);
                 if let Some(told) = told {
-                    ledger
+                    step.ledger
                         .budget
-                        .told(now, told.limit, told.remaining, told.reset_in);
+                        .told(step.now, told.limit, told.remaining, told.reset_in);
                 }
                 match result {
-                    Ok(grant) => self.granted(ledger, now, grant),
-                    Err(rejection) => self.rejected(ledger, now, jitter, rejection),
+                    Ok(grant) => self.granted(step, lead, grant),
+                    Err(rejection) => self.rejected(step, lead, rejection),
                 }
             }
-            Input::Abandoned { unsent } => {
-                self.settle(ledger, now, unsent);
-                self.leave(ledger, now, Then::Finish(Box::new(Finish::Abandoned)))
+            (
+                State::Sending(mut lead) | State::Resending(mut lead) | State::Yielding(mut lead),
+                Input::Abandoned { unsent },
+            ) => {
+                lead.settle(step, unsent);
+                self.leave(step, lead, Then::Finish(Box::new(Finish::Abandoned)))
             }
+            (State::New | State::Locking(_) | State::Following, Input::Abandoned { .. }) => {
+                Action::Finish(Finish::Abandoned)
+            }
+            // No driver does that. What was taken stays spent, and a lock or lease ends with the refresh or its time.
+            _ => Action::Finish(Finish::failed(Error::internal(
+                "A token refresh was told what it had not asked for.",
+            ))),
         }
     }
 
     // --- Asking ----------------------------------------------------------------------------------------------------
 
     /// Takes a slot, where others see it first, and sends.
-    fn send(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
+    fn send(&mut self, step: &mut Step<'_>, mut lead: Lead) -> Action {
         // Low bits of the token's random number, and a number of its own for each sending.
         let id = match self.terms.id as u32 {
             0 => 0,
             id => id.wrapping_add(self.taken).max(1),
         };
-        match ledger.budget.take(now, id, self.apart) {
-            Ok(slot) => self.slot = Some(slot),
+        match step.ledger.budget.take(step.now, id, lead.is_partitioned()) {
+            Ok(slot) => lead.progress.slot = Some(slot),
             Err(refusal) => {
-                let error = over_budget(&ledger.budget, now, refusal);
-                let failed = Finish::Failed {
-                    error: error.with_attempt(self.attempt),
-                    held: None,
-                    capped: false,
-                };
-                return self.leave(ledger, now, Then::Finish(Box::new(failed)));
+                let error = over_budget(&step.ledger.budget, step.now, refusal);
+                let then = Then::failed(error.with_attempt(self.attempt));
+                return self.leave(step, lead, then);
             }
         }
         self.taken += 1;
-        if let Some(led) = &mut self.led {
-            led.counts = ledger.budget.counts().clone();
+        lead.record.counts = step.ledger.budget.counts().clone();
+        match lead.has_lease() {
+            true => self.tell_store_of_slot(step, lead),
+            false => self.announce(lead),
         }
-        if self.has_lease() {
-            return self.tell_store_of_slot(ledger, now);
-        }
-        self.announce(ledger, now)
     }
 
     /// Says on this host by when it will be done, and sends.
-    fn announce(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        let Some(mut record) = self.led.take() else {
-            return self.request(ledger, now);
-        };
-        record.done_by = Some(self.until);
-        self.then = Some(Then::Send);
-        Action::Write(record)
+    fn announce(&mut self, mut lead: Lead) -> Action {
+        lead.record.done_by = Some(self.until);
+        self.write(lead, Then::Send)
     }
 
-    fn request(&mut self, ledger: &mut Ledger, now: BootTime) -> Action {
-        if self.slot.is_some_and(|slot| now >= slot.at.plus(SLOT_GOOD)) {
+    fn write(&mut self, lead: Lead, then: Then) -> Action {
+        self.state = State::Writing(lead.progress, then);
+        Action::Write(lead.record)
+    }
+
+    fn request(&mut self, step: &mut Step<'_>, mut lead: Lead) -> Action {
+        let slot = lead.progress.slot;
+        if slot.is_some_and(|slot| step.now >= slot.at.plus(SLOT_GOOD)) {
             // It was stopped in between, and 88Pay would count the request later than the others do. Nothing was sent yet.
-            self.settle(ledger, now, true);
-            self.spare_store();
-            return self.send(ledger, now);
+            lead.settle(step, true);
+            lead.spare_store();
+            return self.send(step, lead);
         }
-        self.stamp.asked_at = now;
+        self.stamp.asked_at = step.now;
+        let connect_within = match lead.others_wait() {
+            true => OTHERS_WAIT,
+            false => self.terms.request_time(),
+        };
+        self.state = State::Sending(lead);
         Action::Send {
             key: self.key,
-            within: self.terms.request_time().min(now.until(self.until)),
-            connect_within: match self.others_wait() {
-                true => OTHERS_WAIT,
-                false => self.terms.request_time(),
-            },
+            within: self.terms.request_time().min(step.now.until(self.until)),
+            connect_within,
         }
     }
 
-    /// The last sending is over: its slot comes back only if nothing was written to the network. Else it counts from the
-    /// latest instant at which 88Pay can have counted the request.
-    fn settle(&mut self, ledger: &mut Ledger, now: BootTime, unsent: bool) {
-        match self.slot.take() {
-            Some(slot) if unsent => ledger.budget.give_back(slot),
-            Some(slot) if now >= slot.at.plus(MARGIN) => ledger.budget.date_anew(slot, now),
-            _ => {}
-        }
-        if let Some(led) = &mut self.led {
-            led.counts = ledger.budget.counts().clone();
-        }
-    }
-
-    fn granted(&mut self, ledger: &mut Ledger, now: BootTime, grant: Grant) -> Action {
-        ledger.holds.clear();
-        let hosts = self.led.as_ref().filter(|_| self.apart);
+    fn granted(&mut self, step: &mut Step<'_>, lead: Lead, grant: Grant) -> Action {
+        step.ledger.holds.clear();
         let issue = Issue {
             stamp: self.stamp,
             grant,
-            apart: hosts.map_or(0, |record| record.hosts.max(1)),
+            apart: match lead.is_partitioned() {
+                true => lead.record.hosts.max(1),
+                false => 0,
+            },
         };
         let key = self.key;
         let finish = Box::new(Finish::Granted { issue, key });
-        self.leave(ledger, now, Then::Finish(finish))
+        self.leave(step, lead, Then::Finish(finish))
     }
 
     fn rejected(
         &mut self,
-        ledger: &mut Ledger,
-        now: BootTime,
-        jitter: f64,
+        step: &mut Step<'_>,
+        mut lead: Lead,
         mut rejection: Rejection,
     ) -> Action {
         rejection.error = rejection.error.with_attempt(self.attempt);
@@ -406,21 +459,25 @@ impl Refresh {
                 Key::Current => Key::Previous,
                 Key::Previous => Key::Current,
             };
-            return self.leave(ledger, now, Then::Look);
+            return self.leave(step, lead, Then::Read);
         }
-        let pause = RESEND_PAUSE.mul_f64(0.5 + jitter / 2.0);
+        let pause = RESEND_PAUSE.mul_f64(0.5 + step.jitter / 2.0);
         // In a row of failures one slot each is enough.
-        let first = !ledger.holds.is_temporary() && !self.others_failed();
-        let soon = !self.others_wait() || self.stamp.asked_at.until(now) < OTHERS_WAIT;
+        let first = !step.ledger.holds.is_temporary() && !lead.others_failed();
+        let soon = !lead.others_wait() || self.stamp.asked_at.until(step.now) < OTHERS_WAIT;
         let resend = rejection.resend && first && soon && !self.resent;
-        if resend && pause < now.until(self.until) {
+        if resend && pause < step.now.until(self.until) {
             self.resent = true;
+            self.state = State::Resending(lead);
             return Action::Pause(pause);
         }
         let capped = rejection.capped;
-        let parts = self.led.as_ref().map_or(1, |led| led.split(now));
-        let pause = ledger.holds.note(now, &rejection, jitter, parts);
-        self.tell_others_of_failure(now, &rejection, jitter);
+        let parts = lead.record.split(step.now);
+        let pause = step
+            .ledger
+            .holds
+            .note(step.now, &rejection, step.jitter, parts);
+        lead.tell_others_of_failure(step.now, &rejection, step.jitter);
         let error = match rejection.error.retry_after() {
             None => rejection.error.with_retry_after(pause),
             Some(_) => rejection.error,
@@ -430,7 +487,83 @@ impl Refresh {
             held: Some((rejection.class, pause)),
             capped,
         };
-        self.leave(ledger, now, Then::Finish(Box::new(failed)))
+        self.leave(step, lead, Then::Finish(Box::new(failed)))
+    }
+
+    /// What was being written comes too late: others have gone on.
+    fn late(&mut self, step: &mut Step<'_>, progress: Progress) -> Action {
+        // What was brought is discarded, what was spent stays in the record.
+        self.until = step.now.plus(self.terms.limit);
+        self.late += 1;
+        let then = match self.late {
+            // The machine is too slow to be in time even once.
+            OFTEN_LATE.. => Then::Finish(Box::new(host::no_token_came())),
+            _ => Then::Read,
+        };
+        self.release(step, progress, then)
+    }
+
+    /// What is left to do on this key.
+    fn end(&mut self, then: Then) -> Action {
+        match then {
+            Then::Finish(finish) => Action::Finish(*finish),
+            Then::Read | Then::Send | Then::OpenSession => self.read(),
+        }
+    }
+}
+
+impl State {
+    fn lead(&self) -> Option<&Lead> {
+        match self {
+            State::Asking(lead, _)
+            | State::Yielding(lead)
+            | State::Sending(lead)
+            | State::Resending(lead) => Some(lead),
+            State::New
+            | State::Reading
+            | State::Locking(_)
+            | State::Following
+            | State::Writing(..)
+            | State::Releasing(_)
+            | State::Over => None,
+        }
+    }
+}
+
+impl Lead {
+    fn is_partitioned(&self) -> bool {
+        matches!(self.progress.fleet, Fleet::Partitioned)
+    }
+
+    /// The last sending is over: its slot comes back only if nothing was written to the network. Else it counts from the
+    /// latest instant at which 88Pay can have counted the request.
+    fn settle(&mut self, step: &mut Step<'_>, unsent: bool) {
+        match self.progress.slot.take() {
+            Some(slot) if unsent => step.ledger.budget.give_back(slot),
+            Some(slot) if step.now >= slot.at.plus(MARGIN) => {
+                step.ledger.budget.date_anew(slot, step.now)
+            }
+            _ => {}
+        }
+        self.record.counts = step.ledger.budget.counts().clone();
+    }
+}
+
+impl Then {
+    /// Nothing was sent.
+    fn failed(error: Error) -> Then {
+        Then::Finish(Box::new(Finish::failed(error)))
+    }
+}
+
+impl Finish {
+    /// Nothing was sent.
+    fn failed(error: Error) -> Finish {
+        Finish::Failed {
+            error,
+            held: None,
+            capped: false,
+        }
     }
 }
 
@@ -451,15 +584,6 @@ impl Terms {
             && asked_at <= now
             && now < asked_at.plus(usable)
     }
-}
-
-/// Nothing was sent.
-fn refused(error: Error) -> Action {
-    Action::Finish(Finish::Failed {
-        error,
-        held: None,
-        capped: false,
-    })
 }
 
 #[cfg(test)]

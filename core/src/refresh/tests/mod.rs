@@ -279,7 +279,11 @@ fn the_budget_that_counts_is_the_shared_one() {
 /// What a follower does at that time, when the lock of each turn below `free` is held.
 fn follow(refresh: &mut Refresh, now: BootTime, record: &Record, free: u64) -> Action {
     let mut ledger = ledger();
-    let mut action = refresh.step(&mut ledger, now, 0.5, Input::PauseOver);
+    let input = match refresh.state {
+        State::New => Input::Start,
+        _ => Input::PauseOver,
+    };
+    let mut action = refresh.step(&mut ledger, now, 0.5, input);
     loop {
         let input = match action {
             Action::Look { .. } => Input::Seen(record.clone()),
@@ -526,4 +530,33 @@ fn whoever_is_late_again_and_again_gives_up_in_the_end() {
         action = refresh.step(&mut ledger, after(millis), 0.5, input);
     }
     panic!("it comes to no end");
+}
+
+#[test]
+fn what_was_not_asked_for_ends_a_refresh_and_what_it_took_stays_spent() {
+    let told: [fn() -> Input; 9] = [
+        || Input::Start,
+        || Input::Seen(Record::default()),
+        || Input::Led(None),
+        || Input::Written(Box::default()),
+        || Input::Late,
+        || Input::Stored(true),
+        || Input::Counted(3),
+        || Input::Away,
+        || Input::PauseOver,
+    ];
+    for input in told {
+        let (mut ledger, now) = (ledger(), after(0));
+        let mut refresh = sharing(now, false);
+        announce(&mut refresh, &mut ledger, now, Record::default());
+        let action = refresh.step(&mut ledger, now, 0.5, input());
+        let Action::Finish(Finish::Failed { error, .. }) = action else {
+            panic!("{action:?}")
+        };
+        assert_eq!(error.code(), ErrorCode::Internal);
+        assert_eq!(ledger.budget.left(now).0, 9);
+        // It stays at its end.
+        let again = refresh.step(&mut ledger, now, 0.5, Input::Answer(Ok(grant()), None));
+        assert!(matches!(again, Action::Finish(Finish::Failed { .. })));
+    }
 }
