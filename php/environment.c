@@ -120,8 +120,14 @@ static pay88_error *give_global(pay88_config *config, zend_string *name)
 	zval *value;
 	ZEND_HASH_FOREACH_STR_KEY_VAL(Z_ARRVAL_P(global), key, value) {
 		ZVAL_DEREF(value);
-		if (key && is_read(ZSTR_VAL(key), ZSTR_LEN(key)) && Z_TYPE_P(value) == IS_STRING) {
-			error = give(config, ZSTR_VAL(key), ZSTR_LEN(key), Z_STRVAL_P(value), Z_STRLEN_P(value));
+		if (!key || !is_read(ZSTR_VAL(key), ZSTR_LEN(key))) {
+			continue;
+		}
+		/* A number is what a program has put there. */
+		if (Z_TYPE_P(value) == IS_STRING || Z_TYPE_P(value) == IS_LONG || Z_TYPE_P(value) == IS_DOUBLE) {
+			zend_string *text = options_text(value);
+			error = give(config, ZSTR_VAL(key), ZSTR_LEN(key), ZSTR_VAL(text), ZSTR_LEN(text));
+			zend_string_release(text);
 			if (error) {
 				break;
 			}

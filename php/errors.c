@@ -103,7 +103,7 @@ static zend_object *make(pay88_status status, const char *message, size_t length
 	return exception;
 }
 
-zend_object *errors_make(pay88_error *error)
+static zend_object *make_of(const pay88_error *error)
 {
 	pay88_status status = libpay88.error_status(error);
 	pay88_str message = libpay88.error_message(error);
@@ -130,6 +130,19 @@ zend_object *errors_make(pay88_error *error)
 			set(exception, "retryAfter", &value);
 		}
 	}
+	return exception;
+}
+
+zend_object *errors_make(pay88_error *error)
+{
+	zend_object *volatile exception = NULL;
+	/* PHP may run out of memory. */
+	zend_try {
+		exception = make_of(error);
+	} zend_catch {
+		libpay88.error_release(error);
+		zend_bailout();
+	} zend_end_try();
 	libpay88.error_release(error);
 	return exception;
 }

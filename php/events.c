@@ -78,7 +78,12 @@ ZEND_FUNCTION(Pay88_events)
 		}
 		zval decoded;
 		pay88_str text = libpay88.event_json(event);
-		json_decode(&decoded, text.data, text.len, JSON_DECODE_ARRAYS);
+		zend_try {
+			json_decode(&decoded, text.data, text.len, JSON_DECODE_ARRAYS);
+		} zend_catch {
+			libpay88.event_release(event);
+			zend_bailout();
+		} zend_end_try();
 		libpay88.event_release(event);
 		add_next_index_zval(return_value, &decoded);
 	}

@@ -19,11 +19,12 @@ int wait_interrupt(void *data)
 	if (!FLAG_IS_SET(&EG(vm_interrupt))) {
 		return 0;
 	}
+	/* Cleared first, as PHP itself does: what comes in between sets it again. */
+	FLAG_CLEAR(&EG(vm_interrupt));
 	if (FLAG_IS_SET(&EG(timed_out))) {
 		wait->timed_out = true;
 		return 1;
 	}
-	FLAG_CLEAR(&EG(vm_interrupt));
 	if (!zend_interrupt_function) {
 		return 0;
 	}
@@ -45,7 +46,6 @@ void wait_end(const struct wait *wait)
 		zend_bailout();
 	}
 	if (wait->timed_out) {
-		FLAG_CLEAR(&EG(vm_interrupt));
 		zend_timeout();
 	}
 }

@@ -26,7 +26,7 @@ static inline bool wait_was_ended(const struct wait *wait)
 	return wait->threw || wait->bailed_out || wait->timed_out;
 }
 
-/* Goes on with what ended the wait; returns only if it was an exception. */
+/* Goes on with what ended the wait; returns only if it was an exception. Handles of the library are released before. */
 void wait_end(const struct wait *wait);
 
 #endif

@@ -121,6 +121,8 @@ static bool check_version(void *object)
 
 void library_load(void)
 {
+	/* A program may start PHP more than once, and the extension is never unloaded in between. */
+	failure[0] = path[0] = 0;
 	void *object = find_object();
 	if (!object || !check_version(object)) {
 		return;

@@ -92,6 +92,37 @@ static void blank_configuration(const char *name)
 	}
 }
 
+/* Sections of php.ini ([PATH=...], [HOST=...]) stay where PHP has read them, since it takes them from there at each request.
+ * get_cfg_var() of a section's name gives all that is in it: without the secrets, by this function around it. */
+static zif_handler shown_by_php;
+
+static ZEND_FUNCTION(get_cfg_var_without_secrets)
+{
+	shown_by_php(INTERNAL_FUNCTION_PARAM_PASSTHRU);
+	if (Z_TYPE_P(return_value) != IS_ARRAY) {
+		return;
+	}
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		char entry[64];
+		snprintf(entry, sizeof entry, "pay88.%s", table[i].name);
+		if (table[i].secret && zend_hash_str_exists(Z_ARRVAL_P(return_value), entry, strlen(entry))) {
+			SEPARATE_ARRAY(return_value);
+			zval blank;
+			ZVAL_EMPTY_STRING(&blank);
+			zend_hash_str_update(Z_ARRVAL_P(return_value), entry, strlen(entry), &blank);
+		}
+	}
+}
+
+static void wrap_get_cfg_var(void)
+{
+	zend_function *function = zend_hash_str_find_ptr(CG(function_table), ZEND_STRL("get_cfg_var"));
+	if (function && function->internal_function.handler != ZEND_FN(get_cfg_var_without_secrets)) {
+		shown_by_php = function->internal_function.handler;
+		function->internal_function.handler = ZEND_FN(get_cfg_var_without_secrets);
+	}
+}
+
 void options_register(int type, int module_number)
 {
 	REGISTER_INI_ENTRIES();
@@ -100,6 +131,7 @@ void options_register(int type, int module_number)
 			blank_configuration(table[i].name);
 		}
 	}
+	wrap_get_cfg_var();
 }
 
 void options_unregister(int type, int module_number)
@@ -137,24 +169,32 @@ static bool set_from_ini(pay88_config *config, size_t option)
 	return set(config, table[option].name, strlen(table[option].name), value, strlen(value));
 }
 
+zend_string *options_text(const zval *value)
+{
+	if (Z_TYPE_P(value) == IS_LONG) {
+		return zend_long_to_str(Z_LVAL_P(value));
+	}
+	if (Z_TYPE_P(value) == IS_DOUBLE) {
+		smart_str digits = {0};
+		smart_str_append_double(&digits, Z_DVAL_P(value), -1, false);
+		return smart_str_extract(&digits);
+	}
+	return zend_string_copy(Z_STR_P(value));
+}
+
 /* An option of the array. */
 static bool set_from_array(pay88_config *config, zend_string *name, zval *value)
 {
-	zend_string *text;
 	switch (Z_TYPE_P(value)) {
 	case IS_NULL:
 		return true;
 	case IS_STRING:
-		return set(config, ZSTR_VAL(name), ZSTR_LEN(name), Z_STRVAL_P(value), Z_STRLEN_P(value));
 	case IS_LONG:
-		text = zend_long_to_str(Z_LVAL_P(value));
-		break;
 	case IS_DOUBLE: {
-		/* With all its digits, whatever the settings say. */
-		smart_str digits = {0};
-		smart_str_append_double(&digits, Z_DVAL_P(value), -1, false);
-		text = smart_str_extract(&digits);
-		break;
+		zend_string *text = options_text(value);
+		bool done = set(config, ZSTR_VAL(name), ZSTR_LEN(name), ZSTR_VAL(text), ZSTR_LEN(text));
+		zend_string_release(text);
+		return done;
 	}
 	default:
 		/* The value may be a secret. */
@@ -162,9 +202,6 @@ static bool set_from_array(pay88_config *config, zend_string *name, zval *value)
 			zend_zval_type_name(value));
 		return false;
 	}
-	bool done = set(config, ZSTR_VAL(name), ZSTR_LEN(name), ZSTR_VAL(text), ZSTR_LEN(text));
-	zend_string_release(text);
-	return done;
 }
 
 static bool set_from_arguments(pay88_config *config, zend_string *const arguments[], HashTable *options)

@@ -40,4 +40,7 @@ void options_unregister(int type, int module_number);
 /* Sets what holds for a manager that is built now; arguments may be NULL. False if an exception was thrown. */
 bool options_set(pay88_config *config, zend_string *api_key, zend_string *merchant_id, zend_string *base_url, HashTable *options);
 
+/* The text of a string or number, with all its digits, whatever the settings say. To be released. */
+zend_string *options_text(const zval *value);
+
 #endif

@@ -103,27 +103,34 @@ static bool add_header(struct text_pairs *headers, zend_string *name, const zval
 
 static bool read_headers(struct text_pairs *headers, HashTable *given)
 {
-	zend_string *name;
+	zend_ulong number;
+	zend_string *key;
 	zval *value, *one;
-	ZEND_HASH_FOREACH_STR_KEY_VAL(given, name, value) {
+	if (zend_hash_num_elements(given) && zend_array_is_list(given)) {
+		errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass headers by name: ['X-Shop' => '7'].",
+			"A header has a number instead of a name.");
+		return false;
+	}
+	ZEND_HASH_FOREACH_KEY_VAL(given, number, key, value) {
 		ZVAL_DEREF(value);
-		if (!name) {
-			errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass headers by name: ['X-Shop' => '7'].",
-				"A header has a number instead of a name.");
+		/* PHP makes a number of a name that consists of digits. */
+		zend_string *name = key ? zend_string_copy(key) : zend_long_to_str((zend_long)number);
+		bool done = true;
+		if (Z_TYPE_P(value) != IS_ARRAY) {
+			done = add_header(headers, name, value);
+		} else {
+			ZEND_HASH_FOREACH_VAL(Z_ARRVAL_P(value), one) {
+				ZVAL_DEREF(one);
+				done = add_header(headers, name, one);
+				if (!done) {
+					break;
+				}
+			} ZEND_HASH_FOREACH_END();
+		}
+		zend_string_release(name);
+		if (!done) {
 			return false;
 		}
-		if (Z_TYPE_P(value) != IS_ARRAY) {
-			if (!add_header(headers, name, value)) {
-				return false;
-			}
-			continue;
-		}
-		ZEND_HASH_FOREACH_VAL(Z_ARRVAL_P(value), one) {
-			ZVAL_DEREF(one);
-			if (!add_header(headers, name, one)) {
-				return false;
-			}
-		} ZEND_HASH_FOREACH_END();
 	} ZEND_HASH_FOREACH_END();
 	return true;
 }
@@ -209,7 +216,11 @@ static bool read_body(struct request_parts *parts, const char *name, zval *value
 		return false;
 	}
 	if (!strcmp(name, "json")) {
-		parts->body = json_encode(value, "option json");
+		/* Held, since jsonSerialize() of the program may change what a reference of the array refers to. */
+		zval held;
+		ZVAL_COPY(&held, value);
+		parts->body = json_encode(&held, "option json");
+		zval_ptr_dtor(&held);
 		return parts->body != NULL;
 	}
 	if (Z_TYPE_P(value) != IS_STRING) {

@@ -217,14 +217,12 @@ static void hand_out(struct token_manager *manager, pay88_token *token, zval *re
  * became of the call, is its previous one. */
 static void give_up(const struct wait *wait, pay88_error *error, const char *outcome, zend_object *response)
 {
-	wait_end(wait);
-	zend_object *thrown = EG(exception);
-	if (zend_is_unwind_exit(thrown) || zend_is_graceful_exit(thrown)) {
-		if (error) {
-			libpay88.error_release(error);
-		}
+	if (!wait->threw || zend_is_unwind_exit(EG(exception)) || zend_is_graceful_exit(EG(exception))) {
+		libpay88.error_release(error);
+		wait_end(wait);
 		return;
 	}
+	zend_object *thrown = EG(exception);
 	EG(exception) = NULL;
 	zend_object *ours = error ? errors_make(error)
 							  : errors_make_own(PAY88_CANCELED, outcome, "The answer came as its caller gave up.",
@@ -377,7 +375,12 @@ ZEND_METHOD(Pay88_TokenManager, stats)
 		RETURN_THROWS();
 	}
 	pay88_str text = libpay88.stats_json(stats);
-	json_decode(return_value, text.data, text.len, JSON_DECODE_ARRAYS);
+	zend_try {
+		json_decode(return_value, text.data, text.len, JSON_DECODE_ARRAYS);
+	} zend_catch {
+		libpay88.stats_release(stats);
+		zend_bailout();
+	} zend_end_try();
 	libpay88.stats_release(stats);
 }
 

@@ -44,6 +44,20 @@ final class Throwing implements JsonSerializable
 same('mine', thrown(fn () => $tm->makeRequest(CHARGES, 'POST', new Throwing), DomainException::class)->getMessage());
 same('mine', thrown(fn () => $tm->request('POST', CHARGES, ['json' => ['x' => new Throwing]]), DomainException::class)->getMessage());
 
+// What it does to the array that it is in is its own affair.
+final class Vanishing implements JsonSerializable
+{
+    public function jsonSerialize(): mixed
+    {
+        global $vanishing;
+        $vanishing = null;
+        return ['gone' => str_repeat('x', 1000)];
+    }
+}
+$vanishing = new Vanishing;
+same(1011, strlen($tm->request('POST', '/api/echo', ['json' => &$vanishing])->json()['data']['body']));
+same(null, $vanishing);
+
 // Types.
 foreach (['text', 7, 1.5, true, fopen('php://memory', 'r')] as $body) {
     thrown(fn () => $tm->makeRequest(CHARGES, 'POST', $body), TypeError::class);
@@ -113,7 +127,7 @@ thrown(fn () => new TokenManager('x'));
 thrown(fn () => $tm->__construct('x'));
 holds(is_array($tm->getToken()));
 
-same(['/api/echo'], Sandbox::calls());
+same(['/api/echo', '/api/echo'], Sandbox::calls());
 same(0, Sandbox::charges());
 echo "done\n";
 ?>

@@ -36,6 +36,8 @@ same('', $echo('POST', '/api/echo', ['body' => null, 'headers' => null, 'params'
 $typed = ['body' => '{}', 'headers' => ['content-type' => 'application/json; charset=utf-8']];
 same('application/json; charset=utf-8', $echo('POST', '/api/echo', $typed)['headers']['content-type']);
 
+same('a, b', $echo('GET', '/api/echo', ['headers' => ['123' => ['a', 'b']]])['headers']['123']);
+
 // References are what they refer to.
 $amount = 7;
 $options = ['params' => ['a' => &$amount], 'headers' => ['X-Ref' => &$header]];

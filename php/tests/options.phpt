@@ -66,6 +66,13 @@ if (str_starts_with(getenv('EIGHTY_EIGHT_PAY_BASE_URL'), 'https:')) {
 }
 unset($_ENV['EIGHTY_EIGHT_PAY_CA_BUNDLE']);
 
+// A number is taken for one, whoever puts it there.
+$_ENV['EIGHTY_EIGHT_PAY_TIMEOUT'] = -5;
+new TokenManager;
+$_ENV['EIGHTY_EIGHT_PAY_SAFETY_MARGIN'] = -5.5;
+holds(str_contains(thrown(fn () => new TokenManager)->getMessage(), '-5.5'));
+unset($_ENV['EIGHTY_EIGHT_PAY_TIMEOUT'], $_ENV['EIGHTY_EIGHT_PAY_SAFETY_MARGIN']);
+
 // Numbers, with all their digits.
 same(1, (new TokenManager(Sandbox::newKey(), options: ['timeout' => 1.5, 'tokens_per_hour' => 90, 'safety_margin' => '12']))->stats()['manager_id'] > 0 ? 1 : 0);
 ini_set('precision', '2');
@@ -73,6 +80,24 @@ ini_set('serialize_precision', '2');
 holds(str_contains(thrown(fn () => new TokenManager(options: ['safety_margin' => 1.23456789]))->getMessage(), '1.23456789'));
 same('{"amount":1234567.89}', (new TokenManager)->request('POST', '/api/echo', ['json' => ['amount' => 1234567.89]])->json()['data']['body']);
 same('2', ini_get('serialize_precision'));
+same('{"a":1.2e+3}', json_encode(['a' => 1234.5]));
+final class Late implements JsonSerializable
+{
+    public function __construct(private Closure $run) {}
+    public function jsonSerialize(): mixed { return ($this->run)(); }
+}
+$send = fn (Closure $run) => (new TokenManager)->request('POST', '/api/echo', ['json' => [new Late($run), 1234.5]])->json()['data']['body'];
+thrown(fn () => $send(fn () => throw new DomainException), DomainException::class);
+same('{"a":1.2e+3}', json_encode(['a' => 1234.5]));
+(new Fiber(fn () => thrown(fn () => $send(fn () => Fiber::suspend()), FiberError::class)))->start();
+same('{"a":1.2e+3}', json_encode(['a' => 1234.5]));
+foreach (['2', '-1'] as $precision) {
+    ini_set('serialize_precision', $precision);
+    $error = thrown(fn () => $send(function () { ini_set('serialize_precision', '3'); return 1; }));
+    same('The option json cannot be sent as JSON: the setting serialize_precision was made less than 17 meanwhile.', $error->getMessage());
+}
+same('{"a":1.23e+3}', json_encode(['a' => 1234.5]));
+ini_set('serialize_precision', '-1');
 
 // What cannot be used.
 foreach (['timout' => 1, 'timeout' => true, 'share' => ['host'], 'proxy' => new stdClass, 'safety_margin' => NAN, 'user_agent_suffix' => "\xff"] as $name => $value) {

@@ -21,6 +21,11 @@ error_log=
 log_errors=1
 display_errors=1
 html_errors=0
+[PATH=/var/www/shop]
+pay88.api_key=$new
+pay88.timeout=21
+[HOST=shop.example]
+pay88.share=redis://:$password@127.0.0.1:1
 ");
 $program = <<<'PHP'
 const SETTINGS = ['pay88.api_key', 'pay88.previous_api_key', 'pay88.proxy', 'pay88.share', 'pay88.timeout'];
@@ -45,6 +50,7 @@ function all(Throwable $thrown): void
 }
 phpinfo();
 var_dump(ini_get_all('pay88'), ini_get_all(), array_map('ini_get', SETTINGS), array_map('get_cfg_var', SETTINGS));
+var_dump(get_cfg_var('/var/www/shop'), get_cfg_var('shop.example'));
 var_dump((new ReflectionExtension('pay88'))->getINIEntries(), (string)(new ReflectionExtension('pay88')));
 $tm = new Pay88\TokenManager(options: ['share' => 'host', 'proxy' => 'none']);
 $token = $tm->getToken();
@@ -58,6 +64,8 @@ try { new Pay88\TokenManager($argv[1] . ' ', options: ['timeout' => -1]); } catc
 try { new Pay88\TokenManager(options: ['api_key' => $argv[1], 'proxy' => 'ftp://user:' . $argv[2] . '@proxy', 'share' => 'host']); } catch (Exception $e) { all($e); }
 try { new Pay88\TokenManager(options: ['api_key' => $argv[1], 'share' => 'redis://:' . $argv[2] . '@']); } catch (Exception $e) { all($e); }
 try { new Pay88\TokenManager(options: ['api_key' => [$argv[1]]]); } catch (Exception $e) { all($e); }
+try { new Pay88\TokenManager('x', $argv[1], 'https://user:' . $argv[2] . '@localhost'); } catch (Exception $e) { all($e); }
+try { new Pay88\TokenManager(null, null, $argv[1]); } catch (Exception $e) { all($e); }
 try { new Pay88\TokenManager($argv[1], options: ['api_key' => $argv[1]]); } catch (Exception $e) { all($e); }
 try { $tm->rotate($argv[1] . "\0"); } catch (Exception $e) { all($e); }
 try { $tm->invalidate(['access_token' => $secrets[0], 'x' => new stdClass]); $tm->invalidate(['access_token' => 7, 'was' => $secrets[0]]); } catch (Exception $e) { all($e); }
@@ -92,6 +100,8 @@ same(3, substr_count($output, 'pay88.api_key => set => set'), 'shown as set');
 same(3, substr_count($output, 'pay88.timeout => 20 => 20'));
 holds(substr_count($output, 'SensitiveParameterValue') >= 6, 'traces with arguments');
 holds(str_contains($output, 'PHP Fatal error:  Uncaught Pay88\Exception\ConfigInvalidException'), 'the last one ends the program');
+holds(str_contains($output, '["pay88.timeout"]=>
+  string(2) "21"'), 'sections are shown');
 holds(strlen($output) > 50000);
 array_map('unlink', [$ini, $script, "$ini.secrets"]);
 echo "done\n";

@@ -31,8 +31,8 @@ namespace Pay88 {
          */
         public function __construct(
             #[\SensitiveParameter] string|false|null $apiKey = null,
-            string|false|null $merchantId = null,
-            string|false|null $baseUrl = null,
+            #[\SensitiveParameter] string|false|null $merchantId = null,
+            #[\SensitiveParameter] string|false|null $baseUrl = null,
             #[\SensitiveParameter] array $options = []
         ) {}
 
