@@ -15,6 +15,8 @@ command -v cc >/dev/null || missing="$missing gcc libc6-dev"
 # shellcheck disable=SC2016
 dpkg-query -W -f='${Status}\n' libcurl4-openssl-dev 2>/dev/null | grep -q '^install ok' ||
     missing="$missing libcurl4-openssl-dev"
+command -v phpize >/dev/null || missing="$missing php-cli php-dev"
+[ -e /usr/share/php/GuzzleHttp/Client.php ] || missing="$missing php-curl php-guzzlehttp-guzzle"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" != 0 ]; then
         echo "bench: install these Debian packages first:$missing" >&2
@@ -27,6 +29,7 @@ fi
 
 CARGO_TARGET_DIR=$target "$root/python/build.sh"
 CARGO_TARGET_DIR=$target "$root/node/build.sh"
+CARGO_TARGET_DIR=$target "$root/php/build.sh"
 cargo build --quiet --release --locked --target-dir "$target" --manifest-path "$root/bench/Cargo.toml"
 
 mkdir -p "$built"
@@ -51,5 +54,10 @@ if ! cmp -s "$root/bench/node/package-lock.json" "$built/node/node_modules/.inst
     cp "$root/bench/node/package-lock.json" "$built/node/node_modules/.installed"
 fi
 export BENCH_PYTHON="$built/python/bin/python" PYTHONPATH="$root/python" BENCH_NODE=node BENCH_NODE_PEERS="$built/node/"
+
+# PHP reads its own settings first, which load curl and opcache.
+mkdir -p "$built/php"
+echo "extension=$target/php/$(php-config --phpapi)/pay88.so" >"$built/php/pay88.ini"
+export BENCH_PHP=php PHP_INI_SCAN_DIR=":$built/php"
 
 BENCH_C=$built/pay88 BENCH_CURL=$built/curl exec "$target/release/pay88-bench" "$@"

@@ -18,6 +18,7 @@ pub(crate) enum Program {
     Curl,
     Python,
     Node,
+    Php,
 }
 
 /// Where the scripts lie.
@@ -32,6 +33,7 @@ impl Program {
             Program::Curl => ("BENCH_CURL", None),
             Program::Python => ("BENCH_PYTHON", Some("python/contender.py")),
             Program::Node => ("BENCH_NODE", Some("node/contender.mjs")),
+            Program::Php => ("BENCH_PHP", Some("php/contender.php")),
         };
         let told = env::var(program).map_err(|_| format!("{program} is not set: use run.sh"))?;
         let mut command = Command::new(told);

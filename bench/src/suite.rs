@@ -123,6 +123,36 @@ pub(crate) const GROUPS: &[Group] = &[
         limits: &[],
     },
     Group {
+        title: "Cached token, PHP",
+        server: Port::Http1,
+        contenders: &[
+            entry(
+                Program::Php,
+                "token-documented",
+                "documented class",
+                SCRIPT_READS,
+            ),
+            entry(Program::Php, "token", "getToken", SCRIPT_READS),
+        ],
+        comparisons: &[compare(1, 0, Aim::Both(1.0))],
+        limits: &[],
+    },
+    Group {
+        title: "Cached token, PHP with JIT",
+        server: Port::Http1,
+        contenders: &[
+            entry(
+                Program::Php,
+                "token-documented-jit",
+                "documented class, JIT",
+                SCRIPT_READS,
+            ),
+            entry(Program::Php, "token-jit", "getToken, JIT", SCRIPT_READS),
+        ],
+        comparisons: &[compare(1, 0, Aim::Both(1.0))],
+        limits: &[],
+    },
+    Group {
         title: "Cached token, Node",
         server: Port::Http1,
         contenders: &[
@@ -212,6 +242,41 @@ pub(crate) const GROUPS: &[Group] = &[
         server: Port::Http1,
         contenders: ASYNCHRONOUS,
         comparisons: AGAINST_REQWEST,
+        limits: &[],
+    },
+    Group {
+        title: "Charge, PHP",
+        server: Port::Http1,
+        contenders: &[
+            entry(Program::Php, "charge-curl", "curl, kept handle", CHARGES),
+            entry(Program::Php, "charge", "pay88", CHARGES),
+            entry(Program::Php, "charge-guzzle", "Guzzle", FEW_CHARGES),
+            entry(
+                Program::Php,
+                "charge-handler",
+                "Guzzle, pay88's handler",
+                FEW_CHARGES,
+            ),
+            // Both encode the charge and decode the answer.
+            entry(
+                Program::Php,
+                "charge-documented",
+                "documented class",
+                FEW_CHARGES,
+            ),
+            entry(
+                Program::Php,
+                "charge-decoded",
+                "pay88, makeRequest",
+                FEW_CHARGES,
+            ),
+        ],
+        comparisons: &[
+            compare(1, 0, Aim::Both(1.0)),
+            compare(1, 2, Aim::None),
+            compare(3, 2, Aim::None),
+            compare(5, 4, Aim::None),
+        ],
         limits: &[],
     },
     Group {
