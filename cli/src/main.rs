@@ -1,7 +1,7 @@
-//! The `pay88` command: reads the command line, runs one command, turns its end into an exit status.
+//! The `pay88` command: reads the command line, runs one command, and turns its result into an exit status.
 //!
-//! Secrets are taken from the environment or from files, never from the command line, which other users of the machine
-//! can see; they are shown masked, unless `pay88 token --show` is asked for.
+//! Secrets come from the environment or from files, never from the command line, which other users of the machine can
+//! see. They are shown masked, except by `pay88 token --show`.
 
 mod doctor;
 mod options;
@@ -35,12 +35,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // Refused, all else goes on as well.
+    // If the system refuses this, everything else works all the same.
     let _ = output::survive_the_limit_of_files();
     let command = match CommandLine::try_parse() {
         Ok(line) => line.command,
         Err(error) if error.use_stderr() => error.exit(),
-        // What was asked for is help or the version.
+        // The user asked for help or for the version.
         Err(text) => {
             return match output::print_report(text.render().to_string()) {
                 Ok(()) => ExitCode::SUCCESS,

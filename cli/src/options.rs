@@ -1,7 +1,7 @@
 //! The options of the library's table, as options of the commands that need a manager.
 //!
-//! What the table calls a secret is read from a file or from its environment variable: a command line can be seen by
-//! other users of the machine, and stays in the shell's history.
+//! A secret is read from a file or from its environment variable: other users of the machine can see a command line,
+//! and it stays in the shell's history.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use pay88::{Config, Error, OPTIONS, OptionKind, OptionSpec, Result};
 use zeroize::Zeroizing;
 
-/// What the command line said of the options of the table.
+/// The options that were given on the command line.
 #[derive(Clone)]
 pub(crate) struct Options(Vec<Given>);
 
@@ -22,11 +22,11 @@ struct Given {
 #[derive(Clone)]
 enum Argument {
     Value(String),
-    /// The value is what this file holds.
+    /// The value is in this file.
     File(PathBuf),
 }
 
-/// The text of an option before anything was done to it, and where it came from.
+/// The text of an option, unchanged, and where it came from.
 pub(crate) struct Raw {
     pub(crate) text: Zeroizing<String>,
     /// A command-line option or an environment variable.
@@ -34,7 +34,7 @@ pub(crate) struct Raw {
 }
 
 impl Options {
-    /// What a manager is built from: these, else the environment, else the defaults.
+    /// The configuration for a manager: these options, otherwise the environment, otherwise the defaults.
     ///
     /// # Errors
     /// `config_invalid` if a file cannot be read.
@@ -46,10 +46,10 @@ impl Options {
         Ok(config)
     }
 
-    /// The text of one option, if it is given anywhere.
+    /// The text of one option, if it is set anywhere.
     ///
     /// # Errors
-    /// `config_invalid` if its file cannot be read, or its variable is not UTF-8.
+    /// `config_invalid` if its file cannot be read, or if its variable is not UTF-8.
     pub(crate) fn raw(&self, option: &OptionSpec) -> Result<Option<Raw>> {
         if let Some(given) = self.0.iter().find(|given| given.name == option.name) {
             return Ok(Some(Raw {

@@ -1,7 +1,7 @@
-//! What is printed: results to standard output, errors to standard error. Never panics when a pipe is closed.
+//! Prints results to standard output and errors to standard error. Never panics when a pipe is closed.
 //!
-//! A result that cannot be printed is never silent, and never taken for work that was not done: it has a code and an exit
-//! status of its own, and says what became of the call.
+//! If a result cannot be printed, that is never silent, and never looks like work that was not done. It has a code
+//! and an exit status of its own, and says what became of the call.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -16,24 +16,24 @@ use signal_hook::consts::SIGXFSZ;
 /// The code of a result that could not be printed. The library has none for it: only the command prints.
 const OUTPUT_FAILED: &str = "output_failed";
 
-/// The exit status then.
+/// The exit status if the result could not be printed.
 const NOT_PRINTED: u8 = 3;
 
-/// What a command ends with.
+/// The result of a command.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 /// Why a command failed.
 pub(crate) enum Failure {
-    /// What was to be done was not done.
+    /// The work was not done.
     Error(Error),
-    /// It was done, and the result cannot be printed.
+    /// The work was done, and its result cannot be printed.
     Output(Unprinted),
 }
 
-/// A result that could not be written to standard output, or not whole.
+/// A result that could not be written to standard output, or not completely.
 pub(crate) struct Unprinted {
     why: io::Error,
-    /// What 88Pay answered, as it may stand on standard error, and the HTTP status.
+    /// 88Pay's answer, as it may be written to standard error, and the HTTP status.
     answer: Option<(Vec<u8>, Option<u16>)>,
 }
 
@@ -44,7 +44,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// The same, where what was to be printed is an answer that is not to be lost.
+    /// Adds the answer that was to be printed, so that it is not lost.
     pub(crate) fn keeping(self, answer: &[u8], status: Option<u16>) -> Failure {
         match self {
             Failure::Output(unprinted) => Failure::Output(Unprinted {
@@ -55,7 +55,7 @@ impl Failure {
         }
     }
 
-    /// Tells it on standard error, for people or as one line of JSON; gives the exit status.
+    /// Writes the failure to standard error, for people or as one line of JSON. Returns the exit status.
     pub(crate) fn report(&self, as_json: bool) -> ExitCode {
         match self {
             Failure::Error(error) => {
@@ -110,11 +110,11 @@ impl Unprinted {
     }
 }
 
-/// From here on a file that may not grow any more (`ulimit -f`) is a write that fails, not the end of the program. What it
-/// starts has the signal as every program has it, since a handler ends with `exec`.
+/// From here on, a file that may not grow any more (`ulimit -f`) makes a write fail instead of ending the program.
+/// Programs that it starts have the signal as usual, because `exec` removes a handler.
 ///
 /// # Errors
-/// What the system says; the program goes on with the signal as it was.
+/// What the system says. The signal then stays as it was.
 pub(crate) fn survive_the_limit_of_files() -> io::Result<()> {
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
@@ -122,8 +122,8 @@ pub(crate) fn survive_the_limit_of_files() -> io::Result<()> {
 /// Writes all of it to standard output, at once.
 ///
 /// # Errors
-/// [`Failure::Output`] if it cannot be written where it goes: a full disk, a file at the limit of its size, a pipe whose
-/// reader has gone, a closed standard output.
+/// [`Failure::Output`] if it cannot be written: a full disk, a file at the limit of its size, a pipe whose reader has
+/// gone, a closed standard output.
 pub(crate) fn print(bytes: impl AsRef<[u8]>) -> Result<()> {
     let written = match WAS_CLOSED.load(Ordering::Relaxed) {
         true => Err(io::Error::from_raw_os_error(libc::EBADF)),
@@ -132,10 +132,11 @@ pub(crate) fn print(bytes: impl AsRef<[u8]>) -> Result<()> {
     written.map_err(|why| Failure::Output(Unprinted { why, answer: None }))
 }
 
-/// [`print`] of what only tells: a reader that has gone, such as `head`, has seen what it wanted, and nothing is lost.
+/// Prints a report as [`print`] does. If its reader has gone, such as `head`, the reader has seen what it wanted, and
+/// nothing is lost.
 ///
 /// # Errors
-/// As [`print`], but for a pipe whose reader has gone.
+/// As [`print`], except for a pipe whose reader has gone.
 pub(crate) fn print_report(bytes: impl AsRef<[u8]>) -> Result<()> {
     match print(bytes) {
         Err(Failure::Output(unprinted)) if unprinted.why.kind() == io::ErrorKind::BrokenPipe => {
@@ -145,7 +146,7 @@ pub(crate) fn print_report(bytes: impl AsRef<[u8]>) -> Result<()> {
     }
 }
 
-/// Tells an error on standard error, for people or as one line of JSON.
+/// Writes an error to standard error, for people or as one line of JSON.
 pub(crate) fn report(error: &Error, as_json: bool) {
     let text = if as_json {
         json!({"error": {
@@ -172,12 +173,12 @@ pub(crate) fn report(error: &Error, as_json: bool) {
 }
 
 fn tell(text: &[u8]) {
-    // There is nobody left to tell that standard error cannot be written.
+    // If standard error cannot be written, nobody can be told.
     let _ = write_all(io::stderr().lock(), &[text, b"\n"].concat());
 }
 
-/// Writes all of it, waiting where the descriptor does not wait by itself (`O_NONBLOCK`): another program that has it may have
-/// set that.
+/// Writes all of it, and waits if the descriptor does not wait by itself (`O_NONBLOCK`): another program that shares
+/// it may have set that.
 fn write_all(mut out: impl Write + AsFd, mut bytes: &[u8]) -> io::Result<()> {
     loop {
         let written = match bytes {
@@ -197,7 +198,7 @@ fn write_all(mut out: impl Write + AsFd, mut bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Whatever ends the wait early is seen by the next write.
+/// If the wait ends early, the next write notices why.
 fn wait_for_room(out: BorrowedFd<'_>) {
     let mut out = libc::pollfd {
         fd: out.as_raw_fd(),
@@ -208,8 +209,9 @@ fn wait_for_room(out: BorrowedFd<'_>) {
     unsafe { libc::poll(&mut out, 1, -1) };
 }
 
-/// Whether this program was started with standard output closed. The standard library opens /dev/null in its place before
-/// `main`, where all that is printed would be lost in silence; so it is looked at before that, as the program is loaded.
+/// Whether this program was started with standard output closed. The standard library opens /dev/null in its place
+/// before `main`, and everything that is printed would be lost in silence. So this is checked before that, while the
+/// program is loaded.
 static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
 #[used]

@@ -1,4 +1,4 @@
-//! `pay88 request`: makes one authenticated call; the answer's body goes to standard output as it came.
+//! `pay88 request`: makes one authenticated call, and writes the answer's body unchanged to standard output.
 
 use std::fs;
 use std::io::{self, Read};
@@ -10,13 +10,13 @@ use pay88::{Error, Response, TokenManager};
 use crate::options::Options;
 use crate::output::{self, Result};
 
-/// What curl exits with for such an answer.
+/// The exit status that curl has for such an answer.
 const STATUS_400_OR_ABOVE: u8 = 22;
 
 /// Make an authenticated call and print the answer's body.
 ///
-/// A call is sent again only where it cannot have happened (a 401, a 429, nothing sent) or where it reads only: GET,
-/// HEAD, OPTIONS, POST /api/balance, and what is marked with --safe-to-repeat.
+/// A call is sent again only if the first one cannot have been carried out (a 401, a 429, nothing was sent), or if it
+/// only reads: GET, HEAD, OPTIONS, POST /api/balance, and calls marked with --safe-to-repeat.
 #[derive(Args)]
 #[command(after_help = "\
 Exit status: 0 an answer below 400, 22 an answer of 400 or above (its body is printed as well, unless --fail is given), \
@@ -34,11 +34,12 @@ pub(crate) struct Request {
     /// The path below the base URL, such as /api/transactions/charges.
     endpoint: String,
 
-    /// The body: a text, `@FILE`, or `@-` for standard input. Sent as application/json unless -H says otherwise.
+    /// The body: a text, `@FILE`, or `@-` for standard input. It is sent as application/json unless -H says
+    /// otherwise.
     #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
 
-    /// A header, `Name: value`; may be repeated. Those of the credential and of the connection are refused.
+    /// A header, `Name: value`; may be repeated. The headers of the credential and of the connection are refused.
     #[arg(short = 'H', long = "header", value_name = "HEADER", value_parser = header)]
     headers: Vec<(String, String)>,
 
@@ -46,19 +47,19 @@ pub(crate) struct Request {
     #[arg(short, long = "param", value_name = "PARAM", value_parser = param)]
     params: Vec<(String, String)>,
 
-    /// Sending it twice does no harm, so that it is repeated after a fault. Never for a charge.
+    /// Says that sending the call twice does no harm, so that it is repeated after a fault. Never for a charge.
     #[arg(long)]
     safe_to_repeat: bool,
 
-    /// Prints status and headers before the body.
+    /// Prints the status and the headers before the body.
     #[arg(short, long)]
     include: bool,
 
-    /// An answer of 400 or above is an error: its message and a hint are printed instead of its body.
+    /// Treats an answer of 400 or above as an error: prints its message and a hint instead of its body.
     #[arg(short, long, conflicts_with = "include")]
     fail: bool,
 
-    /// Errors are one line of JSON on standard error.
+    /// Prints errors as one line of JSON on standard error.
     #[arg(long)]
     pub(crate) json: bool,
 
@@ -100,7 +101,7 @@ impl Request {
         Ok(request)
     }
 
-    /// The body, after status and headers if those are asked for.
+    /// The body, after the status and headers if these were asked for.
     fn shown(&self, answer: &Response) -> Vec<u8> {
         let mut bytes = Vec::new();
         if self.include {
@@ -115,7 +116,7 @@ impl Request {
     }
 }
 
-/// The bytes that `-d` means.
+/// The bytes that `-d` stands for.
 fn body(data: &str) -> Result<Vec<u8>> {
     let Some(file) = data.strip_prefix('@') else {
         return Ok(data.as_bytes().to_vec());

@@ -1,6 +1,6 @@
 //! `pay88 sandbox`: runs the stand-in for 88Pay until it is told to stop, or for as long as another command runs.
 //!
-//! Everything it writes is in files that the user named, or in temporary ones that are removed at the end.
+//! It writes only to files that the user named, and to temporary files that are removed at the end.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,10 +18,10 @@ use tempfile::{NamedTempFile, TempDir};
 
 use crate::output::{self, Result};
 
-/// Where commands and tests find the control port.
+/// By this variable commands and tests find the control port.
 const CONTROL_VARIABLE: &str = "PAY88_SANDBOX_CONTROL";
 
-/// How often a command that runs beside the sandbox is looked after.
+/// How often the sandbox checks whether the command beside it still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 const USE: &str = "\
@@ -35,37 +35,38 @@ Examples:
 
 /// Run a stand-in for 88Pay on this machine.
 ///
-/// It serves the token endpoint, charges and balance as they are documented, on loopback, over TLS with a certificate
-/// authority of its own. The control port shows counters and the log, and plays faults. It ends with SIGINT (Ctrl-C) or
-/// SIGTERM, with status 0.
+/// It serves the token endpoint, charges and the balance, as 88Pay documents them, on loopback, over TLS with a
+/// certificate authority of its own. The control port shows counters and the log, and causes faults. It ends with
+/// SIGINT (Ctrl-C) or SIGTERM, with status 0.
 ///
-/// All processes that use the variables it sets share one token, in a directory that is this sandbox's alone and goes with
-/// it: no test meets the token of an earlier sandbox. Clients that do not use them, but a port and a key that stay the same,
-/// need EIGHTY_EIGHT_PAY_SHARE=process.
+/// All processes that use the variables it sets share one token. They do so in a directory that belongs to this
+/// sandbox alone and is removed with it, so no test meets the token of an earlier sandbox. Clients that do not use
+/// these variables, but a port and a key that stay the same, need EIGHTY_EIGHT_PAY_SHARE=process.
 #[derive(Args)]
 #[command(after_help = USE, after_long_help = format!("{USE}\n\n{}", pay88_sandbox::control::help()))]
 pub(crate) struct Sandbox {
-    /// The port for clients; a free one unless set.
+    /// The port for clients. The default is a free one.
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
 
-    /// Listens for clients on this address instead of 127.0.0.1, for containers: 0.0.0.0 is every address of this machine.
+    /// Listens for clients on this address instead of 127.0.0.1, for containers. 0.0.0.0 is every address of this
+    /// machine.
     ///
-    /// Whoever can reach it can use this sandbox and sees what others send to it, so never give it a real key. It needs TLS. The
-    /// control port stays on 127.0.0.1 all the same.
+    /// Whoever can reach it can use this sandbox and sees what others send to it, so never give it a real key. It
+    /// needs TLS. The control port stays on 127.0.0.1.
     #[arg(long, value_name = "ADDR", conflicts_with = "http")]
     listen: Option<IpAddr>,
 
-    /// A name or an address that clients reach it by, besides localhost; may be repeated. The certificate is for all of them, the
-    /// base URL has the first.
+    /// A name or an address by which clients reach it, besides localhost; may be repeated. The certificate is for all
+    /// of them. The base URL has the first one.
     #[arg(long = "name", value_name = "NAME", conflicts_with = "http")]
     names: Vec<String>,
 
-    /// The port for counters, log, faults and switches, on 127.0.0.1; a free one unless set.
+    /// The port for counters, log, faults and switches, on 127.0.0.1. The default is a free one.
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     control_port: u16,
 
-    /// Writes the certificate authority to this file; unless set to a temporary one, which is removed at the end.
+    /// Writes the certificate authority to this file. The default is a temporary file, which is removed at the end.
     #[arg(long, value_name = "FILE", conflicts_with = "http")]
     ca: Option<PathBuf>,
 
@@ -73,7 +74,7 @@ pub(crate) struct Sandbox {
     #[arg(long)]
     http: bool,
 
-    /// An API key that it accepts; may be repeated. Not for real keys: other users of the machine can see it.
+    /// An API key that it accepts; may be repeated. Never give it a real key: other users of the machine can see it.
     #[arg(long = "key", value_name = "KEY", default_value = TEST_KEY)]
     keys: Vec<String>,
 
@@ -85,55 +86,58 @@ pub(crate) struct Sandbox {
     #[arg(long, value_name = "JSON", default_value = "60", value_parser = json_value)]
     expires_in: Value,
 
-    /// A new token makes the earlier ones of its key worthless.
+    /// A new token makes the earlier tokens of its key invalid.
     #[arg(long)]
     voids_old: bool,
 
-    /// Counts requests by the minute and hour of the clock, instead of the last 60 and 3600 seconds.
+    /// Counts requests by the minute and hour of the clock, instead of by the last 60 and 3600 seconds.
     #[arg(long)]
     fixed_windows: bool,
 
-    /// A token request that is refused does not use up the limit.
+    /// A token request that is refused does not count against the limit.
     #[arg(long)]
     no_count_refused: bool,
 
-    /// Tokens a minute and key; 0 for no limit.
+    /// How many tokens a key gets in a minute; 0 for no limit.
     #[arg(long, value_name = "N", default_value_t = 10)]
     tokens_per_minute: u32,
 
-    /// Tokens an hour and key; 0 for no limit.
+    /// How many tokens a key gets in an hour; 0 for no limit.
     #[arg(long, value_name = "N", default_value_t = 100)]
     tokens_per_hour: u32,
 
-    /// Calls a minute and merchant, balance apart from all else; 0 for no limit. 88Pay documents 60.
+    /// How many calls a merchant may make in a minute; the balance is counted separately. 0 for no limit. 88Pay
+    /// documents 60.
     #[arg(long, value_name = "N", default_value_t = 0)]
     calls_per_minute: u32,
 
-    /// Calls an hour and merchant, balance apart from all else; 0 for no limit. 88Pay documents 1000.
+    /// How many calls a merchant may make in an hour; the balance is counted separately. 0 for no limit. 88Pay
+    /// documents 1000.
     #[arg(long, value_name = "N", default_value_t = 0)]
     calls_per_hour: u32,
 
-    /// How long each answer to a token request waits.
+    /// How long each answer to a token request is delayed.
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     token_delay: Duration,
 
-    /// How long each answer to a call waits.
+    /// How long each answer to a call is delayed.
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     call_delay: Duration,
 
-    /// Lives in a time of its own, which the control port moves (`POST /clock/advance`); it starts at 2026-01-01.
+    /// Has a clock of its own, which only the control port moves (`POST /clock/advance`). It starts at 2026-01-01.
     #[arg(long)]
     virtual_clock: bool,
 
-    /// Prints nothing but lines for a shell to evaluate: `export EIGHTY_EIGHT_PAY_…='…'`.
+    /// Prints only lines for a shell to evaluate: `export EIGHTY_EIGHT_PAY_…='…'`.
     #[arg(long)]
     print_env: bool,
 
-    /// Writes the same lines to this file once it is ready, as a whole, so that a script can wait for the file.
+    /// Writes the same lines to this file once the sandbox is ready. The file appears complete, so a script can wait
+    /// for it.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 
-    /// Runs the command after `--` with these variables set, then ends with its status. SIGTERM is passed on to it.
+    /// Runs the command after `--` with these variables set, then ends with its status. Passes SIGTERM on to it.
     #[arg(long, requires = "command", conflicts_with = "print_env")]
     exec: bool,
 
@@ -144,11 +148,11 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        // Before anybody can know that it runs, so that a signal always ends it well.
+        // Before anybody can know that it runs, so that a signal always ends it properly.
         let mut signals = Signals::new([SIGINT, SIGTERM])
             .map_err(|error| Error::internal(format!("Signals cannot be received: {error}.")))?;
         if let Some(path) = &self.ready_file {
-            // One of an earlier run would be taken for this one's.
+            // A file of an earlier run would be taken for this run's.
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(not_written(path, &error).into());
@@ -208,7 +212,7 @@ impl Sandbox {
     fn config(&self) -> Config {
         let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
         let mut names = self.names.clone();
-        // An address of this machine is a name as well; that of every interface is none.
+        // An address of this machine is a name as well. The address that stands for all interfaces is not.
         let own = self
             .listen
             .filter(|address| !address.is_loopback() && !address.is_unspecified());
@@ -243,7 +247,7 @@ impl Sandbox {
         }
     }
 
-    /// What a client on this machine needs to use it.
+    /// The variables that a client on this machine needs.
     fn variables(
         &self,
         sandbox: &pay88_sandbox::Sandbox,
@@ -271,8 +275,8 @@ impl Sandbox {
     }
 }
 
-/// Where the clients of this sandbox share their token, so that none meets a token, a count or a failure that an earlier
-/// sandbox with the same port and key has left. `None` where this machine has no such place.
+/// The directory in which the clients of this sandbox share their token. So none meets a token, a count or a failure
+/// that an earlier sandbox with the same port and key has left. `None` if this machine has no such directory.
 fn shared_directory() -> Option<TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("pay88-sandbox-").tempdir_in("/dev/shm").ok()
@@ -286,7 +290,7 @@ fn exports(variables: &[(String, String)]) -> String {
         .collect()
 }
 
-/// A path that also holds in another directory.
+/// A path that is also valid in another directory.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
@@ -317,7 +321,7 @@ fn not_written(path: &Path, error: &io::Error) -> Error {
     )
 }
 
-/// Runs a command to its end; says how it ended in the way that shells do.
+/// Runs a command to its end. Returns how it ended, as shells do.
 fn run_beside(
     command: &[String],
     variables: &[(String, String)],

@@ -1,4 +1,4 @@
-//! `pay88 token`: gets a token, and shows it only when that is asked for.
+//! `pay88 token`: gets a token, and shows it only if asked to.
 
 use std::process::ExitCode;
 
@@ -11,20 +11,20 @@ use crate::output::{self, Result};
 
 /// Get a token and its session ID.
 ///
-/// Both are shown masked unless --show is given: whoever has them can act in your name for a minute. It is the token that
-/// all processes of this user on this host share, as long as it lives; a new one costs one of the 10 a minute and 100 an
-/// hour that 88Pay grants to a key.
+/// Both are masked unless --show is given: whoever has them can act in your name for a minute. All processes of this
+/// user on this host share the token as long as it lives. A new token costs one of the 10 a minute and 100 an hour
+/// that 88Pay grants to a key.
 #[derive(Args)]
 #[command(
     after_help = "Exit status: 0 a token was granted, 1 none was, 2 the command line is wrong, 3 it cannot be printed."
 )]
 pub(crate) struct Token {
-    /// Prints JSON: `access_token`, `session_id`, `expires_in` and `valid_for` in seconds; the first two masked unless
-    /// --show is given. Errors are JSON as well, on standard error.
+    /// Prints JSON: `access_token`, `session_id`, `expires_in`, and `valid_for` in seconds. The first two are masked
+    /// unless --show is given. Errors are JSON as well, on standard error.
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Shows token and session ID whole. Keep them out of logs and files.
+    /// Shows the token and the session ID unmasked. Keep them out of logs and files.
     #[arg(long)]
     show: bool,
 
@@ -36,7 +36,7 @@ impl Token {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let token = TokenManager::new(self.options.config()?)?.get_token()?;
         output::print(self.shown(&token, self.show)).map_err(|failure| {
-            // Not shown on standard error, which goes into logs.
+            // Not shown on standard error, because that goes into logs.
             failure.keeping(self.shown(&token, false).as_bytes(), None)
         })?;
         Ok(ExitCode::SUCCESS)

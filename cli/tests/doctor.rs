@@ -172,7 +172,7 @@ fn blank_credentials_are_told_apart_from_missing_ones() {
     .expect(
         "api_key",
         "failed",
-        &["blank", "It is set, and holds nothing"],
+        &["blank", "It is set, but it is empty"],
     )
     .expect(
         "merchant_id",

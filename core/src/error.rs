@@ -375,16 +375,16 @@ pub(crate) fn limit_reached(message: &str) -> Option<&'static str> {
     let (_, number) = message.rsplit_once("(os error ")?;
     match number.split_once(')')?.0.parse().ok()? {
         libc::EMFILE => Some(
-            "This process has as many files and connections open as it may. Close some, or raise the limit (`ulimit -n`, LimitNOFILE).",
+            "This process has reached its limit of open files and connections. Close some, or raise the limit (`ulimit -n`, LimitNOFILE).",
         ),
         libc::ENFILE => Some(
-            "The system has as many files and connections open as it may. Close some, or raise the limit (`sysctl fs.file-max`).",
+            "The system has reached its limit of open files and connections. Close some, or raise the limit (`sysctl fs.file-max`).",
         ),
         libc::EAGAIN => Some(
-            "The system gives no thread. End some, or raise the limit of this user or container (`ulimit -u`, TasksMax, pids.max).",
+            "The system refused a new thread. End some threads or processes, or raise the limit of this user or container (`ulimit -u`, TasksMax, pids.max).",
         ),
         libc::ENOMEM => Some(
-            "The system gives no memory. Free some, or raise the limit of this process or container.",
+            "The system refused more memory. Free some, or raise the limit of this process or container.",
         ),
         _ => None,
     }

@@ -1,9 +1,10 @@
 /**
- * For programs that keep axios: interceptors that authenticate what goes to 88Pay.
+ * For programs that keep axios: interceptors that authenticate calls to 88Pay.
  *
- * Promises: the pair goes to the manager's own origin only, and no redirect is followed from there; nothing that axios
- * keeps or throws holds it; a 401 leads to one refresh, however many calls it meets, and the call is repeated once if its
- * body can be sent again. Connections and time limits are axios's, not pay88's.
+ * Promises: the pair (token and session ID) goes to the manager's own origin only, and no redirect is followed from
+ * there. Nothing that axios keeps or throws has the pair. A 401 makes pay88 ask for one new token, however many calls
+ * meet it, and the call is repeated once if its body can be sent again. Connections and time limits are axios's, not
+ * pay88's.
  */
 
 import { notSent } from './errors.js';
@@ -15,14 +16,14 @@ interface Interceptors {
   eject(id: number): void;
 }
 
-/** What is needed of an instance of axios. Its own type is another one in an ES module than in a CommonJS module. */
+/** The parts of an axios instance that are used. axios's own type differs between ES modules and CommonJS modules. */
 export interface Axios {
   interceptors: { request: Interceptors; response: Interceptors };
   getUri(config?: any): string;
   request(config: any): Promise<any>;
 }
 
-/** What is read and set of a call. */
+/** The options of a call that are read and set. */
 interface Config extends RequestConfig {
   adapter?: unknown;
   data?: unknown;
@@ -39,7 +40,7 @@ interface Answer {
   config: Config;
 }
 
-/** Adds the interceptors to an instance of axios; the result takes them away again. */
+/** Adds the interceptors to an instance of axios. The result is a function that removes them. */
 export function authenticate(axios: Axios, tm: TokenManager): () => void {
   const origin = new URL(tm.baseUrl).origin;
 
@@ -54,7 +55,7 @@ export function authenticate(axios: Axios, tm: TokenManager): () => void {
     return config;
   });
 
-  /** The answer of a repetition; `undefined` if there is none to be made. */
+  /** The answer of the repeated call; `undefined` if the call is not to be repeated. */
   const repeated = (answer: Answer | undefined): Promise<unknown> | undefined => {
     const config = answer?.config;
     if (answer?.status !== 401 || !config || config.pay88Repeated || !repeatable(config.data)) return undefined;
@@ -79,7 +80,7 @@ export function authenticate(axios: Axios, tm: TokenManager): () => void {
   };
 }
 
-/** Refuses what would leave out the transport, which alone can see where a request goes. */
+/** Refuses options that would bypass the transport. Only the transport sees where a request goes. */
 function checkWay({ adapter, httpVersion, socketPath, transport }: Config): void {
   if (adapter !== undefined && ![adapter].flat().includes('http')) {
     throw notSent(
@@ -98,7 +99,7 @@ function checkWay({ adapter, httpVersion, socketPath, transport }: Config): void
   }
 }
 
-/** A URL that is relative has no origin. */
+/** The origin of a URL. A relative URL has none. */
 function originOf(url: string): string | undefined {
   try {
     return new URL(url).origin;

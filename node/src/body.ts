@@ -1,6 +1,6 @@
 /**
- * Bodies as fetch takes them, read to their end before anything is sent, so that a call can be sent once more where that is
- * safe. Reading ends at 64 MiB, at the deadline, and when the signal is aborted.
+ * Bodies as fetch takes them. They are read to their end before anything is sent, so that a call can be sent again
+ * where that is safe. Reading stops at 64 MiB, at the deadline, and when the signal is aborted.
  */
 
 import { clearTimeout, setTimeout } from 'node:timers';
@@ -20,16 +20,16 @@ export type Body =
   | ReadableStream
   | AsyncIterable<string | Uint8Array>;
 
-/** The most that the library takes. */
+/** The longest body that the library takes, in bytes. */
 const LIMIT = 64 * 1024 * 1024;
 
 export interface ReadBody {
   content: string | Uint8Array;
-  /** Of forms and blobs; all else is JSON unless a header says otherwise. */
+  /** The Content-Type of a form or blob. Other bodies are JSON unless a header says otherwise. */
   type: string | null;
 }
 
-/** What can be sent without waiting; `undefined` for what has to be read. */
+/** The body if it can be sent without waiting; `undefined` if it has to be read. */
 export function simpleBody(body: unknown): ReadBody | undefined {
   if (typeof body === 'string') return { content: body, type: null };
   if (types.isArrayBuffer(body)) return { content: new Uint8Array(body), type: null };
@@ -42,7 +42,7 @@ export function simpleBody(body: unknown): ReadBody | undefined {
   return undefined;
 }
 
-/** Reads any other body until `deadline`, of `performance.now()`. */
+/** Reads any other body, until `deadline` in the time of `performance.now()`. */
 export async function readBody(body: unknown, deadline: number, signal: AbortSignal | undefined): Promise<ReadBody> {
   if (body instanceof FormData || body instanceof Blob) {
     const coded = new Response(body);
@@ -82,7 +82,7 @@ async function readStream(
       chunks.push(chunk);
     }
   } catch (error) {
-    // Lets go of the source, which may never answer.
+    // Closes the source, which may never answer.
     iterator.return?.().then(undefined, () => {});
     if (error instanceof Pay88Error) throw error;
     throw notSent('config_invalid', 'The body cannot be read.', 'Look at the cause.', error);
@@ -112,7 +112,7 @@ function interruption(
       deaf();
     };
   });
-  // It may reject when nobody races with it any more.
+  // It may reject when nobody waits for it any more.
   promise.catch(() => {});
   return { promise, stop };
 }

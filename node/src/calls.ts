@@ -1,11 +1,11 @@
 /**
- * Calls that are pending on this thread: started at once, finished when their result is delivered.
+ * The pending calls of this thread. A call starts at once, and ends when its result is delivered.
  *
- * Promises: a call that is pending keeps the process alive, and nothing else does; a signal ends the call, and the error
+ * Promises: a pending call keeps the process alive, and nothing else here does. A signal ends the call, and the error
  * then says whether the request can have been sent.
  */
 
-// Those of the global scope are others where a browser is imitated.
+// Where a browser is imitated, the functions of the global scope are other ones.
 import { setInterval } from 'node:timers';
 
 import { errorOf, notSent, rethrown } from './errors.js';
@@ -16,7 +16,7 @@ import { onAbort } from './signal.js';
 const pending = new Map<number, (delivery: Delivery) => void>();
 let latest = 0;
 
-/** Does nothing but keep the process alive while it is referenced: the compiled part's wake-ups never do. */
+/** Only keeps the process alive while it is referenced. The wake-ups of the compiled part never do. */
 const alive = setInterval(() => {}, 2 ** 31 - 1).unref();
 
 export const completions: CompletionQueue = new native.CompletionQueue(() => completions.take(answered, delivered));
@@ -44,7 +44,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   }
 }
 
-/** Begins a call, and reads its result when that is there. */
+/** Begins a call, and reads its result when it has come. */
 export function call<T>(
   signal: AbortSignal | undefined,
   begin: (number: number, cancelable: boolean) => PendingCall | null,

@@ -1,11 +1,11 @@
 /**
- * What is thrown. No error holds a secret.
+ * The errors that are thrown. None holds a secret.
  */
 
 import { translated } from './names.js';
 import type { Failure } from './native.js';
 
-/** The same in all languages. */
+/** The kinds of errors, which are the same in all languages. */
 export type ErrorCode =
   | 'config_invalid'
   | 'refused'
@@ -22,12 +22,15 @@ export type ErrorCode =
   | 'forked';
 
 /**
- * Whether the request can have reached 88Pay. `not_sent`: it is safe to repeat. `unknown`: it may have arrived, look it up
- * and do not repeat it. `answered`: a complete answer came.
+ * Whether the request can have reached 88Pay. `not_sent`: nothing was sent, it is safe to repeat. `unknown`: it may
+ * have arrived; look it up and do not repeat it. `answered`: a complete answer came.
  */
 export type Outcome = 'not_sent' | 'unknown' | 'answered';
 
-/** What is known of an error beside its message. What is not given is what an error of the class has most often. */
+/**
+ * What an error has besides its message. A value that is not passed is the one that errors of the class have most
+ * often.
+ */
 export interface ErrorDetails {
   code?: ErrorCode | undefined;
   outcome?: Outcome | undefined;
@@ -41,23 +44,25 @@ export interface ErrorDetails {
 }
 
 /**
- * What went wrong, and whether a request can have reached 88Pay. A program can make one from a message, for example
- * `new RateLimitedError('Later.', { retryAfter: 60 })` in a mock.
+ * Says what went wrong, and whether a request can have reached 88Pay. Each code has a subclass. A program can make an
+ * error from a message, for example `new RateLimitedError('Later.', { retryAfter: 60 })` in a mock.
  */
 export class Pay88Error extends Error {
+  /** The kind of error, for programs. */
   readonly code: ErrorCode;
+  /** Whether the request can have reached 88Pay. */
   readonly outcome: Outcome;
   /** What to do about it. */
   readonly hint: string;
-  /** The HTTP status that caused it. */
+  /** The HTTP status of the answer that caused the error, if an answer did. */
   readonly httpStatus: number | undefined;
-  /** Seconds to wait before the next try makes sense. */
+  /** Seconds to wait before another try makes sense, if that is known. */
   readonly retryAfter: number | undefined;
-  /** Whether the same call may be tried again later and can then succeed. */
+  /** Whether you may try the same call again later and it can then succeed. */
   readonly retryable: boolean;
-  /** The number of the token refresh that failed: all who waited for it get the same. */
+  /** The number of the token request that failed. All callers that waited for it get the same number. */
   readonly attempt: number | undefined;
-  /** The answer of an `HttpError`. Not shown where the error is printed. */
+  /** The answer of an `HttpError`. It is not printed with the error. */
   declare readonly response: Response | undefined;
 
   constructor(message?: string, details: ErrorDetails = {}) {
@@ -73,14 +78,16 @@ export class Pay88Error extends Error {
     Object.defineProperty(this, 'response', { value: response });
   }
 
-  /** All that a program needs of it, for `JSON.stringify` and `postMessage`; cloning an error keeps its message only. */
+  /**
+   * Everything that a program needs, for `JSON.stringify` and `postMessage`. Cloning an error keeps only its message.
+   */
   toJSON(): Record<string, unknown> {
     const { name, code, message, hint, outcome, httpStatus, retryAfter, retryable, attempt } = this;
     return { name, code, message, hint, outcome, httpStatus, retryAfter, retryable, attempt };
   }
 }
 
-/** For an error of whose request nothing else is known. */
+/** The outcome of an error if nothing else is known about its request. */
 const OUTCOMES: { [code in ErrorCode]?: Outcome } = {
   config_invalid: 'not_sent',
   refused: 'not_sent',
@@ -106,11 +113,14 @@ export class RefusedError extends Pay88Error {}
 export class CredentialsRejectedError extends Pay88Error {}
 /** The token endpoint answered 403: account or address not allowed. */
 export class AccessDeniedError extends Pay88Error {}
-/** No token may be asked for now; `retryAfter` says when. */
+/** No new token is allowed now. `retryAfter` says when one is. */
 export class RateLimitedError extends Pay88Error {}
 /** The time limit passed before there was a result. */
 export class TimeoutError extends Pay88Error {}
-/** The caller gave up, and `cause` is the signal's reason; or the manager was closed. Its name is that of fetch's. */
+/**
+ * The caller gave up (`cause` is the signal's reason), or the manager was closed. Its name is `AbortError`, as with
+ * fetch.
+ */
 export class CanceledError extends Pay88Error {}
 /** No connection could be made, or it was cut. */
 export class ConnectionFailedError extends Pay88Error {}
@@ -118,9 +128,11 @@ export class ConnectionFailedError extends Pay88Error {}
 export class TlsFailedError extends Pay88Error {}
 /** The answer is not as 88Pay documents it, was cut, or is too large. */
 export class BadResponseError extends Pay88Error {}
-/** An HTTP status of 400 or above, where `raiseForStatus` asked for an error; `response` is the answer. */
+/** The answer has an HTTP status of 400 or above, and `raiseForStatus` was called. `response` is the answer. */
 export class HttpError extends Pay88Error {}
-/** The library has a fault (please report it), or the system gave no thread, descriptor or memory. The hint says which. */
+/**
+ * The library has a fault (please report it), or the system gave no thread, descriptor or memory. The hint says which.
+ */
 export class InternalError extends Pay88Error {}
 /** The call was begun before a fork, in the parent process. */
 export class ForkedError extends Pay88Error {}
@@ -149,19 +161,19 @@ for (const each of [Pay88Error, ...Object.values(CLASSES)]) {
 /** The error of the class that belongs to the code, with the library's words. */
 export function errorOf(failure: Failure, more: Pick<ErrorDetails, 'cause' | 'response'> = {}): Pay88Error {
   const code = failure.code as ErrorCode;
-  // A later library may have a code more.
+  // A later release of the library may have one more code.
   const Class = CLASSES[code] ?? Pay88Error;
-  // The message of an answer holds 88Pay's words.
+  // The message about an answer has 88Pay's own words, which are left unchanged.
   const message = code === 'config_invalid' ? translated(failure.message) : failure.message;
   return new Class(message, { ...failure, code, hint: translated(failure.hint), ...more });
 }
 
-/** An error of this package's own making: nothing was sent. */
+/** An error that this package itself makes. Nothing was sent. */
 export function notSent(code: ErrorCode, message: string, hint: string, cause?: unknown): Pay88Error {
   return new CLASSES[code](message, { outcome: 'not_sent', hint, retryable: false, cause });
 }
 
-/** Runs what the compiled part does at once. */
+/** Runs a function of the compiled part, and throws its failure as an error. */
 export function rethrown<T>(run: () => T): T {
   try {
     return run();

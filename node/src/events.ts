@@ -1,13 +1,13 @@
 /**
- * Events of all managers of the process, on the diagnostics channel `pay88`: `{ name, time, manager_id, fields }`. Nothing
- * is taken from the library until the channel has a subscriber; none holds a secret.
+ * Events of all managers of the process, on the diagnostics channel `pay88`. Nothing is taken from the library until
+ * the channel has a subscriber. No event holds a secret.
  */
 
 import { channel } from 'node:diagnostics_channel';
 
 import { type CompletionQueue, native } from './native.js';
 
-/** The same in all languages; later releases may add some. */
+/** The kinds of events, which are the same in all languages. Later releases may add some. */
 export type EventName =
   | 'token_issued'
   | 'token_shared'
@@ -23,22 +23,24 @@ export type EventName =
   | 'call_failed'
   | 'events_dropped';
 
-/** What subscribers of the channel get. */
+/** What subscribers of the channel `pay88` get. docs/monitoring.md describes each kind. */
 export interface Event {
+  /** The kind of event. */
   name: EventName;
-  /** `warning` if something went wrong, or somebody should look. */
+  /** `warning` if something went wrong, or if somebody should look at it. */
   level: 'info' | 'warning';
   /** Milliseconds since 1970. */
   time: number;
-  /** See `TokenManager.managerId`; 0 for events of the queue itself. */
+  /** The manager in which it happened, as in `TokenManager.managerId`; 0 for events of the queue itself. */
   manager_id: number;
+  /** The fields that belong to this kind of event. */
   fields: Record<string, unknown>;
 }
 
 const pay88 = channel('pay88');
 let listening = false;
 
-/** Has events delivered to this thread from now on, if anybody here wants them. */
+/** From now on delivers events to this thread, if the channel has a subscriber here. */
 export function listenIfWanted(completions: CompletionQueue): void {
   if (!listening && pay88.hasSubscribers) {
     native.listen(completions);

@@ -1,5 +1,5 @@
 /**
- * The client for the payment provider 88Pay.
+ * The client for the payment provider 88Pay: holds its short-lived token and makes authenticated calls.
  *
  *     const tm = new TokenManager();
  *     const res = await tm.makeRequest('/api/transactions/charges', { method: 'POST', body: JSON.stringify({ … }) });
@@ -34,4 +34,5 @@ export type { RequestOptions } from './request.js';
 export { raiseForStatus } from './status.js';
 export { Token } from './token.js';
 
+/** The version of the library, such as `0.1.0`. */
 export const version: string = native.version();

@@ -13,8 +13,8 @@ import type { RequestOptions } from './request.js';
 import { Token } from './token.js';
 
 /**
- * Milliseconds. The library starts a renewal 3 s before a token's end if it is asked for it then, and may drop one after a
- * 401, so it is asked this often; in between a read is one of memory.
+ * How often the library is asked for the token, in milliseconds. It starts a renewal 3 s before the token ends, if it
+ * is asked then, and it may drop a token after a 401. In between, the token is read from memory.
  */
 const ASK_EVERY = 100;
 
@@ -22,35 +22,47 @@ type Exchange = typeof import('./request.js') & typeof import('./response.js');
 
 let loaded: Exchange | undefined;
 
-/** What only calls need, with 2 MB of Node: loaded by the first of them, so that programs that only read tokens do without. */
+/**
+ * What only calls need, together with 2 MB of Node. The first call loads it, so programs that only read tokens do
+ * without.
+ */
 function exchange(): Exchange {
   return (loaded ??= { ...require('./request.js'), ...require('./response.js') } as Exchange);
 }
 
-/** How to wait for a token. */
+/** How long to wait for a token. */
 export interface WaitOptions {
-  /** Gives the wait up; others that wait go on. */
+  /** Ends the wait of this caller. Other callers go on waiting. */
   signal?: AbortSignal | null | undefined;
-  /** Seconds, at most 300; the option `timeout` of the manager unless given. */
+  /** Seconds, at most 300. Without it, the option `timeout` of the manager. */
   timeout?: number | undefined;
 }
 
-/** What a manager has done so far, named as in all languages; times in seconds. Later releases may add some. */
+/**
+ * What a manager has done so far, and its present state. The names are the same in all languages. Times are in seconds.
+ * Later releases may add some.
+ */
 export interface Stats {
   manager_id: number;
-  /** Cached tokens handed out by the library; in Node it is asked for one at most every 100 ms. */
+  /** How often the library handed out a cached token. Node asks it at most every 100 ms. */
   hits: number;
+  /** How often a caller had to wait for a token. */
   waits: number;
+  /** Attempts to get a new token. */
   refreshes: number;
+  /** Tokens that 88Pay granted to this manager. */
   tokens_issued: number;
-  /** Tokens that another process had asked for and that were taken over. */
+  /** Tokens that were taken over after another process had asked for them. */
   tokens_shared: number;
+  /** Attempts that brought no token. */
   refreshes_failed: number;
+  /** Calls that were begun. */
   calls: number;
+  /** How often a call was sent again. */
   calls_repeated: number;
   /** Calls that ended without an answer. */
   calls_failed: number;
-  /** Calls that ended with an answer of that status; of any of 400 to 499, or of 500 and above. */
+  /** Calls that ended with that status; `4xx` is any of 400 to 499, `5xx` is 500 and above. */
   calls_answered_401: number;
   calls_answered_403: number;
   calls_answered_404: number;
@@ -58,32 +70,44 @@ export interface Stats {
   calls_answered_429: number;
   calls_answered_4xx: number;
   calls_answered_5xx: number;
+  /** The number of the cached token; 0 if there is none. */
   generation: number;
-  /** Since the kept token was asked for, by whichever process. */
+  /** How long ago the cached token was asked for, by whichever process. */
   token_age: number | null;
+  /** For how long the cached token will still be handed out. */
   token_valid_for: number;
-  /** Tokens that may still be asked for. */
+  /** Tokens that may still be asked for in this minute. */
   budget_left_minute: number;
+  /** Tokens that may still be asked for in this hour. */
   budget_left_hour: number;
-  /** Among how many hosts what was left of them is split, while no store can be used; else 1. */
+  /** Among how many hosts the budget is divided while no store can be used; otherwise 1. */
   budget_split: number;
-  /** The remembered failure of the token endpoint. */
+  /**
+   * The failure of the token endpoint that is remembered: its kind, and for how long it still stops new token requests.
+   */
   hold: { class: string; left: number } | null;
   /** Who shares the token. */
   share: 'process' | 'host' | 'fleet';
-  /** The file in which the processes of the host share it, and why they cannot. */
+  /** The file in which the processes of the host share it. */
   share_path: string | null;
+  /** Why the processes of the host cannot share. */
   share_degraded: string | null;
-  /** The store of the fleet that was used last, without user and password, and why none can be used. */
+  /** The store of the fleet that was used last, without user and password. */
   store: string | null;
+  /** Why no store can be used. */
   store_degraded: string | null;
-  /** Hosts that share the token, as far as this one knows; 0 without a store. */
+  /** How many hosts share the token, as far as this one knows; 0 without a store. */
   hosts: number;
 }
 
 /**
- * Holds 88Pay's token and makes authenticated calls. Objects of the same credentials share one token, in the whole process,
- * its workers included, and, unless `share` is `process`, with all processes of this user on this host.
+ * Holds 88Pay's token and makes authenticated calls.
+ *
+ * Objects with the same credentials share one token in the whole process, workers included. Unless `share` is
+ * `process`, they also share it with all processes of this user on this host.
+ *
+ *     const tm = new TokenManager(); // the credentials come from the environment
+ *     const res = await tm.makeRequest('/api/balance', { method: 'POST', params: { id: tm.merchantId } });
  */
 export class TokenManager {
   readonly #handle: ManagerHandle;
@@ -97,7 +121,7 @@ export class TokenManager {
   #from = 0;
   #until = 0;
 
-  /** What is not given comes from the environment. Throws `config_invalid`. */
+  /** An option that is not passed comes from the environment. Throws `config_invalid`. */
   constructor(options?: Options);
   constructor(
     apiKey?: string | null,
@@ -121,23 +145,25 @@ export class TokenManager {
     listenIfWanted(completions);
   }
 
-  /** Equal numbers mean the same manager of this process. */
+  /** The number of the manager behind this object. Equal numbers mean the same manager of this process. */
   get managerId(): number {
     return this.#handle.id;
   }
 
-  /** The normalised base URL. */
+  /** The base URL, normalised. */
   get baseUrl(): string {
     return this.#handle.baseUrl;
   }
 
+  /** The merchant ID. */
   get merchantId(): string {
     return this.#handle.merchantId;
   }
 
   /**
-   * The token: the cached one, the same object as long as it is to be used, else it waits for a new one. However many wait,
-   * one is asked for. Rejects with a `Pay88Error`.
+   * Resolves with the token. If there is a valid one in the cache, it resolves at once, and with the same object as
+   * long as that token is to be used. Otherwise it waits for a new one. However many callers wait, one token is asked
+   * for. Rejects with a `Pay88Error`.
    */
   getToken(options?: WaitOptions): Promise<Token> {
     if (options !== undefined) return this.#wait(options);
@@ -147,18 +173,18 @@ export class TokenManager {
     return this.#wait({});
   }
 
-  /** The cached token, or null if there is none that is valid. Never waits. */
+  /** Returns the cached token, or null if there is no valid one. Never waits. */
   peekToken(): Token | null {
     const parts = rethrown(() => this.#handle.peek());
     return parts === null ? null : this.#keep(parts);
   }
 
   /**
-   * Makes an authenticated call. Resolves with a `Response` of any status. Rejects with a `Pay88Error`, whose `outcome` says
-   * whether the request can have reached 88Pay.
+   * Makes an authenticated call. Resolves with a `Response` of any status. Rejects with a `Pay88Error`; its `outcome`
+   * says whether the request can have reached 88Pay.
    */
   makeRequest(endpoint: string, options: RequestOptions = {}): Promise<Response> {
-    // No async function: it would make each call wait its turn three times more.
+    // Not an async function: that would make each call wait for three more turns of the event loop.
     try {
       listenIfWanted(completions);
       exchange().checkResponse();
@@ -191,14 +217,15 @@ export class TokenManager {
     );
   }
 
-  /** What the manager has done so far. */
+  /** Returns what the manager has done so far, and its present state. */
   stats(): Stats {
     return JSON.parse(rethrown(() => this.#handle.statsJson())) as Stats;
   }
 
   /**
-   * Drops the cached token, for example when another program has revoked it; if one is given, only that one. Says whether
-   * there was one to drop. Throws `rate_limited` if that was done too often lately: the token stays then.
+   * Drops the cached token, for example because another program has revoked it. If a token is passed, the cached token
+   * is dropped only if it is that one. Returns whether there was one to drop. Throws `rate_limited` if tokens were
+   * dropped too often lately; the token then stays.
    */
   invalidate(token?: Token): boolean {
     listenIfWanted(completions);
@@ -208,8 +235,8 @@ export class TokenManager {
   }
 
   /**
-   * Replaces the API key, for all who use this manager in the process. Unless `keepOld` is false the old key is used for up
-   * to 24 hours while 88Pay does not accept the new one.
+   * Replaces the API key, for everything in the process that uses this manager. Unless `keepOld` is false, the old key
+   * is used for up to 24 hours while 88Pay does not accept the new one.
    */
   rotate(keys: { apiKey: string; keepOld?: boolean }): void {
     listenIfWanted(completions);
@@ -219,7 +246,7 @@ export class TokenManager {
     rethrown(() => this.#handle.rotate(apiKey, Boolean(keepOld)));
   }
 
-  /** Ends the pending calls of this object with `canceled` and refuses later ones. Other objects go on. */
+  /** Ends the pending calls of this object with `canceled`, and refuses later ones. Other objects are not affected. */
   close(): void {
     this.#until = 0;
     this.#handle.close();

@@ -1,5 +1,5 @@
 /**
- * Names: options are in snake case in the one table of all languages, and in camel case here.
+ * Names of options. They are in snake case in the table of all languages, and in camel case here.
  */
 
 import { native } from './native.js';
@@ -14,14 +14,14 @@ const IN_SNAKE_CASE = new RegExp(
   'g',
 );
 
-/** A sentence of the library, in which options have the names that they have here. */
+/** A sentence of the library, with the names that options have here. */
 export function translated(sentence: string): string {
   return sentence.replace(IN_SNAKE_CASE, camel);
 }
 
 /**
- * What to do about the first name that is none of the known: the nearest of them, or what `others` says of it, and all;
- * `undefined` if there is none.
+ * The first name that is not known, with a hint: the nearest known name, or what `others` says about it, and all known
+ * names. `undefined` if all names are known.
  */
 export function unknownName(
   given: object,
@@ -54,7 +54,7 @@ function plain(name: string): string {
   return name.replaceAll(/[_-]/g, '').toLowerCase();
 }
 
-/** How many letters are to be put in, taken out or changed. */
+/** How many letters have to be inserted, removed or changed. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const letter of a.slice(0, 64)) {

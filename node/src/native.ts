@@ -1,5 +1,5 @@
 /**
- * The compiled part, as it is. Promises one clear sentence where there is none for this machine.
+ * The types of the compiled part. Promises one clear sentence if there is no compiled part for this machine.
  */
 
 export interface Failure {
@@ -24,10 +24,10 @@ export interface TokenParts {
 
 export interface AnswerParts {
   status: number;
-  /** Names and values in turn, a line each, each byte a character. */
+  /** Names and values in turn, one on each line, one character for each byte. */
   headers: string;
   body: Buffer;
-  /** Of a status of 400 or above, as an error. */
+  /** A status of 400 or above, as an error. */
   failure: Failure | undefined;
 }
 
@@ -58,23 +58,23 @@ export interface PendingCall {
   cancel(): void;
 }
 
-/** Where this thread gets the results of its calls, and events. */
+/** Gives this thread the results of its calls, and events. */
 export interface CompletionQueue {
-  /** Answers go to the first, all else to the second. */
+  /** Passes answers to the first function, everything else to the second. */
   take(
     answered: (number: number, status: number, headers: string, body: Buffer, failure?: Failure) => void,
     delivered: (delivery: Delivery) => void,
   ): void;
 }
 
-/** What it throws is a `Failure`. */
+/** A manager. Its methods throw a `Failure`. */
 export interface ManagerHandle {
   readonly id: number;
   readonly baseUrl: string;
   readonly merchantId: string;
   /** Seconds. */
   readonly timeout: number;
-  /** One element, written by any thread. */
+  /** The number of the token to use. It has one element, which any thread may write. */
   generationCell(): Float64Array;
   current(known: number): boolean | TokenParts;
   peek(): TokenParts | null;

@@ -1,5 +1,5 @@
 /**
- * Options: camel case here, snake case in the one table of all languages, which says what they are.
+ * Options. They are in camel case here, and in snake case in the table of all languages, which says what they are.
  */
 
 import { notSent } from './errors.js';
@@ -8,47 +8,50 @@ import { OPTIONS, snake, unknownName } from './names.js';
 type Store = 'redis://' | 'rediss://' | 'redis+unix://' | 'memcached://';
 
 /**
- * Who shares the token: `host` is all processes of this user (the default), `host:<dir>` those of a group that may write to
- * that directory, `process` this one alone; the URL of a store is all hosts that use it. Several, separated by commas, are
- * used in their order.
+ * Who shares the token. `host` (the default): all processes of this user on this host. `host:<dir>`: all processes of a
+ * group that may write to that directory. `process`: this process alone. The URL of a store: all hosts that use it.
+ * Several, separated by commas, are used in their order.
  */
 export type Share = 'process' | 'host' | `host:${string}` | `${Store}${string}` | (string & {});
 
-/** Each may come from the environment instead: `EIGHTY_EIGHT_PAY_` and the name in capitals, with underscores. */
+/**
+ * The options of a manager. An option that is not passed comes from the environment: from `EIGHTY_EIGHT_PAY_` and the
+ * name in capitals, with underscores.
+ */
 export interface Options {
-  /** API key of the dashboard, `sk_test_…` or `sk_live_…`. */
+  /** API key from the dashboard, `sk_test_…` or `sk_live_…`. */
   apiKey?: string | null | undefined;
   /** Merchant ID, `MCH-{COUNTRY}-{ID}`. */
   merchantId?: string | null | undefined;
-  /** Where 88Pay is: its sandbox unless set; production is `https://api.88pay.io`. */
+  /** Address of 88Pay. The default is its sandbox; production is `https://api.88pay.io`. */
   baseUrl?: string | null | undefined;
-  /** The key that was replaced: used for up to 24 hours while the new one is not accepted. */
+  /** The key before the present one. It is used for up to 24 hours while 88Pay does not accept the new one. */
   previousApiKey?: string | null | undefined;
-  /** Seconds that a call may take in all, waiting for a token included, at most 300; 30 unless set. */
+  /** Seconds that a call may take in all, including the wait for a token; at most 300. The default is 30. */
   timeout?: number | string | null | undefined;
-  /** Seconds that a connection may take to be made, at most 300; 5 unless set. */
+  /** Seconds that it may take to make a connection; at most 300. The default is 5. */
   connectTimeout?: number | string | null | undefined;
-  /** PEM file of the certificate authorities to trust for 88Pay, instead of the system's. */
+  /** PEM file of the certificate authorities to trust for 88Pay, in place of the system's. */
   caBundle?: string | null | undefined;
-  /** HTTP proxy, `http://[user:password@]host:port`, for https by CONNECT; `none` for none. */
+  /** HTTP proxy, `http://[user:password@]host:port`, used for https by CONNECT; `none` for no proxy. */
   proxy?: string | null | undefined;
-  /** Who shares the token; `host` unless set. */
+  /** Who shares the token. The default is `host`. */
   share?: Share | null | undefined;
-  /** Seconds before its end from which a token is no longer handed out; 10 unless set. */
+  /** How many seconds before its end a token is no longer handed out. The default is 10. */
   safetyMargin?: number | string | null | undefined;
-  /** Tokens that may be asked for in any minute; 10 unless set. */
+  /** How many tokens may be asked for in any minute. The default is 10. */
   tokensPerMinute?: number | string | null | undefined;
-  /** Tokens that may be asked for in any hour; 100 unless set. */
+  /** How many tokens may be asked for in any hour. The default is 100. */
   tokensPerHour?: number | string | null | undefined;
-  /** The largest answer that is read; 16 MiB unless set. */
+  /** The largest answer that a call reads, in bytes. The default is 16 MiB. */
   maxResponseBytes?: number | string | null | undefined;
-  /** Seconds that an unused connection is kept; 45 unless set. */
+  /** For how many seconds a connection is kept that is not in use. The default is 45. */
   idleTimeout?: number | string | null | undefined;
-  /** Added to the User-Agent, for example `my-shop/1.2`. */
+  /** Text that is added to the User-Agent, for example `my-shop/1.2`. */
   userAgentSuffix?: string | null | undefined;
 }
 
-/** Seconds above which a number was meant as milliseconds: no call takes five minutes, and a time of 300 ms is too short. */
+/** A number of seconds above this was meant as milliseconds: no call takes five minutes, and 300 ms are too short. */
 const LONGEST = 300;
 
 /** The options that are such times. */
@@ -70,19 +73,19 @@ export function flattened(options: Options): string[] {
   return flat;
 }
 
-/** The environment as this thread has it, names and values in turn: test runners and workers have one of their own. */
+/** The environment of this thread, as names and values in turn. Test runners and workers have one of their own. */
 export function environment(): string[] {
   const flat: string[] = [];
   for (const [name, value] of Object.entries(process.env)) if (value !== undefined) flat.push(name, value);
   return flat;
 }
 
-/** Seconds above 0, or none. */
+/** Checks that a time is in seconds and above 0, or not passed. */
 export function checkTimeout(timeout: unknown): void {
   if (timeout !== undefined) checkTime('timeout', typeof timeout === 'number' ? timeout : NaN);
 }
 
-/** Checks the times that will count: what is passed, else what the environment says. */
+/** Checks the times that will be used: those that are passed, otherwise those of the environment. */
 function checkTimes(options: Options): void {
   for (const name of TIMES) {
     const given = options[name];
@@ -108,15 +111,17 @@ function checkTime(name: string, value: number | string): void {
   // The value may be anything, and the message goes to logs.
   throw notSent(
     'config_invalid',
-    `The ${name} is no number of seconds that can be meant.`,
+    `The ${name} is not a number of seconds that makes sense.`,
     `Pass a number of seconds above 0, at most ${LONGEST}.`,
   );
 }
 
-/** Refuses what is no object, and names that are none of the known; `others` says what to do about some of them. */
+/**
+ * Refuses a value that is not an object, and names that are not known. `others` says what to do about some of these.
+ */
 export function checkNames(given: unknown, known: Iterable<string>, others?: Record<string, string>): void {
   if (typeof given !== 'object' || given === null) {
-    throw notSent('config_invalid', 'The options are no object.', `Pass { ${[...known][0]}, … }.`);
+    throw notSent('config_invalid', 'The options are not an object.', `Pass { ${[...known][0]}, … }.`);
   }
   const unknown = unknownName(given, known, others);
   if (unknown) throw notSent('config_invalid', `There is no option \`${unknown.name}\`.`, unknown.hint);

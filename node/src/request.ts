@@ -1,6 +1,6 @@
 /**
- * What `makeRequest` is given, checked, as the compiled part takes it. What of fetch's options would weaken a promise is
- * refused with the reason; what is unknown is never ignored.
+ * Checks the arguments of `makeRequest`, and turns them into what the compiled part takes. Options of fetch that would
+ * weaken a promise are refused with the reason. An unknown option is never ignored.
  */
 
 import { type Body, type ReadBody, readBody, simpleBody } from './body.js';
@@ -10,32 +10,38 @@ import { checkNames, checkTimeout } from './options.js';
 
 type Scalar = string | number | boolean | bigint;
 
-/** As fetch takes them, and as no more. */
+/** The options of a call, named as fetch names them. */
 export interface RequestOptions {
-  /** GET unless given. */
+  /** The default is GET. */
   method?: string | undefined;
+  /**
+   * The headers of the credential and of the connection belong to the library; a call that has one of them is refused.
+   */
   headers?: Headers | Record<string, string> | Iterable<readonly [string, string]> | undefined;
-  /** Sent as `application/json` unless it is a form or a blob, or a header says otherwise. Streams are read first. */
+  /**
+   * Sent as `application/json` unless it is a form or a blob, or a header says otherwise. A stream is read to its end
+   * first.
+   */
   body?: Body | null | undefined;
-  /** For the query: `null` and `undefined` leave a parameter out, an array repeats it. */
+  /** For the query. `null` and `undefined` leave a parameter out, an array repeats it. */
   params?:
     | URLSearchParams
     | Record<string, Scalar | null | undefined | readonly Scalar[]>
     | Iterable<readonly [string, Scalar]>
     | undefined;
-  /** Ends the call: with `canceled`, whose cause is the signal's reason. */
+  /** Ends the call with `canceled`. The `cause` of that error is the signal's reason. */
   signal?: AbortSignal | null | undefined;
-  /** Seconds for the whole call, waiting for a token included, at most 300; the manager's `timeout` unless given. */
+  /** Seconds for the whole call, including the wait for a token; at most 300. Without it, the manager's `timeout`. */
   timeout?: number | undefined;
-  /** Sending it twice does no harm, so that it is repeated after a fault. Never for a charge. */
+  /** True says that sending the call twice does no harm, so that it is repeated after a fault. Never for a charge. */
   safeToRepeat?: boolean | undefined;
-  /** Taken for fetch's sake: a stream is always read before anything is sent. */
+  /** Accepted because fetch needs it. A stream is always read before anything is sent. */
   duplex?: 'half' | undefined;
 }
 
 const TAKEN = new Set(['method', 'headers', 'body', 'params', 'signal', 'timeout', 'safeToRepeat', 'duplex']);
 
-/** What other clients call an option of these. */
+/** Names that other clients give to these options. */
 const OTHERS: Record<string, string> = {
   json: 'Pass `body: JSON.stringify(…)`.',
   data: 'Pass `body`, with JSON.stringify(…) for an object.',
@@ -59,7 +65,7 @@ const REFUSED: Record<string, string> = {
   window: 'There is none.',
 };
 
-/** Checks all that needs no waiting, at once; only what has to be read is waited for. */
+/** Checks everything at once that needs no waiting. Only a body that has to be read is waited for. */
 export function requestParts(
   endpoint: string,
   options: RequestOptions,

@@ -1,5 +1,5 @@
 /**
- * Answers as fetch gives them.
+ * Makes answers as fetch gives them.
  */
 
 import { STATUS_CODES } from 'node:http';
@@ -8,12 +8,12 @@ import { errorOf, notSent } from './errors.js';
 import type { AnswerParts } from './native.js';
 import { remember } from './status.js';
 
-/** Those which `Response` allows no body. */
+/** The statuses for which `Response` allows no body. */
 const WITHOUT_BODY = new Set([204, 205, 304]);
 
-/** Throws `config_invalid` where fetch's classes are missing: before anything is sent. */
+/** Throws `config_invalid` if fetch's classes are missing, before anything is sent. */
 export function checkResponse(): void {
-  // To look at it would load fetch, which takes longer than a call: that is done when an answer is there.
+  // To read it would load fetch, which takes longer than a call. So that is done only when an answer is there.
   if (!('Response' in globalThis)) {
     throw notSent(
       'config_invalid',
@@ -36,7 +36,7 @@ export function response({ status, headers, body, failure }: AnswerParts, method
     if (failure) remember(response, failure);
     return response;
   } catch (cause) {
-    const message = `88Pay answered with what fetch's Response cannot hold (status ${status}).`;
+    const message = `88Pay's answer cannot be made into a Response of fetch (status ${status}).`;
     const hint = 'The request arrived: look the transaction up before it is repeated.';
     const answered = { code: 'bad_response', message, hint, outcome: 'answered', retryable: false } as const;
     throw errorOf({ ...answered, httpStatus: status }, { cause });

@@ -1,5 +1,6 @@
 /**
- * Listening to an AbortSignal. Promises one listener for a signal, however many calls it has: Node warns of more than ten.
+ * Listens to an AbortSignal. Promises one listener for each signal, however many calls use it: Node warns about more
+ * than ten.
  */
 
 interface Watch {
@@ -9,11 +10,11 @@ interface Watch {
 
 const watches = new WeakMap<AbortSignal, Watch>();
 
-/** Runs that when the signal is aborted; the result stops listening. */
+/** Calls `run` when the signal is aborted. The result is a function that stops listening. */
 export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
   if (signal === undefined) return () => {};
   const watch = watches.get(signal) ?? begin(signal);
-  // Of its own, since the same function may be given twice.
+  // A function of its own, because the same one may be passed twice.
   const own = () => run();
   watch.runs.add(own);
   return () => {

@@ -1,15 +1,15 @@
 /**
- * Tokens. Neither inspecting, nor printing, nor serialising one gives its secrets away.
+ * Tokens. Inspecting, printing or serialising a token does not show its secrets.
  */
 
 import { inspect } from 'node:util';
 
 import type { TokenParts } from './native.js';
 
-/** An access token and the session ID that belongs to it. Never changes, and stays readable after its end. */
+/** An access token and the session ID that belongs to it. It never changes, and stays readable after it has ended. */
 export class Token {
   readonly #parts: TokenParts;
-  /** Of `process.uptime()`: for `performance.now()` Node would load 0.4 MB. */
+  /** In the time of `process.uptime()`, because Node would load 0.4 MB for `performance.now()`. */
   readonly #end: number;
 
   private constructor(parts: TokenParts) {
@@ -17,22 +17,22 @@ export class Token {
     this.#end = process.uptime() + parts.validFor / 1000;
   }
 
-  /** For `Authorization: Bearer …`. A secret. */
+  /** The access token, for `Authorization: Bearer …`. A secret. */
   get access_token(): string {
     return this.#parts.accessToken;
   }
 
-  /** For `x-session-id`. A secret. */
+  /** The session ID, for `x-session-id`. A secret. */
   get session_id(): string {
     return this.#parts.sessionId;
   }
 
-  /** The life in seconds that 88Pay gave it, counted on 88Pay's side. */
+  /** The life of the token in seconds, as 88Pay granted it. 88Pay counts it from when it issued the token. */
   get expires_in(): number {
     return this.#parts.expiresIn;
   }
 
-  /** How many seconds the library will still hand it out; 0 when that is over. */
+  /** For how many seconds the library will still hand the token out; 0 when that time is over. */
   get validFor(): number {
     return Math.max(0, this.#end - process.uptime());
   }
@@ -47,7 +47,7 @@ export class Token {
     return token.#parts.generation;
   }
 
-  /** What may be seen of it. */
+  /** The parts of the token that may be shown. */
   toJSON(): { expires_in: number; validFor: number } {
     return { expires_in: this.expires_in, validFor: this.validFor };
   }

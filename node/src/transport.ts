@@ -1,9 +1,10 @@
 /**
- * How a request of axios is sent: it gets the pair when its connection stands, and loses it when its head is written.
+ * Sends requests of axios. A request gets the pair when its connection is established, and loses it when its head is
+ * written.
  *
- * Promises: the pair goes to one origin only, whatever interceptors, proxies and sockets a call was given; no redirect is
- * followed; the pair is in no option, and in the request for no longer than one step. Errors of axios show the options,
- * the request, its agent and the agent's connections.
+ * Promises: the pair goes to one origin only, whatever interceptors, proxies and sockets a call was given. No redirect
+ * is followed. The pair is in no option, and in the request for no longer than one step, because errors of axios show
+ * the options, the request, its agent and the agent's connections.
  */
 
 import * as http from 'node:http';
@@ -14,15 +15,15 @@ import { TLSSocket } from 'node:tls';
 import { notSent } from './errors.js';
 import type { Token } from './token.js';
 
-/** What is read of a call's options when it is sent. */
+/** The options of a call that are read when it is sent. */
 export interface RequestConfig {
-  /** In milliseconds; axios takes text too. */
+  /** In milliseconds. axios takes text too. */
   timeout?: number | string | null;
 }
 
 type Answered = (answer: http.IncomingMessage) => void;
 
-/** For the option `transport` of one call. */
+/** The value of the option `transport` for one call. */
 export class Transport {
   readonly #origin: string;
   readonly #token: Token;
@@ -40,12 +41,12 @@ export class Transport {
     return transport.#attached ? transport.#token : null;
   }
 
-  /** As `request` of `node:http`. Throws `refused` if the request would leave for anything but the origin itself. */
+  /** Works as `request` of `node:http`. Throws `refused` if the request would go to anything but the origin itself. */
   request(options: https.RequestOptions, answered: Answered): http.ClientRequest {
     const { request } = options.protocol === 'https:' ? https : http;
-    // What interceptors have turned elsewhere, whoever listens there, gets nothing.
+    // A request that interceptors have sent elsewhere gets nothing, whoever listens there.
     if (options.socketPath) return request(options, answered);
-    // As a proxy is asked.
+    // A request to a proxy has a whole URL as its path.
     const proxied = /^\w+:/.test(options.path ?? '');
     const target = new URL(proxied ? options.path! : `${options.protocol}//${authority(options)}`).origin;
     if (target !== this.#origin) return request(options, answered);
@@ -56,7 +57,7 @@ export class Transport {
         'Pass `proxy: false`, and the agent of a package that tunnels as `httpsAgent`; or use makeRequest().',
       );
     }
-    // Node writes the head of such a request at once, which is before it has the pair.
+    // Node writes the head of such a request at once, before it has the pair.
     if (Object.keys(options.headers ?? {}).some((name) => /^expect$/i.test(name))) {
       throw notSent(
         'refused',
@@ -64,7 +65,7 @@ export class Transport {
         'It belongs to the connection. Leave it out.',
       );
     }
-    // axios counts the time of connecting for transports of its own only. It refuses what is no number.
+    // axios limits the time for connecting only for transports of its own. It refuses a value that is not a number.
     const timeout = Number.parseInt(String(this.#config.timeout), 10);
     const sent = request({ ...options, ...(timeout > 0 && { timeout }) }, answered);
     return withPair(sent, this.#token, () => (this.#attached = true));
@@ -76,14 +77,14 @@ function authority({ hostname, host, port }: https.RequestOptions): string {
   return `${name.includes(':') ? `[${name}]` : name}${port ? `:${port}` : ''}`;
 }
 
-/** Holds what is written back until the connection stands; `attached` is called when the request gets the pair. */
+/** Holds back what is written until the connection is established. Calls `attached` when the request gets the pair. */
 function withPair(request: http.ClientRequest, token: Token, attached: () => void): http.ClientRequest {
   const write = request.write.bind(request) as (...given: unknown[]) => boolean;
   const end = request.end.bind(request) as (...given: unknown[]) => http.ClientRequest;
   let held: (() => unknown)[] | null = [];
   let begun = false;
   const send = <T>(one: () => T): T => {
-    // Whoever has sent the head early has sent it without the pair.
+    // If the head was sent early, it was sent without the pair.
     if (begun || request.headersSent) return one();
     begun = true;
     request.setHeader('Authorization', `Bearer ${token.access_token}`);
@@ -92,7 +93,7 @@ function withPair(request: http.ClientRequest, token: Token, attached: () => voi
     try {
       return one();
     } finally {
-      // Imitations write no head.
+      // Mocks write no head.
       if (request.headersSent) forget(request);
     }
   };
@@ -113,7 +114,7 @@ function withPair(request: http.ClientRequest, token: Token, attached: () => voi
       if (request.destroyed) return;
       let flowing: unknown = false;
       for (const one of all) flowing = send(one);
-      // Who was told to wait waits for this; where the connection is full Node says it later.
+      // A writer that was told to wait waits for this event. If the connection is full, Node emits it later.
       if (flowing === true) request.emit('drain');
     };
     const event = awaited(socket);
@@ -123,7 +124,9 @@ function withPair(request: http.ClientRequest, token: Token, attached: () => voi
   return request;
 }
 
-/** What a connection says when it stands. Imitations of one may wait for the request before they say anything. */
+/**
+ * The event by which a connection says that it is established. A mock may wait for the request before it says anything.
+ */
 function awaited(socket: Socket): string | undefined {
   if (socket.constructor === TLSSocket) {
     return (socket as TLSSocket & { secureConnecting: boolean }).secureConnecting ? 'secureConnect' : undefined;
@@ -131,9 +134,9 @@ function awaited(socket: Socket): string | undefined {
   return socket.constructor === Socket && socket.connecting ? 'connect' : undefined;
 }
 
-/** Takes the pair off a request whose head is written. */
+/** Removes the pair from a request whose head was written. */
 function forget(request: http.ClientRequest): void {
-  // Node takes no header off while this text is there, which it asks later only for whether it is empty.
+  // Node removes no header while this text is set. Later it only checks whether the text is empty.
   const sent = request as unknown as { _header: string | null };
   const line = `${request.method} ${request.path} HTTP/1.1`;
   sent._header = null;

@@ -1,9 +1,9 @@
 /**
- * For programs that keep undici (or give a dispatcher to fetch): an interceptor that authenticates what goes to 88Pay.
+ * For programs that keep undici (or pass a dispatcher to fetch): an interceptor that authenticates calls to 88Pay.
  *
- * Promises: the pair goes to the manager's own origin only, and undici follows no redirect with it; a 401 leads to one
- * refresh, however many calls it meets, and the call is repeated once if its body can be sent again. Connections and time
- * limits are undici's, not pay88's.
+ * Promises: the pair (token and session ID) goes to the manager's own origin only, and undici follows no redirect with
+ * it. A 401 makes pay88 ask for one new token, however many calls meet it, and the call is repeated once if its body
+ * can be sent again. Connections and time limits are undici's, not pay88's.
  */
 
 import type { Dispatcher } from 'undici';
@@ -13,9 +13,11 @@ import type { Token, TokenManager } from './index.js';
 type Handler = Dispatcher.DispatchHandler;
 
 /**
- * For `new Agent().compose(authenticated(tm), …)`. Compose it first: interceptors that come after it never see the pair, and
- * it sees every hop of a redirect that they follow. undici's own interceptor for redirects follows none with the pair,
- * wherever it stands. It goes by the origin of each request, which an `Agent` knows; a `Client` or `Pool` does not tell it.
+ * An interceptor, for `new Agent().compose(authenticated(tm), …)`.
+ *
+ * Compose it first: then interceptors that come after it never see the pair, and it sees every hop of a redirect that
+ * they follow. undici's own interceptor for redirects follows none with the pair, wherever it is composed. The
+ * interceptor decides by the origin of each request. An `Agent` knows it; a `Client` or `Pool` does not pass it on.
  */
 export function authenticated(tm: TokenManager): Dispatcher.DispatcherComposeInterceptor {
   const origin = new URL(tm.baseUrl).origin;
@@ -37,7 +39,7 @@ export function authenticated(tm: TokenManager): Dispatcher.DispatcherComposeInt
   };
 }
 
-/** Passes all on but a 401 that a newer token may avoid, and what an error shows of the pair. */
+/** Passes everything on, except a 401 that a newer token may avoid, and what an error shows of the pair. */
 class Authenticated implements Handler {
   readonly #handler: Handler;
   readonly #tm: TokenManager;
@@ -110,7 +112,7 @@ function withPair(headers: Dispatcher.DispatchOptions['headers'], token: Token):
   return flat;
 }
 
-/** A mock that does not know a call says with which headers it was made. */
+/** Removes the pair from an error: a mock that does not know a call shows the headers of the call. */
 function withoutPair(error: Error, { access_token, session_id }: Token): Error {
   for (const text of ['message', 'stack'] as const) {
     const shown = error[text]?.replaceAll(access_token, '…').replaceAll(session_id, '…');

@@ -6,8 +6,8 @@
 >>> r.raise_for_status()
 >>> r.json()["data"]["reference"]
 
-AsyncTokenManager is the same for asyncio; pay88.adapters has authentication for requests, httpx and aiohttp. Importing this
-starts no thread and opens no socket.
+AsyncTokenManager is the same for asyncio. pay88.adapters authenticates requests of requests, httpx and aiohttp.
+Importing pay88 starts no thread and opens no socket.
 """
 
 try:

@@ -1,6 +1,7 @@
 """The manager whose calls are awaited, on any event loop that has add_reader: asyncio's own on Unix, and uvloop.
 
-The library's threads never enter the interpreter: they put results into a queue, and one descriptor for each loop wakes it.
+The library's threads never enter the interpreter. They put results into a queue, and one descriptor for each loop wakes
+the loop.
 """
 
 from __future__ import annotations
@@ -30,21 +31,27 @@ _END_OF_CANCELED = 1
 
 
 class AsyncTokenManager(WithStats):
-    """As TokenManager, for asyncio: get_token and make_request are awaited. Shares the token with the TokenManagers of the
-    same credentials. Belongs to no loop: any number of loops and threads may use it at once.
+    """The same as TokenManager, for asyncio: get_token and make_request are awaited.
 
-    A task that is canceled takes nothing with it that others wait for. If it was making a call, the CancelledError has the
-    error of the call as its __cause__, whose outcome says whether 88Pay can have got it; asyncio.timeout() and
-    asyncio.wait_for() raise a TimeoutError with that CancelledError as its own __cause__. Simpler is the argument timeout:
-    the TimedOutError has the outcome itself. In a forked child what its parent has begun ends with ForkedError at once, and
-    goes on in the parent.
+    It shares the token with all TokenManagers of the same credentials. It belongs to no loop: any number of loops and
+    threads may use it at once.
+
+    If a task is canceled, other tasks that wait for the same token go on. If the task was making a call, the
+    CancelledError has the error of the call as its __cause__, and the outcome of that error says whether 88Pay can have
+    received the call. asyncio.timeout() and asyncio.wait_for() raise a TimeoutError with that CancelledError as its own
+    __cause__. The argument timeout is simpler: the TimedOutError has the outcome itself.
+
+    In a forked child, calls that the parent has begun end with ForkedError at once. They go on in the parent.
     """
 
     __slots__ = ()
 
     async def get_token(self, timeout: float | None = None) -> _native.Token:
-        """The token: the cached one at once, else it waits for a new one, at most timeout seconds (unless given the
-        manager's own, 30). However many tasks wait, one token is asked for. Raises Pay88Error."""
+        """Returns the token. If there is a valid one in the cache, it returns at once.
+
+        Otherwise it waits for a new one, at most timeout seconds; without timeout, for the manager's own time (30).
+        However many tasks wait, one token is asked for. Raises Pay88Error.
+        """
         return await get_token(self, timeout)
 
     async def make_request(
@@ -59,7 +66,10 @@ class AsyncTokenManager(WithStats):
         safe_to_repeat: bool = False,
         **others: Unpack[NoOthers],
     ) -> Response:
-        """Makes an authenticated call and returns the answer, whatever its status; all as for TokenManager.make_request."""
+        """Makes an authenticated call and returns the answer, whatever its status.
+
+        The arguments are those of TokenManager.make_request.
+        """
         prepared = arguments(method, endpoint, json, data, headers, params, timeout, safe_to_repeat, others)
         return Response(await _of_running_loop().result_of(self._start_send, prepared, "unknown", safe_to_repeat))
 
@@ -107,13 +117,16 @@ class _Completions:
             del self._waiting[number]
         if result is None:
             raise forked(outcome_if_forked, retryable_if_forked)
-        # Not the future's exception: a task that was canceled meanwhile would leave that one unseen, which asyncio reports.
+        # Not the future's exception: a task that was canceled meanwhile would leave that one unseen, which asyncio
+        # reports.
         if isinstance(result, BaseException):
             raise result
         return result
 
     async def _end_of_canceled(self, number: int) -> BaseException:
-        """What became of a call whose task was canceled. It will be here soon: the library ends a canceled call at once."""
+        """What became of a call whose task was canceled. It arrives soon, because the library ends a canceled call at
+        once.
+        """
         from asyncio import wait
 
         future = self._waiting[number]
@@ -134,8 +147,9 @@ class _Completions:
                 future.set_result(result)
 
     def leave_to_the_parent(self) -> None:
-        """Called in a forked child, to which they never come. The loop goes on looking at the descriptor, which is the
-        parent's: to remove it would remove it from the parent's loop, with which a child shares its own."""
+        """Called in a forked child, where these results never arrive. The loop goes on watching the descriptor, which
+        is the parent's. To remove it would remove it from the parent's loop too, because both share one.
+        """
         for future in self._waiting.values():
             try:
                 if not future.done():

@@ -1,4 +1,4 @@
-"""What is raised. Instances hold no secret; they can be pickled, copied and made by programs, in mocks above all."""
+"""What is raised. Errors hold no secret. They can be pickled and copied, and a program can make them, above all in mocks."""
 
 from __future__ import annotations
 
@@ -27,25 +27,26 @@ if TYPE_CHECKING:
 
 
 class Pay88Error(Exception):
-    """What went wrong, and whether a request can have reached 88Pay. Each code has a subclass.
+    """Says what went wrong, and whether a request can have reached 88Pay. Each code has a subclass.
 
     code         such as "rate_limited" or "credentials_rejected"; the same in all languages
     message      what happened
     hint         what to do about it
-    outcome      "not_sent": safe to repeat; "unknown": it may have arrived, look it up and do not repeat it;
-                 "answered": a complete answer came
-    http_status  the status that caused it, or None
-    retry_after  seconds to wait before the next try makes sense, or None
-    retryable    whether the same call may be tried again later and can then succeed
-    attempt      the number of the token refresh that failed, or None: all who waited for it get the same
-    response     the answer of an HttpError, else None
+    outcome      "not_sent": nothing was sent, it is safe to repeat; "unknown": the call may have arrived, look it up
+                 and do not repeat it; "answered": a complete answer came
+    http_status  the status of the answer that caused the error, or None
+    retry_after  seconds to wait before another try makes sense, or None
+    retryable    whether you may try the same call again later and it can then succeed
+    attempt      the number of the token request that failed, or None. All callers that waited for it get the same
+    response     the answer of an HttpError, otherwise None
 
-    A program can make one from a message, for example RateLimitedError("Later.", retry_after=60) in a mock. What is not
-    given is what such an error has most often; retryable is true only where nothing was sent.
+    A program can make an error from a message, for example RateLimitedError("Later.", retry_after=60) in a mock. An
+    attribute that is not passed has the value that it has most often in such errors. retryable is then True only if
+    nothing was sent.
     """
 
-    # These are what most errors of a class have. The compiled part sets them on an instance without calling __init__, since
-    # it must not run Python code on threads that the end of the interpreter may hit.
+    # The values that most errors of a class have. The compiled part sets them on an instance without calling __init__,
+    # because it must not run Python code on threads that the end of the interpreter may hit.
     code: Code = "internal"
     outcome: Outcome = "unknown"
     message: str = ""
@@ -119,14 +120,17 @@ class AccessDeniedError(Pay88Error, PermissionError):
 
 
 class RateLimitedError(Pay88Error):
-    """No token may be asked for now: the token endpoint answered 429, or the local budget is used up. Has retry_after."""
+    """No new token is allowed now: the token endpoint answered 429, or the limits that are counted here are used up.
+
+    It has retry_after.
+    """
 
     code = "rate_limited"
     outcome = "not_sent"
 
 
 class TimedOutError(Pay88Error, TimeoutError):
-    """The deadline passed (code "timeout"). A TimeoutError."""
+    """The time limit passed before there was a result (code "timeout"). It is a TimeoutError too."""
 
     code = "timeout"
 
@@ -138,33 +142,35 @@ class CanceledError(Pay88Error):
 
 
 class ConnectionFailedError(Pay88Error, ConnectionError):
-    """No connection could be had, or it was cut."""
+    """No connection could be made, or it was cut."""
 
     code = "connection_failed"
 
 
 class TlsFailedError(Pay88Error, ConnectionError):
-    """TLS could not be agreed, or the certificate was not accepted."""
+    """The TLS handshake failed, or the certificate was not accepted."""
 
     code = "tls_failed"
     outcome = "not_sent"
 
 
 class BadResponseError(Pay88Error):
-    """The answer is not what 88Pay documents, was cut, or is too large."""
+    """The answer is not as 88Pay documents it, was cut, or is too large."""
 
     code = "bad_response"
 
 
 class HttpError(Pay88Error):
-    """A status of 400 or above, where raise_for_status() asked for an exception. Its response is the answer."""
+    """The answer has a status of 400 or above, and raise_for_status() was called. The attribute response is the answer."""
 
     code = "http_error"
     outcome = "answered"
 
 
 class InternalError(Pay88Error):
-    """A fault of the library, to be reported, or of its host (no thread, descriptor or memory): the hint says which."""
+    """The library has a fault (please report it), or the system gave no thread, descriptor or memory. The hint says
+    which.
+    """
 
     code = "internal"
 
@@ -179,10 +185,12 @@ _TRANSIENT = ("rate_limited", "timeout", "connection_failed", "forked")
 
 
 def forked(outcome: Outcome, retryable: bool) -> ForkedError:
-    """For a call of the parent, which goes on with it. Of one that is "unknown" a child cannot tell how far it is."""
+    """The error for a call of the parent, which goes on with it. A child cannot tell how far an "unknown" call has
+    come.
+    """
     hint = "Ask again in this process."
     if outcome == "unknown":
-        hint = "The parent goes on with it: unless repeating it does no harm, look the transaction up."
+        hint = "The parent process goes on with the call. Look the transaction up, unless repeating it does no harm."
     message = "The call was begun before a fork, in the parent process."
     return ForkedError(message, hint=hint, outcome=outcome, retryable=retryable)
 

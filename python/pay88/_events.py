@@ -1,4 +1,4 @@
-"""Events of the library for the logging module. Nothing runs unless a program asks for it."""
+"""Passes the events of the library to the logging module. Nothing runs unless a program asks for it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ _capacity = 0
 
 
 def log_events(capacity: int = 1000) -> None:
-    """Sends what happens, to all managers of this process, to logging.getLogger("pay88") from now on: at level INFO what
-    belongs to the normal course, at WARNING what went wrong. Records have the whole event, a dictionary, as the attribute
-    "pay88". No secret is in it.
+    """Logs the events of all managers of this process to logging.getLogger("pay88") from now on.
 
-    Starts a daemon thread that looks every 0.1 s; what is left is logged at exit. At most capacity events wait for it, and
-    what comes beyond is counted. Further calls do nothing. A process that is forked later, such as a worker of gunicorn's
-    --preload, logs too: its first call of pay88 starts a thread of its own.
+    Normal events have the level INFO, faults have WARNING. Each record has the whole event, a dictionary, as the
+    attribute "pay88". It has no secret.
+
+    This starts a daemon thread, which logs every 0.1 s. Events that are left are logged at exit. At most capacity
+    events wait for the thread; those beyond that are dropped and counted. Further calls of this function do nothing. A
+    process that is forked later, such as a worker of gunicorn's --preload, logs too: its first call of pay88 starts a
+    thread of its own.
     """
     global _logging_in, _capacity
     if _logging_in == os.getpid():
         return
-    # All that is needed, here: a thread that imports while another one forks leaves a locked module to the child.
+    # All imports are here: a thread that imports while another one forks leaves a locked module to the child.
     import atexit
     import json
     import logging
@@ -55,12 +57,14 @@ def log_events(capacity: int = 1000) -> None:
 
 
 def log_on() -> None:
-    """Called by the compiled part at the first call in a child of a process that logs, however it was forked: uWSGI, for
-    one, does not run what is registered with os.register_at_fork."""
+    """The compiled part calls this at the first call in a child of a process that logs, however the child was forked.
+    uWSGI, for example, does not run what is registered with os.register_at_fork.
+    """
     try:
         log_events(_capacity)
     except Exception:
-        # A call that makes a payment is not to fail because nothing can be logged, for example for want of a thread.
+        # A call that makes a payment must not fail because nothing can be logged, for example because there is no
+        # thread.
         import logging
 
         logging.getLogger("pay88").exception("pay88 cannot log its events in this process.")

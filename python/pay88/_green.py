@@ -1,4 +1,6 @@
-"""Programs whose threads are green: gevent and eventlet, recognised by the socket module that they have patched."""
+"""Support for green threads of gevent and eventlet, which are recognised by the socket module that they have
+patched.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,10 @@ if TYPE_CHECKING:
 
 
 def waiter() -> Callable[[int], object] | None:
-    """What waits until a descriptor is readable, or for a second, while other green threads run; None in a program without
-    them. A second, since nobody wakes a green thread that goes on in a forked child."""
+    """A function that waits until a descriptor is readable, or for a second, while other green threads run; None in a
+    program without green threads. It waits no longer than a second, because nobody wakes a green thread that goes on in
+    a forked child.
+    """
     gevent = sys.modules.get("gevent.monkey")
     if gevent is not None and gevent.is_module_patched("socket"):
         from gevent import Timeout as GeventTimeout

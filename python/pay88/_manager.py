@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class TokenManager(_native.BlockingManager, WithStats):
     """Holds 88Pay's token and makes authenticated calls.
 
-    TokenManager(api_key=None, merchant_id=None, base_url=None, **options): what is not given comes from the environment,
-    EIGHTY_EIGHT_PAY_ and the option's name in capitals. Objects of the same credentials share one token, in the whole
-    process and, unless share is "process", with all processes of this user on this host. May be used by any number of
-    threads at once, and by green threads of gevent and eventlet.
+    TokenManager(api_key=None, merchant_id=None, base_url=None, **options): an option that you do not pass comes from
+    the environment, from EIGHTY_EIGHT_PAY_ and the option's name in capitals. Objects with the same credentials share
+    one token in the whole process. Unless share is "process", they also share it with all processes of this user on
+    this host. Any number of threads may use an object at once, and green threads of gevent and eventlet too.
     """
 
     __slots__ = ()
@@ -43,15 +43,16 @@ class TokenManager(_native.BlockingManager, WithStats):
         """Makes an authenticated call and returns the answer, whatever its status.
 
         endpoint        a path below the base URL
-        json or data    the body; sent as application/json unless a header says otherwise. In json a Decimal is a number
-                        with its own digits: Decimal("10.00") is sent as 10.00
-        params          for the query: strings, numbers, True and False (sent as true and false) and enums, whose value is
-                        sent; None leaves a parameter out, a list repeats it
-        timeout         seconds for the whole call, waiting for a token included; the option "timeout" unless given
-        safe_to_repeat  sending it twice does no harm, so that it is repeated after a fault; never for a charge
+        json or data    the body. It is sent as application/json unless a header says otherwise. In json a Decimal is a
+                        number with its own digits: Decimal("10.00") is sent as 10.00
+        params          for the query: strings, numbers, True and False (sent as true and false), and enums, whose value
+                        is sent. None leaves a parameter out, a list repeats it
+        timeout         seconds for the whole call, including the wait for a token. Without it, the option "timeout"
+        safe_to_repeat  True says that sending the call twice does no harm, so that it is repeated after a fault. Never
+                        for a charge
 
-        Other arguments of HTTP clients are refused with the reason.
-        Raises Pay88Error, whose outcome says whether the request can have reached 88Pay.
+        Other arguments, such as those of HTTP clients, are refused with the reason.
+        Raises Pay88Error. Its outcome says whether the request can have reached 88Pay.
         """
         return Response(
             self._send(arguments(method, endpoint, json, data, headers, params, timeout, safe_to_repeat, others))

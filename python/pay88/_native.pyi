@@ -14,8 +14,12 @@ _Key: TypeAlias = Literal["access_token", "expires_in", "session_id"]
 
 @final
 class Token:
-    """An access token and the session ID that belongs to it. Never changes, and stays readable after its end. dict(token) is
-    as 88Pay's answer has it; it holds the secrets, which repr() and str() of the token do not show."""
+    """An access token and the session ID that belongs to it. It never changes, and stays readable after it has
+    ended.
+
+    dict(token) has the names of 88Pay's answer. That dictionary holds the secrets; repr() and str() of the token
+    do not show them.
+    """
 
     @property
     def access_token(self) -> str:
@@ -25,10 +29,10 @@ class Token:
         """The session ID, for `x-session-id`. A secret."""
     @property
     def expires_in(self) -> int:
-        """The life in seconds that 88Pay gave it, counted on 88Pay's side."""
+        """The life of the token in seconds, as 88Pay granted it. 88Pay counts it from when it issued the token."""
     @property
     def valid_for(self) -> float:
-        """How many seconds the library will still hand it out; 0.0 when that is over."""
+        """For how many seconds the library will still hand the token out; 0.0 when that time is over."""
     @overload
     def __getitem__(self, key: Literal["access_token", "session_id"], /) -> str: ...
     @overload
@@ -36,7 +40,7 @@ class Token:
     @overload
     def __getitem__(self, key: _Key, /) -> str | int: ...
     def keys(self) -> list[_Key]:
-        """The names that it can be asked for by."""
+        """The names by which its parts can be read, as in token["expires_in"]."""
     def __iter__(self) -> Iterator[_Key]: ...
     def __len__(self) -> int: ...
     def __contains__(self, key: object, /) -> bool: ...
@@ -54,26 +58,26 @@ class Response:
     def content(self) -> bytes: ...
     @property
     def headers(self) -> list[tuple[str, bytes]]:
-        """Names in lower case, and values, as pairs."""
+        """Pairs of a name, in lower case, and a value."""
     def raise_for_status(self) -> None:
         """Raises `http_error` if the status is 400 or above."""
 
 @final
 class Call:
-    """An asynchronous call; without this object it is canceled."""
+    """An asynchronous call. It is canceled if this object is dropped."""
 
     def cancel(self) -> None:
-        """Ends it soon, unless its result is there already. Never waits."""
+        """Cancels the call, unless its result is there already. Never waits."""
 
 @final
 class Completions:
-    """Where the results for one event loop arrive."""
+    """Receives the results of calls for one event loop."""
 
     def __new__(cls) -> Self: ...
     def fileno(self) -> int:
-        """A descriptor that is readable when something has arrived."""
+        """A descriptor that is readable when a result has arrived."""
     def take(self) -> list[tuple[int, Token | Response | Exception]]:
-        """What has arrived: the numbers of calls, each with a token, a response or an exception."""
+        """The results that have arrived: for each, the number of the call, and a token, a response or an exception."""
 
 @final
 class Events:
@@ -81,7 +85,7 @@ class Events:
 
     def __new__(cls, capacity: int) -> Self: ...
     def next(self) -> str | None:
-        """The next event as JSON, if one is there. Never waits."""
+        """The next event as JSON, or None if there is none. Never waits."""
 
 @disjoint_base
 class Manager:
@@ -108,10 +112,10 @@ class Manager:
     ) -> Self: ...
     @property
     def manager_id(self) -> int:
-        """The number of the manager behind this object: equal numbers mean the same manager of this process."""
+        """The number of the manager behind this object. Equal numbers mean the same manager of this process."""
     @property
     def base_url(self) -> str:
-        """The normalised base URL."""
+        """The base URL, normalised."""
     @property
     def merchant_id(self) -> str:
         """The merchant ID."""
@@ -119,16 +123,23 @@ class Manager:
     def closed(self) -> bool:
         """Whether this object was closed."""
     def peek_token(self) -> Token | None:
-        """The cached token, or None if there is none that is valid. Never waits."""
+        """Returns the cached token, or None if there is no valid one. Never waits."""
     def invalidate(self, token: Token | None = None) -> bool:
-        """Drops the cached token, for example when another program has revoked it; says whether there was one. With a token,
-        only if it is still that one. Raises RateLimitedError if that was done too often lately."""
+        """Drops the cached token, for example because another program has revoked it. Returns whether there was one.
+
+        With a token, the cached token is dropped only if it is that one. Raises RateLimitedError if tokens were
+        dropped too often lately.
+        """
     def rotate(self, api_key: str, keep_old: bool = True) -> None:
-        """Replaces the API key, for all who use this manager in the process. With `keep_old` the old key is used for up to 24
-        hours while 88Pay does not accept the new one."""
+        """Replaces the API key, for everything in the process that uses this manager.
+
+        With `keep_old` the old key is used for up to 24 hours while 88Pay does not accept the new one.
+        """
     def close(self) -> None:
-        """Ends the pending calls of this object with CanceledError and refuses later ones. Other objects of the same manager
-        go on. Never waits."""
+        """Ends the pending calls of this object with CanceledError, and refuses later ones. Never waits.
+
+        Other objects of the same manager are not affected.
+        """
     def _stats_json(self) -> str: ...
     def _cached(self, timeout: float | None) -> Token | None: ...
     def _same(self, token: Token) -> Token: ...
@@ -139,6 +150,9 @@ class BlockingManager(Manager):
     """A manager whose calls run on the caller's thread."""
 
     def get_token(self, timeout: float | None = None) -> Token:
-        """The token: the cached one at once, else it waits for a new one, at most `timeout` seconds (unless given the
-        manager's own, 30). However many threads wait, one token is asked for. Raises Pay88Error."""
+        """Returns the token. If there is a valid one in the cache, it returns at once.
+
+        Otherwise it waits for a new one, at most `timeout` seconds; without `timeout`, for the manager's own time
+        (30). However many threads wait, one token is asked for. Raises Pay88Error.
+        """
     def _send(self, arguments: Arguments) -> Response: ...

@@ -1,4 +1,4 @@
-"""From what Python programs pass to make_request to what is sent. Whatever is refused here was not sent."""
+"""Turns the arguments of make_request into what is sent. A call that is refused here was not sent."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     Arguments = tuple[str, str, "bytes | None", list[tuple[str, str]], list[tuple[str, str]], "float | None", bool]
 
     class NoOthers(TypedDict):
-        """Keywords of make_request that type checkers let pass besides those it names: none."""
+        """The keywords that make_request takes besides those it names, for type checkers: none."""
 
 
-# Arguments of requests, httpx and their kin that would weaken a promise or have another name here.
+# Arguments of requests, httpx and similar clients that would weaken a promise, or that have another name here.
 _NOT_HERE = {
     "verify": "Certificates are always verified; to trust another authority, set the option ca_bundle.",
     "cert": "88Pay does not ask for client certificates; leave it out.",
@@ -90,20 +90,21 @@ def _encoded(name: str, text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # Not shown, since it may be a secret; it has surrogates, as bytes have that are not UTF-8.
+        # The text is not shown, because it may be a secret. It has surrogates, as text has that was made of bytes which
+        # are not UTF-8.
         raise ConfigInvalidError(f"The argument {name} holds text that cannot be UTF-8.") from None
 
 
 def _as_json(value: Any) -> str:
-    """JSON, in which a Decimal is a number with its own digits; a float has those of its repr."""
+    """The value as JSON. A Decimal becomes a number with its own digits, a float one with the digits of its repr."""
     from json import dumps
 
     decimals: list[str] = []
     mark = ""
 
     def instead(other: object) -> str:
-        # json can only replace an object by one that it knows. So text stands for a Decimal until all is encoded: a random
-        # one, which is in nothing that the caller passed.
+        # json can replace an object only by one that it knows. So a text stands for a Decimal until everything is
+        # encoded. It is random, so it is in nothing that the caller passed.
         nonlocal mark
         from decimal import Decimal
 
@@ -127,7 +128,7 @@ def _as_json(value: Any) -> str:
         ) from None
     if not decimals:
         return text
-    # In the order in which they were met, which is that of the text.
+    # The Decimals are in the order of the text.
     before, *parts = text.split(f'"{mark}"')
     return before + "".join(number + part for number, part in zip(decimals, parts))
 
@@ -137,7 +138,7 @@ def _digits(number: Decimal) -> str:
 
     if not number.is_finite():
         raise ConfigInvalidError("A number that is infinite or not a number cannot be sent.")
-    # What this gives of a finite one is a number of JSON too: 10.00, 1E+3.
+    # For a finite number this is valid JSON too: 10.00, 1E+3.
     return Decimal.__str__(number)
 
 
@@ -174,7 +175,7 @@ def _params(params: Params | None) -> list[tuple[str, str]]:
 
 
 def _param(name: str, value: object) -> str:
-    """The text of a parameter: what the value says, and never what Python shows of it."""
+    """The text of a parameter: the value itself, never Python's way to print it."""
     from decimal import Decimal
     from enum import Enum
 

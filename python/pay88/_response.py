@@ -1,4 +1,4 @@
-"""Answers of 88Pay, read as those of requests and httpx are."""
+"""Answers of 88Pay, with the attributes that answers of requests and httpx have."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Headers(Mapping[str, str]):
-    """Headers by name, in any case of letters. Values of one name are joined by a comma."""
+    """Headers by name; upper and lower case do not matter. Several values of one name are joined by a comma."""
 
     __slots__ = ("_values",)
 
@@ -40,7 +40,7 @@ class Headers(Mapping[str, str]):
 
 
 class _Kept:
-    """What a pickle keeps of the compiled part's response, and can do as that."""
+    """The part of a response that a pickle keeps. It stands in for the compiled part's response."""
 
     __slots__ = ("_error", "content", "headers", "status_code")
 
@@ -62,7 +62,9 @@ class _Kept:
 
 
 class Response:
-    """An answer of any HTTP status: status_code, headers and content (bytes) as they came. Can be pickled and copied."""
+    """An answer of any HTTP status. status_code, headers and content (bytes) are unchanged. It can be pickled and
+    copied.
+    """
 
     __slots__ = ("_headers", "_native", "content", "status_code")
 
@@ -74,8 +76,8 @@ class Response:
 
     @property
     def headers(self) -> Headers:
-        """The headers, by name in any case of letters."""
-        # Made when they are first looked at, which most programs never do.
+        """The headers by name; upper and lower case do not matter."""
+        # Made when they are first read, which most programs never do.
         if self._headers is None:
             self._headers = Headers(self._native.headers)
         return self._headers
@@ -87,17 +89,17 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The content as UTF-8; what is none is replaced by U+FFFD."""
+        """The content as text. Bytes that are not UTF-8 are replaced by U+FFFD."""
         return self.content.decode("utf-8", "replace")
 
     def json(self, **kwargs: Any) -> Any:
-        """The content as JSON; the arguments are those of json.loads. Raises ValueError if it is none."""
+        """The content as JSON. The arguments are those of json.loads. Raises ValueError if the content is not JSON."""
         from json import loads
 
         return loads(self.content, **kwargs)
 
     def raise_for_status(self) -> Response:
-        """Raises HttpError, whose response this is, if the status is 400 or above, else returns the response."""
+        """Raises HttpError if the status is 400 or above; otherwise returns this response. The error has it as response."""
         try:
             self._native.raise_for_status()
         except HttpError as error:
@@ -113,10 +115,10 @@ class Response:
 
 
 def given_up(result: object, outcome: Outcome) -> BaseException:
-    """What became of a call whose caller gave up, to be the cause of what its caller is told.
+    """What became of a call whose caller gave up. It is the cause of the exception that the caller gets.
 
-    result is the exception, the compiled part's response or the token that the call ended with nevertheless, or None; outcome
-    is what is known of a call without an answer.
+    result is the exception, the compiled part's response or the token with which the call ended all the same, or None.
+    outcome is what is known about a call without an answer.
     """
     if isinstance(result, BaseException):
         return result

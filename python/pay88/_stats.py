@@ -15,11 +15,12 @@ class WithStats(_native.Manager):
     __slots__ = ()
 
     def stats(self) -> dict[str, Any]:
-        """What the manager has done so far, such as "tokens_issued" and "calls", and what it may still do; times in seconds.
+        """Returns what the manager has done so far, and what it may still do.
 
-        The names are those of all languages; docs/monitoring.md says what each is. Holds no secret.
+        The names, such as "tokens_issued" and "calls", are those of all languages; docs/monitoring.md says what each is.
+        Times are in seconds. It has no secret.
         """
-        # Not in the compiled part: a thread that runs Python code while the interpreter ends is ended in the middle of it.
+        # Not in the compiled part: the end of the interpreter also ends a thread that runs Python code, in the middle of it.
         from json import loads
 
         stats: dict[str, Any] = loads(self._stats_json())

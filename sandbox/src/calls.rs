@@ -1,5 +1,5 @@
-//! What authenticated calls do: charges, balance, and three helper paths for tests (`/api/echo`, `/api/status/<n>`,
-//! `/api/bytes/<n>`). Who calls is settled before; nothing here looks at tokens.
+//! Carries out authenticated calls: charges, balance, and three helper paths for tests (`/api/echo`,
+//! `/api/status/<n>`, `/api/bytes/<n>`). The caller is known before; nothing here looks at tokens.
 
 use serde_json::{Map, Value, json};
 

@@ -1,9 +1,9 @@
-//! The time the sandbox lives in. Token life, limits, `Date` and the log read this clock and no other; it never sleeps.
+//! The sandbox's own time. Token life, limits, `Date` and the log use this clock and no other. It never sleeps.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Where the sandbox takes its time from.
+/// Where the sandbox gets its time from.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
     /// The machine's wall clock.

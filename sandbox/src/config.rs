@@ -1,4 +1,4 @@
-//! What a sandbox is started with, and which of that can be switched while it runs. Nothing here is read from the environment.
+//! The settings of a sandbox, and those that can be changed while it runs. Nothing here is read from the environment.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,20 +15,22 @@ pub const TEST_KEY: &str = "sk_test_sandbox_5f0c2a7d9e3b4816";
 /// The merchant that [`TEST_KEY`] belongs to.
 pub const TEST_MERCHANT: &str = "MCH-COL-TEST-12345";
 
-/// How a sandbox is started. The default serves TLS on a free loopback port, with a control port, for one test merchant.
+/// The settings with which a sandbox is started. The default serves TLS on a free loopback port, with a control port,
+/// for one test merchant.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Serve TLS with a certificate of its own for `localhost`, `127.0.0.1` and `::1` (default), or plain HTTP, on loopback only.
     pub tls: bool,
-    /// The address to listen on. Port 0, the default, takes a free one. Only where this is not loopback can others reach it.
+    /// The address to listen on. Port 0, the default, takes a free port. Only an address that is not loopback can be
+    /// reached by others.
     pub listen: SocketAddr,
-    /// More names and addresses that its certificate is for. The first one stands in the base URL.
+    /// More names and addresses that the certificate is for. The base URL has the first one.
     pub names: Vec<String>,
     /// The address of the control port: plain HTTP, loopback only. `None` for none.
     pub control: Option<SocketAddr>,
     /// Who may ask for tokens.
     pub merchants: Vec<Merchant>,
-    /// The time it lives in.
+    /// The clock that it uses.
     pub clock: Clock,
     /// See [`Switches::new_token_voids_old`].
     pub new_token_voids_old: bool,
@@ -76,7 +78,7 @@ impl Default for Config {
     }
 }
 
-/// A merchant and the keys it may use; several while one is being rotated out. `Debug` masks the keys.
+/// A merchant and its API keys. It has several while one key is replaced by another. `Debug` masks the keys.
 #[derive(Clone)]
 pub struct Merchant {
     /// The merchant ID, for example [`TEST_MERCHANT`].
@@ -123,9 +125,10 @@ pub enum Windows {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Switches {
-    /// A new token makes the earlier ones of the same key and merchant worthless (default: no).
+    /// A new token makes the earlier tokens of the same key and merchant invalid (default: no).
     pub new_token_voids_old: bool,
-    /// A token request that names a known key but is refused, for whatever reason, uses up the limit as well (default: yes).
+    /// A token request that names a known key but is refused, for whatever reason, counts against the limit too
+    /// (default: yes).
     pub refused_requests_count: bool,
     /// How limits are counted (default: sliding).
     pub windows: Windows,
@@ -133,17 +136,19 @@ pub struct Switches {
     pub tokens_per_minute: u32,
     /// Token requests an hour and key; 0 for no limit (default: 100).
     pub tokens_per_hour: u32,
-    /// Calls a minute and merchant, balance apart from all else; 0 for no limit (default: 0; 88Pay documents 60).
+    /// Calls a minute and merchant; the balance is counted separately. 0 for no limit (default: 0; 88Pay documents
+    /// 60).
     pub calls_per_minute: u32,
-    /// Calls an hour and merchant, balance apart from all else; 0 for no limit (default: 0; 88Pay documents 1000).
+    /// Calls an hour and merchant; the balance is counted separately. 0 for no limit (default: 0; 88Pay documents
+    /// 1000).
     pub calls_per_hour: u32,
     /// The `expires_in` of token answers, of any JSON type; `null` leaves the field out (default: 60). A number or a string of
     /// digits from 0 to 3600 is also how many seconds the token is accepted for; with anything else it is 60.
     pub expires_in: Value,
-    /// Seconds that the answer to a token request waits, after the token was made (default: 0).
+    /// How many seconds the answer to a token request is delayed, after the token was made (default: 0).
     #[serde(with = "seconds")]
     pub token_delay: Duration,
-    /// Seconds that the answer to a call waits, after the call was carried out (default: 0).
+    /// How many seconds the answer to a call is delayed, after the call was carried out (default: 0).
     #[serde(with = "seconds")]
     pub call_delay: Duration,
 }

@@ -1,5 +1,6 @@
-//! The control port: plain HTTP with JSON on loopback, so that a test in any language can see and steer the sandbox. It plays
-//! no faults and asks for no credentials. `GET /`, `pay88 sandbox --help` and `docs/sandbox.md` tell of what it has.
+//! The control port: plain HTTP with JSON on loopback, so that a test in any language can see and control the
+//! sandbox. It causes no faults itself and asks for no credentials. `GET /`, `pay88 sandbox --help` and
+//! `docs/sandbox.md` describe it.
 
 use std::io::Write;
 use std::time::Duration;
@@ -83,7 +84,7 @@ fn read(connection: &mut Connection<Socket>) -> Result<(bool, Request), Trouble>
 }
 
 /// What the control port can see and change.
-struct Reach<'a> {
+struct Access<'a> {
     service: &'a Service,
     ca_pem: &'a str,
 }
@@ -95,44 +96,44 @@ struct Route {
     does: &'static str,
     /// A body that it takes; empty where it takes none.
     example: &'static str,
-    run: fn(&Reach<'_>, &Request) -> Result<Answer, Answer>,
+    run: fn(&Access<'_>, &Request) -> Result<Answer, Answer>,
 }
 
 const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/",
-        does: "tells what is here",
+        does: "lists the requests and faults",
         example: "",
         run: |_, _| Ok(text("text/plain; charset=utf-8", &help())),
     },
     Route {
         method: "GET",
         path: "/counters",
-        does: "what happened so far, in numbers",
+        does: "shows what happened so far, in numbers",
         example: "",
-        run: |reach, _| shown(reach.service.counters()),
+        run: |access, _| shown(access.service.counters()),
     },
     Route {
         method: "GET",
         path: "/log",
-        does: "each request, with secrets masked",
+        does: "shows each request, with secrets masked",
         example: "",
-        run: |reach, _| shown(reach.service.log()),
+        run: |access, _| shown(access.service.log()),
     },
     Route {
         method: "GET",
         path: "/charges",
-        does: "the charges that were created",
+        does: "shows the charges that were created",
         example: "",
-        run: |reach, _| shown(reach.service.charges()),
+        run: |access, _| shown(access.service.charges()),
     },
     Route {
         method: "GET",
         path: "/ca.pem",
-        does: "the certificate authority to trust",
+        does: "shows the certificate authority to trust",
         example: "",
-        run: |reach, request| match reach.ca_pem {
+        run: |access, request| match access.ca_pem {
             "" => Err(unknown(request)),
             pem => Ok(text("application/x-pem-file", pem)),
         },
@@ -140,54 +141,54 @@ const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/switches",
-        does: "how it is set",
+        does: "shows the settings",
         example: "",
-        run: |reach, _| shown(reach.service.switches()),
+        run: |access, _| shown(access.service.switches()),
     },
     Route {
         method: "POST",
         path: "/switches",
-        does: "sets the switches that are named",
+        does: "changes the settings that are named",
         example: r#"{"expires_in": 30, "token_delay": 0.5}"#,
-        run: |reach, request| {
-            let changed = switched(&reach.service.switches(), body(request)?)?;
-            reach.service.set(|switches| *switches = changed);
-            shown(reach.service.switches())
+        run: |access, request| {
+            let changed = switched(&access.service.switches(), body(request)?)?;
+            access.service.set(|switches| *switches = changed);
+            shown(access.service.switches())
         },
     },
     Route {
         method: "POST",
         path: "/keys",
-        does: "accepts a key of a merchant, which may be new",
+        does: "accepts an API key for a merchant; the merchant may be new",
         example: r#"{"merchant_id": "MCH-COL-TEST-2", "key": "sk_test_sandbox_of_one_test"}"#,
-        run: |reach, request| {
+        run: |access, request| {
             let AddKey { merchant_id, key } = body(request)?;
-            reach.service.add_key(&merchant_id, &key);
+            access.service.add_key(&merchant_id, &key);
             done()
         },
     },
     Route {
         method: "DELETE",
         path: "/keys",
-        does: "refuses a key from now on; its tokens live on",
+        does: "refuses a key from now on; its tokens stay valid",
         example: r#"{"key": "sk_test_sandbox_of_one_test"}"#,
-        run: |reach, request| {
+        run: |access, request| {
             let RemoveKey { key } = body(request)?;
-            reach.service.remove_key(&key);
+            access.service.remove_key(&key);
             done()
         },
     },
     Route {
         method: "POST",
         path: "/suspend",
-        does: "suspends a merchant, or lets it in again",
+        does: "suspends a merchant, or ends the suspension",
         example: r#"{"merchant_id": "MCH-COL-TEST-12345", "suspended": true}"#,
-        run: |reach, request| {
+        run: |access, request| {
             let Suspend {
                 merchant_id,
                 suspended,
             } = body(request)?;
-            if !reach.service.suspend(&merchant_id, suspended) {
+            if !access.service.suspend(&merchant_id, suspended) {
                 return Err(Answer::error(404, "No such merchant"));
             }
             done()
@@ -196,41 +197,41 @@ const ROUTES: &[Route] = &[
     Route {
         method: "POST",
         path: "/revoke",
-        does: "makes every token so far worthless",
+        does: "makes every token so far invalid",
         example: "",
-        run: |reach, _| {
-            reach.service.revoke_all();
+        run: |access, _| {
+            access.service.revoke_all();
             done()
         },
     },
     Route {
         method: "POST",
         path: "/faults",
-        does: "plays a fault on requests to come",
+        does: "adds a fault, which coming requests meet",
         example: r#"{"on": "calls", "times": 1, "action": "cut_before_answer"}"#,
-        run: |reach, request| {
-            reach.service.fault(body(request)?);
+        run: |access, request| {
+            access.service.fault(body(request)?);
             done()
         },
     },
     Route {
         method: "DELETE",
         path: "/faults",
-        does: "forgets the faults that wait",
+        does: "removes the faults that have not happened yet",
         example: "",
-        run: |reach, _| {
-            reach.service.clear_faults();
+        run: |access, _| {
+            access.service.clear_faults();
             done()
         },
     },
     Route {
         method: "POST",
         path: "/clock/advance",
-        does: "moves the clock; with --virtual-clock only",
+        does: "moves the clock forward; only with --virtual-clock",
         example: r#"{"seconds": 47}"#,
-        run: |reach, request| {
+        run: |access, request| {
             let Advance { seconds } = body(request)?;
-            match reach.service.clock() {
+            match access.service.clock() {
                 Clock::Virtual(clock) => clock.advance(seconds),
                 Clock::System => {
                     let message = "The clock is the system's, not a virtual one";
@@ -245,14 +246,14 @@ const ROUTES: &[Route] = &[
         path: "/reset",
         does: "forgets tokens (also those that clients hold), limits, charges, faults, counters and log",
         example: "",
-        run: |reach, _| {
-            reach.service.reset();
+        run: |access, _| {
+            access.service.reset();
             done()
         },
     },
 ];
 
-/// What the control port has, for people.
+/// The requests and faults of the control port, for people.
 pub fn help() -> String {
     let mut text = String::from("The control port takes and gives JSON:\n");
     for route in ROUTES {
@@ -264,7 +265,7 @@ pub fn help() -> String {
     }
     text.push_str(
         "\nFaults: \"on\" is \"token\", \"calls\", \"any\" or {\"path\": \"/api/balance\"}; \"times\" is 1 unless given, and null \
-         for ever; \"action\" is one of these:\n",
+         for every request; \"action\" is one of these:\n",
     );
     for (_, example) in EXAMPLES {
         text.push_str(&format!("  {example}\n"));
@@ -276,7 +277,7 @@ pub fn help() -> String {
 fn answer(service: &Service, ca_pem: &str, request: &Request) -> Result<Answer, Answer> {
     let known = |route: &&Route| route.method == request.method && route.path == request.path();
     match ROUTES.iter().find(known) {
-        Some(route) => (route.run)(&Reach { service, ca_pem }, request),
+        Some(route) => (route.run)(&Access { service, ca_pem }, request),
         None => Err(unknown(request)),
     }
 }
@@ -306,7 +307,7 @@ fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Answer> {
     serde_json::from_slice(&request.body).map_err(|error| Answer::error(400, &error.to_string()))
 }
 
-/// The switches with some of them set anew.
+/// The switches with some of them changed.
 fn switched(old: &Switches, new: Value) -> Result<Switches, Answer> {
     let bad = |message: String| Answer::error(400, &message);
     let Value::Object(new) = new else {

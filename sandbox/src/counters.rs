@@ -1,4 +1,5 @@
-//! What happened so far, in numbers. They are raised before an answer is sent, so who has the answer finds it counted.
+//! What happened so far, in numbers. They are raised before an answer is sent, so a client that has the answer finds
+//! it counted.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ pub struct Counters {
     pub faults_played: u64,
     /// Connections accepted.
     pub connections_accepted: u64,
-    /// Connections open now. A reset leaves it.
+    /// Connections open now. A reset does not change it.
     pub connections_open: u64,
     /// The most that were open at once.
     pub connections_peak: u64,

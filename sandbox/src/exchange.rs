@@ -1,4 +1,4 @@
-//! One client connection: TLS where it is on, request after request, and the faults as they look on the wire.
+//! One client connection: TLS if it is on, request after request, and the faults as they look on the wire.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::service::Service;
 /// A fatal TLS alert: handshake_failure.
 const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
-/// Bytes that are sent at once of what is sent again and again.
+/// How many bytes of a repeated text are sent at once.
 const FLOOD_BLOCK: usize = 16 << 10;
 
 /// Serves one connection until it ends.
@@ -79,14 +79,14 @@ impl Drop for Open<'_> {
     }
 }
 
-/// What requests are read from.
+/// Where requests are read from.
 enum Stream {
     Plain(Socket),
     Tls(Box<StreamOwned<ServerConnection, Socket>>),
 }
 
 impl Stream {
-    /// Tells a TLS client that the end of the stream is meant.
+    /// Tells a TLS client that the stream has ended on purpose.
     fn say_goodbye(&mut self) {
         if let Stream::Tls(tls) = self {
             tls.conn.send_close_notify();
@@ -120,7 +120,7 @@ impl Write for Stream {
     }
 }
 
-/// The stream that requests come on, unless the handshake fails or is made to fail.
+/// The stream on which requests come, unless the handshake fails or a fault makes it fail.
 fn establish(
     service: &Service,
     tls: Option<&Arc<ServerConfig>>,
@@ -151,7 +151,8 @@ fn establish(
     Some(Stream::Tls(Box::new(tls)))
 }
 
-/// Reads a request and answers it, or plays the fault that waits for it. Tells whether the connection goes on.
+/// Reads a request and answers it, or carries out the fault that waits for it. Returns whether the connection goes
+/// on.
 fn exchange(
     service: &Service,
     running: &Running,
@@ -237,7 +238,7 @@ fn exchange(
     Ok(keep_alive && !matches!(fault, Some(Action::CloseAfterAnswer { .. })))
 }
 
-/// Plays a fault that leaves the request without an answer of the rules.
+/// Carries out a fault that leaves the request without an answer of the rules.
 fn unanswered(
     running: &Running,
     socket: &Socket,
@@ -276,7 +277,7 @@ fn send_piece(running: &Running, stream: &mut Stream, piece: Piece) -> io::Resul
         Piece::Pause(time) => running.pause(time),
         Piece::Repeat { text, .. } if text.is_empty() => {}
         Piece::Repeat { text, times, every } => {
-            // Many at a time where there is no pause, so that a flood is one.
+            // Many at once if there is no pause, so that a flood is a flood.
             let block = match every.is_zero() {
                 true => (FLOOD_BLOCK / text.len()).max(1) as u64,
                 false => 1,

@@ -1,5 +1,5 @@
-//! Faults that are played on demand: what can be played, on which requests, and how often. How they look on the wire is the
-//! server's matter.
+//! Faults on demand: what they do, which requests meet them, and how often. The server decides how they look on the
+//! wire.
 
 use std::time::Duration;
 
@@ -10,17 +10,20 @@ use crate::config::seconds;
 use crate::message::Answer;
 use crate::service::TOKEN_PATH;
 
-/// A fault, waiting for the requests it is meant for. Of several that fit, the one added first is played.
+/// A fault that waits for the requests it is meant for. If several fit, the request meets the one that was added
+/// first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Which requests it is meant for. Faults of the connection ([`Action::CutHandshake`], [`Action::AlertHandshake`],
-    /// [`Action::StallConnection`], [`Action::CutBeforeRequest`]) are played on the next connection, before anything is asked, whatever stands here.
+    /// Which requests it is meant for. Faults of the connection ([`Action::CutHandshake`],
+    /// [`Action::AlertHandshake`], [`Action::StallConnection`], [`Action::CutBeforeRequest`]) hit the next
+    /// connection, before it carries a request, whatever is set here.
     pub on: Match,
-    /// How many times it is played; `None` for ever. In JSON: absent is once, `null` is for ever.
+    /// How many requests meet it; `None` for every request until the faults are cleared. In JSON: absent is once,
+    /// `null` is `None`.
     #[serde(default = "once")]
     pub times: Option<u32>,
-    /// What is played.
+    /// What happens.
     pub action: Action,
 }
 
@@ -29,12 +32,12 @@ fn once() -> Option<u32> {
 }
 
 impl Fault {
-    /// A fault that is played on the first request it fits.
+    /// A fault for the first request that it fits.
     pub fn once(on: Match, action: Action) -> Self {
         Fault::times(1, on, action)
     }
 
-    /// A fault that is played on the first `times` requests it fits.
+    /// A fault for the first `times` requests that it fits.
     pub fn times(times: u32, on: Match, action: Action) -> Self {
         Fault {
             on,
@@ -43,7 +46,7 @@ impl Fault {
         }
     }
 
-    /// A fault that is played until the faults are cleared.
+    /// A fault for every request that it fits, until the faults are cleared.
     pub fn always(on: Match, action: Action) -> Self {
         Fault {
             on,
@@ -78,17 +81,20 @@ impl Match {
     }
 }
 
-/// What a fault does. "Not carried out" means that no rule was applied and nothing was created; "carried out" that it was, whatever the client sees.
+/// What a fault does. "Not carried out" means that no rule was applied and nothing was created. "Carried out" means
+/// the opposite, whatever the client sees.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
-    /// The next connection is closed when the first bytes of its TLS handshake arrived. Without TLS as [`Action::CutBeforeRequest`].
+    /// The next connection is closed when the first bytes of its TLS handshake have arrived. Without TLS it is
+    /// [`Action::CutBeforeRequest`].
     CutHandshake,
-    /// The next connection gets the TLS alert `handshake_failure`. Without TLS as [`Action::CutBeforeRequest`].
+    /// The next connection gets the TLS alert `handshake_failure`. Without TLS it is [`Action::CutBeforeRequest`].
     AlertHandshake,
     /// The next connection is accepted, and nothing is ever sent on it; with TLS its handshake stalls.
     StallConnection,
-    /// The next connection is closed once it stands (with TLS: after the handshake), before a request was read.
+    /// The next connection is closed once it is established (with TLS: after the handshake), before a request was
+    /// read.
     CutBeforeRequest,
     /// The request is read, not carried out, and the connection is closed.
     CutAfterRequest,
@@ -106,7 +112,7 @@ pub enum Action {
     Stall,
     /// The request is carried out; head and half of the body are sent, and then nothing more. The connection stays open.
     StallInBody,
-    /// The request is carried out, and the answer waits. No other request waits with it.
+    /// The request is carried out, and the answer is delayed. No other request is delayed with it.
     Delay {
         /// How long, on the real clock.
         #[serde(with = "seconds")]
@@ -118,33 +124,35 @@ pub enum Action {
         #[serde(with = "seconds")]
         seconds: Duration,
     },
-    /// The request is carried out, and the body of its answer is coded, which `Content-Encoding` says.
+    /// The request is carried out, and the body of its answer is compressed, as `Content-Encoding` says.
     Coded {
-        /// How.
+        /// The compression.
         coding: Coding,
     },
-    /// The request is carried out, and these lines stand in the head of its answer, as they are, before its own headers.
+    /// The request is carried out, and these lines are sent unchanged in the head of its answer, before its own
+    /// headers.
     HeadLines {
         /// Without the end of a line.
         lines: Vec<String>,
     },
-    /// The request is not carried out, and these pieces are sent as they stand: an answer of any form, or none.
+    /// The request is not carried out, and these pieces are sent unchanged: an answer of any form, or none.
     Wire {
         /// One after the other.
         pieces: Vec<Piece>,
-        /// What becomes of the connection then.
+        /// What then happens to the connection.
         #[serde(default)]
         then: Then,
     },
-    /// The request is not carried out and gets this answer, sent as it stands, however wrong. `Date`, `Content-Length` and
-    /// `Connection` are added where missing.
+    /// The request is not carried out and gets this answer, sent unchanged, however wrong it is. `Date`,
+    /// `Content-Length` and `Connection` are added if they are missing.
     Answer {
         /// The status.
         status: u16,
         /// Names and values.
         #[serde(default)]
         headers: Vec<(String, String)>,
-        /// The body. A string is sent as it is, `null` (or absent in JSON) is no body, anything else is sent as JSON.
+        /// The body. A string is sent unchanged. `null` (or absent in JSON) is no body. Anything else is sent as
+        /// JSON.
         #[serde(default)]
         body: Value,
     },
@@ -153,9 +161,9 @@ pub enum Action {
         /// The length of the body.
         bytes: u64,
     },
-    /// The request is not carried out, gets bytes that are no HTTP, and the connection is closed.
+    /// The request is not carried out, gets bytes that are not HTTP, and the connection is closed.
     Garbage,
-    /// The request is carried out, and the `Date` of the answer is off.
+    /// The request is carried out, and the `Date` of the answer is wrong.
     ClockSkew {
         /// Seconds added to the date.
         seconds: i64,

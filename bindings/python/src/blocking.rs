@@ -30,8 +30,10 @@ impl BlockingManager {
         Ok(PyClassInitializer::from(manager).add_subclass(BlockingManager))
     }
 
-    /// The token: the cached one at once, else it waits for a new one, at most `timeout` seconds (unless given the
-    /// manager's own, 30). However many threads wait, one token is asked for. Raises Pay88Error.
+    /// Returns the token. If there is a valid one in the cache, it returns at once.
+    ///
+    /// Otherwise it waits for a new one, at most `timeout` seconds; without `timeout`, for the manager's own time
+    /// (30). However many threads wait, one token is asked for. Raises Pay88Error.
     #[pyo3(signature = (timeout=None))]
     fn get_token(slf: &Bound<'_, Self>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Py<Token>> {
         let py = slf.py();

@@ -86,7 +86,7 @@ impl<T: Send + 'static> PollableQueue<T> {
     }
 }
 
-/// Where the results for one event loop arrive.
+/// Receives the results of calls for one event loop.
 #[pyclass(frozen, module = "pay88._native")]
 pub(crate) struct Completions(pub(crate) PollableQueue<Reply>);
 
@@ -97,12 +97,12 @@ impl Completions {
         Ok(Completions(PollableQueue::open()?))
     }
 
-    /// A descriptor that is readable when something has arrived.
+    /// A descriptor that is readable when a result has arrived.
     fn fileno(&self) -> i32 {
         self.0.descriptor()
     }
 
-    /// What has arrived: the numbers of calls, each with a token, a response or an exception.
+    /// The results that have arrived: for each, the number of the call, and a token, a response or an exception.
     fn take(&self, py: Python<'_>) -> PyResult<Vec<(u64, Py<PyAny>)>> {
         let in_python = |(number, result)| Ok((number, object(py, result)?));
         self.0.take().into_iter().map(in_python).collect()
@@ -132,7 +132,7 @@ where
     cause().map_or_else(|failure| failure, PyErr::from_value)
 }
 
-/// An asynchronous call; without this object it is canceled.
+/// An asynchronous call. It is canceled if this object is dropped.
 #[pyclass(frozen, module = "pay88._native")]
 pub(crate) struct Call {
     call: pay88_sys::Call,
@@ -150,7 +150,7 @@ impl From<pay88_sys::Call> for Call {
 
 #[pymethods]
 impl Call {
-    /// Ends it soon, unless its result is there already. Never waits.
+    /// Cancels the call, unless its result is there already. Never waits.
     pub(crate) fn cancel(&self) {
         // Calls go on in the process that began them; a forked child has only this object of them.
         if self.begun_in.is_current() {

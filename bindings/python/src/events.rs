@@ -37,7 +37,7 @@ impl Events {
         Ok(Events(events))
     }
 
-    /// The next event as JSON, if one is there. Never waits.
+    /// The next event as JSON, or None if there is none. Never waits.
     fn next(&self, py: Python<'_>) -> PyResult<Option<String>> {
         let event = self
             .0

@@ -110,13 +110,13 @@ impl Manager {
         })
     }
 
-    /// The number of the manager behind this object: equal numbers mean the same manager of this process.
+    /// The number of the manager behind this object. Equal numbers mean the same manager of this process.
     #[getter]
     fn manager_id(&self) -> u64 {
         self.manager.id()
     }
 
-    /// The normalised base URL.
+    /// The base URL, normalised.
     #[getter]
     fn base_url(&self) -> &str {
         self.manager.base_url()
@@ -134,7 +134,7 @@ impl Manager {
         self.manager.is_closed()
     }
 
-    /// The cached token, or None if there is none that is valid. Never waits.
+    /// Returns the cached token, or None if there is no valid one. Never waits.
     fn peek_token(&self, py: Python<'_>) -> PyResult<Option<Py<Token>>> {
         match self.manager.peek_token() {
             Ok(None) => Ok(None),
@@ -149,8 +149,10 @@ impl Manager {
             .map_err(|error| exception(py, &error))
     }
 
-    /// Drops the cached token, for example when another program has revoked it; says whether there was one. With a token,
-    /// only if it is still that one. Raises RateLimitedError if that was done too often lately.
+    /// Drops the cached token, for example because another program has revoked it. Returns whether there was one.
+    ///
+    /// With a token, the cached token is dropped only if it is that one. Raises RateLimitedError if tokens were
+    /// dropped too often lately.
     #[pyo3(signature = (token=None))]
     fn invalidate(&self, py: Python<'_>, token: Option<&Bound<'_, Token>>) -> PyResult<bool> {
         log_on(py)?;
@@ -159,8 +161,9 @@ impl Manager {
             .map_err(|error| exception(py, &error))
     }
 
-    /// Replaces the API key, for all who use this manager in the process. With `keep_old` the old key is used for up to 24
-    /// hours while 88Pay does not accept the new one.
+    /// Replaces the API key, for everything in the process that uses this manager.
+    ///
+    /// With `keep_old` the old key is used for up to 24 hours while 88Pay does not accept the new one.
     #[pyo3(signature = (api_key, keep_old=true))]
     fn rotate(&self, api_key: &Bound<'_, PyAny>, keep_old: bool) -> PyResult<()> {
         let py = api_key.py();
@@ -170,8 +173,9 @@ impl Manager {
             .map_err(|error| exception(py, &error))
     }
 
-    /// Ends the pending calls of this object with CanceledError and refuses later ones. Other objects of the same manager
-    /// go on. Never waits.
+    /// Ends the pending calls of this object with CanceledError, and refuses later ones. Never waits.
+    ///
+    /// Other objects of the same manager are not affected.
     fn close(&self) {
         self.manager.close();
     }

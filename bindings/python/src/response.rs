@@ -21,7 +21,7 @@ impl Response {
         PyBytes::new(py, self.0.body())
     }
 
-    /// Names in lower case, and values, as pairs.
+    /// Pairs of a name, in lower case, and a value.
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let pairs = self

@@ -8,8 +8,11 @@ use pyo3::types::{PyIterator, PyString, PyTuple};
 /// print those with all that is in them.
 const KEYS: [&str; 3] = ["access_token", "expires_in", "session_id"];
 
-/// An access token and the session ID that belongs to it. Never changes, and stays readable after its end. dict(token) is
-/// as 88Pay's answer has it; it holds the secrets, which repr() and str() of the token do not show.
+/// An access token and the session ID that belongs to it. It never changes, and stays readable after it has
+/// ended.
+///
+/// dict(token) has the names of 88Pay's answer. That dictionary holds the secrets; repr() and str() of the token
+/// do not show them.
 #[pyclass(frozen, module = "pay88")]
 pub(crate) struct Token(pub(crate) pay88_sys::Token);
 
@@ -27,13 +30,13 @@ impl Token {
         self.0.session_id()
     }
 
-    /// The life in seconds that 88Pay gave it, counted on 88Pay's side.
+    /// The life of the token in seconds, as 88Pay granted it. 88Pay counts it from when it issued the token.
     #[getter]
     fn expires_in(&self) -> u64 {
         self.0.expires_in()
     }
 
-    /// How many seconds the library will still hand it out; 0.0 when that is over.
+    /// For how many seconds the library will still hand the token out; 0.0 when that time is over.
     #[getter]
     fn valid_for(&self) -> f64 {
         self.0.valid_for().as_secs_f64()
@@ -49,7 +52,7 @@ impl Token {
         }
     }
 
-    /// The names that it can be asked for by.
+    /// The names by which its parts can be read, as in token["expires_in"].
     fn keys(&self) -> Vec<&'static str> {
         KEYS.to_vec()
     }

@@ -1,6 +1,7 @@
-//! What can be said without the network: each option by itself, then all together.
+//! Checks that need no network: each option by itself, then all together.
 //!
-//! The library judges; here is only said which option it judged, where that came from, and what was trimmed.
+//! The library decides. This module only says which option was checked, where its value came from, and what was
+//! trimmed.
 
 use pay88::{Config, OPTIONS, OptionKind, OptionSpec, TokenManager, mask};
 
@@ -8,7 +9,7 @@ use super::report::{Check, Report};
 use crate::options::Options;
 use crate::output::Result;
 
-/// The hosts that a key's environment is known for.
+/// The hosts whose keys have a known environment.
 const SANDBOX: &str = "https://api-sandbox.88pay.io";
 const PRODUCTION: &str = "https://api.88pay.io";
 
@@ -60,12 +61,12 @@ fn single(name: &'static str, options: &Options, config: &Config) -> Result<Chec
             Some(raw) => Check::failed(
                 name,
                 format!("The {name} is blank ({}).", raw.source),
-                format!("{} It is set, and holds nothing.", error.hint()),
+                format!("{} It is set, but it is empty.", error.hint()),
             ),
             None => Check::error(name, &error),
         });
     }
-    // A blank variable counts as unset.
+    // A blank variable counts as not set.
     let Some(raw) = raw.filter(|raw| !raw.text.trim().is_empty()) else {
         return Ok(Check::passed(
             name,

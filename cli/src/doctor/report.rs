@@ -1,4 +1,4 @@
-//! What was found: one line for each check, as it is made, or all of it as JSON at the end.
+//! The report: one line for each check, as it is made, or everything as JSON at the end.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -13,7 +13,7 @@ use crate::output::{self, Result};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Passed,
-    /// Unusual, and nothing that stops pay88.
+    /// Unusual, but it does not stop pay88.
     Warning,
     Failed,
     /// It depends on a check that failed.
@@ -85,7 +85,7 @@ impl Check {
         }
     }
 
-    /// The library's own words.
+    /// A check that failed, in the library's own words.
     pub(super) fn error(name: &'static str, error: &Error) -> Check {
         let mut advice = error.hint().to_owned();
         if let Some(after) = error.retry_after() {
@@ -94,7 +94,7 @@ impl Check {
         Check::failed(name, error.message(), advice)
     }
 
-    /// `needs` is what has to pass first.
+    /// A check that was skipped. `needs` names what has to pass first.
     pub(super) fn skipped(name: &'static str, needs: &str) -> Check {
         Check {
             name,
@@ -125,7 +125,7 @@ impl Report {
         }
     }
 
-    /// Adds a check, and shows it at once to people.
+    /// Adds a check, and shows it to people at once.
     ///
     /// # Errors
     /// As [`output::print_report`].
@@ -137,7 +137,7 @@ impl Report {
         Ok(())
     }
 
-    /// What was found in each tier, for programs.
+    /// Adds what was found in each tier, for programs.
     pub(super) fn tell_tiers(&mut self, tiers: &[Tier]) {
         self.tiers = tiers.iter().map(Tier::to_json).collect();
     }
@@ -172,7 +172,7 @@ impl Report {
         line
     }
 
-    /// Ends the report with what all checks mean together.
+    /// Ends the report with the overall result.
     pub(super) fn end(&self) -> Result<ExitCode> {
         let count = |status| self.checks.iter().filter(|c| c.status == status).count();
         let passed = count(Status::Failed) + count(Status::Skipped) == 0;

@@ -1,6 +1,6 @@
-//! A token and a call with it: what 88Pay answers, and whether that has the documented shape.
+//! Checks a token and a call with it: what 88Pay answers, and whether that has the documented shape.
 //!
-//! The library treats token and session ID as opaque, so an unusual shape is a warning and no failure.
+//! The library does not look inside tokens and session IDs, so an unusual shape is a warning and not a failure.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::output::Result;
 /// The life of every token as documented, in seconds.
 const EXPIRES_IN: u64 = 60;
 
-const OPAQUE: &str = "pay88 does not depend on it; programs that look inside would. Ask support@88pay.io if it stays so.";
+const OPAQUE: &str = "pay88 does not depend on it, but programs that look inside the token do. Ask support@88pay.io if it stays so.";
 
 /// Without a manager nothing can be asked.
 pub(super) fn examine(report: &mut Report, manager: Option<&TokenManager>) -> Result<()> {
@@ -33,7 +33,7 @@ pub(super) fn examine(report: &mut Report, manager: Option<&TokenManager>) -> Re
             let asked = manager.is_some_and(|manager| manager.stats().tokens_issued > 0);
             let detail = match asked {
                 true => format!("granted in {} ms", begun.elapsed().as_millis()),
-                false => "shared: it was there, and cost none".to_owned(),
+                false => "shared: it was there already, and cost none".to_owned(),
             };
             report.add(Check::passed("token", detail))?;
             Some(token)
@@ -52,7 +52,7 @@ pub(super) fn examine(report: &mut Report, manager: Option<&TokenManager>) -> Re
     report.add(call(manager))
 }
 
-/// Three parts, signed with ES256, and a life between `iat` and `exp` that is the one that was told.
+/// Three parts, signed with ES256, and a life from `iat` to `exp` that equals `expires_in`.
 fn jwt(token: &Token) -> Check {
     let unusual = |why: &str| Check::warning("jwt", why, OPAQUE);
     let parts: Vec<&str> = token.access_token().split('.').collect();
@@ -109,7 +109,7 @@ fn expires_in(token: &Token) -> Check {
     Check::warning(
         "expires_in",
         format!("{told} s, where {EXPIRES_IN} s are documented; used for {usable} s more"),
-        "pay88 goes by what it is told; programs that assume 60 s would not.",
+        "pay88 uses the time that 88Pay gives. Programs that assume 60 s would not.",
     )
 }
 
@@ -129,7 +129,7 @@ fn cache(manager: &TokenManager, first: &Token) -> Check {
     }
 }
 
-/// A call that only reads, sent once whatever comes of it.
+/// A call that only reads, sent once whatever becomes of it.
 fn call(manager: &TokenManager) -> Check {
     let balance = Request::post("/api/balance").param("id", manager.merchant_id());
     let begun = Instant::now();

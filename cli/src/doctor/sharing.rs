@@ -1,6 +1,6 @@
-//! Who shares the token: each tier of the option `share`, what is there, and who else is on this machine.
+//! Shows who shares the token: each tier of the option `share`, what is in it, and who else is on this machine.
 //!
-//! A failure that is remembered is forgotten here, if that is asked for; what was counted never is.
+//! Forgets remembered failures if asked to. Never forgets the tokens that were counted.
 
 use std::fs;
 use std::path::Path;
@@ -11,13 +11,13 @@ use pay88::{Tier, TierState, TokenManager};
 use super::report::{Check, Report};
 use crate::output::Result;
 
-/// The process namespace of every machine that is no container has this name.
+/// The name of the process namespace on every machine that is not a container.
 const FIRST_NAMESPACE: &str = "pid:[4026531836]";
 
-const HELD: &str = "88Pay is not asked until then, whoever calls. Once the cause is mended `pay88 doctor --reset` ends that \
-                    sooner; what was counted stays counted.";
+const HELD: &str = "Until then nobody asks 88Pay. Once the cause is mended, `pay88 doctor --reset` ends that sooner. The tokens \
+                    that were counted stay counted.";
 
-/// Without a manager it is not known what is set.
+/// Without a manager nobody knows which options are set.
 pub(super) fn examine(report: &mut Report, manager: Option<&TokenManager>) -> Result<()> {
     let Some(manager) = manager else {
         return report.add(Check::skipped(
@@ -30,7 +30,7 @@ pub(super) fn examine(report: &mut Report, manager: Option<&TokenManager>) -> Re
         report.add(found(tier))?;
     }
     if let [tier] = tiers.as_slice() {
-        // Where there is a store, all share.
+        // With a store, all of them share.
         for check in [other_users(tier), container(tier)].into_iter().flatten() {
             report.add(check)?;
         }
@@ -42,7 +42,7 @@ pub(super) fn examine(report: &mut Report, manager: Option<&TokenManager>) -> Re
     Ok(())
 }
 
-/// Forgets what is remembered in all tiers, and says what that was.
+/// Forgets what all tiers remember, and says what that was.
 pub(super) fn reset(report: &mut Report, manager: Option<&TokenManager>) -> Result<()> {
     let Some(manager) = manager else {
         return report.add(Check::skipped(
@@ -70,8 +70,8 @@ pub(super) fn reset(report: &mut Report, manager: Option<&TokenManager>) -> Resu
             }
             (_, Some((class, _)), _) => Check::failed(
                 after.kind,
-                lines(after, &[format!("{class} is remembered still")]),
-                "Somebody is asking for a token right now, and what comes of that counts. Try again in some seconds.",
+                lines(after, &[format!("{class} is still remembered")]),
+                "A token is being asked for right now, and that result counts. Try again in some seconds.",
             ),
         })?;
     }
@@ -109,7 +109,7 @@ fn found(tier: &Tier) -> Check {
     }
 }
 
-/// Where it is, and what is said of it.
+/// Where the tier is, and what is said about it.
 fn lines(tier: &Tier, said: &[String]) -> String {
     format!(
         "{}\n{}",
@@ -145,20 +145,20 @@ fn seconds(time: Duration) -> String {
     format!("{} s", time.as_secs())
 }
 
-/// Who is on this machine and does not share.
+/// Other users of this machine who do not share.
 fn other_users(tier: &Tier) -> Option<Check> {
     let users: Vec<String> = tier.other_users.iter().map(u32::to_string).collect();
     (!users.is_empty()).then(|| {
         Check::warning(
             "others",
             format!("other users of this machine have tokens of their own: {}", users.join(", ")),
-            "Run this as the user whose program you look at. Users of one key share its token through `share=host:<dir>`, a \
+            "Run this as the user of the program in question. Users of one key share its token through `share=host:<dir>`, a \
              directory on a tmpfs that a group of theirs may write to, or through a store.",
         )
     })
 }
 
-/// Who is in the way of the names that come first.
+/// Who has taken the names that come first.
 fn taken_names(tier: &Tier) -> Option<Check> {
     let taken = |taken: &pay88::TakenName| format!("{} belongs to user {}", taken.path, taken.by);
     let names: Vec<String> = tier.taken_names.iter().map(taken).collect();
@@ -166,13 +166,13 @@ fn taken_names(tier: &Tier) -> Option<Check> {
         Check::warning(
             "names",
             format!("{}\nthe next name is used", names.join("\n")),
-            "Nothing is lost: all who share the token use that name. If nobody is to have the first one, ask that user, or \
-             remove it as root.",
+            "Nothing is lost: all who share the token use that name. To free the first name, ask that user, or remove it as \
+             root.",
         )
     })
 }
 
-/// What is shared by a host is shared by those who see the same directory.
+/// A host's token is shared by all processes that see the same directory.
 fn container(tier: &Tier) -> Option<Check> {
     let directory = tier
         .place
@@ -183,7 +183,7 @@ fn container(tier: &Tier) -> Option<Check> {
         Check::passed(
             "container",
             format!(
-                "this is one: those that do not see the same {} are other hosts\n\
+                "this is a container: those that do not see the same {} are hosts of their own\n\
                  containers share through one tmpfs as `share=host:<dir>`, or through a store",
                 directory.display()
             ),

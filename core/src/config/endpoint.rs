@@ -88,7 +88,7 @@ impl BaseUrl {
             .find('/')
             .map_or("", |slash| &after_scheme[3 + slash..]);
         if hides(typed.trim_end_matches('/')) {
-            return Err(invalid("has a path that does not stay what it looks like"));
+            return Err(invalid("has a path that can be read as another path"));
         }
         let text = format!("{}{prefix}", url.origin().ascii_serialization());
         Ok(BaseUrl {

@@ -207,7 +207,7 @@ impl Config {
                         shown(&variable)
                     ),
                     format!(
-                        "Did you mean {ENVIRONMENT_PREFIX}{}? If the variable is not for pay88, give {meant} a value, and it is let be.",
+                        "Did you mean {ENVIRONMENT_PREFIX}{}? If the variable is not for pay88, give {meant} a value; the variable is then ignored.",
                         meant.to_ascii_uppercase()
                     ),
                 ));

@@ -105,7 +105,7 @@ fn parse_url(url: &Url, text: &str) -> Result<StoreUrl, &'static str> {
         "rediss" => Scheme::Rediss,
         "redis+unix" => Scheme::RedisUnix,
         "memcached" => Scheme::Memcached,
-        _ => return Err("has a scheme which is none of redis, rediss, redis+unix and memcached"),
+        _ => return Err("has a scheme that is not redis, rediss, redis+unix or memcached"),
     };
     if !text[url.scheme().len()..].starts_with("://") {
         return Err("does not have two slashes after its scheme");

@@ -273,7 +273,7 @@ pub(crate) fn use_record(
         Action::GoAlone => {
             let path = tier.record.as_ref().and_then(|record| record.path());
             let path = path.map_or_else(String::new, |path| format!(" of {}", path.display()));
-            let reason = format!("somebody holds the lock{path} and does not say what for");
+            let reason = format!("another process holds the lock{path} and does not use it");
             tier_went(account, Use::Write, Err(&reason));
             return tier.without(action);
         }

@@ -235,8 +235,8 @@ fn state_of(account: &Account, record: &Record, hosts: u32) -> TierState {
 fn no_host(reason: &str, dir: Option<&Path>) -> Error {
     let hint = match dir {
         Some(_) => {
-            "The directory of `share` has to be on a tmpfs, belong to a group that those who share are in, and be writable \
-             for that group and nobody else (mode 2770)."
+            "The directory of `share` has to be on a tmpfs and belong to a group that all users who share are in. Only that \
+             group may write to it (mode 2770)."
         }
         None => {
             "Mount a tmpfs at /dev/shm, or set `share` to `host:` and a directory on one. Until then each process goes \

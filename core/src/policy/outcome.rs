@@ -40,7 +40,7 @@ pub(crate) fn canceled(outcome: Outcome) -> Error {
 pub(crate) fn forked(outcome: Outcome) -> Error {
     let hint = match outcome {
         Outcome::Unknown => {
-            "The parent goes on with it: unless repeating it does no harm, look the transaction up."
+            "The parent process goes on with the call. Look the transaction up, unless repeating it does no harm."
         }
         _ => "Ask again in this process.",
     };

@@ -487,8 +487,7 @@ pub(crate) fn over_budget(budget: &Budget, now: BootTime, refusal: Refusal) -> E
     let message = match refusal.limit {
         "minute" => format!("The {per_minute} tokens that 88Pay grants in a minute are used up."),
         "hour" => format!("The {per_hour} tokens that 88Pay grants in an hour are used up."),
-        "part" => "The hosts cannot tell each other of tokens, since the store is out of reach, and this host's part of \
-                   those that 88Pay grants is used up."
+        "part" => "No store can be reached, and this host's part of the tokens that 88Pay grants is used up."
             .to_owned(),
         "forced" => {
             "Too many tokens were invalidated or rejected lately to ask for another one now."

@@ -153,7 +153,7 @@ fn take_fields(value: &mut Value) -> Result<Grant, &'static str> {
     let expires_in = data.get("expires_in").ok_or("it has no `expires_in`")?;
     let expires_in = whole_seconds(expires_in)
         .filter(|seconds| LIVES.contains(seconds))
-        .ok_or("its `expires_in` is no whole number of seconds from 11 to 31,536,000")?
+        .ok_or("its `expires_in` is not a whole number of seconds from 11 to 31,536,000")?
         .min(LONGEST_LIFE);
     let mut field = |name: &str| match data.get_mut(name) {
         Some(Value::String(text)) if !text.is_empty() && text.len() <= MAX_FIELD => {

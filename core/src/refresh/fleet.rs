@@ -605,7 +605,7 @@ fn hold<'a>(led: &'a Record, stored: &'a Record) -> Option<&'a Hold> {
 fn no_token_of_others() -> Error {
     Error::new(
         ErrorCode::Timeout,
-        "Another host is at the token, and no token came in time.",
+        "Another host is asking for a token, and none came in time.",
         "Nothing was sent. Try again; look for a host that hangs.",
     )
 }

@@ -185,7 +185,7 @@ impl Refresh {
 pub(super) fn no_token_came() -> Finish {
     Finish::failed(Error::new(
         ErrorCode::Timeout,
-        "Another process of this host is at the token, and no token came in time.",
+        "Another process of this host is asking for a token, and none came in time.",
         "Nothing was sent. Try again; look for a process that hangs or is stopped.",
     ))
 }

@@ -1,8 +1,8 @@
-"""For programs that keep their HTTP client: authentication that takes its token from a manager.
+"""Authentication for programs that keep their HTTP client: it takes the token from a manager.
 
-pay88.adapters.requests.Pay88Auth, pay88.adapters.httpx.Pay88Auth and pay88.adapters.aiohttp.Pay88Middleware; each needs its
-client installed, and none of them is imported here. They attach the token and the session ID to requests for the manager's
-own origin only, keep them from redirects to others and out of the client's errors, and answer a 401 with one refresh, however
-many requests met it, and one repetition each. What make_request promises about repeating, deadlines and outcomes is then the
-client's matter.
+There are pay88.adapters.requests.Pay88Auth, pay88.adapters.httpx.Pay88Auth and pay88.adapters.aiohttp.Pay88Middleware.
+Each needs its client installed; none of them is imported here. They add the token and the session ID only to requests
+for the manager's own origin, and keep them out of redirects to other origins and out of the client's errors. After a
+401 they ask for one new token, however many requests met it, and repeat each request once. Repetitions, time limits and
+outcomes are otherwise up to the client; what make_request promises about them does not hold.
 """

@@ -1,7 +1,8 @@
-"""What all adapters do: decide who may see the token, name its headers, and have a new one after a 401.
+"""What all adapters do: decide which requests get the token, name its headers, and get a new token after a 401.
 
-Promise: the token and the session ID, the pair, stand in no variable and in no attribute as text, since error reports show
-those. An adapter keeps the token, whose repr hides them, and reads them where they are written to the connection.
+Promise: the pair (the token and the session ID) is in no variable and no attribute as text, because error reports show
+those. An adapter keeps the token object, whose repr hides the pair, and reads the pair only where it is written to the
+connection.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def value_of(name: str, token: _native.Token) -> str:
-    """What is sent as this header of the pair."""
+    """The value of this header of the pair."""
     return token.session_id if name == SESSION else f"Bearer {token.access_token}"
 
 
 def detach(headers: MutableMapping[str, Any]) -> None:
-    """Takes the pair out of a request's headers."""
+    """Removes the pair from a request's headers."""
     headers.pop(AUTHORIZATION, None)
     headers.pop(SESSION, None)
 
 
 def renewed(manager: TokenManager, rejected: _native.Token) -> _native.Token | None:
-    """The token after the rejected one; None if there is none now, and the 401 is all that can be told."""
+    """The token after the rejected one; None if there is none now, so that the 401 is the answer."""
     try:
         # Does nothing if another request has dropped it already.
         manager.invalidate(rejected)
@@ -55,7 +56,7 @@ def renewed(manager: TokenManager, rejected: _native.Token) -> _native.Token | N
 
 
 async def renewed_async(manager: _native.Manager, rejected: _native.Token) -> _native.Token | None:
-    """As renewed, on an event loop."""
+    """The same as renewed, on an event loop."""
     try:
         manager.invalidate(rejected)
         return await get_token(manager)

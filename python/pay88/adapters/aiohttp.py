@@ -14,10 +14,10 @@ from ._pair import AUTHORIZATION, SESSION, belongs_to, detach, renewed_async, va
 
 
 class Pay88Middleware:
-    """Attaches a manager's token to requests for its origin, redirected ones included; others are left as they are.
+    """Adds a manager's token to requests for its origin, redirected ones included. Other requests are left unchanged.
 
-    A request whose body is a stream is not repeated. What a response or an error says of its request is without the token
-    and the session ID.
+    A request whose body is a stream is not repeated. What a response or an error shows of its request is without the
+    token and the session ID.
     """
 
     def __init__(self, manager: AsyncTokenManager) -> None:

@@ -19,11 +19,11 @@ from ._pair import AUTHORIZATION, SESSION, belongs_to, detach, renewed, renewed_
 
 
 class Pay88Auth(httpx.Auth):
-    """Attaches a manager's token to requests for its origin; other requests are left as they are.
+    """Adds a manager's token to requests for its origin. Other requests are left unchanged.
 
-    A Client needs a TokenManager, an AsyncClient takes either kind. A request whose body is a stream is not repeated. A
-    redirect that is followed goes without the token and the session ID, wherever it leads. Only the client's transport sees
-    them: hooks, errors and the request of a response are without them.
+    A Client needs a TokenManager; an AsyncClient takes either kind of manager. A request whose body is a stream is not
+    repeated. A redirect is followed without the token and the session ID, wherever it leads. Only the client's
+    transport sees them: hooks, errors and the request of a response are without them.
     """
 
     def __init__(self, manager: TokenManager | AsyncTokenManager) -> None:
@@ -87,8 +87,10 @@ class _Headers(httpx.Headers):
 
 
 class _Sending(httpx.Request):
-    """A request while it is sent with the pair. Headers that are put in the place of its own meanwhile get the pair too:
-    what lies between the client and its transport, such as the instrumentation of OpenTelemetry, puts a copy there."""
+    """A request while it is sent with the pair. Headers that are put in the place of its own meanwhile get the pair
+    too: what lies between the client and its transport, such as the instrumentation of OpenTelemetry, puts a copy
+    there.
+    """
 
     @property
     def headers(self) -> _Headers:

@@ -18,9 +18,9 @@ from ._pair import AUTHORIZATION, SESSION, belongs_to, detach, renewed, value_of
 
 
 class Pay88Auth(AuthBase):
-    """Attaches a manager's token to requests for its origin; other requests are left as they are.
+    """Adds a manager's token to requests for its origin. Other requests are left unchanged.
 
-    A request whose body is a stream is not repeated. A redirect that is followed goes without the token and the session ID,
+    A request whose body is a stream is not repeated. A redirect is followed without the token and the session ID,
     wherever it leads. Hooks and errors do not show them.
     """
 
@@ -64,8 +64,9 @@ class Pay88Auth(AuthBase):
 
 
 class _Value(str):
-    """A header of the pair that the connection alone can read: http.client asks for its bytes by encode(). To all others,
-    and in copies and pickles, it is the text "<hidden>"."""
+    """A header of the pair that the connection alone can read: http.client asks for its bytes by encode(). To all
+    others, and in copies and pickles, it is the text "<hidden>".
+    """
 
     __slots__ = ("_name", "_token")
 

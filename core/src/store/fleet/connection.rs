@@ -103,7 +103,7 @@ impl Answers<'_> {
 
 /// The reason to report if a server breaks its protocol.
 pub(super) fn protocol_error() -> String {
-    "it answered what its protocol does not have: is the URL that of another server?".to_owned()
+    "its answer breaks its protocol: is the URL that of another server?".to_owned()
 }
 
 fn lost(error: io::Error) -> String {

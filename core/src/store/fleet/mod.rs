@@ -420,7 +420,7 @@ impl FleetRecord {
         let sealed = self
             .sealer
             .seal(&self.seal_context(&asked_at), &stored.to_bytes(now))
-            .ok_or("the system gives no randomness")?;
+            .ok_or("the system gives no random numbers")?;
         let mut value = vec![FORMAT];
         value.extend_from_slice(&asked_at);
         value.extend_from_slice(&sealed);

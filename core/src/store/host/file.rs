@@ -228,7 +228,7 @@ fn written_at(path: &Path) -> Option<BootTime> {
 }
 
 fn beside(path: &Path) -> Result<PathBuf, String> {
-    let number = random::number().ok_or("the system gives no randomness")?;
+    let number = random::number().ok_or("the system gives no random numbers")?;
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number:016x}"));
     Ok(PathBuf::from(name))

@@ -211,7 +211,7 @@ impl HostFiles {
         let sealed = self
             .sealer
             .seal(&self.seal_context(), &plain)
-            .ok_or("the system gives no randomness")?;
+            .ok_or("the system gives no random numbers")?;
         let mut slot = (length as u32).to_le_bytes().to_vec();
         slot.extend_from_slice(&sealed);
         Ok(slot)

@@ -1,6 +1,6 @@
-//! The way to 88Pay, without credentials: name, connection, certificate, clock.
+//! Tests the connection to 88Pay, without credentials: name, connection, certificate, clock.
 //!
-//! One request of the library tries it all; a look-up beside it says whether the name alone is at fault.
+//! One request of the library tests everything. A separate look-up says whether only the name is at fault.
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::mpsc;
@@ -14,20 +14,20 @@ use super::report::{Check, Report};
 use crate::options::Options;
 use crate::output::Result;
 
-/// How long a name may take to be looked up; the system's resolver has no limit of its own.
+/// How long the look-up of a name may take. The system's resolver has no limit of its own.
 const LOOK_UP_TIME: Duration = Duration::from_secs(5);
 
-/// Clocks that differ by less are good; what `Date` cannot tell and the way takes is allowed besides.
+/// A clock that differs by less is good, apart from what `Date` cannot tell and the time that the answer takes.
 const CLOCK_GOOD: Duration = Duration::from_secs(5);
 
-/// A clock that is off by a token's whole life is wrong.
+/// A clock that is wrong by a token's whole life is a failure.
 const CLOCK_WRONG: Duration = Duration::from_secs(60);
 
 const CHECKS: [&str; 4] = ["dns", "connection", "tls", "clock"];
 
-/// Says whether 88Pay was reached.
+/// Returns whether 88Pay was reached.
 pub(super) fn examine(report: &mut Report, options: &Options, config: &Config) -> Result<bool> {
-    // Where key and host do not fit, the host may be the wrong one.
+    // If key and host do not fit, the host may be the wrong one.
     if !report.passed("base_url") || !report.passed("options") || report.failed("environment") {
         for name in CHECKS {
             report.add(Check::skipped(name, "base_url, options and environment"))?;
@@ -42,7 +42,7 @@ pub(super) fn examine(report: &mut Report, options: &Options, config: &Config) -
     let probe = config.probe();
     let took = begun.elapsed();
     let code = probe.as_ref().err().map(|error| error.code());
-    // A proxy looks the name up itself, so only who gets no connection needs it here.
+    // A proxy looks the name up itself. So the look-up matters only if there is no connection.
     let connected = matches!(
         code,
         None | Some(ErrorCode::TlsFailed | ErrorCode::BadResponse)
@@ -50,9 +50,7 @@ pub(super) fn examine(report: &mut Report, options: &Options, config: &Config) -
 
     let found = match looked_up {
         Ok(detail) => Check::passed("dns", detail),
-        Err(why) if connected => {
-            Check::passed("dns", format!("{why}, but the proxy knows the way"))
-        }
+        Err(why) if connected => Check::passed("dns", format!("{why}, but the proxy can reach it")),
         Err(why) => Check::failed(
             "dns",
             why,
@@ -90,7 +88,7 @@ pub(super) fn examine(report: &mut Report, options: &Options, config: &Config) -
     Ok(true)
 }
 
-/// The base URL as it was given; it was checked before.
+/// The base URL as the user set it. It was checked before.
 fn base_url(options: &Options) -> Result<Option<Url>> {
     let Some(option) = OPTIONS.iter().find(|option| option.name == "base_url") else {
         return Ok(None);
@@ -131,7 +129,7 @@ fn look_up(base_url: &Url) -> std::result::Result<String, String> {
     }
 }
 
-/// TLS, after an answer came.
+/// The result for TLS, after an answer came.
 fn tls(base_url: &Url, config: &Config) -> Check {
     if base_url.scheme() == "http" {
         return Check::warning(
@@ -147,7 +145,7 @@ fn tls(base_url: &Url, config: &Config) -> Check {
     Check::passed("tls", format!("the certificate is accepted by {roots}"))
 }
 
-/// This machine's clock against the `Date` of an answer.
+/// Compares this machine's clock with the `Date` of an answer.
 fn clock(answer: &Response, took: Duration) -> Check {
     let now = SystemTime::now();
     let date = answer
@@ -164,7 +162,7 @@ fn clock(answer: &Response, took: Duration) -> Check {
         Ok(off) => (off, "ahead of"),
         Err(error) => (error.duration(), "behind"),
     };
-    // `Date` has whole seconds, and was written some time within the exchange.
+    // `Date` has whole seconds, and was written at some time during the exchange.
     let allowed = CLOCK_GOOD + Duration::from_secs(1) + took;
     if off <= allowed {
         return Check::passed("clock", "agrees with the server's");

@@ -76,7 +76,7 @@ fn a_name_that_only_the_proxy_knows_is_no_failure() {
             ("PROXY", Some(&proxy)),
         ],
     )
-    .expect("dns", "passed", &["the proxy knows"])
+    .expect("dns", "passed", &["the proxy can reach it"])
     .passes("connection", "connection")
     .expect("tls", "failed", &["base_url"])
     .skips("clock", "call");
