@@ -33,7 +33,7 @@ done
 shared() {
     local name
     for name in "$@"; do
-        "$php" -n -m | grep -qx "$name" || printf -- '-d extension=%s ' "$name"
+        "$php" -n -m | grep -x "$name" >/dev/null || printf -- '-d extension=%s ' "$name"
     done
 }
 modules=$(shared posix tokenizer)
@@ -114,7 +114,7 @@ END
         # The extension's C alone; gcc's runtime has to come first, but for what makes PHP's way of loading possible.
         PHP_CFLAGS="-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" BUILD_SUFFIX=-asan \
             php/build.sh $argument
-        nm "$place-asan/pay88.so" | grep -q __asan_init || { echo "there is no sanitizer in pay88.so" >&2; exit 1; }
+        nm "$place-asan/pay88.so" | grep __asan_init >/dev/null || { echo "there is no sanitizer in pay88.so" >&2; exit 1; }
         gcc -shared -fPIC -o "$work.no_deepbind.so" php/tests/no_deepbind.c
         LD_PRELOAD="$work.no_deepbind.so $(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
             ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:strict_string_checks=1 UBSAN_OPTIONS=halt_on_error=1 \
