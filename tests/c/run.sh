@@ -98,11 +98,12 @@ for step in $steps; do
     case $step in
     abi) tests/c/abi.sh "$work/shipped" "$work/hooks" ;;
     install) tests/c/install.sh "$work/shipped" "$sandbox" ;;
-    plain) all plain "-O2" 120 ;;
+    plain) all plain "-O2" 240 ;;
     asan)
         export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=halt_on_error=1
+        export PAY88_TEST_SLOW=2
         all asan "-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" 240
-        unset ASAN_OPTIONS UBSAN_OPTIONS
+        unset ASAN_OPTIONS UBSAN_OPTIONS PAY88_TEST_SLOW
         ;;
     valgrind)
         export PAY88_TEST_SLOW=10
