@@ -146,7 +146,7 @@ impl Refresh {
         self.until = self.until.max(step.now.plus(self.terms.request_time()));
         let visits = self.visits_store(&record, step.now);
         let fleet = match self.terms.fleet {
-            true if visits => Fleet::Session(Session::new(step.now)),
+            true if visits => Fleet::Session(Box::new(Session::new(step.now))),
             true => Fleet::Partitioned,
             false => Fleet::None,
         };

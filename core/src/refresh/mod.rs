@@ -214,7 +214,7 @@ enum Fleet {
     None,
     /// There is a store, and it cannot be reached: the others cannot be told what is taken.
     Partitioned,
-    Session(Session),
+    Session(Box<Session>),
 }
 
 /// One step: what is counted and remembered, when it is, and a random number from 0 to 1.
