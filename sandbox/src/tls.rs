@@ -10,7 +10,7 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls_pki_types::{PrivatePkcs8KeyDer, ServerName};
+use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
 
 /// Mean length of a year in seconds.
 const YEAR: u64 = 31_556_952;

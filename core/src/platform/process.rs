@@ -6,6 +6,8 @@
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+use once_cell::race::OnceRef;
+
 use crate::platform::not_inherited;
 
 /// Tells a process from all its parents and children.
@@ -15,10 +17,12 @@ pub(crate) struct Process(u64);
 /// How many processes of this line of parents and children have used the library, with this one.
 static COUNTED: AtomicU64 = AtomicU64::new(0);
 
-/// A page that holds this process's number. The system clears it in a child. [`NO_PAGE`] if the system cannot.
-static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+/// A page that holds this process's number, made once. The system clears it in a child. [`NO_PAGE`] if the system cannot.
+/// No thread waits for one that makes it: a child that is forked meanwhile would wait for ever.
+static PAGE: OnceRef<'static, AtomicU64> = OnceRef::new();
 
-const NO_PAGE: *mut AtomicU64 = ptr::dangling_mut();
+/// Stands for a page. Only its address counts.
+static NO_PAGE: AtomicU64 = AtomicU64::new(0);
 
 /// How many forks lie between the first process that used the library and this one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -48,20 +52,11 @@ impl Process {
             unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(forked)) };
             REGISTERED.store(true, Ordering::Release);
         }
-        let mut page = PAGE.load(Ordering::Acquire);
-        if page.is_null() {
-            let made = wiped_page().unwrap_or(NO_PAGE);
-            page = match PAGE.compare_exchange(page, made, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => made,
-                // Another thread was first. The page of this one is not used.
-                Err(first) => first,
-            };
-        }
-        if page == NO_PAGE {
+        // Where two threads make one, that of the second is not used.
+        let number = PAGE.get_or_init(|| wiped_page().unwrap_or(&NO_PAGE));
+        if ptr::eq(number, &NO_PAGE) {
             return Process::by_number();
         }
-        // SAFETY: a page that was mapped for this, and stays.
-        let number = unsafe { &*page };
         let known = number.load(Ordering::Relaxed);
         if known != 0 {
             return Process(known);
@@ -88,9 +83,9 @@ impl Process {
 
 /// A page of zeros that is all zeros again in every child. `None` if the system cannot do that: before Linux 4.14,
 /// and under emulators that accept any advice and follow none.
-fn wiped_page() -> Option<*mut AtomicU64> {
+fn wiped_page() -> Option<&'static AtomicU64> {
     const LENGTH: usize = 4096;
-    // SAFETY: maps memory of its own, and gives advice about nothing else.
+    // SAFETY: maps memory of its own, which stays, and gives advice about nothing else. Zeros are an atomic number.
     unsafe {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -103,7 +98,7 @@ fn wiped_page() -> Option<*mut AtomicU64> {
             libc::munmap(page, LENGTH);
             return None;
         }
-        Some(page.cast())
+        Some(&*page.cast())
     }
 }
 
