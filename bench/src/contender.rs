@@ -10,58 +10,14 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
+use crate::cost::Cost;
 use crate::job::{Failure, Job};
 use crate::program::Program;
 
 /// Longer than any round; a contender that hangs fails the benchmark.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What some operations cost, in nanoseconds: as time passed, and as processor time of all threads of the process.
-#[derive(Clone, Copy)]
-pub(crate) struct Cost {
-    pub(crate) wall: f64,
-    pub(crate) cpu: f64,
-}
-
-impl Cost {
-    pub(crate) fn now() -> Cost {
-        Cost {
-            wall: read(libc::CLOCK_MONOTONIC),
-            cpu: read(libc::CLOCK_PROCESS_CPUTIME_ID),
-        }
-    }
-
-    /// Answers an order with what was spent since this reading.
-    pub(crate) fn tell_since(self) {
-        let now = Cost::now();
-        println!("{} {}", now.wall - self.wall, now.cpu - self.cpu);
-    }
-}
-
-fn read(clock: libc::clockid_t) -> f64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is a valid place for one timespec.
-    unsafe { libc::clock_gettime(clock, &mut time) };
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
-}
-
-/// The contender's side: does `work` until its input ends. A tenth is done before each measurement, so that what
-/// idled is awake.
-pub(crate) fn serve(mut work: impl FnMut(u64) -> Result<(), Failure>) -> Result<(), Failure> {
-    for line in std::io::stdin().lines() {
-        let operations: u64 = line?.trim().parse()?;
-        work(operations / 10)?;
-        let before = Cost::now();
-        work(operations)?;
-        before.tell_since();
-    }
-    Ok(())
-}
-
-/// The benchmark's side of a contender.
+/// A contender, as the benchmark sees it.
 pub(crate) struct Contender {
     name: String,
     process: Child,
@@ -77,7 +33,7 @@ impl Contender {
             .arg(name)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        job.tell(&mut command);
+        job.to_environment(&mut command);
         let mut process = command
             .spawn()
             .map_err(|e| format!("{program:?} cannot be started: {e}"))?;
@@ -101,7 +57,7 @@ impl Contender {
 
     /// The next line of its output.
     pub(crate) fn answer(&self) -> Result<String, Failure> {
-        let line = self.costs.recv_timeout(PATIENCE);
+        let line = self.costs.recv_timeout(TIMEOUT);
         Ok(line.map_err(|_| format!("{} gave no answer", self.name))??)
     }
 

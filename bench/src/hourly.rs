@@ -25,14 +25,14 @@ const SIZES: [usize; 4] = [1, 2, 8, 32];
 const START: f64 = 15.0;
 
 /// Processes of one kind that share an API key, by which the server's log tells them.
-struct Crowd {
+struct Processes {
     contender: &'static str,
     shown: &'static str,
     size: usize,
     aim: Option<f64>,
 }
 
-impl Crowd {
+impl Processes {
     fn api_key(&self) -> String {
         format!("{API_KEY}{}{}", self.contender.replace('-', "_"), self.size)
     }
@@ -67,13 +67,13 @@ fn rate(times: &[f64]) -> Option<f64> {
 }
 
 pub(crate) fn measure(server: &Server, minutes: u64) -> Result<Value, Failure> {
-    let crowds: Vec<Crowd> = [
+    let all_kinds: Vec<Processes> = [
         ("busy", "pay88", Some(AIM)),
         ("busy-documented", "documented class", None),
     ]
     .into_iter()
     .flat_map(|(contender, shown, aim)| {
-        SIZES.map(|size| Crowd {
+        SIZES.map(|size| Processes {
             contender,
             shown,
             size,
@@ -81,20 +81,20 @@ pub(crate) fn measure(server: &Server, minutes: u64) -> Result<Value, Failure> {
         })
     })
     .collect();
-    let mut processes = Vec::new();
-    for crowd in &crowds {
-        processes.push(crowd.start(&server.minute)?);
+    let mut contenders = Vec::new();
+    for kind in &all_kinds {
+        contenders.push(kind.start(&server.minute)?);
     }
     thread::sleep(Duration::from_secs(60 * minutes));
-    drop(processes);
+    drop(contenders);
 
     let log = fs::read_to_string(&server.token_log)?;
     println!("\n{TITLE}\n  real processes, {minutes} minutes");
     let mut all = Vec::new();
-    for crowd in &crowds {
-        let rate = crowd.rate(&log)?;
-        let name = format!("{}, {} processes", crowd.shown, crowd.size);
-        let verdict = match crowd.aim {
+    for kind in &all_kinds {
+        let rate = kind.rate(&log)?;
+        let name = format!("{}, {} processes", kind.shown, kind.size);
+        let verdict = match kind.aim {
             // The server's clock and the library's are not read at the same moment.
             Some(aim) if rate.round() <= aim => format!("aim <= {aim:.0}: met"),
             Some(aim) => format!("aim <= {aim:.0}: MISSED"),

@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::process::Command;
+use std::time::Duration;
 
 /// Why a measurement stopped.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -38,6 +39,9 @@ pub(crate) fn user_agent() -> String {
     format!("pay88/{}", pay88::VERSION)
 }
 
+/// How long a call of any contender may take: pay88's default.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Credentials for the bench's own server, which takes any.
 pub(crate) const API_KEY: &str = "sk_test_sandbox_benchmark0123456789";
 pub(crate) const MERCHANT_ID: &str = "MCH-COL-BENCH1";
@@ -52,7 +56,7 @@ impl Job {
     }
 
     /// Adds it to the environment of a contender.
-    pub(crate) fn tell(&self, command: &mut Command) {
+    pub(crate) fn to_environment(&self, command: &mut Command) {
         command
             .env("BENCH_BASE_URL", &self.base_url)
             .env("BENCH_SHARE", &self.share)
@@ -75,8 +79,8 @@ impl Job {
         }
     }
 
-    /// What this contender was told.
-    pub(crate) fn told() -> Result<Job, Failure> {
+    /// As the benchmark told this contender.
+    pub(crate) fn from_environment() -> Result<Job, Failure> {
         Ok(Job {
             base_url: std::env::var("BENCH_BASE_URL")?,
             api_key: std::env::var("BENCH_API_KEY")?,

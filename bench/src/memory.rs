@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::contender::Contender;
 use crate::job::{Failure, Job};
 use crate::program::Program;
-use crate::table::Spread;
+use crate::spread::Spread;
 
 pub(crate) const TITLE: &str = "Memory of a process";
 

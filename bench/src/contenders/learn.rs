@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use pay88::{Config, TokenManager};
 
-use crate::contender::Cost;
+use crate::cost::Cost;
 use crate::job::{Failure, Job, MERCHANT_ID};
 
 /// As many as the orders ask for at most.

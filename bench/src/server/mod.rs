@@ -3,6 +3,9 @@
 //! Answers are static, so that it costs every contender the same; its ports differ in protocol and in how long a token
 //! lives. It ends with this process and leaves nothing behind.
 
+mod certificates;
+mod configuration;
+
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -10,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
-use crate::job::{API_KEY, CHARGE, Failure, Job, TOKEN};
+use self::configuration::Ports;
+use crate::job::{API_KEY, Failure, Job};
 
 /// How long nginx may take to listen, and to end.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 const BODY: &str = r#"{"flow":"PAYIN","method_code":"CARDS","method_category":"CARD","amount":50000,"currency":"COP","country":"COL","description":"Order 10472 of the shop","customer_id":"cus_0193f5f2a4","notification_url":"https://shop.example/88pay/notify","return_url":"https://shop.example/orders/10472/thanks"}"#;
 
@@ -30,8 +33,6 @@ enum Port {
     Brief,
     Minute,
 }
-
-const PORTS: usize = 4;
 
 /// nginx, running.
 pub(crate) struct Server {
@@ -56,7 +57,7 @@ impl Server {
     pub(crate) fn start() -> Result<Server, Failure> {
         let directory = tempfile::Builder::new().prefix("pay88-bench-").tempdir()?;
         let root = directory.path();
-        let ca = write_certificates(root)?;
+        let ca = certificates::write(root)?;
         let ports = free_ports()?;
         let job = |port: Port| Job {
             base_url: format!("https://127.0.0.1:{}", ports[port as usize]),
@@ -72,7 +73,7 @@ impl Server {
         };
         let http1 = job(Port::Http1);
         let configuration = root.join("nginx.conf");
-        fs::write(&configuration, configure(root, ports, &http1))?;
+        fs::write(&configuration, configuration::text(root, ports, &http1))?;
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx"]
             .into_iter()
             .find(|path| Path::new(path).exists())
@@ -112,7 +113,7 @@ impl Server {
     }
 
     fn wait_until_listening(&mut self, port: u16) -> Result<(), Failure> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Some(status) = self.nginx.try_wait()? {
                 return Err(format!("nginx ended at its start: {status}").into());
@@ -131,85 +132,16 @@ impl Drop for Server {
         // SIGTERM also ends the worker, which SIGKILL to the master would leave behind.
         // SAFETY: the child has not been waited for, so its number is still its own.
         unsafe { libc::kill(self.nginx.id() as libc::pid_t, libc::SIGTERM) };
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         while matches!(self.nginx.try_wait(), Ok(None)) && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
 
-fn configure(root: &Path, ports: [u16; PORTS], job: &Job) -> String {
-    let root = root.display();
-    let [http1, http2, brief, minute] = ports;
-    let (token, session) = (&job.access_token, &job.session_id);
-    let charges = format!("location = {CHARGE} {{ return 200 '{ANSWER}'; }}");
-    let tokens = |expires_in: u32| {
-        format!(
-            r#"return 200 '{{"status":"Success","code":200,"message":"Token generated successfully","data":{{"access_token":"{token}","expires_in":{expires_in},"session_id":"{session}"}}}}';"#
-        )
-    };
-    let (hour, seconds, sixty) = (tokens(3600), tokens(11), tokens(60));
-    format!(
-        r#"daemon off;
-worker_processes 1;
-pid {root}/nginx.pid;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    default_type application/json;
-    client_body_temp_path {root}/body;
-    proxy_temp_path {root}/proxy;
-    fastcgi_temp_path {root}/fastcgi;
-    uwsgi_temp_path {root}/uwsgi;
-    scgi_temp_path {root}/scgi;
-    keepalive_requests 1000000000;
-    keepalive_timeout 3600s;
-    ssl_certificate {root}/server.pem;
-    ssl_certificate_key {root}/server.key;
-    ssl_protocols TLSv1.3;
-    ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;
-    log_format tokens '$msec $http_x_api_key';
-    server {{
-        listen 127.0.0.1:{http1} ssl;
-        listen 127.0.0.1:{http2} ssl http2;
-        {charges}
-        location = {TOKEN} {{ {hour} }}
-    }}
-    server {{
-        listen 127.0.0.1:{brief} ssl;
-        location = {TOKEN} {{ {seconds} }}
-    }}
-    server {{
-        listen 127.0.0.1:{minute} ssl;
-        location = {TOKEN} {{ access_log {root}/tokens.log tokens; {sixty} }}
-    }}
-}}
-"#
-    )
-}
-
-/// Writes a CA and the server's certificate; gives the CA's file.
-fn write_certificates(root: &Path) -> Result<String, Failure> {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "pay88 bench CA");
-    let authority_key = KeyPair::generate()?;
-    let ca = authority.self_signed(&authority_key)?;
-    let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate()?;
-    let certificate = CertificateParams::new(["127.0.0.1".to_owned()])?.signed_by(&key, &issuer)?;
-    fs::write(root.join("server.pem"), certificate.pem())?;
-    fs::write(root.join("server.key"), key.serialize_pem())?;
-    let path = root.join("ca.pem");
-    fs::write(&path, ca.pem())?;
-    Ok(path.display().to_string())
-}
-
-fn free_ports() -> Result<[u16; PORTS], Failure> {
+fn free_ports() -> Result<Ports, Failure> {
     let mut held = Vec::new();
-    let mut ports = [0; PORTS];
+    let mut ports = Ports::default();
     for port in &mut ports {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         *port = listener.local_addr()?.port();

@@ -7,6 +7,9 @@ use pay88::{Config, TokenManager};
 
 use crate::job::{Failure, Job, MERCHANT_ID};
 
+/// How many threads read at once.
+pub(crate) const THREADS: u64 = 8;
+
 /// A handle for the bench's server.
 pub(crate) fn manager(job: &Job) -> Result<TokenManager, Failure> {
     let config = Config::without_environment()

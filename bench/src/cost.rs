@@ -1,0 +1,33 @@
+//! What operations cost, as the clocks of the system tell it.
+
+/// What some operations cost, in nanoseconds: as time passed, and as processor time of all threads of the process.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) wall: f64,
+    pub(crate) cpu: f64,
+}
+
+impl Cost {
+    pub(crate) fn now() -> Cost {
+        Cost {
+            wall: read(libc::CLOCK_MONOTONIC),
+            cpu: read(libc::CLOCK_PROCESS_CPUTIME_ID),
+        }
+    }
+
+    /// Answers an order with what was spent since this reading.
+    pub(crate) fn tell_since(self) {
+        let now = Cost::now();
+        println!("{} {}", now.wall - self.wall, now.cpu - self.cpu);
+    }
+}
+
+fn read(clock: libc::clockid_t) -> f64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid place for one timespec.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+}

@@ -1,0 +1,59 @@
+//! From the costs of all rounds to medians, ratios and verdicts.
+
+use crate::cost::Cost;
+use crate::spread::Spread;
+use crate::suite::{Aim, Comparison, Group};
+
+/// The costs of each contender of a group, round by round.
+pub(crate) struct Measured {
+    pub(crate) group: &'static Group,
+    pub(crate) rounds: Vec<Vec<Cost>>,
+}
+
+impl Measured {
+    /// Of one operation.
+    pub(crate) fn cost(&self, contender: usize, of: fn(&Cost) -> f64) -> Spread {
+        Spread::of(self.rounds.iter().map(|round| of(&round[contender])))
+    }
+
+    /// The two costs of each round divided before the median is taken: what slows a round slows both.
+    pub(crate) fn ratio(&self, comparison: &Comparison, of: fn(&Cost) -> f64) -> Spread {
+        Spread::of(
+            self.rounds
+                .iter()
+                .map(|round| of(&round[comparison.of]) / of(&round[comparison.against])),
+        )
+    }
+
+    /// As a reader sees it.
+    pub(crate) fn name(&self, contender: usize) -> &'static str {
+        self.group.contenders[contender].shown
+    }
+
+    /// Whether an operation of the contender costs no more than that.
+    pub(crate) fn within(&self, contender: usize, limit: f64) -> String {
+        let met = [wall, cpu].map(|of| self.cost(contender, of).median <= limit);
+        let word = if met == [true; 2] { "met" } else { "MISSED" };
+        format!("aim <= {} us: {word}", limit / 1000.0)
+    }
+
+    /// Whether the comparison's aim is met.
+    pub(crate) fn verdict(&self, comparison: &Comparison) -> String {
+        let met = |of, aim| self.ratio(comparison, of).median <= aim;
+        let (aim, kind, met) = match comparison.aim {
+            Aim::Both(aim) => (aim, "", met(wall, aim) && met(cpu, aim)),
+            Aim::Cpu(aim) => (aim, " CPU", met(cpu, aim)),
+            Aim::None => return String::new(),
+        };
+        let word = if met { "met" } else { "MISSED" };
+        format!("aim{kind} <= {aim:.2}: {word}")
+    }
+}
+
+pub(crate) fn wall(cost: &Cost) -> f64 {
+    cost.wall
+}
+
+pub(crate) fn cpu(cost: &Cost) -> f64 {
+    cost.cpu
+}
