@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tests the extension. Needs what php/build.sh has built, called with the same argument.
 #
-#     php/test.sh [--debug] [drift] [tables] [plain] [valgrind] [asan]        (all of them unless named)
+#     php/test.sh [--debug] [drift] [tables] [embed] [plain] [valgrind] [asan]        (all of them unless named)
 #
 # TESTS="calls errors" runs these of tests/*.phpt alone. PHP_CONFIG, PHPIZE and CARGO_TARGET_DIR are as for php/build.sh. Nothing is
 # written outside of the target directory.
@@ -12,7 +12,7 @@ if [ "${1-}" = --debug ]; then
     kind=debug argument=--debug
     shift
 fi
-steps=${*:-drift tables plain valgrind asan}
+steps=${*:-drift tables embed plain valgrind asan}
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 config=${PHP_CONFIG:-php-config}
@@ -90,6 +90,16 @@ for step in $steps; do
     tables)
         # shellcheck disable=SC2086
         php/tests/tables.py "$place/libpay88.so.0" "$php" -n $modules -d "extension=$place/pay88.so"
+        ;;
+    embed)
+        rm -rf "$work/embed"
+        mkdir -p "$work/embed"
+        cp "$place/pay88.so" "$work/embed/"
+        library=$(ls "$("$config" --prefix)"/lib/libphp*.so | tail -n 1)
+        # shellcheck disable=SC2046
+        gcc -std=gnu11 -g -Wall -Wextra -Wno-unused-parameter -Werror $("$config" --includes) -o "$work/embed/again" \
+            php/tests/again.c "$library" -Wl,-rpath,"${library%/*}"
+        timeout -k 5 60 "$sandbox" sandbox --exec -- "$work/embed/again" "$work/embed/pay88.so" "$place/libpay88.so.0"
         ;;
     plain) phpt plain "$place" 300 ;;
     valgrind)
