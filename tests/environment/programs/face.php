@@ -17,7 +17,21 @@ const CHARGE = [
     'return_url' => 'https://example.com/return',
 ];
 
-function done(array $words, array &$managers): ?int
+/** Why what is shared cannot be had, as the event of it says. */
+function degraded(): ?string
+{
+    for ($time = 0; $time < 500; $time++) {
+        foreach (Pay88\events() as $event) {
+            if ($event['name'] === 'share_degraded') {
+                return $event['fields']['reason'];
+            }
+        }
+        usleep(20_000);
+    }
+    return null;
+}
+
+function done(array $words, array &$managers): int|string|null
 {
     if ($words[0] === 'new') {
         $options = [];
@@ -26,6 +40,13 @@ function done(array $words, array &$managers): ?int
         }
         $managers[] = $manager = new Pay88\TokenManager(options: $options);
         return $manager->managerId();
+    }
+    if ($words[0] === 'listen') {
+        Pay88\events();
+        return null;
+    }
+    if ($words[0] === 'degraded') {
+        return degraded();
     }
     if ($words[0] === 'open') {
         fclose(@fopen('/dev/null', 'r') ?: throw new RuntimeException('/dev/null cannot be opened'));
