@@ -18,8 +18,8 @@ use crate::config::endpoint::{BaseUrl, Target, check_headers};
 use crate::error::{Error, ErrorCode, Outcome, Result};
 use crate::exchange::{Answer, Failure};
 use crate::manager::manager::Manager;
-use crate::manager::single_flight::SLICE;
 use crate::manager::token::Token;
+use crate::platform::cancel::ASK_EVERY;
 use crate::platform::cancel::either;
 use crate::platform::random;
 use crate::policy::outcome::{
@@ -140,7 +140,7 @@ impl Call {
                     let until = Instant::now() + pause;
                     while Instant::now() < until {
                         std::thread::sleep(
-                            SLICE.min(until.saturating_duration_since(Instant::now())),
+                            ASK_EVERY.min(until.saturating_duration_since(Instant::now())),
                         );
                         if stop() {
                             return Err(self.ended(manager, canceled(Outcome::NotSent)));

@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::manager::account::{Account, Job, RENEWAL_PAUSE};
 use crate::manager::key_ring::Keys;
 use crate::manager::shared_tier::{adopt, store_went, tier_went};
-use crate::manager::single_flight::{Flight, Landing, SLICE};
+use crate::manager::single_flight::{Flight, Landing};
+use crate::platform::cancel::ASK_EVERY;
 use crate::platform::process::{Process, foreign};
 use crate::platform::{random, thread};
 use crate::policy::token_response::{Grant, MAX_TOKEN_ANSWER, RateLimit, Rejection};
@@ -220,7 +221,9 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
                 let begun = (Instant::now(), account.clock.boot());
                 let until = begun.0 + pause;
                 while Instant::now() < until && !interrupted() {
-                    std::thread::sleep(SLICE.min(until.saturating_duration_since(Instant::now())));
+                    std::thread::sleep(
+                        ASK_EVERY.min(until.saturating_duration_since(Instant::now())),
+                    );
                 }
                 // Boot time goes on while a machine sleeps, and `Instant` does not.
                 let passed = begun.1.until(account.clock.boot());

@@ -6,13 +6,11 @@
 use std::future::poll_fn;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::Error;
 use crate::manager::token::Token;
-
-/// How often a waiting caller looks whether it should stop.
-pub(crate) const SLICE: Duration = Duration::from_millis(50);
+use crate::platform::cancel::ASK_EVERY;
 
 /// What a flight brought.
 #[derive(Clone, Debug)]
@@ -75,7 +73,7 @@ impl Flight {
         loop {
             {
                 let mut state = self.state();
-                let slice = SLICE.min(deadline.saturating_duration_since(Instant::now()));
+                let slice = ASK_EVERY.min(deadline.saturating_duration_since(Instant::now()));
                 if state.landing.is_none() && !slice.is_zero() {
                     state = self
                         .landed

@@ -6,10 +6,15 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::platform::process::PerProcess;
+
+/// How often a caller's interrupt is asked while the caller waits: below the 50 ms that are promised, since a wait ends late
+/// rather than early.
+pub(crate) const ASK_EVERY: Duration = Duration::from_millis(40);
 
 /// Can be raised once, and then stays raised.
 pub(crate) struct CancelFlag {

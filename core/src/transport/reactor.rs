@@ -17,9 +17,7 @@ use tokio::runtime::{Handle, Id};
 
 use super::socket::Socket;
 use crate::exchange::{Failure, FailureKind};
-
-/// How often a caller's interrupt is asked while a call waits; below the 50 ms that are promised.
-const ASK_EVERY: Duration = Duration::from_millis(40);
+use crate::platform::cancel::ASK_EVERY;
 
 /// A socket, and the registration of the reactor that waits for it.
 pub(super) struct Watched {
