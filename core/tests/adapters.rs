@@ -10,7 +10,7 @@ use reqwest::{Body, Request};
 const ECHO: &str = "/api/echo";
 
 /// A sandbox, a manager of it, and a client.
-fn stage() -> (Sandbox, TokenManager, Client) {
+fn harness() -> (Sandbox, TokenManager, Client) {
     let sandbox = Sandbox::start(pay88_sandbox::Config {
         tls: false,
         control: None,
@@ -49,7 +49,7 @@ fn echo(client: &Client, base_url: &str) -> Request {
 
 #[test]
 fn a_request_carries_the_pair_and_a_revoked_token_is_renewed_once() {
-    let (sandbox, manager, client) = stage();
+    let (sandbox, manager, client) = harness();
     run(async {
         let send = || client.execute(echo(&client, manager.base_url()));
         assert_eq!(send().await.unwrap().status(), 200);
@@ -62,7 +62,7 @@ fn a_request_carries_the_pair_and_a_revoked_token_is_renewed_once() {
 
 #[test]
 fn a_path_that_always_answers_401_is_asked_twice_at_most() {
-    let (sandbox, manager, client) = stage();
+    let (sandbox, manager, client) = harness();
     sandbox.fault(Fault::always(Match::Path(ECHO.into()), Action::status(401)));
     run(async {
         for _ in 0..3 {
@@ -81,7 +81,7 @@ fn a_path_that_always_answers_401_is_asked_twice_at_most() {
 
 #[test]
 fn a_body_that_cannot_be_sent_again_is_sent_once() {
-    let (sandbox, manager, client) = stage();
+    let (sandbox, manager, client) = harness();
     run(async {
         let once = http_body_util::Full::new(bytes::Bytes::from_static(b"{}"));
         let mut request = echo(&client, manager.base_url());
@@ -95,7 +95,7 @@ fn a_body_that_cannot_be_sent_again_is_sent_once() {
 
 #[test]
 fn no_redirect_is_followed_whatever_the_program_asked_for() {
-    let (sandbox, manager, _) = stage();
+    let (sandbox, manager, _) = harness();
     let target = format!("{}/api/elsewhere", sandbox.base_url());
     sandbox.fault(Fault::always(
         Match::Path(ECHO.into()),
@@ -115,7 +115,7 @@ fn no_redirect_is_followed_whatever_the_program_asked_for() {
 
 #[test]
 fn what_is_not_for_88pay_is_refused_and_costs_no_token() {
-    let (sandbox, manager, client) = stage();
+    let (sandbox, manager, client) = harness();
     let base = manager.base_url().to_owned();
     run(async {
         for url in [

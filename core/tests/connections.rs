@@ -199,7 +199,7 @@ fn ten_asynchronous_charges_survive_a_server_that_closes_idle_connections() {
 }
 
 /// Sends charges asynchronously, 32 at a time; gives what came of each.
-fn crowd_of_charges(manager: &TokenManager, number: usize) -> Vec<pay88::Result<u16>> {
+fn many_charges(manager: &TokenManager, number: usize) -> Vec<pay88::Result<u16>> {
     let (sender, receiver) = mpsc::channel();
     let start = || {
         let sender = sender.clone();
@@ -225,7 +225,7 @@ fn a_server_that_ends_connections_in_order_leaves_no_charge_in_doubt() {
         // It says so in the last answer of each connection, or closes one that idled.
         let nginx = Nginx::start("keepalive_requests 20; keepalive_timeout 1");
         let manager = nginx.manager();
-        let results = crowd_of_charges(&manager, 400);
+        let results = many_charges(&manager, 400);
         for result in results {
             assert_eq!(result.unwrap(), 200);
         }

@@ -86,14 +86,14 @@ fn os(text: &str) -> &OsStr {
 }
 
 /// A sandbox, the file of its authority, and the options that lead there with nothing shared.
-struct Stage {
+struct Harness {
     sandbox: Sandbox,
     directory: PathBuf,
     options: String,
 }
 
-impl Stage {
-    fn new(name: &str) -> Stage {
+impl Harness {
+    fn new(name: &str) -> Harness {
         let sandbox = Sandbox::start(pay88_sandbox::Config::default()).unwrap();
         let directory = std::env::temp_dir().join(format!("pay88-{name}-{}", std::process::id()));
         fs::create_dir(&directory).unwrap();
@@ -102,7 +102,7 @@ impl Stage {
         let options = format!(
             "api_key={TEST_KEY} merchant_id={TEST_MERCHANT} base_url={base_url} share=process"
         );
-        Stage {
+        Harness {
             sandbox,
             directory,
             options,
@@ -114,7 +114,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Harness {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
     }
@@ -122,31 +122,31 @@ impl Drop for Stage {
 
 #[test]
 fn whom_to_trust_is_said_by_the_environment_only_where_it_is_read() {
-    let stage = Stage::new("trust");
-    let (file, directory) = (stage.ca(), stage.directory.clone());
+    let harness = Harness::new("trust");
+    let (file, directory) = (harness.ca(), harness.directory.clone());
     for (name, value) in [("SSL_CERT_FILE", file), ("SSL_CERT_DIR", directory)] {
         let variables = [(name, value.as_os_str())];
-        let read = here(&format!("read {}", stage.options), &variables);
+        let read = here(&format!("read {}", harness.options), &variables);
         assert!(read.contains("TOKEN"), "{name}: {read}");
-        let ignored = here(&format!("ignored {}", stage.options), &variables);
+        let ignored = here(&format!("ignored {}", harness.options), &variables);
         assert!(
             ignored.contains("ERROR tls_failed") || ignored.contains("no usable certificate"),
             "{name}: {ignored}"
         );
     }
-    assert_eq!(stage.sandbox.counters().tokens_issued, 2);
+    assert_eq!(harness.sandbox.counters().tokens_issued, 2);
 }
 
 #[test]
 fn whom_a_store_is_taken_for_is_said_by_the_environment_only_where_it_is_read() {
-    let stage = Stage::new("store-trust");
+    let harness = Harness::new("store-trust");
     // The sandbox is no store, and its certificate is as good as one's.
-    let store = stage.sandbox.base_url().replace("https://", "rediss://");
-    let options = stage
+    let store = harness.sandbox.base_url().replace("https://", "rediss://");
+    let options = harness
         .options
         .replace("share=process", &format!("share={store}"));
-    let ca = format!("ca_bundle={}", stage.ca().display());
-    let (file, runtime) = (stage.ca(), stage.directory.clone());
+    let ca = format!("ca_bundle={}", harness.ca().display());
+    let (file, runtime) = (harness.ca(), harness.directory.clone());
     let variables = [
         ("SSL_CERT_FILE", file.as_os_str()),
         ("XDG_RUNTIME_DIR", runtime.as_os_str()),
@@ -164,9 +164,9 @@ fn whom_a_store_is_taken_for_is_said_by_the_environment_only_where_it_is_read() 
 
 #[test]
 fn an_environment_that_is_given_is_read_in_place_of_that_of_the_process() {
-    let stage = Stage::new("given");
-    let (key, file) = (os(TEST_KEY), stage.ca());
-    let base_url = stage.sandbox.base_url();
+    let harness = Harness::new("given");
+    let (key, file) = (os(TEST_KEY), harness.ca());
+    let base_url = harness.sandbox.base_url();
     let variables = [
         ("EIGHTY_EIGHT_PAY_API_KEY", key),
         ("EIGHTY_EIGHT_PAY_BASE_URL", os(&base_url)),
@@ -210,17 +210,17 @@ fn a_program_with_rights_that_its_user_does_not_have_reads_no_environment() {
         eprintln!("left out: it needs root");
         return;
     }
-    let stage = Stage::new("setuid");
-    fs::set_permissions(&stage.directory, fs::Permissions::from_mode(0o755)).unwrap();
-    let program = stage.directory.join("setuid");
+    let harness = Harness::new("setuid");
+    fs::set_permissions(&harness.directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = harness.directory.join("setuid");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     // Nobody's, so that the program has another user than the one who starts it.
     chown(&program, Some(65534), Some(65534)).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
 
-    let file = stage.ca();
+    let file = harness.ca();
     let variables = [("SSL_CERT_FILE", file.as_os_str())];
-    let trust = said(&program, &format!("read {}", stage.options), &variables);
+    let trust = said(&program, &format!("read {}", harness.options), &variables);
     assert!(
         trust.contains("ERROR tls_failed") || trust.contains("no usable certificate"),
         "{trust}"
@@ -236,7 +236,7 @@ fn a_program_with_rights_that_its_user_does_not_have_reads_no_environment() {
     let missing = said(&program, "given merchant_id=MCH-COL-1", &variables);
     assert!(missing.contains("The api_key is missing."), "{missing}");
     assert!(missing.contains("setcap"), "{missing}");
-    assert_eq!(stage.sandbox.counters().tokens_issued, 0);
+    assert_eq!(harness.sandbox.counters().tokens_issued, 0);
 }
 
 #[test]
@@ -343,11 +343,11 @@ fn a_blank_variable_counts_as_unset_for_every_option() {
             .map(String::from),
         )
         .collect();
-    let stage = Stage::new("blank");
-    let ca = format!("ca_bundle={}", stage.ca().display());
+    let harness = Harness::new("blank");
+    let ca = format!("ca_bundle={}", harness.ca().display());
     let variables: Vec<(&str, &OsStr)> =
         blank.iter().map(|name| (name.as_str(), os(" "))).collect();
-    let told = here(&format!("read {} {ca}", stage.options), &variables);
+    let told = here(&format!("read {} {ca}", harness.options), &variables);
     assert!(told.contains("TOKEN"), "{told}");
     // Not given either, the required ones are missing.
     let told = here("read share=process", &variables);

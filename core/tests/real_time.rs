@@ -2,19 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-#[path = "scenarios/stage.rs"]
+#[path = "scenarios/harness.rs"]
 #[allow(dead_code)]
-mod stage;
+mod harness;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use stage::{Stage, charge};
+use harness::{Harness, charge};
 
 #[test]
 fn over_two_renewals_no_caller_waits_and_no_call_is_answered_401() {
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     manager.get_token().unwrap();
     let started = Instant::now();
     let mut calls = 0;
@@ -24,7 +24,7 @@ fn over_two_renewals_no_caller_waits_and_no_call_is_answered_401() {
         calls += 1;
         thread::sleep(Duration::from_millis(500));
     }
-    let (stats, counters) = (manager.stats(), stage.sandbox.counters());
+    let (stats, counters) = (manager.stats(), harness.sandbox.counters());
     assert_eq!(stats.waits, 1, "the first token alone is waited for");
     assert_eq!(counters.tokens_issued, 3);
     assert_eq!(counters.unauthorized, 0);

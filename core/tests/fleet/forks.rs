@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::daemon::Daemon;
-use crate::player::TOKEN_DELAY;
-use crate::stage::Stage;
+use crate::harness::Harness;
+use crate::worker::TOKEN_DELAY;
 use crate::yardstick::in_time;
 
 /// The first fork of each round comes while its first token is asked for, and some while the next one is, after that was
@@ -21,21 +21,22 @@ fn forks_in_the_middle_of_a_fleets_refresh_hurt_neither_parent_nor_child() {
                 in_time(|| {
                     let mut in_refreshes = 0;
                     for round in 0..8 {
-                        let stage = Stage::with(&format!("{kind}://127.0.0.1:{port}"), |config| {
-                            config.token_delay = TOKEN_DELAY;
-                        });
-                        let mut player = stage.player(0);
-                        player.tell("forks 20");
+                        let harness =
+                            Harness::with(&format!("{kind}://127.0.0.1:{port}"), |config| {
+                                config.token_delay = TOKEN_DELAY;
+                            });
+                        let mut worker = harness.worker(0);
+                        worker.tell("forks 20");
                         thread::sleep(Duration::from_millis(1_000));
-                        stage.sandbox.revoke_all();
-                        let result = player.hear().unwrap();
+                        harness.sandbox.revoke_all();
+                        let result = worker.hear().unwrap();
                         assert_eq!(result["failed"], json!([]), "{kind} {round}: {result}");
                         assert_eq!(result["children"], 20);
                         in_refreshes += result["in_refreshes"].as_u64().unwrap();
                         // Another host has the same token.
-                        let token = player.ask("token");
-                        assert_eq!(stage.player(1).ask("token"), token, "{kind} {round}");
-                        let counters = stage.sandbox.counters();
+                        let token = worker.ask("token");
+                        assert_eq!(harness.worker(1).ask("token"), token, "{kind} {round}");
+                        let counters = harness.sandbox.counters();
                         // A child may be the one that asks; if it ends meanwhile, it is asked once more.
                         assert!((2..=3).contains(&counters.tokens_requested), "{counters:?}");
                         assert!(counters.tokens_refused.is_empty(), "{counters:?}");

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::daemon::Daemon;
-use crate::stage::Stage;
+use crate::harness::Harness;
 use crate::yardstick::in_time;
 
 /// The lease outlasts a token request of ten seconds by two. Memcached counts whole seconds, and one more.
@@ -19,7 +19,7 @@ const SLACK: Duration = Duration::from_secs(2);
 const STEPS: [&str; 2] = ["announced:2", "answered"];
 
 /// Stores of both kinds, each step and each deed at once: most of it is waiting for leases to end.
-fn everywhere(deeds: &[&str], case: impl Fn(&str, &Stage, &str, &str) + Sync) {
+fn everywhere(deeds: &[&str], case: impl Fn(&str, &Harness, &str, &str) + Sync) {
     let (redis, memcached) = (Daemon::redis(&[]), Daemon::memcached(&[]));
     thread::scope(|scope| {
         for (kind, port) in [("redis", redis.port), ("memcached", memcached.port)] {
@@ -28,8 +28,8 @@ fn everywhere(deeds: &[&str], case: impl Fn(&str, &Stage, &str, &str) + Sync) {
                     let case = &case;
                     scope.spawn(move || {
                         in_time(|| {
-                            let stage = Stage::new(&format!("{kind}://127.0.0.1:{port}"));
-                            case(kind, &stage, step, deed);
+                            let harness = Harness::new(&format!("{kind}://127.0.0.1:{port}"));
+                            case(kind, &harness, step, deed);
                         });
                     });
                 }
@@ -41,10 +41,10 @@ fn everywhere(deeds: &[&str], case: impl Fn(&str, &Stage, &str, &str) + Sync) {
 #[test]
 fn another_host_follows_a_leader_when_its_lease_is_over_and_discards_what_comes_later() {
     // After "fork" the leader's connection to the store lives on in its child.
-    everywhere(&["kill", "fork", "stop"], |kind, stage, step, deed| {
+    everywhere(&["kill", "fork", "stop"], |kind, harness, step, deed| {
         let what = format!("{kind}: {deed} when {step}");
-        let mut players = stage.crowd(2, 1);
-        let [leader, follower] = &mut players[..] else {
+        let mut workers = harness.workers(2, 1);
+        let [leader, follower] = &mut workers[..] else {
             unreachable!()
         };
         leader.ask(&format!("at {step} {deed}"));
@@ -70,29 +70,29 @@ fn another_host_follows_a_leader_when_its_lease_is_over_and_discards_what_comes_
             assert_eq!(leader.ask("token"), answer, "{what}");
         }
         assert_eq!(
-            stage.player(2).ask("token"),
+            harness.worker(2).ask("token"),
             answer,
             "{what}: one that comes later"
         );
         // A request that was sent is paid for, and a slot that was told stays counted.
         let sent = if step == "announced:2" { 1 } else { 2 };
-        assert_eq!(stage.sandbox.counters().tokens_requested, sent, "{what}");
+        assert_eq!(harness.sandbox.counters().tokens_requested, sent, "{what}");
         let left = &follower.ask("stats")["budget_left_minute"];
         assert_eq!(*left, 8, "{what}");
-        stage.assert_no_refusals();
+        harness.assert_no_refusals();
     });
 }
 
 #[test]
 fn a_process_of_the_same_host_follows_one_that_is_stopped_when_its_time_and_its_lease_are_over() {
-    everywhere(&["stop"], |kind, stage, step, deed| {
+    everywhere(&["stop"], |kind, harness, step, deed| {
         let what = format!("{kind}: {deed} when {step}");
-        let mut players = stage.crowd(1, 2);
-        for player in &mut players {
+        let mut workers = harness.workers(1, 2);
+        for worker in &mut workers {
             // A request then takes as long as well, and the lease two seconds more.
-            player.ask("shorten 2000");
+            worker.ask("shorten 2000");
         }
-        let [leader, follower] = &mut players[..] else {
+        let [leader, follower] = &mut workers[..] else {
             unreachable!()
         };
         leader.ask(&format!("at {step} {deed}"));
@@ -108,7 +108,7 @@ fn a_process_of_the_same_host_follows_one_that_is_stopped_when_its_time_and_its_
         leader.signal(libc::SIGCONT);
         assert_eq!(leader.hear().unwrap(), answer, "{what}");
         assert_eq!(leader.ask("call"), 200, "{what}");
-        stage.assert_no_refusals();
+        harness.assert_no_refusals();
     });
 }
 
@@ -119,13 +119,13 @@ fn a_leader_that_is_killed_is_followed_at_once_on_its_host() {
         for step in [STEPS[0], STEPS[1], "announced", "published"] {
             for deed in ["kill", "fork"] {
                 in_time(|| {
-                    let stage = Stage::new(&format!("{kind}://127.0.0.1:{port}"));
-                    let mut players = stage.crowd(1, 2);
-                    players[0].ask(&format!("at {step} {deed}"));
-                    players[0].tell("token");
-                    players[0].wait_for_state(&['Z', 'X']);
+                    let harness = Harness::new(&format!("{kind}://127.0.0.1:{port}"));
+                    let mut workers = harness.workers(1, 2);
+                    workers[0].ask(&format!("at {step} {deed}"));
+                    workers[0].tell("token");
+                    workers[0].wait_for_state(&['Z', 'X']);
                     let begun = Instant::now();
-                    assert_eq!(players[1].ask("call"), 200);
+                    assert_eq!(workers[1].ask("call"), 200);
                     let took = begun.elapsed();
                     println!("{kind}: {deed} when {step}, followed after {took:?}");
                     assert!(took < Duration::from_secs(1), "{deed} {step}: {took:?}");

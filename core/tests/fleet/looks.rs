@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::daemon::Daemon;
-use crate::stage::{Stage, until};
+use crate::harness::{Harness, until};
 use crate::yardstick::in_time;
 
 /// The aim for one who waits for another host's token, in milliseconds, and what a busy machine may add.
@@ -33,16 +33,16 @@ fn number(text: &str, name: &str) -> u64 {
 /// Two hosts, the second of which comes while the first asks 88Pay: how long after it that has the token, and how long it
 /// waited.
 fn learns_from_another(stores: &str) -> (Duration, Duration) {
-    let stage = Stage::with(stores, |config| {
+    let harness = Harness::with(stores, |config| {
         config.token_delay = Duration::from_millis(400);
     });
-    let mut players = stage.crowd(2, 1);
-    let [one, two] = &mut players[..] else {
+    let mut workers = harness.workers(2, 1);
+    let [one, two] = &mut workers[..] else {
         unreachable!()
     };
     one.tell("token");
     until(Duration::from_secs(10), "88Pay is asked", || {
-        stage.sandbox.counters().tokens_requested == 1
+        harness.sandbox.counters().tokens_requested == 1
     });
     let waits = Instant::now();
     two.tell("token");
@@ -92,11 +92,11 @@ fn a_token_of_another_host_is_there_fifty_milliseconds_after_it_without_hammerin
 fn a_host_speaks_to_redis_twice_for_a_token_that_is_there_and_six_times_for_one_that_it_asks_for() {
     in_time(|| {
         let redis = Daemon::redis(&[]);
-        let stage = Stage::new(&format!("redis://127.0.0.1:{}", redis.port));
+        let harness = Harness::new(&format!("redis://127.0.0.1:{}", redis.port));
         let mut told = 0;
         for (host, expected) in [(0, 6), (1, 2), (2, 2), (0, 0)] {
-            let mut player = stage.player(host);
-            assert_eq!(player.ask("call"), 200);
+            let mut worker = harness.worker(host);
+            assert_eq!(worker.ask("call"), 200);
             let scripts = scripts(&redis);
             assert_eq!(scripts - told, expected, "host {host}");
             told = scripts;
@@ -108,23 +108,23 @@ fn a_host_speaks_to_redis_twice_for_a_token_that_is_there_and_six_times_for_one_
 fn hosts_that_renew_a_token_at_once_ask_the_store_a_few_times_each() {
     in_time(|| {
         let redis = Daemon::redis(&[]);
-        let stage = Stage::hurried(&format!("redis://127.0.0.1:{}", redis.port));
-        stage
+        let harness = Harness::hurried(&format!("redis://127.0.0.1:{}", redis.port));
+        harness
             .sandbox
             .set(|switches| switches.token_delay = Duration::from_millis(300));
-        let mut players = stage.crowd(4, 2);
-        for player in &mut players {
-            assert_eq!(player.ask("call"), 200);
+        let mut workers = harness.workers(4, 2);
+        for worker in &mut workers {
+            assert_eq!(worker.ask("call"), 200);
         }
-        let before = (scripts(&redis), stage.sandbox.counters().tokens_issued);
+        let before = (scripts(&redis), harness.sandbox.counters().tokens_issued);
         // Two renewals, in the middle of which nobody waits.
-        for player in &mut players {
-            player.tell("steady 18 20");
+        for worker in &mut workers {
+            worker.tell("steady 18 20");
         }
-        for player in &mut players {
-            player.hear().unwrap();
+        for worker in &mut workers {
+            worker.hear().unwrap();
         }
-        let tokens = stage.sandbox.counters().tokens_issued - before.1;
+        let tokens = harness.sandbox.counters().tokens_issued - before.1;
         assert_eq!(tokens, 2);
         let each = (scripts(&redis) - before.0) as f64 / (4 * tokens) as f64;
         println!("{each} questions for each host and token");

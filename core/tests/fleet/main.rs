@@ -7,15 +7,15 @@
 #[allow(dead_code, reason = "other tests use more of it")]
 mod daemon;
 mod forks;
+mod harness;
 mod leaders;
 mod looks;
 mod outages;
-#[path = "../host/player.rs"]
-#[allow(dead_code, reason = "other tests use more of it")]
-mod player;
 mod proxy;
 mod sealed;
-mod stage;
 mod together;
+#[path = "../host/worker.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod worker;
 #[path = "../host/yardstick.rs"]
 mod yardstick;

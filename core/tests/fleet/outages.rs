@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::daemon::Daemon;
-use crate::player::Player;
+use crate::harness::{Harness, until};
 use crate::proxy::{Proxy, Way};
-use crate::stage::{Stage, until};
+use crate::worker::Worker;
 use crate::yardstick::in_time;
 
 /// What a call may take for a store that is away; the aim is that no call takes longer.
@@ -31,7 +31,7 @@ const DISTURBED: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy)]
 struct Outage {
     /// So many hosts, with so many processes each.
-    crowd: (u32, u32),
+    workers: (u32, u32),
     /// When the store is let be. All call for seven seconds more.
     let_be: Duration,
     /// The hosts find that the store cannot be used.
@@ -40,14 +40,14 @@ struct Outage {
 
 /// It is over when all have just found the store away, so that they try again as late as they can.
 const SHORT: Outage = Outage {
-    crowd: (2, 2),
+    workers: (2, 2),
     let_be: Duration::from_secs(2),
     noticed: true,
 };
 
 /// They have tried again in vain, and then get another token, each for itself.
 const LONG: Outage = Outage {
-    crowd: (4, 1),
+    workers: (4, 1),
     let_be: Duration::from_millis(7_300),
     noticed: true,
 };
@@ -55,29 +55,29 @@ const LONG: Outage = Outage {
 /// The hosts call steadily through it.
 fn go_through(
     what: &str,
-    stage: &Stage,
+    harness: &Harness,
     outage: Outage,
     disturb: impl FnOnce(),
     let_be: impl FnOnce(),
 ) {
-    let mut players = stage.crowd(outage.crowd.0, outage.crowd.1);
-    for player in &mut players {
-        assert_eq!(player.ask("call"), 200, "{what}");
+    let mut workers = harness.workers(outage.workers.0, outage.workers.1);
+    for worker in &mut workers {
+        assert_eq!(worker.ask("call"), 200, "{what}");
     }
     let begun = Instant::now();
-    for player in &mut players {
-        player.tell(&format!("steady {} 20", outage.let_be.as_secs() + 7));
+    for worker in &mut workers {
+        worker.tell(&format!("steady {} 20", outage.let_be.as_secs() + 7));
     }
     thread::sleep(DISTURBED);
     disturb();
     // No token is good any more: callers wait while the store is asked for one.
-    stage.sandbox.revoke_all();
+    harness.sandbox.revoke_all();
     thread::sleep((begun + outage.let_be).saturating_duration_since(Instant::now()));
     let_be();
     let back = begun.elapsed().as_secs_f64();
     let (mut slowest, mut away): (f64, Option<f64>) = (0.0, None);
-    for player in &mut players {
-        let told = player.hear().unwrap();
+    for worker in &mut workers {
+        let told = worker.hear().unwrap();
         assert_eq!(
             told["failed"].as_array().unwrap().len(),
             0,
@@ -93,29 +93,29 @@ fn go_through(
     println!("{what}: the slowest call took {slowest:.3} s, all were back after {again:.3?} s");
     assert!(slowest < SLOWEST, "{what}: {slowest} s");
     assert!(away.is_some() || !outage.noticed, "{what}");
-    let fellows = f64::from(outage.crowd.1 - 1);
+    let fellows = f64::from(outage.workers.1 - 1);
     let most = COME_BACK + fellows * AGAIN + SLACK;
     assert!(again.is_none_or(|after| after < most), "{what}: {again:?}");
-    let counters = stage.sandbox.counters();
+    let counters = harness.sandbox.counters();
     assert!(counters.tokens_refused.is_empty(), "{what}: {counters:?}");
     // Each process met it once that its token had been revoked.
     assert!(
-        counters.unauthorized <= players.len() as u64,
+        counters.unauthorized <= workers.len() as u64,
         "{what}: {counters:?}"
     );
-    has_one_token(what, &mut players);
+    has_one_token(what, &mut workers);
 }
 
 /// The tokens of the hosts that were apart last eight seconds more at most; then all have one. Calls are what brings it.
-fn has_one_token(what: &str, players: &mut [Player]) {
+fn has_one_token(what: &str, workers: &mut [Worker]) {
     until(Duration::from_secs(20), what, || {
         let mut tokens = Vec::new();
-        for player in players.iter_mut() {
-            assert_eq!(player.ask("call"), 200, "{what}");
-            tokens.push(player.ask("token"));
+        for worker in workers.iter_mut() {
+            assert_eq!(worker.ask("call"), 200, "{what}");
+            tokens.push(worker.ask("token"));
         }
-        let away = |player: &mut Player| !player.ask("stats")["store_degraded"].is_null();
-        tokens.windows(2).all(|pair| pair[0] == pair[1]) && !players.iter_mut().any(away)
+        let away = |worker: &mut Worker| !worker.ask("stats")["store_degraded"].is_null();
+        tokens.windows(2).all(|pair| pair[0] == pair[1]) && !workers.iter_mut().any(away)
     });
 }
 
@@ -148,19 +148,19 @@ fn of_both_kinds(go_through: impl Fn(&str, Daemon) + Sync) {
 #[test]
 fn a_store_that_is_killed_and_comes_back_empty() {
     let alone = Outage {
-        crowd: LONG.crowd,
+        workers: LONG.workers,
         ..SHORT
     };
     for outage in [alone, LONG] {
         of_both_kinds(|kind, daemon| {
-            let stage = Stage::hurried(&url(kind, daemon.port));
+            let harness = Harness::hurried(&url(kind, daemon.port));
             let daemon = std::cell::RefCell::new(daemon);
             let (kill, restart) = (
                 || daemon.borrow_mut().kill(),
                 || daemon.borrow_mut().restart(),
             );
             let what = format!("{kind} killed until {:?}", outage.let_be);
-            go_through(&what, &stage, outage, kill, restart);
+            go_through(&what, &harness, outage, kill, restart);
         });
     }
 }
@@ -168,16 +168,16 @@ fn a_store_that_is_killed_and_comes_back_empty() {
 #[test]
 fn a_store_that_is_stopped_and_goes_on() {
     of_both_kinds(|kind, daemon| {
-        let stage = Stage::hurried(&url(kind, daemon.port));
+        let harness = Harness::hurried(&url(kind, daemon.port));
         let (stop, go_on) = (|| daemon.stop(), || daemon.go_on());
-        go_through(&format!("{kind} stopped"), &stage, SHORT, stop, go_on);
+        go_through(&format!("{kind} stopped"), &harness, SHORT, stop, go_on);
     });
 }
 
 #[test]
 fn a_store_that_forgets_all() {
     of_both_kinds(|kind, daemon| {
-        let stage = Stage::hurried(&url(kind, daemon.port));
+        let harness = Harness::hurried(&url(kind, daemon.port));
         let flush = match kind {
             "redis" => "FLUSHALL",
             _ => "flush_all",
@@ -187,7 +187,7 @@ fn a_store_that_forgets_all() {
             noticed: false,
             ..SHORT
         };
-        go_through(&format!("{kind} flushed"), &stage, outage, flush, rest);
+        go_through(&format!("{kind} flushed"), &harness, outage, flush, rest);
     });
 }
 
@@ -205,9 +205,9 @@ fn a_redis_that_is_out_of_memory_or_takes_no_writes() {
             scope.spawn(move || {
                 in_time(|| {
                     let redis = Daemon::redis(&[]);
-                    let stage = Stage::hurried(&redis_url(&redis));
+                    let harness = Harness::hurried(&redis_url(&redis));
                     let say = |line| drop(redis.command(line));
-                    go_through(disturb, &stage, SHORT, || say(disturb), || say(let_be));
+                    go_through(disturb, &harness, SHORT, || say(disturb), || say(let_be));
                 });
             });
         }
@@ -235,13 +235,13 @@ fn a_memcached_that_is_out_of_memory() {
             }
         };
         let empty = || drop(memcached.command("flush_all"));
-        let stage = Stage::hurried(&url("memcached", memcached.port));
+        let harness = Harness::hurried(&url("memcached", memcached.port));
         // A value that has its place already may still be replaced there.
         let outage = Outage {
             noticed: false,
             ..SHORT
         };
-        go_through("memcached full", &stage, outage, fill, empty);
+        go_through("memcached full", &harness, outage, fill, empty);
     });
 }
 
@@ -258,9 +258,9 @@ fn a_store_whose_answers_are_late_rubbish_or_missing() {
                     let port = daemon.port;
                     scope.spawn(move || {
                         let proxy = Proxy::new(port);
-                        let stage = Stage::hurried(&url(kind, proxy.port));
+                        let harness = Harness::hurried(&url(kind, proxy.port));
                         let (spoil, mend) = (|| proxy.set(way), || proxy.set(Way::Open));
-                        go_through(&format!("{kind} {way:?}"), &stage, SHORT, spoil, mend);
+                        go_through(&format!("{kind} {way:?}"), &harness, SHORT, spoil, mend);
                     });
                 }
             });
@@ -300,21 +300,21 @@ fn what_listens_and_is_no_store_slows_no_call() {
         });
         for kind in ["redis", "memcached"] {
             for port in [silent, rubbish, slow] {
-                let stage = Stage::hurried(&format!("{kind}://127.0.0.1:{port}"));
-                let mut players = stage.crowd(1, 2);
-                for player in &mut players {
-                    player.tell("steady 3 20");
+                let harness = Harness::hurried(&format!("{kind}://127.0.0.1:{port}"));
+                let mut workers = harness.workers(1, 2);
+                for worker in &mut workers {
+                    worker.tell("steady 3 20");
                 }
-                for player in &mut players {
-                    let told = player.hear().unwrap();
+                for worker in &mut workers {
+                    let told = worker.hear().unwrap();
                     assert_eq!(told["failed"].as_array().unwrap().len(), 0, "{told}");
                     assert!(told["slowest"].as_f64().unwrap() < SLOWEST, "{told}");
                 }
                 // Whoever asked it knows why.
-                let mut reasons = players.iter_mut().map(|player| player.ask("stats"));
+                let mut reasons = workers.iter_mut().map(|worker| worker.ask("stats"));
                 let port = port.to_string();
                 assert!(reasons.any(|stats| stats["store_degraded"].to_string().contains(&port)));
-                stage.assert_no_refusals();
+                harness.assert_no_refusals();
             }
         }
     });
@@ -330,25 +330,25 @@ fn the_second_store_is_used_while_the_first_is_away() {
             redis_url(&redis.borrow()),
             memcached.port
         );
-        let stage = Stage::hurried(&stores);
-        let mut players = stage.crowd(2, 1);
+        let harness = Harness::hurried(&stores);
+        let mut workers = harness.workers(2, 1);
         redis.borrow_mut().kill();
-        for player in &mut players {
-            assert_eq!(player.ask("call"), 200);
+        for worker in &mut workers {
+            assert_eq!(worker.ask("call"), 200);
         }
-        let tokens: Vec<_> = players
+        let tokens: Vec<_> = workers
             .iter_mut()
-            .map(|player| player.ask("token"))
+            .map(|worker| worker.ask("token"))
             .collect();
         assert_eq!(tokens[0], tokens[1]);
-        for player in &mut players {
-            let stats = player.ask("stats");
+        for worker in &mut workers {
+            let stats = worker.ask("stats");
             assert!(
                 stats["store"].as_str().unwrap().starts_with("memcached:"),
                 "{stats}"
             );
         }
-        stage.assert_no_refusals();
+        harness.assert_no_refusals();
     });
 }
 
@@ -356,30 +356,30 @@ fn the_second_store_is_used_while_the_first_is_away() {
 fn two_hosts_without_their_store_split_what_was_left() {
     in_time(|| {
         let redis = std::cell::RefCell::new(Daemon::redis(&[]));
-        let mut stage = Stage::with(&redis_url(&redis.borrow()), |config| {
+        let mut harness = Harness::with(&redis_url(&redis.borrow()), |config| {
             config.expires_in = 11.into();
         });
-        stage.set("tokens_per_minute", "6");
-        let mut players = stage.crowd(2, 1);
+        harness.set("tokens_per_minute", "6");
+        let mut workers = harness.workers(2, 1);
         until(Duration::from_secs(30), "each knows of the other", || {
-            let knows = |player: &mut Player| {
-                assert_eq!(player.ask("call"), 200);
-                player.ask("stats")["hosts"] == 2
+            let knows = |worker: &mut Worker| {
+                assert_eq!(worker.ask("call"), 200);
+                worker.ask("stats")["hosts"] == 2
             };
-            players
+            workers
                 .iter_mut()
-                .filter_map(|player| knows(player).then_some(()))
+                .filter_map(|worker| knows(worker).then_some(()))
                 .count()
                 == 2
         });
-        let before = stage.sandbox.counters().tokens_requested;
+        let before = harness.sandbox.counters().tokens_requested;
         redis.borrow_mut().kill();
         // Each takes no more than its part of what was left of the minute's six, and is then refused with a time.
         let part = (6 - before) / 2;
         until(Duration::from_secs(60), "both parts are used up", || {
-            let answers: Vec<_> = players
+            let answers: Vec<_> = workers
                 .iter_mut()
-                .map(|player| player.ask("token"))
+                .map(|worker| worker.ask("token"))
                 .collect();
             let refused = |answer: &&serde_json::Value| {
                 answer["error"] == "rate_limited"
@@ -388,7 +388,10 @@ fn two_hosts_without_their_store_split_what_was_left() {
             };
             answers.iter().filter(refused).count() == 2
         });
-        assert_eq!(stage.sandbox.counters().tokens_requested, before + 2 * part);
-        stage.assert_no_refusals();
+        assert_eq!(
+            harness.sandbox.counters().tokens_requested,
+            before + 2 * part
+        );
+        harness.assert_no_refusals();
     });
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pay88_sandbox::TEST_KEY;
 
 use crate::daemon::Daemon;
-use crate::stage::Stage;
+use crate::harness::Harness;
 
 /// All that it answers within a while.
 fn ask(port: u16, line: &str) -> Vec<u8> {
@@ -31,8 +31,8 @@ fn names(text: &[u8]) -> Vec<String> {
 fn neither_token_nor_session_nor_key_is_in_a_dump_of_the_store() {
     let (redis, memcached) = (Daemon::redis(&[]), Daemon::memcached(&[]));
     for (kind, port) in [("redis", redis.port), ("memcached", memcached.port)] {
-        let stage = Stage::new(&format!("{kind}://127.0.0.1:{port}"));
-        let token = stage.player(0).ask("token");
+        let harness = Harness::new(&format!("{kind}://127.0.0.1:{port}"));
+        let token = harness.worker(0).ask("token");
         let mut dump = match kind {
             "redis" => ask(port, "KEYS *"),
             _ => ask(port, "lru_crawler metadump all"),

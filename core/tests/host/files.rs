@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::harness::{Harness, lock_of};
 use crate::left_out::is_root;
-use crate::player::Player;
-use crate::stage::{Stage, lock_of};
+use crate::worker::Worker;
 
 /// Replaces a file; the second path is free, for what it may need elsewhere.
 type Deed = fn(&Path, &Path);
@@ -60,15 +60,15 @@ fn found(path: &Path) -> Option<(FileType, u64, Vec<u8>)> {
 /// Does it to one of the two files while two processes use them. Tokens last a second here: both go on, with one token
 /// again, and what has come there is left alone.
 fn nobody_minds(name: &str, deed: Deed, of: fn(&Path) -> PathBuf) {
-    let stage = Stage::hurried();
-    let (mut one, mut other) = (stage.player(), stage.player());
+    let harness = Harness::hurried();
+    let (mut one, mut other) = (harness.worker(), harness.worker());
     assert_eq!(
         (one.ask("call"), other.ask("call")),
         (200.into(), 200.into())
     );
-    let tokens = stage.tokens();
-    let record = stage.record();
-    let (path, elsewhere) = (of(&record), stage.dir.join("elsewhere.lock"));
+    let tokens = harness.tokens();
+    let record = harness.record();
+    let (path, elsewhere) = (of(&record), harness.dir.join("elsewhere.lock"));
     deed(&path, &elsewhere);
     let before = [found(&path), found(&elsewhere)];
     for round in 1..=3 {
@@ -76,14 +76,14 @@ fn nobody_minds(name: &str, deed: Deed, of: fn(&Path) -> PathBuf) {
         assert_eq!(one.ask("call"), 200, "{name}");
         assert_eq!(one.ask("token"), other.ask("token"), "{name}");
         assert_eq!(other.ask("call"), 200, "{name}");
-        assert_eq!(stage.tokens(), tokens + round, "{name}");
+        assert_eq!(harness.tokens(), tokens + round, "{name}");
     }
     let next = match before[0] {
         Some(_) => format!("{}.1", record.display()),
         None => record.display().to_string(),
     };
-    for player in [&mut one, &mut other] {
-        let stats = player.ask("stats");
+    for worker in [&mut one, &mut other] {
+        let stats = worker.ask("stats");
         assert_eq!(stats["share_degraded"], Value::Null, "{name}");
         assert_eq!(stats["share_path"], next, "{name}");
     }
@@ -149,54 +149,54 @@ fn a_record_that_has_lost_one_of_its_two_slots_is_made_whole_and_stops_nobody() 
         }),
     ];
     for (name, damage) in damages {
-        let stage = Stage::hurried();
-        let (mut one, mut other) = (stage.player(), stage.player());
-        for player in [&mut one, &mut other] {
-            assert_eq!(player.ask("call"), 200);
+        let harness = Harness::hurried();
+        let (mut one, mut other) = (harness.worker(), harness.worker());
+        for worker in [&mut one, &mut other] {
+            assert_eq!(worker.ask("call"), 200);
         }
-        let record = stage.record();
+        let record = harness.record();
         damage(&File::options().write(true).open(&record).unwrap());
         for round in 2..=4 {
             thread::sleep(Duration::from_millis(1200));
             assert_eq!(one.ask("call"), 200, "{name}");
             assert_eq!(one.ask("token"), other.ask("token"), "{name}");
-            assert_eq!(stage.tokens(), round, "{name}");
+            assert_eq!(harness.tokens(), round, "{name}");
             assert_eq!(fs::metadata(&record).unwrap().len(), 4096, "{name}");
         }
         // Somebody who was not there, and knows what the file says and no more.
-        let left = stage.player().ask("stats")["budget_left_hour"].clone();
-        assert_eq!(left, 10_000 - stage.tokens(), "{name}");
+        let left = harness.worker().ask("stats")["budget_left_hour"].clone();
+        assert_eq!(left, 10_000 - harness.tokens(), "{name}");
     }
 }
 
 #[test]
 fn a_cut_record_is_replaced_and_its_minute_counts_as_spent() {
     for length in [0, 10, 100] {
-        let stage = Stage::new();
-        let mut one = stage.player();
+        let harness = Harness::new();
+        let mut one = harness.worker();
         let token = one.ask("token");
-        let file = File::options().write(true).open(stage.record()).unwrap();
+        let file = File::options().write(true).open(harness.record()).unwrap();
         file.set_len(length).unwrap();
-        let mut newcomer = stage.player();
+        let mut newcomer = harness.worker();
         let answer = newcomer.ask("token");
         assert_eq!(answer["error"], "rate_limited", "{answer}");
         assert!(answer["retry_after"].as_f64().unwrap() <= 62.0);
         // Whoever has the token uses it on.
         assert_eq!(one.ask("token"), token);
         assert_eq!(one.ask("call"), 200);
-        assert_eq!(stage.tokens(), 1);
+        assert_eq!(harness.tokens(), 1);
     }
 }
 
 /// Takes a minute.
 #[test]
 fn after_the_minute_of_a_cut_record_renewals_go_on_with_one_token_for_all() {
-    let stage = Stage::hurried();
-    let (mut one, mut other) = (stage.player(), stage.player());
-    for player in [&mut one, &mut other] {
-        assert_eq!(player.ask("call"), 200);
+    let harness = Harness::hurried();
+    let (mut one, mut other) = (harness.worker(), harness.worker());
+    for worker in [&mut one, &mut other] {
+        assert_eq!(worker.ask("call"), 200);
     }
-    let record = stage.record();
+    let record = harness.record();
     let file = File::options().write(true).open(&record).unwrap();
     file.set_len(10).unwrap();
     thread::sleep(Duration::from_millis(1200));
@@ -205,7 +205,7 @@ fn after_the_minute_of_a_cut_record_renewals_go_on_with_one_token_for_all() {
     assert_eq!(refused["error"], "rate_limited", "{refused}");
     assert_eq!(fs::metadata(&record).unwrap().len(), 4096);
     assert_eq!(other.ask("token")["error"], "rate_limited");
-    let left = stage.player().ask("stats")["budget_left_hour"].clone();
+    let left = harness.worker().ask("stats")["budget_left_hour"].clone();
     assert_eq!(left, 10_000 - 1 - 100);
     let pause = refused["retry_after"].as_f64().unwrap();
     assert!((55.0..=62.0).contains(&pause), "{pause} s");
@@ -214,19 +214,19 @@ fn after_the_minute_of_a_cut_record_renewals_go_on_with_one_token_for_all() {
         assert_eq!(one.ask("call"), 200);
         assert_eq!(one.ask("token"), other.ask("token"));
         assert_eq!(other.ask("call"), 200);
-        assert_eq!(stage.tokens(), round);
+        assert_eq!(harness.tokens(), round);
         thread::sleep(Duration::from_millis(1200));
     }
 }
 
 #[test]
 fn a_directory_on_a_disk_is_not_used_and_the_reason_is_told_once() {
-    let mut stage = Stage::new();
+    let mut harness = Harness::new();
     let disk = std::env::current_exe().unwrap();
     let disk = disk.parent().unwrap().to_owned();
-    stage.set("share", &format!("host:{}", disk.display()));
+    harness.set("share", &format!("host:{}", disk.display()));
     let events = pay88::Events::subscribe(1000);
-    let manager = stage.manager();
+    let manager = harness.manager();
     manager.get_token().unwrap();
     manager.invalidate().unwrap();
     manager.get_token().unwrap();
@@ -247,18 +247,18 @@ fn a_full_tmpfs_leaves_each_process_its_own_token() {
     if !is_root() {
         return;
     }
-    let stage = Stage::new();
-    let mut player = stage.player();
+    let harness = Harness::new();
+    let mut worker = harness.worker();
     assert_eq!(
-        player.ask(&format!("hide {} 32k", stage.dir.display())),
+        worker.ask(&format!("hide {} 32k", harness.dir.display())),
         true
     );
     assert_eq!(
-        player.ask(&format!("fill {}/full", stage.dir.display())),
+        worker.ask(&format!("fill {}/full", harness.dir.display())),
         true
     );
-    assert_eq!(player.ask("call"), 200);
-    let stats = player.ask("stats");
+    assert_eq!(worker.ask("call"), 200);
+    let stats = worker.ask("stats");
     let reason = stats["share_degraded"].as_str().unwrap();
     assert!(reason.contains("No space"), "{reason}");
     assert_eq!(stats["budget_left_minute"], 9);
@@ -266,49 +266,49 @@ fn a_full_tmpfs_leaves_each_process_its_own_token() {
 
 #[test]
 fn tokens_asked_for_while_the_record_could_not_be_had_are_told_as_soon_as_it_can_be() {
-    let stage = Stage::hurried();
-    let (mut one, mut other) = (stage.player(), stage.player());
+    let harness = Harness::hurried();
+    let (mut one, mut other) = (harness.worker(), harness.worker());
     assert_eq!(one.ask("call"), 200);
-    fs::rename(&stage.dir, stage.away()).unwrap();
+    fs::rename(&harness.dir, harness.away()).unwrap();
     let steady = one.ask("steady 3 50");
     assert_eq!(steady["failed"].as_array().unwrap().len(), 0, "{steady}");
-    let alone = stage.tokens();
+    let alone = harness.tokens();
     assert!(alone >= 3, "{alone} tokens");
-    fs::rename(stage.away(), &stage.dir).unwrap();
+    fs::rename(harness.away(), &harness.dir).unwrap();
     // With its next renewal, or when it looks for one.
     thread::sleep(Duration::from_millis(1_100));
     assert_eq!(one.ask("call"), 200);
     assert_eq!(other.ask("call"), 200);
     let left = other.ask("stats")["budget_left_hour"].as_u64().unwrap();
-    assert_eq!(left, 10_000 - stage.tokens());
+    assert_eq!(left, 10_000 - harness.tokens());
 }
 
 #[test]
 fn a_directory_that_vanishes_in_the_middle_of_a_refresh_is_no_burden_and_no_slot_is_forgotten() {
-    let left = |player: &mut Player| player.ask("stats")["budget_left_hour"].clone();
+    let left = |worker: &mut Worker| worker.ask("stats")["budget_left_hour"].clone();
     for step in ["locked", "announced", "answered"] {
-        let stage = Stage::hurried();
-        let (mut one, mut other) = (stage.player(), stage.player());
+        let harness = Harness::hurried();
+        let (mut one, mut other) = (harness.worker(), harness.worker());
         assert_eq!(one.ask("call"), 200);
         thread::sleep(Duration::from_millis(1200));
-        let (dir, away) = (stage.dir.display(), stage.away());
+        let (dir, away) = (harness.dir.display(), harness.away());
         one.ask(&format!("at {step} move {dir} {}", away.display()));
         assert_eq!(one.ask("call"), 200, "{step}");
-        assert!(!stage.dir.exists(), "{step}");
+        assert!(!harness.dir.exists(), "{step}");
         let reason = one.ask("stats")["share_degraded"].to_string();
         assert!(reason.contains("No such file"), "{step}: {reason}");
-        assert_eq!((stage.tokens(), left(&mut one)), (2, 9_998.into()));
+        assert_eq!((harness.tokens(), left(&mut one)), (2, 9_998.into()));
 
-        fs::rename(away, &stage.dir).unwrap();
+        fs::rename(away, &harness.dir).unwrap();
         // Whoever has something to tell does so when it looks.
         assert_eq!(one.ask("stats")["share_degraded"], Value::Null, "{step}");
         assert_eq!(left(&mut other), 9_998, "{step}");
-        assert_eq!(stage.tokens(), 2, "{step}");
+        assert_eq!(harness.tokens(), 2, "{step}");
         // What was begun there is over for the others, too.
         thread::sleep(Duration::from_millis(1200));
         assert_eq!(other.ask("call"), 200, "{step}");
         assert_eq!(one.ask("token"), other.ask("token"), "{step}");
-        assert_eq!((stage.tokens(), left(&mut one)), (3, 9_997.into()));
+        assert_eq!((harness.tokens(), left(&mut one)), (3, 9_997.into()));
     }
 }
 
@@ -316,17 +316,17 @@ fn a_directory_that_vanishes_in_the_middle_of_a_refresh_is_no_burden_and_no_slot
 #[test]
 fn a_limit_for_files_stops_no_process_and_each_goes_on_alone_where_it_is_too_low() {
     for (limit, shares) in [(0, false), (1000, false), (4096, true)] {
-        let stage = Stage::hurried();
-        let mut player = stage.player();
-        assert_eq!(player.ask("call"), 200);
-        assert_eq!(player.ask(&format!("limit files {limit}")), true);
+        let harness = Harness::hurried();
+        let mut worker = harness.worker();
+        assert_eq!(worker.ask("call"), 200);
+        assert_eq!(worker.ask(&format!("limit files {limit}")), true);
         // By a thread of the library, which leads a refresh.
         thread::sleep(Duration::from_millis(1200));
-        assert_eq!(player.ask("call"), 200);
+        assert_eq!(worker.ask("call"), 200);
         // By the caller's own: what was cut is made whole by who looks for it.
-        let file = File::options().write(true).open(stage.record()).unwrap();
+        let file = File::options().write(true).open(harness.record()).unwrap();
         file.set_len(100).unwrap();
-        let degraded = player.ask("stats")["share_degraded"].to_string();
+        let degraded = worker.ask("stats")["share_degraded"].to_string();
         assert_eq!(degraded == "null", shares, "{limit}: {degraded}");
         assert!(shares || degraded.contains("File too large"), "{degraded}");
     }
@@ -334,17 +334,17 @@ fn a_limit_for_files_stops_no_process_and_each_goes_on_alone_where_it_is_too_low
 
 #[test]
 fn no_file_takes_the_place_of_a_standard_stream_that_is_closed() {
-    let stage = Stage::hurried();
-    let mut player = stage.player();
-    assert_eq!(player.ask("close standard error"), true);
+    let harness = Harness::hurried();
+    let mut worker = harness.worker();
+    assert_eq!(worker.ask("close standard error"), true);
     // Every file is opened anew for each use, and the one that has no number yet gets the lowest.
     for step in ["locked", "published"] {
-        player.ask(&format!("at {step} complain"));
-        assert_eq!(player.ask("call"), 200);
+        worker.ask(&format!("at {step} complain"));
+        assert_eq!(worker.ask("call"), 200);
         thread::sleep(Duration::from_millis(1200));
     }
-    assert_eq!(player.ask("complaints"), 2);
-    for entry in fs::read_dir(&stage.dir).unwrap() {
+    assert_eq!(worker.ask("complaints"), 2);
+    for entry in fs::read_dir(&harness.dir).unwrap() {
         let path = entry.unwrap().path();
         let content = fs::read(&path).unwrap();
         let found = content.windows(9).any(|part| part == b"complaint");

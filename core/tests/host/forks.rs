@@ -13,28 +13,28 @@ use pay88::{Control, Error, ErrorCode, Outcome, Request, Response, TokenManager}
 use pay88_sandbox::{Action, Fault, Match};
 use serde_json::json;
 
-use crate::player::TOKEN_DELAY;
-use crate::stage::{Stage, until};
+use crate::harness::{Harness, until};
+use crate::worker::TOKEN_DELAY;
 
 #[test]
 fn forks_in_the_middle_of_calls_and_refreshes_hurt_neither_parent_nor_child() {
     // A token is used for a second, and a third of that second a refresh is under way.
-    let mut stage = Stage::with(|config| {
+    let mut harness = Harness::with(|config| {
         config.expires_in = 11.into();
         config.tokens_per_minute = 1_000;
         config.tokens_per_hour = 10_000;
         config.token_delay = TOKEN_DELAY;
     });
-    stage.set("tokens_per_minute", "1000");
-    stage.set("tokens_per_hour", "10000");
-    let mut player = stage.player();
+    harness.set("tokens_per_minute", "1000");
+    harness.set("tokens_per_hour", "10000");
+    let mut worker = harness.worker();
     let begun = Instant::now();
     let descriptors = |result: &serde_json::Value| result["descriptors"].as_u64().unwrap();
-    let before = descriptors(&player.ask("forks 0"));
+    let before = descriptors(&worker.ask("forks 0"));
     let (mut after, mut in_refreshes) = (before, 0);
     // In parts, since each answer has its limit.
     for _ in 0..10 {
-        let result = player.ask("forks 20");
+        let result = worker.ask("forks 20");
         assert_eq!(result["failed"], json!([]), "{result}");
         assert_eq!(result["children"], 20);
         after = descriptors(&result);
@@ -48,7 +48,7 @@ fn forks_in_the_middle_of_calls_and_refreshes_hurt_neither_parent_nor_child() {
     assert!(after <= before + 8, "{before} descriptors, then {after}");
     // About one in each refresh, since such a child waits for its end.
     assert!(in_refreshes >= 10, "{in_refreshes}");
-    let counters = stage.sandbox.counters();
+    let counters = harness.sandbox.counters();
     assert!(
         counters.tokens_refused.is_empty() && counters.unauthorized == 0,
         "{counters:?}"
@@ -104,8 +104,8 @@ fn charge(manager: &TokenManager) -> impl Future<Output = Result<Response, Error
 
 #[test]
 fn what_a_parent_waits_for_ends_with_forked_in_a_child_and_well_in_the_parent() {
-    let stage = Stage::with(|config| config.token_delay = Duration::from_secs(1));
-    let manager = stage.manager();
+    let harness = Harness::with(|config| config.token_delay = Duration::from_secs(1));
+    let manager = harness.manager();
     let mut token = pin!(manager.get_token_async());
     let mut post = pin!(charge(&manager));
     let mut get = pin!(manager.make_request_async(Request::get("/api/echo")));
@@ -160,11 +160,11 @@ fn what_a_parent_waits_for_ends_with_forked_in_a_child_and_well_in_the_parent() 
 
 #[test]
 fn a_child_forked_by_the_interrupt_of_a_blocking_call_leaves_the_call_to_its_parent() {
-    let stage = Stage::with(|config| {
+    let harness = Harness::with(|config| {
         config.token_delay = Duration::from_millis(500);
         config.call_delay = Duration::from_millis(500);
     });
-    let manager = stage.manager();
+    let manager = harness.manager();
     // In the wait for a token, and in the wait for an answer.
     for (call, outcome) in [(false, Outcome::NotSent), (true, Outcome::Unknown)] {
         let begun = Instant::now();
@@ -210,11 +210,11 @@ fn a_child_forked_by_the_interrupt_of_a_blocking_call_leaves_the_call_to_its_par
 #[test]
 fn a_token_dropped_before_a_fork_stays_dropped_in_the_child_and_its_number_is_not_used_again() {
     for share in ["process", "host"] {
-        let mut stage = Stage::new();
+        let mut harness = Harness::new();
         if share == "process" {
-            stage.set("share", share);
+            harness.set("share", share);
         }
-        let manager = stage.manager();
+        let manager = harness.manager();
         let first = manager.get_token().unwrap();
         assert_eq!(manager.invalidate(), Ok(true));
         let is_another = || {
@@ -232,12 +232,12 @@ fn a_token_dropped_before_a_fork_stays_dropped_in_the_child_and_its_number_is_no
 
 #[test]
 fn a_token_that_was_dropped_while_the_others_could_not_be_told_is_not_taken_from_them_by_a_child() {
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     let first = manager.get_token().unwrap();
-    fs::rename(&stage.dir, stage.away()).unwrap();
+    fs::rename(&harness.dir, harness.away()).unwrap();
     assert_eq!(manager.invalidate(), Ok(true));
-    fs::rename(stage.away(), &stage.dir).unwrap();
+    fs::rename(harness.away(), &harness.dir).unwrap();
     let status = in_a_child(|| {
         let token = manager.get_token().unwrap();
         i32::from(token.access_token() == first.access_token())
@@ -307,18 +307,18 @@ fn a_child_forked_by_who_takes_a_result_on_a_thread_of_the_library_carries_nothi
     type Start = dyn Fn(&TokenManager, &Arc<Forks>);
     let ways: [(&str, &Start); 2] = [("closure", &by_closure), ("waker", &by_waker)];
     for (way, start) in ways {
-        let stage = Stage::with(|_| ());
-        let manager = stage.manager();
+        let harness = Harness::with(|_| ());
+        let manager = harness.manager();
         manager.get_token().unwrap();
         let again = Action::status_with(429, &[("Retry-After", "2")]);
         let path = || Match::Path("/api/echo".to_owned());
-        stage.sandbox.fault(Fault::once(path(), again));
+        harness.sandbox.fault(Fault::once(path(), again));
         let (done, result) = channel();
         let post = Request::post("/api/echo").json(&json!({}));
         let task = manager.prepare_request(post, move |result| done.send(result).unwrap());
         task.unwrap().start();
         until(Duration::from_secs(10), "it is in its pause", || {
-            stage.sandbox.counters().faults_played == 1
+            harness.sandbox.counters().faults_played == 1
         });
         let forks = Forks::new();
         start(&manager, &forks);
@@ -338,6 +338,6 @@ fn a_child_forked_by_who_takes_a_result_on_a_thread_of_the_library_carries_nothi
         assert!(waits, "{way}: the child has ended: {status:#x}");
         assert_eq!(forks.returned.load(Ordering::SeqCst), 0, "{way}");
         // Refused once, sent again once, and the other one.
-        assert_eq!(stage.sandbox.counters().calls, 3, "{way}");
+        assert_eq!(harness.sandbox.counters().calls, 3, "{way}");
     }
 }

@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::player::Player;
-use crate::stage::{Stage, lock_of, until};
+use crate::harness::{Harness, lock_of, until};
+use crate::worker::Worker;
 
 const STEPS: [&str; 4] = ["locked", "announced", "answered", "published"];
 
 /// Two who have looked and asked for nothing so far.
-fn two(stage: &Stage) -> (Player, Player) {
-    let (mut one, mut other) = (stage.player(), stage.player());
-    for player in [&mut one, &mut other] {
-        player.ask("shorten 2000");
-        player.ask("stats");
+fn two(harness: &Harness) -> (Worker, Worker) {
+    let (mut one, mut other) = (harness.worker(), harness.worker());
+    for worker in [&mut one, &mut other] {
+        worker.ask("shorten 2000");
+        worker.ask("stats");
     }
     (one, other)
 }
 
 /// A leader that will come to grief at that step, and a follower that waits meanwhile.
-fn at(stage: &Stage, step: &str, deed: &str) -> (Player, Player) {
-    let (mut leader, follower) = two(stage);
+fn at(harness: &Harness, step: &str, deed: &str) -> (Worker, Worker) {
+    let (mut leader, follower) = two(harness);
     leader.ask(&format!("at {step} {deed}"));
     (leader, follower)
 }
@@ -45,8 +45,8 @@ fn a_leader_killed_at_any_step_has_a_successor_within_a_second() {
     for deed in ["kill", "fork"] {
         let mut took = Vec::new();
         for step in STEPS {
-            let stage = Stage::new();
-            let (mut leader, mut follower) = at(&stage, step, deed);
+            let harness = Harness::new();
+            let (mut leader, mut follower) = at(&harness, step, deed);
             leader.tell("token");
             leader.wait_for_state(&['Z', 'X']);
             let died = Instant::now();
@@ -63,19 +63,19 @@ fn a_leader_killed_at_any_step_has_a_successor_within_a_second() {
             let left = follower.ask("stats")["budget_left_minute"]
                 .as_u64()
                 .unwrap();
-            assert_eq!((stage.tokens(), left), expected, "{deed} {step}");
+            assert_eq!((harness.tokens(), left), expected, "{deed} {step}");
         }
         within(Duration::from_secs(1), deed, took);
     }
 }
 
 /// A leader whose token request has been sent and is not answered soon, but in time, and a follower that waits for it.
-fn while_it_is_asked(stage: &Stage) -> (Player, Player) {
-    let (mut leader, mut follower) = two(stage);
-    let delay = |delay| stage.sandbox.set(|switches| switches.token_delay = delay);
+fn while_it_is_asked(harness: &Harness) -> (Worker, Worker) {
+    let (mut leader, mut follower) = two(harness);
+    let delay = |delay| harness.sandbox.set(|switches| switches.token_delay = delay);
     delay(Duration::from_millis(1500));
     leader.ask("begin");
-    let asked = || stage.sandbox.counters().tokens_requested;
+    let asked = || harness.sandbox.counters().tokens_requested;
     until(Duration::from_secs(5), "it asks", || asked() == 1);
     follower.tell("token");
     thread::sleep(Duration::from_millis(100));
@@ -87,14 +87,14 @@ fn while_it_is_asked(stage: &Stage) -> (Player, Player) {
 fn a_leader_killed_while_it_waits_for_the_answer_has_a_successor_within_a_second() {
     for deed in ["kill", "fork"] {
         let took = (0..3).map(|_| {
-            let stage = Stage::new();
-            let (mut leader, mut follower) = while_it_is_asked(&stage);
+            let harness = Harness::new();
+            let (mut leader, mut follower) = while_it_is_asked(&harness);
             leader.tell(&format!("do {deed}"));
             leader.wait_for_state(&['Z', 'X']);
             let died = Instant::now();
             assert!(is_token(&follower.hear().unwrap()));
             let took = died.elapsed();
-            assert_eq!(stage.sandbox.counters().tokens_requested, 2, "{deed}");
+            assert_eq!(harness.sandbox.counters().tokens_requested, 2, "{deed}");
             assert_eq!(follower.ask("stats")["budget_left_minute"], 8, "{deed}");
             took
         });
@@ -105,8 +105,8 @@ fn a_leader_killed_while_it_waits_for_the_answer_has_a_successor_within_a_second
 #[test]
 fn a_leader_stopped_while_it_waits_for_the_answer_is_passed_over_and_the_answer_discarded() {
     let took = (0..3).map(|_| {
-        let stage = Stage::new();
-        let (mut leader, mut follower) = while_it_is_asked(&stage);
+        let harness = Harness::new();
+        let (mut leader, mut follower) = while_it_is_asked(&harness);
         leader.signal(libc::SIGSTOP);
         leader.wait_for_state(&['T']);
         let stopped = Instant::now();
@@ -117,11 +117,11 @@ fn a_leader_stopped_while_it_waits_for_the_answer_is_passed_over_and_the_answer_
         assert_eq!(leader.hear().unwrap(), answer, "both have one token");
         assert_eq!(leader.ask("call"), 200);
         assert_eq!(
-            stage.player().ask("token"),
+            harness.worker().ask("token"),
             answer,
             "so has whoever comes later"
         );
-        let counters = stage.sandbox.counters();
+        let counters = harness.sandbox.counters();
         assert_eq!((counters.tokens_requested, counters.tokens_issued), (2, 2));
         assert_eq!(follower.ask("stats")["budget_left_minute"], 8);
         took
@@ -133,20 +133,20 @@ fn a_leader_stopped_while_it_waits_for_the_answer_is_passed_over_and_the_answer_
 #[test]
 fn a_lock_that_is_removed_in_the_middle_of_a_refresh_leaves_all_with_one_token() {
     for step in STEPS {
-        let stage = Stage::new();
+        let harness = Harness::new();
         // So that the record is there at every step.
-        let mut earlier = stage.player();
+        let mut earlier = harness.worker();
         earlier.ask("token");
         assert_eq!(earlier.ask("invalidate"), true);
-        let (mut leader, mut follower) = at(&stage, step, "stop");
+        let (mut leader, mut follower) = at(&harness, step, "stop");
         leader.tell("token");
         leader.wait_for_state(&['T']);
-        fs::remove_file(lock_of(&stage.record())).unwrap();
+        fs::remove_file(lock_of(&harness.record())).unwrap();
         let answer = follower.ask("token");
         assert!(is_token(&answer), "{step}: {answer}");
         leader.signal(libc::SIGCONT);
         assert_eq!(leader.hear().unwrap(), answer, "{step}: one token");
-        assert_eq!(stage.player().ask("token"), answer, "{step}");
+        assert_eq!(harness.worker().ask("token"), answer, "{step}");
         // Both may have asked, and then both are counted.
         let spent = match step {
             "locked" | "published" => 2,
@@ -154,7 +154,7 @@ fn a_lock_that_is_removed_in_the_middle_of_a_refresh_leaves_all_with_one_token()
         };
         let left = follower.ask("stats")["budget_left_minute"].clone();
         assert_eq!(left, 10 - spent, "{step}");
-        assert!(stage.tokens() <= spent, "{step}");
+        assert!(harness.tokens() <= spent, "{step}");
     }
 }
 
@@ -162,8 +162,8 @@ fn a_lock_that_is_removed_in_the_middle_of_a_refresh_leaves_all_with_one_token()
 fn a_leader_stopped_at_any_step_is_passed_over_and_what_it_brings_later_is_discarded() {
     let mut took = Vec::new();
     for step in STEPS {
-        let stage = Stage::new();
-        let (mut leader, mut follower) = at(&stage, step, "stop");
+        let harness = Harness::new();
+        let (mut leader, mut follower) = at(&harness, step, "stop");
         leader.tell("token");
         leader.wait_for_state(&['T']);
         let stopped = Instant::now();
@@ -179,7 +179,7 @@ fn a_leader_stopped_at_any_step_is_passed_over_and_what_it_brings_later_is_disca
         assert_eq!(leader.ask("call"), 200);
         assert_eq!(leader.ask("token"), answer);
         assert_eq!(
-            stage.player().ask("token"),
+            harness.worker().ask("token"),
             answer,
             "so has whoever comes later"
         );
@@ -192,15 +192,15 @@ fn a_leader_stopped_at_any_step_is_passed_over_and_what_it_brings_later_is_disca
         let left = follower.ask("stats")["budget_left_minute"]
             .as_u64()
             .unwrap();
-        assert_eq!((stage.tokens(), left), expected, "{step}");
+        assert_eq!((harness.tokens(), left), expected, "{step}");
     }
     within(Duration::from_secs(3), "stop", took);
 }
 
 #[test]
 fn the_lock_of_a_stopped_leader_is_no_burden_for_later_refreshes() {
-    let stage = Stage::hurried();
-    let (mut leader, mut follower) = at(&stage, "announced", "stop");
+    let harness = Harness::hurried();
+    let (mut leader, mut follower) = at(&harness, "announced", "stop");
     leader.tell("token");
     leader.wait_for_state(&['T']);
     assert!(is_token(&follower.ask("token")));
@@ -215,11 +215,11 @@ fn the_lock_of_a_stopped_leader_is_no_burden_for_later_refreshes() {
 }
 
 /// Locks the whole of the lock's file, as everybody of its group can who never had the key.
-fn hold_all_turns(stage: &Stage) -> fs::File {
+fn hold_all_turns(harness: &Harness) -> fs::File {
     let file = fs::File::options()
         .read(true)
         .write(true)
-        .open(lock_of(&stage.record()))
+        .open(lock_of(&harness.record()))
         .unwrap();
     // SAFETY: a zeroed `flock` is a valid value; a length of zero means all of the file.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
@@ -234,20 +234,20 @@ fn hold_all_turns(stage: &Stage) -> fs::File {
 
 #[test]
 fn somebody_who_holds_the_lock_and_says_nothing_keeps_nobody_from_a_token() {
-    let stage = Stage::hurried();
-    let (mut one, mut other) = (stage.player(), stage.player());
-    for player in [&mut one, &mut other] {
-        assert_eq!(player.ask("call"), 200);
+    let harness = Harness::hurried();
+    let (mut one, mut other) = (harness.worker(), harness.worker());
+    for worker in [&mut one, &mut other] {
+        assert_eq!(worker.ask("call"), 200);
     }
-    let before = stage.tokens();
-    let held = hold_all_turns(&stage);
+    let before = harness.tokens();
+    let held = hold_all_turns(&harness);
     thread::sleep(Duration::from_millis(1200));
     let begun = Instant::now();
-    for player in [&mut one, &mut other] {
-        player.tell("token");
+    for worker in [&mut one, &mut other] {
+        worker.tell("token");
     }
-    for player in [&mut one, &mut other] {
-        let answer = player.hear().unwrap();
+    for worker in [&mut one, &mut other] {
+        let answer = worker.hear().unwrap();
         assert!(is_token(&answer), "{answer}");
     }
     let took = begun.elapsed();
@@ -255,9 +255,9 @@ fn somebody_who_holds_the_lock_and_says_nothing_keeps_nobody_from_a_token() {
     // Ten times what is promised.
     assert!(took < Duration::from_secs(20), "{took:?}");
     // Each has asked for itself, and told why.
-    assert_eq!(stage.tokens(), before + 2);
-    for player in [&mut one, &mut other] {
-        let reason = player.ask("stats")["share_degraded"].to_string();
+    assert_eq!(harness.tokens(), before + 2);
+    for worker in [&mut one, &mut other] {
+        let reason = worker.ask("stats")["share_degraded"].to_string();
         assert!(reason.contains("holds the lock"), "{reason}");
     }
     // What was asked for meanwhile is told once that can be done, and they share again.
@@ -268,45 +268,45 @@ fn somebody_who_holds_the_lock_and_says_nothing_keeps_nobody_from_a_token() {
     thread::sleep(Duration::from_millis(1200));
     assert_eq!(other.ask("call"), 200);
     assert_eq!(other.ask("token"), one.ask("token"));
-    let left = stage.player().ask("stats")["budget_left_hour"].clone();
-    assert_eq!(left, 10_000 - stage.tokens());
+    let left = harness.worker().ask("stats")["budget_left_hour"].clone();
+    assert_eq!(left, 10_000 - harness.tokens());
 }
 
 #[test]
 fn tokens_that_are_dropped_while_somebody_holds_the_lock_come_from_the_reserve() {
-    let stage = Stage::new();
-    let (mut one, mut other) = (stage.player(), stage.player());
+    let harness = Harness::new();
+    let (mut one, mut other) = (harness.worker(), harness.worker());
     assert_eq!(one.ask("token"), other.ask("token"));
-    let held = hold_all_turns(&stage);
+    let held = hold_all_turns(&harness);
     assert_eq!(one.ask("invalidate"), true);
     assert!(is_token(&one.ask("token")));
     // Ten seconds apart, as ever: the token stays.
     assert_eq!(one.ask("invalidate"), "rate_limited");
     assert_eq!(one.ask("call"), 200);
-    assert_eq!(stage.tokens(), 2);
+    assert_eq!(harness.tokens(), 2);
     // Once the others can be told they know it, too.
     drop(held);
     let token = one.ask("token");
     one.ask("stats");
-    assert_eq!(stage.player().ask("token"), token);
+    assert_eq!(harness.worker().ask("token"), token);
     assert_eq!(other.ask("stats")["budget_left_hour"], 98);
     assert_eq!(other.ask("invalidate"), "rate_limited");
-    assert_eq!(stage.tokens(), 2);
+    assert_eq!(harness.tokens(), 2);
 }
 
 #[test]
 fn a_leader_that_dies_while_somebody_holds_the_lock_keeps_nobody_from_a_token() {
-    let stage = Stage::new();
-    let mut earlier = stage.player();
+    let harness = Harness::new();
+    let mut earlier = harness.worker();
     earlier.ask("token");
     assert_eq!(earlier.ask("invalidate"), true);
-    let (mut leader, mut follower) = at(&stage, "announced", "kill");
-    for player in [&mut leader, &mut follower] {
-        player.ask("shorten 5000");
+    let (mut leader, mut follower) = at(&harness, "announced", "kill");
+    for worker in [&mut leader, &mut follower] {
+        worker.ask("shorten 5000");
     }
     leader.tell("token");
     leader.wait_for_state(&['Z', 'X']);
-    let _held = hold_all_turns(&stage);
+    let _held = hold_all_turns(&harness);
     let begun = Instant::now();
     let answer = follower.ask("token");
     assert!(is_token(&answer), "{answer}");

@@ -3,14 +3,14 @@
 #![cfg(feature = "test-hooks")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
-mod crowd;
 mod files;
 mod forks;
+mod harness;
 mod leaders;
 #[path = "../../src/test_support/skip.rs"]
 mod left_out;
 mod many;
-mod player;
 mod sealed;
-mod stage;
+mod stress;
 mod users;
+mod worker;

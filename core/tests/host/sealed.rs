@@ -4,20 +4,20 @@ use std::fs;
 
 use pay88_sandbox::TEST_KEY;
 
-use crate::stage::Stage;
+use crate::harness::Harness;
 
 #[test]
 fn neither_token_nor_session_nor_key_nor_merchant_occur_in_any_file() {
-    let stage = Stage::new();
-    let mut player = stage.player();
-    let answer = player.ask("token");
-    let merchant = stage.options["merchant_id"].as_str().unwrap();
+    let harness = Harness::new();
+    let mut worker = harness.worker();
+    let answer = worker.ask("token");
+    let merchant = harness.options["merchant_id"].as_str().unwrap();
     let (token, session) = (
         answer["token"].as_str().unwrap(),
         answer["session"].as_str().unwrap(),
     );
     let mut searched = 0;
-    for entry in fs::read_dir(&stage.dir).unwrap() {
+    for entry in fs::read_dir(&harness.dir).unwrap() {
         let path = entry.unwrap().path();
         let bytes = [fs::read(&path).unwrap(), path.to_str().unwrap().into()].concat();
         searched += bytes.len();

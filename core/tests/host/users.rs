@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::harness::{Harness, lock_of, until};
 use crate::left_out::is_root;
-use crate::player::Player;
-use crate::stage::{Stage, lock_of, until};
+use crate::worker::Worker;
 
 const GROUP: u32 = 60_123;
 
@@ -83,18 +83,18 @@ fn two_users_are_separate_and_two_processes_of_one_are_not() {
     if !is_root() {
         return;
     }
-    let mut stage = Stage::new();
-    stage.set("share", "host");
-    let mut players = [61_001, 61_002, 61_001].map(|uid| {
-        let mut player = stage.player();
-        assert_eq!(player.ask(&format!("become {uid} {uid}")), true);
-        player
+    let mut harness = Harness::new();
+    harness.set("share", "host");
+    let mut workers = [61_001, 61_002, 61_001].map(|uid| {
+        let mut worker = harness.worker();
+        assert_eq!(worker.ask(&format!("become {uid} {uid}")), true);
+        worker
     });
-    let tokens = players.each_mut().map(|player| player.ask("token"));
-    let left = players.each_mut().map(|player| path(&player.ask("stats")));
+    let tokens = workers.each_mut().map(|worker| worker.ask("token"));
+    let left = workers.each_mut().map(|worker| path(&worker.ask("stats")));
     assert!(tokens[0]["token"].is_string() && tokens[0] == tokens[2] && tokens[0] != tokens[1]);
     assert_eq!(left[0].directory(), Path::new("/dev/shm/pay88-61001"));
-    assert_eq!(stage.tokens(), 2);
+    assert_eq!(harness.tokens(), 2);
 
     for (left, uid) in left.iter().zip([61_001, 61_002]) {
         assert_eq!(rights(left.directory()), (uid, 0o700));
@@ -107,8 +107,8 @@ fn two_users_are_separate_and_two_processes_of_one_are_not() {
         fs::set_permissions(left[0].directory(), fs::Permissions::from_mode(mode)).unwrap();
         for file in &files {
             let order = format!("open {}", file.display());
-            assert_eq!(players[1].ask(&order), libc::EACCES, "{mode:o} {order}");
-            assert_eq!(players[2].ask(&order), true, "{mode:o} {order}");
+            assert_eq!(workers[1].ask(&order), libc::EACCES, "{mode:o} {order}");
+            assert_eq!(workers[2].ask(&order), true, "{mode:o} {order}");
         }
     }
 }
@@ -118,20 +118,20 @@ fn a_user_who_is_in_the_middle_of_a_refresh_keeps_no_other_user_waiting() {
     if !is_root() {
         return;
     }
-    let mut stage = Stage::new();
-    stage.set("share", "host");
-    let mut players = [61_006, 61_007].map(|uid| {
-        let mut player = stage.player();
-        assert_eq!(player.ask(&format!("become {uid} {uid}")), true);
-        player
+    let mut harness = Harness::new();
+    harness.set("share", "host");
+    let mut workers = [61_006, 61_007].map(|uid| {
+        let mut worker = harness.worker();
+        assert_eq!(worker.ask(&format!("become {uid} {uid}")), true);
+        worker
     });
-    let _left = players.each_mut().map(|player| {
-        player.ask("token");
-        let left = path(&player.ask("stats"));
-        assert_eq!(player.ask("invalidate"), true);
+    let _left = workers.each_mut().map(|worker| {
+        worker.ask("token");
+        let left = path(&worker.ask("stats"));
+        assert_eq!(worker.ask("invalidate"), true);
         left
     });
-    let [one, other] = &mut players;
+    let [one, other] = &mut workers;
     one.ask("at announced stop");
     one.tell("token");
     one.wait_for_state(&['T']);
@@ -151,12 +151,12 @@ fn files_that_belong_to_somebody_else_are_left_alone_and_the_next_name_is_taken(
     // Nothing keeps root from opening the files of others.
     for uid in [0, 61_008] {
         for of_lock in [false, true] {
-            let mut stage = Stage::hurried();
-            stage.set("share", "host");
-            let (mut one, mut other) = (stage.player(), stage.player());
-            for player in [&mut one, &mut other] {
-                assert_eq!(player.ask(&format!("become {uid} {uid}")), true);
-                assert_eq!(player.ask("call"), 200);
+            let mut harness = Harness::hurried();
+            harness.set("share", "host");
+            let (mut one, mut other) = (harness.worker(), harness.worker());
+            for worker in [&mut one, &mut other] {
+                assert_eq!(worker.ask(&format!("become {uid} {uid}")), true);
+                assert_eq!(worker.ask("call"), 200);
             }
             let left = path(&one.ask("stats"));
             let taken = match of_lock {
@@ -173,8 +173,8 @@ fn files_that_belong_to_somebody_else_are_left_alone_and_the_next_name_is_taken(
                 thread::sleep(Duration::from_millis(1200));
                 assert_eq!(one.ask("call"), 200);
                 assert_eq!(one.ask("token"), other.ask("token"), "{uid} {taken:?}");
-                for player in [&mut one, &mut other] {
-                    let stats = player.ask("stats");
+                for worker in [&mut one, &mut other] {
+                    let stats = worker.ask("stats");
                     assert_eq!(stats["share_path"], name.to_str().unwrap());
                     assert_eq!(stats["share_degraded"], Value::Null);
                 }
@@ -203,25 +203,25 @@ fn directories_that_somebody_else_made_first_are_neither_used_nor_in_the_way() {
     }
     // All that can be known beforehand.
     let taken = ["", ".1", ".2", ".3"].map(|end| taken(&format!("pay88-61005{end}")));
-    let mut stage = Stage::with(|config| config.token_delay = Duration::from_millis(100));
-    stage.set("share", "host");
-    let mut players: Vec<_> = (0..12).map(|_| stage.player()).collect();
-    for player in &mut players {
-        assert_eq!(player.ask("become 61005 61005"), true);
+    let mut harness = Harness::with(|config| config.token_delay = Duration::from_millis(100));
+    harness.set("share", "host");
+    let mut workers: Vec<_> = (0..12).map(|_| harness.worker()).collect();
+    for worker in &mut workers {
+        assert_eq!(worker.ask("become 61005 61005"), true);
     }
-    for player in &mut players {
-        player.tell("call");
+    for worker in &mut workers {
+        worker.tell("call");
     }
-    for player in &mut players {
-        assert_eq!(player.hear().unwrap(), 200);
+    for worker in &mut workers {
+        assert_eq!(worker.hear().unwrap(), 200);
     }
-    let counters = stage.sandbox.counters();
+    let counters = harness.sandbox.counters();
     assert_eq!((counters.tokens_requested, counters.tokens_issued), (1, 1));
-    let left = path(&players[0].ask("stats"));
+    let left = path(&workers[0].ask("stats"));
     assert!(has_hidden_name(left.directory()), "{:?}", left.0);
     assert_eq!(rights(left.directory()), (61_005, 0o700));
-    for player in &mut players {
-        assert_eq!(player.ask("stats")["share_path"], left.0.to_str().unwrap());
+    for worker in &mut workers {
+        assert_eq!(worker.ask("stats")["share_path"], left.0.to_str().unwrap());
     }
     for directory in &taken {
         assert_eq!(rights(&directory.0), (STRANGER, 0o755));
@@ -235,26 +235,26 @@ fn who_shares_under_a_hidden_name_comes_back_once_the_first_is_free() {
         return;
     }
     let taken = taken("pay88-61003");
-    let mut stage = Stage::hurried();
-    stage.set("share", "host");
-    let mut players = [stage.player(), stage.player()];
-    for player in &mut players {
-        assert_eq!(player.ask("become 61003 61003"), true);
-        assert_eq!(player.ask("call"), 200);
+    let mut harness = Harness::hurried();
+    harness.set("share", "host");
+    let mut workers = [harness.worker(), harness.worker()];
+    for worker in &mut workers {
+        assert_eq!(worker.ask("become 61003 61003"), true);
+        assert_eq!(worker.ask("call"), 200);
     }
-    let before = path(&players[0].ask("stats"));
+    let before = path(&workers[0].ask("stats"));
     assert!(has_hidden_name(before.directory()));
     drop(taken);
     thread::sleep(Duration::from_millis(1200));
-    for player in &mut players {
-        assert_eq!(player.ask("call"), 200);
+    for worker in &mut workers {
+        assert_eq!(worker.ask("call"), 200);
     }
-    let after = path(&players[0].ask("stats"));
+    let after = path(&workers[0].ask("stats"));
     assert_eq!(after.directory(), Path::new("/dev/shm/pay88-61003"));
-    assert_eq!(path(&players[1].ask("stats")).0, after.0);
-    assert_eq!(players[0].ask("token"), players[1].ask("token"));
-    assert_eq!(stage.tokens(), 2);
-    assert_eq!(players[1].ask("stats")["budget_left_hour"], 9_998);
+    assert_eq!(path(&workers[1].ask("stats")).0, after.0);
+    assert_eq!(workers[0].ask("token"), workers[1].ask("token"));
+    assert_eq!(harness.tokens(), 2);
+    assert_eq!(workers[1].ask("stats")["budget_left_hour"], 9_998);
 }
 
 #[test]
@@ -262,17 +262,17 @@ fn users_of_one_group_share_through_its_directory_and_others_are_told_why_not() 
     if !is_root() {
         return;
     }
-    let stage = Stage::new();
-    chown(&stage.dir, None, Some(GROUP)).unwrap();
-    let mut players = [(61_011, GROUP), (61_012, GROUP), (61_013, 61_013)].map(|(uid, group)| {
-        let mut player = stage.player();
-        assert_eq!(player.ask(&format!("become {uid} {group}")), true);
-        player
+    let harness = Harness::new();
+    chown(&harness.dir, None, Some(GROUP)).unwrap();
+    let mut workers = [(61_011, GROUP), (61_012, GROUP), (61_013, 61_013)].map(|(uid, group)| {
+        let mut worker = harness.worker();
+        assert_eq!(worker.ask(&format!("become {uid} {group}")), true);
+        worker
     });
-    let tokens = players.each_mut().map(|player| player.ask("token"));
+    let tokens = workers.each_mut().map(|worker| worker.ask("token"));
     assert!(tokens[0]["token"].is_string() && tokens[0] == tokens[1] && tokens[0] != tokens[2]);
-    assert_eq!(stage.tokens(), 2);
-    let reason = players[2].ask("stats")["share_degraded"].to_string();
+    assert_eq!(harness.tokens(), 2);
+    let reason = workers[2].ask("stats")["share_degraded"].to_string();
     assert!(reason.contains("denied"), "{reason}");
 }
 
@@ -281,14 +281,14 @@ fn two_mount_namespaces_are_two_hosts() {
     if !is_root() {
         return;
     }
-    let mut stage = Stage::new();
-    stage.set("share", "host");
-    let (mut inside, mut outside) = (stage.player(), stage.player());
+    let mut harness = Harness::new();
+    harness.set("share", "host");
+    let (mut inside, mut outside) = (harness.worker(), harness.worker());
     assert_eq!(inside.ask("hide /dev/shm 1m"), true);
     let (one, other) = (inside.ask("token"), outside.ask("token"));
     let _left = path(&outside.ask("stats"));
     assert!(one["token"].is_string() && other["token"].is_string() && one != other);
-    assert_eq!(stage.tokens(), 2);
+    assert_eq!(harness.tokens(), 2);
 }
 
 #[test]
@@ -296,32 +296,32 @@ fn containers_with_a_common_directory_have_one_token_and_lead_for_each_other() {
     if !is_root() {
         return;
     }
-    let stage = Stage::hurried();
-    let mut outside = stage.player();
+    let harness = Harness::hurried();
+    let mut outside = harness.worker();
     let mut contained = ["one", "two"].map(|name| {
         let name = format!("host-test-{}-{name}", std::process::id());
         let at = Empty::new(std::env::temp_dir().join(name));
-        let mut options = stage.options.clone();
+        let mut options = harness.options.clone();
         options["share"] = format!("host:{}", at.0.display()).into();
-        (Player::contained(&options, &stage.dir, &at.0), at)
+        (Worker::contained(&options, &harness.dir, &at.0), at)
     });
     for round in 1..=3 {
         let token = outside.ask("token");
-        for (player, _) in &mut contained {
-            assert_eq!(player.ask("token"), token);
-            let stats = player.ask("stats");
+        for (worker, _) in &mut contained {
+            assert_eq!(worker.ask("token"), token);
+            let stats = worker.ask("stats");
             assert_eq!(stats["share_degraded"], Value::Null);
             assert_eq!(stats["budget_left_hour"], 10_000 - round);
         }
-        assert_eq!(stage.tokens(), round);
+        assert_eq!(harness.tokens(), round);
         thread::sleep(Duration::from_millis(1200));
     }
     // One dies with the lock held, and all its namespaces with it.
     let [(leader, _), (follower, _)] = &mut contained;
-    let delay = |delay| stage.sandbox.set(|switches| switches.token_delay = delay);
+    let delay = |delay| harness.sandbox.set(|switches| switches.token_delay = delay);
     delay(Duration::from_secs(2));
     leader.ask("begin");
-    let asked = || stage.sandbox.counters().tokens_requested;
+    let asked = || harness.sandbox.counters().tokens_requested;
     until(Duration::from_secs(5), "it asks", || asked() == 4);
     follower.tell("token");
     thread::sleep(Duration::from_millis(100));
@@ -342,15 +342,15 @@ fn a_manager_that_was_used_before_its_process_gave_up_root_goes_on() {
     if !is_root() {
         return;
     }
-    let mut stage = Stage::hurried();
-    stage.set("share", "host");
-    let mut player = stage.player();
-    assert_eq!(player.ask("call"), 200);
-    let before = path(&player.ask("stats"));
-    assert_eq!(player.ask("become 61021 61021"), true);
+    let mut harness = Harness::hurried();
+    harness.set("share", "host");
+    let mut worker = harness.worker();
+    assert_eq!(worker.ask("call"), 200);
+    let before = path(&worker.ask("stats"));
+    assert_eq!(worker.ask("become 61021 61021"), true);
     thread::sleep(Duration::from_millis(1200));
-    assert_eq!(player.ask("call"), 200);
-    let stats = player.ask("stats");
+    assert_eq!(worker.ask("call"), 200);
+    let stats = worker.ask("stats");
     let after = path(&stats);
     assert_eq!(stats["share_degraded"], Value::Null);
     assert_ne!(before.0, after.0);

@@ -4,11 +4,11 @@ use pay88::{ErrorCode, Outcome, Request};
 use pay88_sandbox::{Action, Fault, Match};
 use serde_json::{Value, json};
 
-use crate::stage::{BOTH_WAYS, Stage, charge};
+use crate::harness::{BOTH_WAYS, Harness, charge};
 
 /// Over plain HTTP, which is quicker to start.
-fn stage() -> Stage {
-    Stage::with(pay88_sandbox::Config {
+fn harness() -> Harness {
+    Harness::with(pay88_sandbox::Config {
         tls: false,
         ..Default::default()
     })
@@ -92,11 +92,11 @@ fn a_token_answer_that_is_not_as_documented_is_a_bad_response_and_no_call_is_sen
         Action::Garbage,
     ]);
     for action in answers {
-        let stage = stage();
-        stage
+        let harness = harness();
+        harness
             .sandbox
             .fault(Fault::once(Match::Token, action.clone()));
-        let manager = stage.manager();
+        let manager = harness.manager();
         let error = manager.make_request(charge()).unwrap_err();
         assert_eq!(error.code(), ErrorCode::BadResponse, "{action:?}: {error}");
         assert_eq!(error.outcome(), Outcome::NotSent, "{action:?}");
@@ -105,7 +105,7 @@ fn a_token_answer_that_is_not_as_documented_is_a_bad_response_and_no_call_is_sen
             "{error}"
         );
         assert!(manager.peek_token().unwrap().is_none());
-        let counters = stage.sandbox.counters();
+        let counters = harness.sandbox.counters();
         assert_eq!(
             (counters.tokens_requested, counters.calls),
             (1, 0),
@@ -126,9 +126,9 @@ fn a_life_from_11_seconds_is_taken_as_number_or_digits_and_used_for_an_hour_at_m
         (json!(7200), 3600, 3590),
         (json!(86_400), 3600, 3590),
     ] {
-        let stage = stage();
-        stage.sandbox.set(|switches| switches.expires_in = life);
-        let token = stage.manager().get_token().unwrap();
+        let harness = harness();
+        harness.sandbox.set(|switches| switches.expires_in = life);
+        let token = harness.manager().get_token().unwrap();
         assert_eq!(token.expires_in(), expires_in);
         let valid = token.valid_for().as_secs_f64();
         assert!(
@@ -145,17 +145,20 @@ fn a_byte_order_mark_and_half_a_character_are_no_reason_to_do_without_a_token_or
     let half = token.replacen("\"m\"", "\"m\\ud83d\"", 1);
     assert_ne!(half, token);
     for body in [marked, half] {
-        let stage = stage();
-        stage
+        let harness = harness();
+        harness
             .sandbox
             .fault(Fault::once(Match::Token, Action::body(body)));
-        assert_eq!(stage.manager().get_token().unwrap().session_id(), "sess_1");
+        assert_eq!(
+            harness.manager().get_token().unwrap().session_id(),
+            "sess_1"
+        );
     }
     for way in BOTH_WAYS {
-        let stage = stage();
-        let manager = stage.manager();
+        let harness = harness();
+        let manager = harness.manager();
         for body in ["\u{feff}{\"data\":\"x\u{fffd}\"}", r#"{"data":"x\ud800"}"#] {
-            stage
+            harness
                 .sandbox
                 .fault(Fault::once(Match::Calls, Action::body(body)));
             let answer = way.call(&manager, Request::get("/api/echo")).unwrap();
@@ -168,8 +171,8 @@ fn a_byte_order_mark_and_half_a_character_are_no_reason_to_do_without_a_token_or
 #[test]
 fn an_answer_of_a_call_over_the_limit_is_a_bad_response_with_unknown_outcome() {
     for way in BOTH_WAYS {
-        let stage = Stage::new();
-        let manager = stage.manager_with(&[("max_response_bytes", "2048")]);
+        let harness = Harness::new();
+        let manager = harness.manager_with(&[("max_response_bytes", "2048")]);
         let answer = way.call(&manager, Request::get("/api/bytes/2048")).unwrap();
         assert_eq!(answer.body().len(), 2048);
         let error = way
@@ -181,8 +184,8 @@ fn an_answer_of_a_call_over_the_limit_is_a_bad_response_with_unknown_outcome() {
         );
         assert!(error.message().contains("2048"), "{error}");
 
-        let manager = stage.manager();
-        stage.sandbox.fault(Fault::once(
+        let manager = harness.manager();
+        harness.sandbox.fault(Fault::once(
             Match::Calls,
             Action::HugeBody {
                 bytes: (16 << 20) + 1,
@@ -200,15 +203,15 @@ fn an_answer_of_a_call_over_the_limit_is_a_bad_response_with_unknown_outcome() {
 #[test]
 fn any_status_and_body_of_a_call_pass_through_as_they_are() {
     for way in BOTH_WAYS {
-        let stage = Stage::new();
-        let manager = stage.manager();
+        let harness = Harness::new();
+        let manager = harness.manager();
         for status in [200, 201, 299, 300, 304, 400, 403, 404, 418, 422, 501, 599] {
             let answer = way
                 .call(&manager, Request::post(format!("/api/status/{status}")))
                 .unwrap();
             assert_eq!(answer.status(), status);
         }
-        stage.sandbox.fault(Fault::once(
+        harness.sandbox.fault(Fault::once(
             Match::Calls,
             Action::Answer {
                 status: 200,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pay88::{Config, Error, ErrorCode, Outcome, Request, TokenManager};
 use pay88_sandbox::{Action, Fault, Match, TEST_KEY, TEST_MERCHANT};
 
-use crate::stage::{BOTH_WAYS, Stage, Way};
+use crate::harness::{BOTH_WAYS, Harness, Way};
 
 /// A second server, which must see nothing.
 struct Bystander {
@@ -52,8 +52,8 @@ fn assert_told(error: &Error, code: ErrorCode, what: &str) {
 fn a_dangerous_endpoint_is_refused_and_no_server_sees_anything() {
     let other = Bystander::new();
     let evil = format!("127.0.0.1:{}", other.port);
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     let mut endpoints: Vec<String> = [
         "//{}",
         "//{}/api/x",
@@ -143,7 +143,7 @@ fn a_dangerous_endpoint_is_refused_and_no_server_sees_anything() {
         }
     }
     other.assert_saw_nothing();
-    let counters = stage.sandbox.counters();
+    let counters = harness.sandbox.counters();
     assert_eq!(
         (
             counters.calls,
@@ -156,8 +156,8 @@ fn a_dangerous_endpoint_is_refused_and_no_server_sees_anything() {
 
 #[test]
 fn a_header_of_the_credential_or_the_connection_is_refused_and_nothing_is_sent() {
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     for (name, value) in [
         ("Authorization", "Bearer x"),
         ("AUTHORIZATION", ""),
@@ -209,13 +209,16 @@ fn a_header_of_the_credential_or_the_connection_is_refused_and_nothing_is_sent()
         ErrorCode::Refused,
         "many",
     );
-    assert_eq!(stage.tokens_requested() + stage.sandbox.counters().calls, 0);
+    assert_eq!(
+        harness.tokens_requested() + harness.sandbox.counters().calls,
+        0
+    );
 }
 
 #[test]
 fn headers_parameters_and_any_method_of_the_caller_arrive() {
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     for way in BOTH_WAYS {
         let request = Request::new("patch", "/api/echo?a=1")
             .param("b c", "d&e=\u{e9}")
@@ -235,8 +238,8 @@ fn headers_parameters_and_any_method_of_the_caller_arrive() {
 
 #[test]
 fn a_method_or_a_timeout_that_cannot_be_used_is_invalid_and_nothing_is_sent() {
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     for way in BOTH_WAYS {
         for method in [
             "",
@@ -258,7 +261,10 @@ fn a_method_or_a_timeout_that_cannot_be_used_is_invalid_and_nothing_is_sent() {
             assert_told(&error, ErrorCode::ConfigInvalid, "timeout");
         }
     }
-    assert_eq!(stage.tokens_requested() + stage.sandbox.counters().calls, 0);
+    assert_eq!(
+        harness.tokens_requested() + harness.sandbox.counters().calls,
+        0
+    );
 }
 
 fn refused(base_url: &str, api_key: Option<&str>, merchant_id: Option<&str>) -> Error {
@@ -410,18 +416,18 @@ fn a_base_url_that_cannot_be_trusted_is_invalid() {
 
 #[test]
 fn stray_white_space_around_credentials_and_address_does_no_harm() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let spaced = |text: &str| format!(" \t{text}\r\n");
-    let manager = stage.manager_with(&[
+    let manager = harness.manager_with(&[
         ("api_key", &spaced(TEST_KEY)),
-        ("merchant_id", &spaced(&stage.merchant)),
+        ("merchant_id", &spaced(&harness.merchant)),
         (
             "base_url",
-            &spaced(&format!("{}/", stage.sandbox.base_url())),
+            &spaced(&format!("{}/", harness.sandbox.base_url())),
         ),
     ]);
     manager.get_token().unwrap();
-    assert_eq!(manager.id(), stage.manager().id());
+    assert_eq!(manager.id(), harness.manager().id());
 }
 
 #[test]
@@ -439,11 +445,11 @@ fn another_host_takes_keys_of_either_environment() {
 fn a_redirect_of_a_call_is_an_answer_and_its_target_sees_nothing() {
     let other = Bystander::new();
     let target = format!("http://127.0.0.1:{}/x", other.port);
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     for way in BOTH_WAYS {
         for status in [301, 302, 303, 307, 308] {
-            stage
+            harness
                 .sandbox
                 .fault(Fault::once(Match::Calls, Action::redirect(status, &target)));
             let answer = way.call(&manager, Request::post("/api/echo")).unwrap();
@@ -459,18 +465,18 @@ fn a_redirect_of_the_token_request_is_a_bad_response_and_its_target_sees_nothing
     let other = Bystander::new();
     let target = format!("http://127.0.0.1:{}/x", other.port);
     for status in [301, 302, 303, 307, 308] {
-        let stage = Stage::new();
-        stage
+        let harness = Harness::new();
+        harness
             .sandbox
             .fault(Fault::once(Match::Token, Action::redirect(status, &target)));
         let error = Way::Blocking
-            .call(&stage.manager(), Request::get("/api/echo"))
+            .call(&harness.manager(), Request::get("/api/echo"))
             .unwrap_err();
         assert_eq!(
             (error.code(), error.http_status()),
             (ErrorCode::BadResponse, Some(status))
         );
-        assert_eq!(stage.sandbox.counters().calls, 0);
+        assert_eq!(harness.sandbox.counters().calls, 0);
     }
     other.assert_saw_nothing();
 }

@@ -7,22 +7,22 @@ use std::time::{Duration, Instant};
 use pay88::{Control, Error, ErrorCode, Outcome, Request};
 use pay88_sandbox::{Action, Fault, Match, TOKEN_PATH};
 
-use crate::stage::{BOTH_WAYS, CHARGES, Stage, Way, charge};
+use crate::harness::{BOTH_WAYS, CHARGES, Harness, Way, charge};
 
 /// The charge under a fault of its path: the error, and how many charges and requests the sandbox saw.
 fn charge_under(way: Way, action: Action) -> (Error, u64, usize) {
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     manager.get_token().unwrap();
-    stage
+    harness
         .sandbox
         .fault(Fault::always(Match::Path(CHARGES.into()), action));
     let request = charge().timeout(Duration::from_secs(2));
     let error = way.call(&manager, request).unwrap_err();
     (
         error,
-        stage.sandbox.counters().charges_created,
-        stage.seen(CHARGES),
+        harness.sandbox.counters().charges_created,
+        harness.seen(CHARGES),
     )
 }
 
@@ -72,10 +72,10 @@ fn a_charge_that_times_out_after_it_was_sent_is_unknown_and_not_repeated() {
 #[test]
 fn a_charge_that_was_answered_with_a_fault_is_an_answer_and_not_repeated() {
     for way in BOTH_WAYS {
-        let stage = Stage::new();
-        let manager = stage.manager();
+        let harness = Harness::new();
+        let manager = harness.manager();
         for (nth, status) in [500, 501, 502, 503, 504].into_iter().enumerate() {
-            stage.sandbox.fault(Fault::once(
+            harness.sandbox.fault(Fault::once(
                 Match::Path(CHARGES.into()),
                 Action::status(status),
             ));
@@ -85,7 +85,7 @@ fn a_charge_that_was_answered_with_a_fault_is_an_answer_and_not_repeated() {
             assert_eq!(error.code(), ErrorCode::HttpError);
             assert_eq!(error.outcome(), Outcome::Answered);
             assert!(!error.retryable(), "{error}");
-            assert_eq!(stage.seen(CHARGES), nth + 1, "{way:?} {status}");
+            assert_eq!(harness.seen(CHARGES), nth + 1, "{way:?} {status}");
         }
     }
 }
@@ -93,14 +93,14 @@ fn a_charge_that_was_answered_with_a_fault_is_an_answer_and_not_repeated() {
 #[test]
 fn a_charge_that_is_interrupted_is_unknown_once_it_was_sent_and_not_sent_before() {
     for (waits_for_token, outcome) in [(true, Outcome::NotSent), (false, Outcome::Unknown)] {
-        let stage = Stage::new();
-        let manager = stage.manager();
+        let harness = Harness::new();
+        let manager = harness.manager();
         if waits_for_token {
-            stage
+            harness
                 .sandbox
                 .fault(Fault::always(Match::Token, Action::Stall));
         } else {
-            stage
+            harness
                 .sandbox
                 .fault(Fault::always(Match::Calls, Action::Stall));
             manager.get_token().unwrap();
@@ -109,8 +109,8 @@ fn a_charge_that_is_interrupted_is_unknown_once_it_was_sent_and_not_sent_before(
         let control = Control {
             timeout: None,
             interrupt: Some(&|| {
-                stage.tokens_requested() == 1
-                    && stage.seen(CHARGES) == usize::from(!waits_for_token)
+                harness.tokens_requested() == 1
+                    && harness.seen(CHARGES) == usize::from(!waits_for_token)
             }),
         };
         let error = manager.make_request_with(charge(), control).unwrap_err();
@@ -119,21 +119,21 @@ fn a_charge_that_is_interrupted_is_unknown_once_it_was_sent_and_not_sent_before(
             (ErrorCode::Canceled, outcome)
         );
         assert!(started.elapsed() < Duration::from_secs(10));
-        assert_eq!(stage.seen(CHARGES), usize::from(!waits_for_token));
+        assert_eq!(harness.seen(CHARGES), usize::from(!waits_for_token));
     }
 }
 
 #[test]
 fn a_charge_that_is_canceled_is_unknown_once_it_was_sent_and_not_sent_before() {
     for (waits_for_token, outcome) in [(true, Outcome::NotSent), (false, Outcome::Unknown)] {
-        let stage = Stage::new();
-        let manager = stage.manager();
+        let harness = Harness::new();
+        let manager = harness.manager();
         if waits_for_token {
-            stage
+            harness
                 .sandbox
                 .fault(Fault::always(Match::Token, Action::Stall));
         } else {
-            stage
+            harness
                 .sandbox
                 .fault(Fault::always(Match::Calls, Action::Stall));
             manager.get_token().unwrap();
@@ -144,7 +144,8 @@ fn a_charge_that_is_canceled_is_unknown_once_it_was_sent_and_not_sent_before() {
             .unwrap();
         let canceler = task.canceler();
         task.start();
-        while stage.tokens_requested() == 0 || stage.seen(CHARGES) != usize::from(!waits_for_token)
+        while harness.tokens_requested() == 0
+            || harness.seen(CHARGES) != usize::from(!waits_for_token)
         {
             thread::sleep(Duration::from_millis(5));
         }
@@ -155,7 +156,7 @@ fn a_charge_that_is_canceled_is_unknown_once_it_was_sent_and_not_sent_before() {
             (error.code(), error.outcome()),
             (ErrorCode::Canceled, outcome)
         );
-        assert_eq!(stage.seen(CHARGES), usize::from(!waits_for_token));
+        assert_eq!(harness.seen(CHARGES), usize::from(!waits_for_token));
         assert_eq!(manager.stats().calls_failed, 1);
         // Canceled once means delivered once.
         assert!(receiver.recv_timeout(Duration::from_millis(200)).is_err());
@@ -165,9 +166,9 @@ fn a_charge_that_is_canceled_is_unknown_once_it_was_sent_and_not_sent_before() {
 #[test]
 fn a_charge_that_was_refused_before_it_is_canceled_cannot_have_happened() {
     for way in BOTH_WAYS {
-        let stage = Stage::new();
-        let manager = stage.manager();
-        stage.sandbox.fault(Fault::always(
+        let harness = Harness::new();
+        let manager = harness.manager();
+        harness.sandbox.fault(Fault::always(
             Match::Path(CHARGES.into()),
             Action::status_with(429, &[("Retry-After", "20")]),
         ));
@@ -185,7 +186,7 @@ fn a_charge_that_was_refused_before_it_is_canceled_cannot_have_happened() {
             (ErrorCode::Canceled, Outcome::Answered),
             "{way:?}"
         );
-        assert_eq!(stage.seen(CHARGES), 1, "{way:?}");
+        assert_eq!(harness.seen(CHARGES), 1, "{way:?}");
     }
 }
 
@@ -193,19 +194,19 @@ fn a_charge_that_was_refused_before_it_is_canceled_cannot_have_happened() {
 fn a_charge_that_finds_no_connection_is_tried_three_times_and_was_not_sent() {
     for way in BOTH_WAYS {
         // No connection is kept, so that the charge has to make one.
-        let stage = Stage::new();
-        let manager = stage.manager_with(&[("idle_timeout", "0")]);
+        let harness = Harness::new();
+        let manager = harness.manager_with(&[("idle_timeout", "0")]);
         manager.get_token().unwrap();
-        stage
+        harness
             .sandbox
             .fault(Fault::times(3, Match::Any, Action::CutHandshake));
         let error = way.call(&manager, charge()).unwrap_err();
         assert_eq!(error.code(), ErrorCode::ConnectionFailed, "{way:?} {error}");
         assert_eq!(error.outcome(), Outcome::NotSent, "{way:?} {error}");
         assert!(error.retryable());
-        assert_eq!(stage.seen(CHARGES), 0);
+        assert_eq!(harness.seen(CHARGES), 0);
         // Two handshakes fail, the third does not.
-        stage
+        harness
             .sandbox
             .fault(Fault::times(2, Match::Any, Action::CutHandshake));
         assert_eq!(
@@ -213,17 +214,17 @@ fn a_charge_that_finds_no_connection_is_tried_three_times_and_was_not_sent() {
             200,
             "{way:?}"
         );
-        assert_eq!(stage.sandbox.counters().charges_created, 1);
+        assert_eq!(harness.sandbox.counters().charges_created, 1);
     }
 }
 
 #[test]
 fn a_connection_that_never_gets_ready_ends_at_the_deadline_and_was_not_sent() {
     for way in BOTH_WAYS {
-        let stage = Stage::new();
-        let manager = stage.manager_with(&[("idle_timeout", "0")]);
+        let harness = Harness::new();
+        let manager = harness.manager_with(&[("idle_timeout", "0")]);
         manager.get_token().unwrap();
-        stage
+        harness
             .sandbox
             .fault(Fault::always(Match::Any, Action::StallConnection));
         let started = Instant::now();
@@ -241,24 +242,24 @@ fn a_connection_that_never_gets_ready_ends_at_the_deadline_and_was_not_sent() {
 
 #[test]
 fn reads_the_balance_and_marked_calls_are_repeated_with_a_pause() {
-    let requests: [fn(&Stage) -> Request; 3] = [
+    let requests: [fn(&Harness) -> Request; 3] = [
         |_| Request::get("/api/echo"),
-        |stage| Request::post("/api/balance").param("id", stage.merchant.as_str()),
+        |harness| Request::post("/api/balance").param("id", harness.merchant.as_str()),
         |_| Request::post("/api/echo").safe_to_repeat(true),
     ];
     for way in BOTH_WAYS {
         for request in requests {
             for action in [Action::status(503), Action::CutBeforeAnswer] {
-                let stage = Stage::new();
-                let manager = stage.manager();
-                stage
+                let harness = Harness::new();
+                let manager = harness.manager();
+                harness
                     .sandbox
                     .fault(Fault::times(2, Match::Calls, action.clone()));
-                let request = request(&stage);
+                let request = request(&harness);
                 let what = format!("{way:?} {request:?} {action:?}");
                 let answer = way.call(&manager, request).unwrap();
                 assert_eq!(answer.status(), 200, "{what}");
-                let log = stage.sandbox.log();
+                let log = harness.sandbox.log();
                 let times: Vec<Duration> = log
                     .iter()
                     .filter(|entry| entry.target != TOKEN_PATH)
@@ -280,33 +281,33 @@ fn reads_the_balance_and_marked_calls_are_repeated_with_a_pause() {
 #[test]
 fn a_marked_call_that_never_gets_an_answer_is_unknown_but_may_be_tried_again() {
     for way in BOTH_WAYS {
-        let stage = Stage::new();
-        let manager = stage.manager();
-        stage
+        let harness = Harness::new();
+        let manager = harness.manager();
+        harness
             .sandbox
             .fault(Fault::always(Match::Calls, Action::CutBeforeAnswer));
         let error = way.call(&manager, Request::get("/api/echo")).unwrap_err();
         assert_eq!(error.outcome(), Outcome::Unknown);
         assert!(error.retryable());
-        assert_eq!(stage.seen("/api/echo"), 3);
+        assert_eq!(harness.seen("/api/echo"), 3);
     }
 }
 
 #[test]
 fn a_charge_that_is_told_to_come_back_is_repeated_after_that_time() {
     for way in BOTH_WAYS {
-        let stage = Stage::new();
-        let manager = stage.manager();
-        stage.sandbox.fault(Fault::once(
+        let harness = Harness::new();
+        let manager = harness.manager();
+        harness.sandbox.fault(Fault::once(
             Match::Path(CHARGES.into()),
             Action::status_with(429, &[("Retry-After", "1")]),
         ));
         let started = Instant::now();
         assert_eq!(way.call(&manager, charge()).unwrap().status(), 200);
         assert!(started.elapsed() >= Duration::from_secs(1));
-        assert_eq!(stage.sandbox.counters().charges_created, 1);
+        assert_eq!(harness.sandbox.counters().charges_created, 1);
         // A time beyond the deadline is not waited for.
-        stage.sandbox.fault(Fault::once(
+        harness.sandbox.fault(Fault::once(
             Match::Path(CHARGES.into()),
             Action::status_with(429, &[("Retry-After", "31")]),
         ));

@@ -3,12 +3,12 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::stage::{Stage, settle};
+use crate::harness::{Harness, settle};
 
 #[test]
 fn a_wall_clock_that_is_set_back_changes_nothing() {
-    let (stage, time) = Stage::timed();
-    let manager = stage.manager_in(&time, &[]);
+    let (harness, time) = Harness::timed();
+    let manager = harness.manager_in(&time, &[]);
     let first = manager.get_token().unwrap();
     time.pass(5.0);
     time.client.step_wall(-3600);
@@ -17,18 +17,18 @@ fn a_wall_clock_that_is_set_back_changes_nothing() {
         time.pass(1.0);
     }
     settle(&manager);
-    assert_eq!(stage.tokens_requested(), 1);
+    assert_eq!(harness.tokens_requested(), 1);
     // Nor does it make the token live longer.
     assert!(manager.get_token().unwrap().valid_for() <= Duration::from_secs(5));
     time.pass(5.0);
     assert!(!manager.get_token().unwrap().same_as(&first));
-    assert_eq!(stage.tokens_requested(), 2);
+    assert_eq!(harness.tokens_requested(), 2);
 }
 
 #[test]
 fn a_wall_clock_that_is_set_forward_costs_one_early_renewal() {
-    let (stage, time) = Stage::timed();
-    let manager = stage.manager_in(&time, &[]);
+    let (harness, time) = Harness::timed();
+    let manager = harness.manager_in(&time, &[]);
     let first = manager.get_token().unwrap();
     time.pass(5.0);
     time.client.step_wall(3600);
@@ -41,14 +41,14 @@ fn a_wall_clock_that_is_set_forward_costs_one_early_renewal() {
         assert!(manager.get_token().unwrap().same_as(&second));
     }
     settle(&manager);
-    assert_eq!(stage.tokens_requested(), 2);
+    assert_eq!(harness.tokens_requested(), 2);
     assert_eq!(manager.stats().budget_left, (8, 98));
 }
 
 #[test]
 fn a_suspend_costs_one_early_renewal() {
-    let (stage, time) = Stage::timed();
-    let manager = stage.manager_in(&time, &[]);
+    let (harness, time) = Harness::timed();
+    let manager = harness.manager_in(&time, &[]);
     let first = manager.get_token().unwrap();
     time.pass(5.0);
     let asleep = Duration::from_secs(300);
@@ -62,7 +62,7 @@ fn a_suspend_costs_one_early_renewal() {
         assert!(manager.get_token().unwrap().same_as(&second));
     }
     settle(&manager);
-    assert_eq!(stage.tokens_requested(), 2);
+    assert_eq!(harness.tokens_requested(), 2);
     // The budget slept with the host, and what it had used is an hour's, not a minute's any more.
     assert_eq!(manager.stats().budget_left, (9, 98));
 }
@@ -72,8 +72,8 @@ fn a_machine_that_is_frozen_and_thawed_costs_one_early_renewal() {
     // A stopped process finds all clocks gone on; a frozen virtual machine finds them standing until somebody sets its
     // wall clock.
     for stopped in [true, false] {
-        let (stage, time) = Stage::timed();
-        let manager = stage.manager_in(&time, &[]);
+        let (harness, time) = Harness::timed();
+        let manager = harness.manager_in(&time, &[]);
         let first = manager.get_token().unwrap();
         time.pass(5.0);
         if stopped {
@@ -89,22 +89,22 @@ fn a_machine_that_is_frozen_and_thawed_costs_one_early_renewal() {
             assert!(manager.get_token().unwrap().same_as(&second));
         }
         settle(&manager);
-        assert_eq!(stage.tokens_requested(), 2);
+        assert_eq!(harness.tokens_requested(), 2);
     }
 }
 
 #[test]
 fn a_token_that_ended_while_its_answer_was_on_the_way_is_never_handed_out() {
-    let (stage, time) = Stage::timed();
-    stage
+    let (harness, time) = Harness::timed();
+    harness
         .sandbox
         .set(|switches| switches.token_delay = Duration::from_millis(1500));
-    let manager = stage.manager_in(&time, &[]);
+    let manager = harness.manager_in(&time, &[]);
     let waiting = {
         let manager = manager.clone();
         thread::spawn(move || manager.get_token().unwrap())
     };
-    while stage.tokens_requested() == 0 {
+    while harness.tokens_requested() == 0 {
         thread::sleep(Duration::from_millis(5));
     }
     let asleep = Duration::from_secs(300);
@@ -112,13 +112,13 @@ fn a_token_that_ended_while_its_answer_was_on_the_way_is_never_handed_out() {
     time.server.advance(asleep);
     let token = waiting.join().unwrap();
     assert!(token.valid_for() > Duration::from_secs(49));
-    assert_eq!(stage.tokens_requested(), 2);
+    assert_eq!(harness.tokens_requested(), 2);
 }
 
 #[test]
 fn whoever_keeps_the_token_is_told_of_another_and_has_it_renewed_ahead() {
-    let (stage, time) = Stage::timed();
-    let manager = stage.manager_in(&time, &[]);
+    let (harness, time) = Harness::timed();
+    let manager = harness.manager_in(&time, &[]);
     assert_eq!(manager.current(), None);
     let first = manager.get_token().unwrap();
     let hits = manager.stats().hits;
@@ -128,12 +128,12 @@ fn whoever_keeps_the_token_is_told_of_another_and_has_it_renewed_ahead() {
     }
     assert_eq!(manager.stats().hits, hits + 46);
     settle(&manager);
-    assert_eq!(stage.tokens_requested(), 1);
+    assert_eq!(harness.tokens_requested(), 1);
     // From 47 s on its use starts the renewal, and it is still the one to use.
     time.pass(1.5);
     assert_eq!(manager.current(), Some(first.generation()));
     settle(&manager);
-    assert_eq!(stage.tokens_requested(), 2);
+    assert_eq!(harness.tokens_requested(), 2);
     assert_eq!(manager.current(), Some(first.generation() + 1));
     manager.close();
     assert_eq!(manager.current(), None);

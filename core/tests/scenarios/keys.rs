@@ -6,7 +6,7 @@ use std::time::Duration;
 use pay88::{ErrorCode, Event, EventName, Events, TokenManager};
 use pay88_sandbox::{Action, Fault, Match, TEST_KEY};
 
-use crate::stage::{Stage, charge};
+use crate::harness::{Harness, charge};
 
 const NEW_KEY: &str = "sk_test_sandbox_the_new_key_0001";
 
@@ -17,8 +17,8 @@ fn told(events: &Events, manager: &TokenManager, name: EventName) -> Vec<Event> 
 }
 
 /// The masked keys of the token requests, in their order.
-fn keys_seen(stage: &Stage) -> Vec<String> {
-    let log = stage.sandbox.log();
+fn keys_seen(harness: &Harness) -> Vec<String> {
+    let log = harness.sandbox.log();
     log.into_iter()
         .filter(|entry| entry.target == pay88_sandbox::TOKEN_PATH)
         .filter_map(|entry| entry.key)
@@ -28,25 +28,25 @@ fn keys_seen(stage: &Stage) -> Vec<String> {
 #[test]
 fn a_new_key_that_is_not_accepted_yet_falls_back_to_the_old_one_with_an_event() {
     let events = Events::subscribe(10_000);
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     let old = manager.get_token().unwrap();
     manager.rotate(NEW_KEY, true).unwrap();
     assert!(manager.get_token().unwrap().same_as(&old));
     assert!(manager.invalidate().unwrap());
     assert!(!manager.get_token().unwrap().same_as(&old));
     assert_eq!(manager.make_request(charge()).unwrap().status(), 200);
-    assert_eq!(stage.tokens_requested(), 3);
+    assert_eq!(harness.tokens_requested(), 3);
     assert_eq!(told(&events, &manager, EventName::KeyFallback).len(), 1);
 }
 
 #[test]
 fn the_key_that_works_is_kept_whatever_is_rotated_after_it() {
     for share in ["host", "process"] {
-        let stage = Stage::new();
+        let harness = Harness::new();
         let manager = match share {
-            "host" => stage.manager(),
-            share => stage.manager_with(&[("share", share)]),
+            "host" => harness.manager(),
+            share => harness.manager_with(&[("share", share)]),
         };
         manager.get_token().unwrap();
         manager.rotate(NEW_KEY, true).unwrap();
@@ -56,42 +56,42 @@ fn the_key_that_works_is_kept_whatever_is_rotated_after_it() {
         assert!(manager.invalidate().unwrap());
         manager.get_token().unwrap();
         assert_eq!(manager.make_request(charge()).unwrap().status(), 200);
-        let seen = keys_seen(&stage);
+        let seen = keys_seen(&harness);
         assert_eq!(seen.len(), 3, "{share}: {seen:?}");
     }
 }
 
 #[test]
 fn a_previous_key_that_is_given_at_construction_is_fallen_back_to() {
-    let stage = Stage::new();
-    let manager = stage.manager_with(&[("api_key", NEW_KEY), ("previous_api_key", TEST_KEY)]);
+    let harness = Harness::new();
+    let manager = harness.manager_with(&[("api_key", NEW_KEY), ("previous_api_key", TEST_KEY)]);
     manager.get_token().unwrap();
-    assert_eq!(stage.tokens_requested(), 2);
-    assert_eq!(stage.sandbox.counters().tokens_issued, 1);
+    assert_eq!(harness.tokens_requested(), 2);
+    assert_eq!(harness.sandbox.counters().tokens_issued, 1);
 }
 
 #[test]
 fn the_same_key_given_twice_is_not_asked_about_twice() {
-    let stage = Stage::new();
-    let manager = stage.manager_with(&[("api_key", NEW_KEY), ("previous_api_key", NEW_KEY)]);
+    let harness = Harness::new();
+    let manager = harness.manager_with(&[("api_key", NEW_KEY), ("previous_api_key", NEW_KEY)]);
     let error = manager.get_token().unwrap_err();
     assert_eq!(error.code(), ErrorCode::CredentialsRejected);
-    assert_eq!(stage.tokens_requested(), 1);
+    assert_eq!(harness.tokens_requested(), 1);
 }
 
 #[test]
 fn a_new_key_without_the_old_one_is_used_alone() {
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     manager.rotate(NEW_KEY, false).unwrap();
     let error = manager.get_token().unwrap_err();
     assert_eq!(error.code(), ErrorCode::CredentialsRejected);
-    stage.sandbox.add_key(&stage.merchant, NEW_KEY);
+    harness.sandbox.add_key(&harness.merchant, NEW_KEY);
     // Going back clears what is held, and so does going there again.
     manager.rotate(TEST_KEY, false).unwrap();
     manager.rotate(NEW_KEY, false).unwrap();
     manager.get_token().unwrap();
-    let seen = keys_seen(&stage);
+    let seen = keys_seen(&harness);
     assert!(
         seen.len() == 2 && seen.iter().all(|key| key.ends_with("0001")),
         "{seen:?}"
@@ -100,17 +100,17 @@ fn a_new_key_without_the_old_one_is_used_alone() {
 
 #[test]
 fn a_refresh_of_the_old_key_publishes_nothing_after_a_rotation() {
-    let stage = Stage::new();
-    stage.sandbox.add_key(&stage.merchant, NEW_KEY);
-    stage
+    let harness = Harness::new();
+    harness.sandbox.add_key(&harness.merchant, NEW_KEY);
+    harness
         .sandbox
         .set(|switches| switches.token_delay = Duration::from_millis(1500));
-    let manager = stage.manager();
+    let manager = harness.manager();
     let waiting = {
         let manager = manager.clone();
         thread::spawn(move || manager.get_token().unwrap())
     };
-    while stage.tokens_requested() == 0 {
+    while harness.tokens_requested() == 0 {
         thread::sleep(Duration::from_millis(5));
     }
     manager.rotate(NEW_KEY, false).unwrap();
@@ -119,22 +119,22 @@ fn a_refresh_of_the_old_key_publishes_nothing_after_a_rotation() {
     thread::sleep(Duration::from_millis(500));
     assert!(manager.get_token().unwrap().same_as(&token));
     assert_eq!((token.generation(), manager.stats().tokens_issued), (1, 1));
-    let seen = keys_seen(&stage);
+    let seen = keys_seen(&harness);
     assert!(seen.len() == 2 && seen[1].ends_with("0001"), "{seen:?}");
 }
 
 #[test]
 fn a_rotation_forgets_what_was_held_against_the_old_key() {
     for status in [401, 403, 429] {
-        let stage = Stage::new();
-        stage.sandbox.add_key(&stage.merchant, NEW_KEY);
-        stage
+        let harness = Harness::new();
+        harness.sandbox.add_key(&harness.merchant, NEW_KEY);
+        harness
             .sandbox
             .fault(Fault::once(Match::Token, Action::status(status)));
-        let manager = stage.manager();
+        let manager = harness.manager();
         assert_eq!(manager.get_token().unwrap_err().http_status(), Some(status));
         manager.get_token().unwrap_err();
-        assert_eq!(stage.tokens_requested(), 1);
+        assert_eq!(harness.tokens_requested(), 1);
         manager.rotate(NEW_KEY, false).unwrap();
         manager.get_token().unwrap();
     }
@@ -142,34 +142,34 @@ fn a_rotation_forgets_what_was_held_against_the_old_key() {
 
 #[test]
 fn a_manager_is_found_by_its_new_key_and_by_the_one_it_keeps() {
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     manager.rotate(NEW_KEY, true).unwrap();
     assert_eq!(
-        stage.manager_with(&[("api_key", NEW_KEY)]).id(),
+        harness.manager_with(&[("api_key", NEW_KEY)]).id(),
         manager.id()
     );
-    assert_eq!(stage.manager().id(), manager.id());
-    let stage = Stage::new();
-    let manager = stage.manager();
+    assert_eq!(harness.manager().id(), manager.id());
+    let harness = Harness::new();
+    let manager = harness.manager();
     manager.rotate(NEW_KEY, false).unwrap();
-    assert_ne!(stage.manager().id(), manager.id());
+    assert_ne!(harness.manager().id(), manager.id());
     // A configuration that names both keys finds, and rotates, the manager of the old one.
-    let stage = Stage::new();
-    let manager = stage.manager();
-    let both = stage.manager_with(&[("api_key", NEW_KEY), ("previous_api_key", TEST_KEY)]);
+    let harness = Harness::new();
+    let manager = harness.manager();
+    let both = harness.manager_with(&[("api_key", NEW_KEY), ("previous_api_key", TEST_KEY)]);
     assert_eq!(both.id(), manager.id());
     assert_eq!(
-        stage.manager_with(&[("api_key", NEW_KEY)]).id(),
+        harness.manager_with(&[("api_key", NEW_KEY)]).id(),
         manager.id()
     );
 }
 
 #[test]
 fn a_key_of_another_manager_or_none_at_all_cannot_be_rotated_to() {
-    let stage = Stage::new();
-    let manager = stage.manager();
-    let other = stage.manager_with(&[("api_key", NEW_KEY)]);
+    let harness = Harness::new();
+    let manager = harness.manager();
+    let other = harness.manager_with(&[("api_key", NEW_KEY)]);
     for key in [
         NEW_KEY,
         "",

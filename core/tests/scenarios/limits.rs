@@ -6,7 +6,7 @@ use pay88::{ErrorCode, EventName, Events, Outcome, TokenManager};
 use pay88_sandbox::{Action, Fault, Match};
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, settle};
+use crate::harness::{Harness, settle};
 
 /// Asks for a token where 88Pay answers 500 and nothing is remembered, since each time the key is another one.
 fn ask_in_vain(manager: &TokenManager, nth: u64) -> pay88::Error {
@@ -18,11 +18,11 @@ fn ask_in_vain(manager: &TokenManager, nth: u64) -> pay88::Error {
 
 #[test]
 fn the_eleventh_token_in_a_minute_is_refused_here_with_the_time_to_come_back() {
-    let (stage, time) = Stage::timed();
-    stage
+    let (harness, time) = Harness::timed();
+    harness
         .sandbox
         .fault(Fault::always(Match::Token, Action::status(500)));
-    let manager = stage.manager_in(&time, &[]);
+    let manager = harness.manager_in(&time, &[]);
     for nth in 0..10 {
         assert_eq!(ask_in_vain(&manager, nth).code(), ErrorCode::BadResponse);
     }
@@ -36,19 +36,19 @@ fn the_eleventh_token_in_a_minute_is_refused_here_with_the_time_to_come_back() {
     assert!(error.message().contains("10 tokens"), "{error}");
     time.pass(61.9);
     assert_eq!(ask_in_vain(&manager, 11).code(), ErrorCode::RateLimited);
-    assert_eq!(stage.tokens_requested(), 10);
+    assert_eq!(harness.tokens_requested(), 10);
     time.pass(0.1);
     assert_eq!(ask_in_vain(&manager, 12).code(), ErrorCode::BadResponse);
-    assert_eq!(stage.tokens_requested(), 11);
+    assert_eq!(harness.tokens_requested(), 11);
 }
 
 #[test]
 fn the_hundred_and_first_token_in_an_hour_is_refused_here_with_the_time_to_come_back() {
-    let (stage, time) = Stage::timed();
-    stage
+    let (harness, time) = Harness::timed();
+    harness
         .sandbox
         .fault(Fault::always(Match::Token, Action::status(500)));
-    let manager = stage.manager_in(&time, &[]);
+    let manager = harness.manager_in(&time, &[]);
     for nth in 0..100 {
         assert_eq!(ask_in_vain(&manager, nth).code(), ErrorCode::BadResponse);
         time.pass(7.0);
@@ -59,7 +59,7 @@ fn the_hundred_and_first_token_in_an_hour_is_refused_here_with_the_time_to_come_
     assert!(error.message().contains("100 tokens"), "{error}");
     time.pass(3615.0 - 700.0 - 0.1);
     assert_eq!(ask_in_vain(&manager, 101).code(), ErrorCode::RateLimited);
-    assert_eq!(stage.tokens_requested(), 100);
+    assert_eq!(harness.tokens_requested(), 100);
     time.pass(0.1);
     assert_eq!(ask_in_vain(&manager, 102).code(), ErrorCode::BadResponse);
 }
@@ -67,11 +67,11 @@ fn the_hundred_and_first_token_in_an_hour_is_refused_here_with_the_time_to_come_
 #[test]
 fn a_token_that_is_short_lived_by_mistake_is_used_to_two_seconds_before_its_end_and_told() {
     let events = Events::subscribe(10_000);
-    let (stage, time) = Stage::timed();
-    stage
+    let (harness, time) = Harness::timed();
+    harness
         .sandbox
         .set(|switches| switches.expires_in = json!(11));
-    let manager = stage.manager_in(&time, &[]);
+    let manager = harness.manager_in(&time, &[]);
     let first = manager.get_token().unwrap();
     assert_eq!(first.valid_for(), Duration::from_secs(9));
     let mut served = 0;
@@ -88,7 +88,7 @@ fn a_token_that_is_short_lived_by_mistake_is_used_to_two_seconds_before_its_end_
         time.pass(1.0);
     }
     assert!(served > 700 && refused > 0, "{served} {refused}");
-    let counters = stage.sandbox.counters();
+    let counters = harness.sandbox.counters();
     assert_eq!(counters.tokens_issued, 100);
     assert!(counters.tokens_refused.is_empty());
     let told = std::iter::from_fn(|| events.next(Duration::ZERO))
@@ -100,11 +100,11 @@ fn a_token_that_is_short_lived_by_mistake_is_used_to_two_seconds_before_its_end_
 /// What is kept of a 429 with these headers and this body, in seconds, and whether an event told that it is capped.
 fn kept(headers: &[(&str, &str)], body: Value) -> (u64, bool) {
     let events = Events::subscribe(10_000);
-    let (stage, time) = Stage::timed();
+    let (harness, time) = Harness::timed();
     let headers = headers
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    stage.sandbox.fault(Fault::once(
+    harness.sandbox.fault(Fault::once(
         Match::Token,
         Action::Answer {
             status: 429,
@@ -112,7 +112,7 @@ fn kept(headers: &[(&str, &str)], body: Value) -> (u64, bool) {
             body,
         },
     ));
-    let manager = stage.manager_in(&time, &[]);
+    let manager = harness.manager_in(&time, &[]);
     let error = manager.get_token().unwrap_err();
     assert_eq!(
         (error.code(), error.http_status()),
@@ -123,10 +123,10 @@ fn kept(headers: &[(&str, &str)], body: Value) -> (u64, bool) {
     time.pass(pause.as_secs_f64() - 0.5);
     let again = manager.get_token().unwrap_err();
     assert_eq!(again.retry_after(), Some(Duration::from_millis(500)));
-    assert_eq!(stage.tokens_requested(), 1);
+    assert_eq!(harness.tokens_requested(), 1);
     time.pass(0.5);
     manager.get_token().unwrap();
-    assert_eq!(stage.tokens_requested(), 2);
+    assert_eq!(harness.tokens_requested(), 2);
     let capped = std::iter::from_fn(|| events.next(Duration::ZERO))
         .any(|event| event.name == EventName::PauseCapped && event.manager_id == manager.id());
     (pause.as_secs(), capped)
@@ -173,10 +173,10 @@ fn a_429_holds_as_long_as_it_says_in_every_form_and_never_over_an_hour() {
 #[test]
 fn a_token_that_is_still_good_is_handed_out_while_a_failure_holds() {
     for status in [401, 403, 429, 500] {
-        let (stage, time) = Stage::timed();
-        let manager = stage.manager_in(&time, &[]);
+        let (harness, time) = Harness::timed();
+        let manager = harness.manager_in(&time, &[]);
         let token = manager.get_token().unwrap();
-        stage
+        harness
             .sandbox
             .fault(Fault::always(Match::Token, Action::status(status)));
         time.pass(47.0);
@@ -185,7 +185,7 @@ fn a_token_that_is_still_good_is_handed_out_while_a_failure_holds() {
             settle(&manager);
             time.pass(0.1);
         }
-        let requests = stage.tokens_requested();
+        let requests = harness.tokens_requested();
         assert!((2..=4).contains(&requests), "{status}: {requests}");
         time.pass(0.1);
         assert!(manager.get_token().is_err(), "{status}");
@@ -195,11 +195,11 @@ fn a_token_that_is_still_good_is_handed_out_while_a_failure_holds() {
 #[test]
 fn rejected_credentials_are_asked_about_again_after_5_seconds_doubling_to_5_minutes() {
     for status in [401, 403] {
-        let (stage, time) = Stage::timed();
-        stage
+        let (harness, time) = Harness::timed();
+        harness
             .sandbox
             .fault(Fault::always(Match::Token, Action::status(status)));
-        let manager = stage.manager_in(&time, &[]);
+        let manager = harness.manager_in(&time, &[]);
         let mut requests = 0;
         for pause in [5, 10, 20, 40, 80, 160, 300, 300] {
             let error = manager.get_token().unwrap_err();
@@ -208,7 +208,7 @@ fn rejected_credentials_are_asked_about_again_after_5_seconds_doubling_to_5_minu
             assert!(!error.retryable());
             time.pass(pause as f64 - 0.1);
             assert_eq!(manager.get_token().unwrap_err().attempt(), error.attempt());
-            assert_eq!(stage.tokens_requested(), requests);
+            assert_eq!(harness.tokens_requested(), requests);
             time.pass(0.1);
         }
     }

@@ -7,11 +7,11 @@
 mod bad_answers;
 mod bad_input;
 mod charges;
+mod harness;
 mod keys;
 mod one_manager;
 mod secrets;
 mod single_flight;
-mod stage;
 
 #[cfg(feature = "test-hooks")]
 mod clocks;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pay88::{Config, ErrorCode, Outcome, Request, TokenManager};
 use pay88_sandbox::{Action, Fault, Match, TEST_KEY, TEST_MERCHANT};
 
-use crate::stage::{Stage, Way, charge};
+use crate::harness::{Harness, Way, charge};
 
 fn elsewhere(host: &str, more: &[(&str, &str)]) -> Result<TokenManager, pay88::Error> {
     let mut config = Config::without_environment();
@@ -67,7 +67,7 @@ fn many_threads_that_build_it_at_once_get_one_manager() {
 
 #[test]
 fn an_option_of_the_manager_that_contradicts_is_invalid_and_named() {
-    let stage = Stage::new();
+    let harness = Harness::new();
     let _kept = elsewhere("https://conflict.example", &[]).unwrap();
     for (name, value) in [
         ("proxy", "http://proxy.example:3128"),
@@ -82,10 +82,10 @@ fn an_option_of_the_manager_that_contradicts_is_invalid_and_named() {
             "{error}"
         );
     }
-    let _kept = stage.manager();
+    let _kept = harness.manager();
     let file = std::env::temp_dir().join(format!("pay88-conflict-{}.pem", std::process::id()));
-    stage.sandbox.write_ca(&file).unwrap();
-    let config = stage.config(&[("ca_bundle", file.to_str().unwrap())]);
+    harness.sandbox.write_ca(&file).unwrap();
+    let config = harness.config(&[("ca_bundle", file.to_str().unwrap())]);
     let error = TokenManager::new(config).unwrap_err();
     std::fs::remove_file(&file).unwrap();
     assert_eq!(error.code(), ErrorCode::ConfigInvalid);
@@ -107,9 +107,9 @@ fn other_authorities_of_the_environment_are_named_as_what_they_are() {
         }
         TokenManager::new(config)
     };
-    let stage = Stage::new();
+    let harness = Harness::new();
     let file = std::env::temp_dir().join(format!("pay88-authorities-{}.pem", std::process::id()));
-    stage.sandbox.write_ca(&file).unwrap();
+    harness.sandbox.write_ca(&file).unwrap();
     let authorities = file.to_str().unwrap();
     let bundle = ("ca_bundle", authorities);
     let store = ("share", "rediss://store.example:6379");
@@ -189,9 +189,9 @@ fn a_closed_handle_holds_no_option_of_its_manager() {
 
 #[test]
 fn time_outs_and_user_agent_belong_to_the_handle() {
-    let stage = Stage::new();
-    let manager = stage.manager();
-    let hasty = stage.manager_with(&[("timeout", "3"), ("user_agent_suffix", "shop/2")]);
+    let harness = Harness::new();
+    let manager = harness.manager();
+    let hasty = harness.manager_with(&[("timeout", "3"), ("user_agent_suffix", "shop/2")]);
     assert_eq!(hasty.id(), manager.id());
     for (handle, agent) in [(&manager, ""), (&hasty, " shop/2")] {
         let echo = handle
@@ -202,7 +202,7 @@ fn time_outs_and_user_agent_belong_to_the_handle() {
         let expected = format!("pay88/{}{agent}", pay88::VERSION);
         assert_eq!(echo["data"]["headers"]["user-agent"], expected);
     }
-    stage
+    harness
         .sandbox
         .fault(Fault::once(Match::Calls, Action::Stall));
     let started = Instant::now();
@@ -215,13 +215,13 @@ fn time_outs_and_user_agent_belong_to_the_handle() {
 
 #[test]
 fn closing_a_handle_cancels_its_pending_calls_and_no_others() {
-    let stage = Stage::new();
-    let open = stage.manager();
+    let harness = Harness::new();
+    let open = harness.manager();
     open.get_token().unwrap();
-    stage
+    harness
         .sandbox
         .set(|switches| switches.call_delay = Duration::from_secs(5));
-    let closing = stage.manager();
+    let closing = harness.manager();
     let (sender, receiver) = mpsc::channel();
     for (handle, way) in [
         (&closing, Way::Blocking),
@@ -232,7 +232,7 @@ fn closing_a_handle_cancels_its_pending_calls_and_no_others() {
         let (handle, sender) = (handle.clone(), sender.clone());
         thread::spawn(move || sender.send(way.call(&handle, charge())).unwrap());
     }
-    while stage.sandbox.counters().charges_created < 4 {
+    while harness.sandbox.counters().charges_created < 4 {
         thread::sleep(Duration::from_millis(10));
     }
     closing.close();
@@ -266,14 +266,14 @@ fn closing_a_handle_cancels_its_pending_calls_and_no_others() {
     }
     open.get_token().unwrap();
     // Building it again gives an open handle of the same manager.
-    assert_eq!(stage.manager().id(), open.id());
-    assert_eq!(stage.tokens_requested(), 1);
+    assert_eq!(harness.manager().id(), open.id());
+    assert_eq!(harness.tokens_requested(), 1);
 }
 
 #[test]
 fn a_token_is_dropped_on_request_once_in_ten_seconds() {
-    let stage = Stage::new();
-    let manager = stage.manager();
+    let harness = Harness::new();
+    let manager = harness.manager();
     assert!(!manager.invalidate().unwrap());
     let first = manager.get_token().unwrap();
     assert!(manager.invalidate_token(&first).unwrap());

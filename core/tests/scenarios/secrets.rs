@@ -9,7 +9,7 @@ use pay88::{Config, ErrorCode, Events, Request, Token, TokenManager};
 use pay88_sandbox::{Action, Fault, Match, TEST_KEY, TEST_MERCHANT};
 use serde_json::json;
 
-use crate::stage::{BOTH_WAYS, Stage, Way, block_on, charge};
+use crate::harness::{BOTH_WAYS, Harness, Way, block_on, charge};
 
 const PIECE: usize = 12;
 
@@ -77,12 +77,12 @@ fn nothing_that_is_shown_of_a_run_holds_a_piece_of_a_secret() {
     const WRONG_KEY: &str = "sk_test_sandbox_c3d2e1f0a9b87654";
     const PASSWORD: &str = "proxy-pass-7c6b5a4938271605";
     let events = Events::subscribe(100_000);
-    let stage = Stage::new();
-    stage.sandbox.add_key(&stage.merchant, NEXT_KEY);
+    let harness = Harness::new();
+    harness.sandbox.add_key(&harness.merchant, NEXT_KEY);
     let mut shown: Vec<String> = Vec::new();
     let mut tokens: Vec<Token> = Vec::new();
 
-    let config = stage.config(&[("previous_api_key", WRONG_KEY)]);
+    let config = harness.config(&[("previous_api_key", WRONG_KEY)]);
     shown.push(format!("{config:?} {config:#?}"));
     let manager = TokenManager::new(config).unwrap();
     let token = manager.get_token().unwrap();
@@ -105,7 +105,7 @@ fn nothing_that_is_shown_of_a_run_holds_a_piece_of_a_secret() {
             Action::CutBeforeAnswer,
             Action::redirect(307, "https://evil.example/"),
         ] {
-            stage.sandbox.fault(Fault::once(Match::Calls, action));
+            harness.sandbox.fault(Fault::once(Match::Calls, action));
             match way.call(&manager, charge().timeout(Duration::from_secs(2))) {
                 Ok(answer) => shown.push(format!(
                     "{answer:?} {:?}",
@@ -150,7 +150,7 @@ fn nothing_that_is_shown_of_a_run_holds_a_piece_of_a_secret() {
             token.access_token()
         )),
     ] {
-        let other = Stage::new();
+        let other = Harness::new();
         other.sandbox.fault(Fault::times(2, Match::Token, action));
         let failing = other.manager();
         for error in [
@@ -180,7 +180,7 @@ fn nothing_that_is_shown_of_a_run_holds_a_piece_of_a_secret() {
         ("user_agent_suffix", format!("{WRONG_KEY}\nx")),
     ] {
         // A proxy is looked at only where one may be used.
-        let config = stage.config(&[("base_url", "https://pay.example"), (name, &value)]);
+        let config = harness.config(&[("base_url", "https://pay.example"), (name, &value)]);
         shown.push(format!("{config:?}"));
         let error = TokenManager::new(config).expect_err(name);
         assert_eq!(error.code(), ErrorCode::ConfigInvalid, "{name}: {error}");
@@ -225,8 +225,8 @@ fn nothing_that_is_shown_of_a_run_holds_a_piece_of_a_secret() {
 #[test]
 fn what_88pay_says_is_told_with_its_status_and_without_what_it_echoes() {
     for way in BOTH_WAYS {
-        let stage = Stage::new();
-        let manager = stage.manager();
+        let harness = Harness::new();
+        let manager = harness.manager();
         let refused = |status, message: String| Action::Answer {
             status,
             headers: Vec::new(),
@@ -253,7 +253,7 @@ fn what_88pay_says_is_told_with_its_status_and_without_what_it_echoes() {
                 "dashboard",
             ),
         ] {
-            stage
+            harness
                 .sandbox
                 .fault(Fault::once(Match::Calls, refused(status, message)));
             let answer = way.call(&manager, Request::get("/api/echo")).unwrap();
@@ -261,9 +261,9 @@ fn what_88pay_says_is_told_with_its_status_and_without_what_it_echoes() {
             assert!(error.message().ends_with(told), "{way:?}: {error}");
             assert!(error.hint().contains(hint), "{way:?}: {error}");
         }
-        let other = stage.manager_with(&[("merchant_id", "MCH-COL-ECHO")]);
+        let other = harness.manager_with(&[("merchant_id", "MCH-COL-ECHO")]);
         let echo = refused(401, format!("Invalid API key {TEST_KEY} or merchant ID"));
-        stage.sandbox.fault(Fault::once(Match::Token, echo));
+        harness.sandbox.fault(Fault::once(Match::Token, echo));
         let error = token_of(&other).unwrap_err();
         assert_eq!(error.code(), ErrorCode::CredentialsRejected);
         assert!(

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use pay88::{Control, Error, ErrorCode, Outcome, Token, TokenManager};
 use pay88_sandbox::{Action, Fault, Match};
 
-use crate::stage::{Stage, block_on, told};
+use crate::harness::{Harness, block_on, told};
 
 const THREADS: usize = 200;
 
 /// All at once on threads of their own.
-fn crowd(manager: &TokenManager) -> Vec<Result<Token, Error>> {
+fn many(manager: &TokenManager) -> Vec<Result<Token, Error>> {
     let start = Arc::new(Barrier::new(THREADS));
     let threads: Vec<_> = (0..THREADS)
         .map(|_| {
@@ -51,40 +51,40 @@ fn tasks(manager: &TokenManager) -> Vec<Result<Token, Error>> {
 
 #[test]
 fn two_hundred_threads_at_an_empty_cache_make_one_token_request() {
-    let stage = Stage::new();
-    let manager = stage.manager();
-    let tokens: Vec<Token> = crowd(&manager).into_iter().map(Result::unwrap).collect();
+    let harness = Harness::new();
+    let manager = harness.manager();
+    let tokens: Vec<Token> = many(&manager).into_iter().map(Result::unwrap).collect();
     assert!(tokens.iter().all(|token| token.same_as(&tokens[0])));
-    assert_eq!(stage.tokens_requested(), 1);
+    assert_eq!(harness.tokens_requested(), 1);
 }
 
 #[test]
 fn a_thousand_tasks_at_an_empty_cache_make_one_token_request() {
-    let stage = Stage::new();
-    let tokens: Vec<Token> = tasks(&stage.manager())
+    let harness = Harness::new();
+    let tokens: Vec<Token> = tasks(&harness.manager())
         .into_iter()
         .map(Result::unwrap)
         .collect();
     assert!(tokens.iter().all(|token| token.same_as(&tokens[0])));
-    assert_eq!(stage.tokens_requested(), 1);
+    assert_eq!(harness.tokens_requested(), 1);
 }
 
-/// How a crowd, of threads or of tasks, asks for a token.
+/// How many callers, threads or tasks, ask for a token.
 type Ask = fn(&TokenManager) -> Vec<Result<Token, Error>>;
 
-/// Plays `action` on every token request, asks with a crowd of threads and with one of tasks, and gives the one error.
+/// Plays `action` on every token request, asks with many threads and with many tasks, and gives the one error.
 fn failure(action: &Action, requests: u64) -> Error {
     let fail = |ask: Ask| {
-        let stage = Stage::new();
-        // All of the crowd is there before the answer is.
-        stage
+        let harness = Harness::new();
+        // All callers are there before the answer is.
+        harness
             .sandbox
             .set(|switches| switches.token_delay = Duration::from_millis(400));
-        stage
+        harness
             .sandbox
             .fault(Fault::always(Match::Token, action.clone()));
         let started = Instant::now();
-        let errors: Vec<Error> = ask(&stage.manager())
+        let errors: Vec<Error> = ask(&harness.manager())
             .into_iter()
             .map(Result::unwrap_err)
             .collect();
@@ -94,11 +94,11 @@ fn failure(action: &Action, requests: u64) -> Error {
             assert_eq!(error.outcome(), Outcome::NotSent, "{action:?}");
             assert_eq!(error.attempt(), Some(1), "{action:?}");
         }
-        assert_eq!(stage.tokens_requested(), requests, "{action:?}");
+        assert_eq!(harness.tokens_requested(), requests, "{action:?}");
         errors[0].clone()
     };
     thread::scope(|scope| {
-        let threads = scope.spawn(|| fail(crowd));
+        let threads = scope.spawn(|| fail(many));
         let error = fail(tasks);
         assert_eq!(told(&threads.join().unwrap()), told(&error), "{action:?}");
         error
@@ -160,12 +160,12 @@ fn a_body_that_stalls_tells_everybody_the_same_within_the_time_of_one_request() 
 
 #[test]
 fn who_gives_up_leaves_the_refresh_to_the_others() {
-    let stage = Stage::new();
-    stage
+    let harness = Harness::new();
+    harness
         .sandbox
         .set(|switches| switches.token_delay = Duration::from_secs(5));
-    let manager = stage.manager();
-    let closing = stage.manager();
+    let manager = harness.manager();
+    let closing = harness.manager();
     let ask = |manager: &TokenManager, timeout: u64| {
         let manager = manager.clone();
         thread::spawn(move || {
@@ -217,20 +217,20 @@ fn who_gives_up_leaves_the_refresh_to_the_others() {
     for thread in patient {
         thread.join().unwrap().0.unwrap();
     }
-    assert_eq!(stage.tokens_requested(), 1);
+    assert_eq!(harness.tokens_requested(), 1);
 }
 
 #[test]
 fn a_task_whose_future_is_dropped_leaves_the_refresh_to_the_others() {
-    let stage = Stage::new();
-    stage
+    let harness = Harness::new();
+    harness
         .sandbox
         .set(|switches| switches.token_delay = Duration::from_millis(500));
-    let manager = stage.manager();
+    let manager = harness.manager();
     block_on(async {
         let dropped = tokio::time::timeout(Duration::from_millis(100), manager.get_token_async());
         assert!(dropped.await.is_err());
         manager.get_token_async().await.unwrap();
     });
-    assert_eq!(stage.tokens_requested(), 1);
+    assert_eq!(harness.tokens_requested(), 1);
 }

@@ -10,21 +10,21 @@ use pay88::{Config, TokenManager};
 use pay88_sandbox::{Merchant, Sandbox, TEST_KEY};
 use serde_json::{Map, Value, json};
 
-use crate::player::Player;
+use crate::worker::Worker;
 
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     pub(crate) sandbox: Sandbox,
     pub(crate) options: Map<String, Value>,
     pub(crate) dir: PathBuf,
 }
 
-impl Stage {
-    pub(crate) fn new() -> Stage {
-        Stage::with(|_| ())
+impl Harness {
+    pub(crate) fn new() -> Harness {
+        Harness::with(|_| ())
     }
 
     /// A sandbox over plain HTTP on loopback: what is tested here is not the way there.
-    pub(crate) fn with(change: impl FnOnce(&mut pay88_sandbox::Config)) -> Stage {
+    pub(crate) fn with(change: impl FnOnce(&mut pay88_sandbox::Config)) -> Harness {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let merchant = format!("MCH-COL-HOST-{number}");
@@ -49,7 +49,7 @@ impl Stage {
         let Value::Object(options) = options else {
             unreachable!()
         };
-        Stage {
+        Harness {
             sandbox,
             options,
             dir,
@@ -57,23 +57,23 @@ impl Stage {
     }
 
     /// Tokens are used for a second, so that a refresh comes every second; the budget allows it.
-    pub(crate) fn hurried() -> Stage {
-        let mut stage = Stage::with(|config| {
+    pub(crate) fn hurried() -> Harness {
+        let mut harness = Harness::with(|config| {
             config.expires_in = 11.into();
             config.tokens_per_minute = 100;
             config.tokens_per_hour = 10_000;
         });
-        stage.set("tokens_per_minute", "100");
-        stage.set("tokens_per_hour", "10000");
-        stage
+        harness.set("tokens_per_minute", "100");
+        harness.set("tokens_per_hour", "10000");
+        harness
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.options.insert(name.into(), value.into());
     }
 
-    pub(crate) fn player(&self) -> Player {
-        Player::start(&self.options)
+    pub(crate) fn worker(&self) -> Worker {
+        Worker::start(&self.options)
     }
 
     /// A manager of this process.
@@ -103,7 +103,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Harness {
     fn drop(&mut self) {
         for dir in [&self.dir, &self.away()] {
             let _ = fs::remove_dir_all(dir);

@@ -1,4 +1,4 @@
-//! Other processes for the tests: the test binary starts itself again, and such a player does what it is told line by line.
+//! Other processes for the tests: the test binary starts itself again, and such a worker does what it is told line by line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -17,27 +17,27 @@ use serde_json::{Map, Value, json};
 /// Of the sandbox's token endpoint, where forks are to fall into refreshes.
 pub(crate) const TOKEN_DELAY: Duration = Duration::from_millis(300);
 
-const ROLE: &str = "PAY88_TEST_PLAYER";
+const ROLE: &str = "PAY88_TEST_WORKER";
 
 /// No answer may take longer; most are there at once.
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// A process with a manager.
-pub(crate) struct Player {
+pub(crate) struct Worker {
     process: Child,
     orders: ChildStdin,
     answers: Receiver<String>,
 }
 
-impl Player {
+impl Worker {
     /// Starts a process; its manager is built by the first order that needs it.
-    pub(crate) fn start(options: &Map<String, Value>) -> Player {
-        Player::start_by(Command::new(std::env::current_exe().unwrap()), options)
+    pub(crate) fn start(options: &Map<String, Value>) -> Worker {
+        Worker::start_by(Command::new(std::env::current_exe().unwrap()), options)
     }
 
     /// A process as in a container: in mount and process namespaces of its own, with nothing in `/dev/shm`, and with
     /// `directory` at the path `at`.
-    pub(crate) fn contained(options: &Map<String, Value>, directory: &Path, at: &Path) -> Player {
+    pub(crate) fn contained(options: &Map<String, Value>, directory: &Path, at: &Path) -> Worker {
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
@@ -46,14 +46,14 @@ impl Player {
             .arg("sh")
             .args([directory, at])
             .arg(std::env::current_exe().unwrap());
-        Player::start_by(command, options)
+        Worker::start_by(command, options)
     }
 
-    fn start_by(mut command: Command, options: &Map<String, Value>) -> Player {
+    fn start_by(mut command: Command, options: &Map<String, Value>) -> Worker {
         let mut process = command
             .args([
                 "--exact",
-                "player::play",
+                "worker::play",
                 "--nocapture",
                 "--ignored",
                 "--test-threads=1",
@@ -77,7 +77,7 @@ impl Player {
                 }
             }
         });
-        Player {
+        Worker {
             orders: process.stdin.take().unwrap(),
             process,
             answers,
@@ -85,7 +85,7 @@ impl Player {
     }
 
     pub(crate) fn tell(&mut self, order: &str) {
-        // A player may have been killed.
+        // A worker may have been killed.
         let _ = writeln!(self.orders, "{order}");
     }
 
@@ -113,7 +113,7 @@ impl Player {
     pub(crate) fn ask(&mut self, order: &str) -> Value {
         self.tell(order);
         self.hear()
-            .unwrap_or_else(|| panic!("{order}: the player has ended"))
+            .unwrap_or_else(|| panic!("{order}: the worker has ended"))
     }
 
     pub(crate) fn signal(&self, signal: i32) {
@@ -140,16 +140,16 @@ impl Player {
     }
 }
 
-impl Drop for Player {
+impl Drop for Worker {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Not a test: what a player does. It ends with its input.
+/// Not a test: what a worker does. It ends with its input.
 #[test]
-#[ignore = "the other side of Player"]
+#[ignore = "the other side of Worker"]
 fn play() {
     let Ok(role) = std::env::var(ROLE) else {
         return;

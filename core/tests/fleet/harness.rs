@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 use pay88_sandbox::{Merchant, Sandbox, TEST_KEY};
 use serde_json::{Map, Value, json};
 
-use crate::player::Player;
+use crate::worker::Worker;
 
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     pub(crate) sandbox: Sandbox,
     options: Map<String, Value>,
     dir: PathBuf,
 }
 
-impl Stage {
-    pub(crate) fn new(stores: &str) -> Stage {
-        Stage::with(stores, |_| ())
+impl Harness {
+    pub(crate) fn new(stores: &str) -> Harness {
+        Harness::with(stores, |_| ())
     }
 
     /// `stores` are URLs with commas between them.
-    pub(crate) fn with(stores: &str, change: impl FnOnce(&mut pay88_sandbox::Config)) -> Stage {
+    pub(crate) fn with(stores: &str, change: impl FnOnce(&mut pay88_sandbox::Config)) -> Harness {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let merchant = format!("MCH-COL-FLEET-{number}");
@@ -43,7 +43,7 @@ impl Stage {
         let Value::Object(options) = options else {
             unreachable!()
         };
-        Stage {
+        Harness {
             sandbox,
             options,
             dir: dir.into(),
@@ -51,15 +51,15 @@ impl Stage {
     }
 
     /// Tokens are renewed after eight seconds, which is as often as the most that hosts may have in an hour allow.
-    pub(crate) fn hurried(stores: &str) -> Stage {
-        let mut stage = Stage::with(stores, |config| {
+    pub(crate) fn hurried(stores: &str) -> Harness {
+        let mut harness = Harness::with(stores, |config| {
             config.expires_in = 11.into();
             config.tokens_per_minute = 200;
             config.tokens_per_hour = 400;
         });
-        stage.set("tokens_per_minute", "200");
-        stage.set("tokens_per_hour", "400");
-        stage
+        harness.set("tokens_per_minute", "200");
+        harness.set("tokens_per_hour", "400");
+        harness
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
@@ -67,7 +67,7 @@ impl Stage {
     }
 
     /// A process on that host.
-    pub(crate) fn player(&self, host: u32) -> Player {
+    pub(crate) fn worker(&self, host: u32) -> Worker {
         let dir = self.dir.join(host.to_string());
         fs::create_dir_all(&dir).unwrap();
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o2770)).unwrap();
@@ -75,17 +75,17 @@ impl Stage {
         let stores = options["share"].as_str().unwrap();
         let share = format!("host:{},{stores}", dir.display());
         options.insert("share".into(), share.into());
-        Player::start(&options)
+        Worker::start(&options)
     }
 
     /// So many hosts with so many processes each, all of them up.
-    pub(crate) fn crowd(&self, hosts: u32, each: u32) -> Vec<Player> {
+    pub(crate) fn workers(&self, hosts: u32, each: u32) -> Vec<Worker> {
         let numbers = (0..hosts).flat_map(|host| (0..each).map(move |_| host));
-        let mut players: Vec<Player> = numbers.map(|host| self.player(host)).collect();
-        for player in &mut players {
-            player.ask("stats");
+        let mut workers: Vec<Worker> = numbers.map(|host| self.worker(host)).collect();
+        for worker in &mut workers {
+            worker.ask("stats");
         }
-        players
+        workers
     }
 
     /// Nobody was refused a token, and nobody came with a wrong one.
@@ -96,7 +96,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Harness {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.dir);
     }

@@ -6,86 +6,86 @@ use std::time::{Duration, Instant};
 
 use pay88_sandbox::{Action, Fault, Match};
 
-use crate::stage::{Stage, until};
+use crate::harness::{Harness, until};
 
 #[test]
 fn thirty_two_processes_that_start_at_once_ask_for_one_token() {
-    let stage = Stage::with(|config| config.token_delay = Duration::from_millis(300));
-    let mut players: Vec<_> = (0..32).map(|_| stage.player()).collect();
+    let harness = Harness::with(|config| config.token_delay = Duration::from_millis(300));
+    let mut workers: Vec<_> = (0..32).map(|_| harness.worker()).collect();
     // All are up before the first is told to begin.
-    for player in &mut players {
-        player.ask("stats");
+    for worker in &mut workers {
+        worker.ask("stats");
     }
-    for player in &mut players {
-        player.tell("token");
+    for worker in &mut workers {
+        worker.tell("token");
     }
-    let answers: HashSet<String> = players
+    let answers: HashSet<String> = workers
         .iter_mut()
-        .map(|player| player.hear().unwrap().to_string())
+        .map(|worker| worker.hear().unwrap().to_string())
         .collect();
     assert_eq!(answers.len(), 1, "one token and its session: {answers:?}");
-    for player in &mut players {
-        assert_eq!(player.ask("call"), 200);
+    for worker in &mut workers {
+        assert_eq!(worker.ask("call"), 200);
     }
-    let counters = stage.sandbox.counters();
+    let counters = harness.sandbox.counters();
     assert_eq!((counters.tokens_requested, counters.unauthorized), (1, 0));
 }
 
 #[test]
 fn a_failure_is_told_to_those_who_waited_in_other_processes_too() {
-    let stage = Stage::with(|config| config.token_delay = Duration::from_millis(400));
+    let harness = Harness::with(|config| config.token_delay = Duration::from_millis(400));
     let unavailable = Action::status(500);
-    stage
+    harness
         .sandbox
         .fault(Fault::always(Match::Token, unavailable));
-    let mut players: Vec<_> = (0..8).map(|_| stage.player()).collect();
-    for player in &mut players {
-        player.ask("stats");
+    let mut workers: Vec<_> = (0..8).map(|_| harness.worker()).collect();
+    for worker in &mut workers {
+        worker.ask("stats");
     }
-    for player in &mut players {
-        player.tell("token");
+    for worker in &mut workers {
+        worker.tell("token");
     }
-    for player in &mut players {
-        assert_eq!(player.hear().unwrap()["error"], "bad_response");
+    for worker in &mut workers {
+        assert_eq!(worker.hear().unwrap()["error"], "bad_response");
     }
-    let asked = stage.sandbox.counters().tokens_requested;
+    let asked = harness.sandbox.counters().tokens_requested;
     assert!(asked <= 2, "{asked} requests for eight processes");
 }
 
 #[test]
 fn a_429_holds_all_processes_and_a_token_that_was_revoked_is_replaced_once() {
-    let stage = Stage::new();
-    let mut players: Vec<_> = (0..6).map(|_| stage.player()).collect();
-    for player in &mut players {
-        assert_eq!(player.ask("call"), 200);
+    let harness = Harness::new();
+    let mut workers: Vec<_> = (0..6).map(|_| harness.worker()).collect();
+    for worker in &mut workers {
+        assert_eq!(worker.ask("call"), 200);
     }
-    stage.sandbox.revoke_all();
-    for player in &mut players {
-        player.tell("call");
+    harness.sandbox.revoke_all();
+    for worker in &mut workers {
+        worker.tell("call");
     }
-    for player in &mut players {
-        assert_eq!(player.hear().unwrap(), 200, "repeated with the new token");
+    for worker in &mut workers {
+        assert_eq!(worker.hear().unwrap(), 200, "repeated with the new token");
     }
-    assert_eq!(stage.tokens(), 2);
+    assert_eq!(harness.tokens(), 2);
     let limited = Fault::always(Match::Token, Action::status(429));
-    stage.sandbox.fault(limited);
-    stage.sandbox.revoke_all();
-    let before = stage.sandbox.counters().tokens_requested;
+    harness.sandbox.fault(limited);
+    harness.sandbox.revoke_all();
+    let before = harness.sandbox.counters().tokens_requested;
     thread::sleep(Duration::from_secs(10));
-    for player in &mut players {
-        player.ask("call");
+    for worker in &mut workers {
+        worker.ask("call");
     }
-    for player in &mut players {
-        assert_eq!(player.ask("stats")["hold"]["class"], "rate_limited");
+    for worker in &mut workers {
+        assert_eq!(worker.ask("stats")["hold"]["class"], "rate_limited");
     }
-    assert_eq!(stage.sandbox.counters().tokens_requested, before + 1);
+    assert_eq!(harness.sandbox.counters().tokens_requested, before + 1);
 }
 
 #[test]
 fn what_another_process_has_renewed_is_learned_without_a_refresh() {
-    let stage = Stage::hurried();
-    let mut player = stage.player();
-    let manager = stage.manager();
+    let harness = Harness::hurried();
+    let mut worker = harness.worker();
+    let manager = harness.manager();
     manager.get_token().unwrap();
     let mut learned = Vec::new();
     while learned.len() < 8 {
@@ -94,7 +94,7 @@ fn what_another_process_has_renewed_is_learned_without_a_refresh() {
         });
         // In the other process it ends a few milliseconds later.
         thread::sleep(Duration::from_millis(50));
-        let theirs = player.ask("token");
+        let theirs = worker.ask("token");
         let begun = Instant::now();
         let token = manager.get_token().unwrap();
         learned.push(begun.elapsed());
@@ -117,8 +117,8 @@ fn what_another_process_has_renewed_is_learned_without_a_refresh() {
 
 #[test]
 fn a_token_that_one_process_drops_is_no_ones_any_more_and_the_reserve_for_that_is_common() {
-    let stage = Stage::new();
-    let (mut one, mut other, mut late) = (stage.player(), stage.player(), stage.player());
+    let harness = Harness::new();
+    let (mut one, mut other, mut late) = (harness.worker(), harness.worker(), harness.worker());
     let first = one.ask("token");
     assert_eq!(other.ask("token"), first);
     assert_eq!(one.ask("invalidate"), true);
@@ -131,56 +131,56 @@ fn a_token_that_one_process_drops_is_no_ones_any_more_and_the_reserve_for_that_i
         (second.clone(), second)
     );
     assert_eq!(other.ask("invalidate"), "rate_limited");
-    assert_eq!(stage.tokens(), 2);
+    assert_eq!(harness.tokens(), 2);
 }
 
 #[test]
 fn workers_with_a_new_key_that_is_not_known_yet_ask_with_it_once_and_share_the_old_ones_token() {
-    let mut stage = Stage::new();
-    let mut old = stage.player();
+    let mut harness = Harness::new();
+    let mut old = harness.worker();
     let token = old.ask("token");
-    let key = stage.options["api_key"].as_str().unwrap().to_owned();
-    stage.set("previous_api_key", &key);
-    stage.set("api_key", "sk_test_sandbox_not_known_yet");
-    let mut workers: Vec<_> = (0..5).map(|_| stage.player()).collect();
+    let key = harness.options["api_key"].as_str().unwrap().to_owned();
+    harness.set("previous_api_key", &key);
+    harness.set("api_key", "sk_test_sandbox_not_known_yet");
+    let mut workers: Vec<_> = (0..5).map(|_| harness.worker()).collect();
     for worker in &mut workers {
         assert_eq!(worker.ask("token"), token);
         assert_eq!(worker.ask("call"), 200);
     }
-    let counters = stage.sandbox.counters();
+    let counters = harness.sandbox.counters();
     assert_eq!((counters.tokens_issued, counters.tokens_requested), (1, 2));
 }
 
 #[test]
 fn ten_thousand_random_operations_with_random_kills_keep_to_the_budget() {
-    let stage = Stage::hurried();
-    let failed = random_operations(&stage, 10_000);
+    let harness = Harness::hurried();
+    let failed = random_operations(&harness, 10_000);
     assert!(failed.is_empty(), "{failed:?}");
 }
 
 #[test]
 fn where_the_budget_is_used_up_processes_that_come_and_go_ask_for_nothing_more() {
-    let mut stage = Stage::hurried();
-    stage.set("tokens_per_minute", "12");
-    stage
+    let mut harness = Harness::hurried();
+    harness.set("tokens_per_minute", "12");
+    harness
         .sandbox
         .set(|switches| switches.tokens_per_minute = 12);
-    let failed = random_operations(&stage, 6_000);
+    let failed = random_operations(&harness, 6_000);
     assert!(
         failed.iter().all(|message| message.contains("are used up")),
         "{failed:?}"
     );
     // What a killed leader had taken may not have been sent.
-    let tokens = stage.tokens();
+    let tokens = harness.tokens();
     assert!(!failed.is_empty() && tokens >= 6, "{tokens}");
 }
 
 /// Eight processes, one of which is killed again and again; what failed.
-fn random_operations(stage: &Stage, operations: u64) -> Vec<String> {
+fn random_operations(harness: &Harness, operations: u64) -> Vec<String> {
     let begun = Instant::now();
-    let mut players: Vec<_> = (0..8).map(|_| stage.player()).collect();
-    for (seed, player) in players.iter_mut().enumerate() {
-        player.tell(&format!("random {seed} 1000000"));
+    let mut workers: Vec<_> = (0..8).map(|_| harness.worker()).collect();
+    for (seed, worker) in workers.iter_mut().enumerate() {
+        worker.tell(&format!("random {seed} 1000000"));
     }
     let (mut done, mut kills, mut failed) = (0, 0, Vec::new());
     let mut last_kill = Instant::now();
@@ -189,8 +189,8 @@ fn random_operations(stage: &Stage, operations: u64) -> Vec<String> {
             begun.elapsed() < Duration::from_secs(200),
             "{done} operations"
         );
-        for player in &mut players {
-            let said = player.hear().unwrap();
+        for worker in &mut workers {
+            let said = worker.hear().unwrap();
             let messages = said["failed"].as_array().unwrap();
             failed.extend(messages.iter().map(|message| message.to_string()));
             done += said["done"].as_u64().unwrap();
@@ -198,12 +198,12 @@ fn random_operations(stage: &Stage, operations: u64) -> Vec<String> {
         if last_kill.elapsed() > Duration::from_millis(100) {
             last_kill = Instant::now();
             let victim = (begun.elapsed().as_nanos() % 8) as usize;
-            players[victim] = stage.player();
+            workers[victim] = harness.worker();
             kills += 1;
-            players[victim].tell(&format!("random {} 1000000", 100 + kills));
+            workers[victim].tell(&format!("random {} 1000000", 100 + kills));
         }
     }
-    let counters = stage.sandbox.counters();
+    let counters = harness.sandbox.counters();
     println!(
         "{done} operations, {kills} kills, {} tokens",
         counters.tokens_issued

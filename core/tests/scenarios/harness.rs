@@ -12,19 +12,19 @@ use serde_json::{Value, json};
 /// A running sandbox, the file with its authority and the directory where its clients share, which go with it.
 ///
 /// Its merchant is its own, and so are its managers and what they share: the port may be one that an earlier sandbox had.
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     pub(crate) sandbox: Sandbox,
     pub(crate) merchant: String,
     authority: PathBuf,
     shared: PathBuf,
 }
 
-impl Stage {
-    pub(crate) fn new() -> Stage {
-        Stage::with(pay88_sandbox::Config::default())
+impl Harness {
+    pub(crate) fn new() -> Harness {
+        Harness::with(pay88_sandbox::Config::default())
     }
 
-    pub(crate) fn with(config: pay88_sandbox::Config) -> Stage {
+    pub(crate) fn with(config: pay88_sandbox::Config) -> Harness {
         print_all_events();
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -45,7 +45,7 @@ impl Stage {
             std::process::id()
         ));
         std::fs::create_dir(&shared).unwrap();
-        Stage {
+        Harness {
             sandbox,
             merchant,
             authority,
@@ -113,19 +113,19 @@ impl Time {
 }
 
 #[cfg(feature = "test-hooks")]
-impl Stage {
-    /// A stage under virtual time, over plain HTTP. It begins at the full hour.
-    pub(crate) fn timed() -> (Stage, Time) {
+impl Harness {
+    /// A harness under virtual time, over plain HTTP. It begins at the full hour.
+    pub(crate) fn timed() -> (Harness, Time) {
         let time = Time {
             server: Default::default(),
             client: Default::default(),
         };
-        let stage = Stage::with(pay88_sandbox::Config {
+        let harness = Harness::with(pay88_sandbox::Config {
             tls: false,
             clock: pay88_sandbox::Clock::Virtual(time.server.clone()),
             ..Default::default()
         });
-        (stage, time)
+        (harness, time)
     }
 
     pub(crate) fn manager_in(&self, time: &Time, more: &[(&str, &str)]) -> TokenManager {
@@ -165,7 +165,7 @@ fn print_all_events() {
     });
 }
 
-impl Drop for Stage {
+impl Drop for Harness {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.authority);
         let _ = std::fs::remove_dir_all(&self.shared);
