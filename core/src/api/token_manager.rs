@@ -263,6 +263,7 @@ impl TokenManager {
     /// assert_eq!(manager.current(), Some(token.generation()));
     /// # Ok::<(), pay88::Error>(())
     /// ```
+    #[doc(hidden)]
     #[inline]
     pub fn current(&self) -> Option<u64> {
         if self.0.closed.is_raised() {
@@ -382,6 +383,7 @@ impl TokenManager {
     /// # Errors
     /// `config_invalid` for a closed handle or a timeout out of range, `internal` if the system gives no thread.
     /// `done` is then dropped without being called.
+    #[doc(hidden)]
     pub fn prepare_token(
         &self,
         timeout: Option<Duration>,
@@ -404,6 +406,7 @@ impl TokenManager {
     ///
     /// # Errors
     /// Those that are found before anything is sent. `done` is then dropped without being called.
+    #[doc(hidden)]
     pub fn prepare_request(
         &self,
         request: Request,

@@ -132,6 +132,7 @@ impl Token {
     }
 
     /// Gives the token up as a pointer, for bindings: a handle that needs no memory of its own.
+    #[doc(hidden)]
     pub fn into_raw(self) -> *const c_void {
         Arc::into_raw(self.0).cast()
     }
@@ -140,6 +141,7 @@ impl Token {
     ///
     /// # Safety
     /// `raw` came from [`Token::into_raw`], and each of these pointers is taken back at most once.
+    #[doc(hidden)]
     pub unsafe fn from_raw(raw: *const c_void) -> Token {
         // SAFETY: the caller vouches that `into_raw` made it of such an `Arc`, which it still counts.
         Token(unsafe { Arc::from_raw(raw.cast()) })
