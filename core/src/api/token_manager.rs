@@ -27,8 +27,7 @@ use crate::platform::clock::Clock;
 use crate::platform::process::Process;
 use crate::platform::task::Task;
 use crate::platform::thread::Uncanceled;
-use crate::policy::outcome::no_token_in_time;
-use crate::policy::outcome::{canceled, forked};
+use crate::policy::outcome::{canceled, forked, no_token_in_time};
 use crate::telemetry::stats::Stats;
 
 /// Holds 88Pay's short-lived token and makes authenticated calls with it.

@@ -19,8 +19,7 @@ use crate::error::{Error, ErrorCode, Outcome, Result};
 use crate::exchange::{Answer, Failure};
 use crate::manager::manager::Manager;
 use crate::manager::token::Token;
-use crate::platform::cancel::ASK_EVERY;
-use crate::platform::cancel::either;
+use crate::platform::cancel::{ASK_EVERY, either};
 use crate::platform::random;
 use crate::policy::outcome::{
     LOOK_IT_UP, canceled, error_of, forked, no_token_in_time, outcome_of, worse,

@@ -21,10 +21,8 @@ pub(crate) use self::host::LOOK_AGAIN;
 use self::host::{Attempt, Version};
 pub(crate) use self::ledger::Ledger;
 use crate::error::Error;
-use crate::policy::rate_limit::over_budget;
-use crate::policy::rate_limit::{MARGIN, Slot};
-use crate::policy::token_response::Class;
-use crate::policy::token_response::{Grant, RateLimit, Rejection};
+use crate::policy::rate_limit::{MARGIN, Slot, over_budget};
+use crate::policy::token_response::{Class, Grant, RateLimit, Rejection};
 use crate::refresh::record::{Issue, Record, Stamp};
 use crate::time::BootTime;
 

@@ -16,8 +16,7 @@ use crate::error::{Error, ErrorCode};
 use crate::policy::backoff::Hold;
 use crate::policy::expiry::Lifetime;
 use crate::policy::rate_limit::{Counts, Slot, Told};
-use crate::policy::token_response::Class;
-use crate::policy::token_response::Grant;
+use crate::policy::token_response::{Class, Grant};
 use crate::secret::{Secret, wipe};
 use crate::time::BootTime;
 
