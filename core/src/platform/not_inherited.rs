@@ -173,9 +173,17 @@ mod tests {
         unsafe { libc::fcntl(descriptor, libc::F_GETFD) >= 0 }
     }
 
+    /// Other tests of this process fork meanwhile, and nothing is opened as long as one of them does.
     fn opened() -> NotInherited<File> {
-        let open = || File::open("/proc/self/stat").map(Some);
-        NotInherited::open(open).unwrap().unwrap()
+        let open = || NotInherited::open(|| File::open("/proc/self/stat").map(Some)).unwrap();
+        (0..10_000)
+            .find_map(|_| {
+                open().or_else(|| {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                    None
+                })
+            })
+            .unwrap()
     }
 
     #[test]
