@@ -3,10 +3,9 @@
 //! Promises: what is kept is newer than what was kept before; no number of a token is used twice. Its lock is never held
 //! during I/O, waiting or a caller's code.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -183,12 +182,12 @@ impl Account {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        let Ok(state) = self.state.get_or_try_make(|| {
+        self.state.lock_or_make(|| {
             let (per_minute, per_hour) = (
                 self.settings.tokens_per_minute,
                 self.settings.tokens_per_hour,
             );
-            Ok::<_, Infallible>(Mutex::new(State {
+            State {
                 ledger: Ledger {
                     budget: Budget::new(per_minute, per_hour),
                     holds: Holds::default(),
@@ -196,9 +195,8 @@ impl Account {
                 flight: None,
                 attempts: 0,
                 kept: None,
-            }))
-        });
-        state.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+        })
     }
 
     pub(crate) fn keys(&self) -> Arc<Keys> {

@@ -4,9 +4,8 @@
 //! failed refresh is told once to all who wait and is remembered. Its lock is never held during I/O, waiting or a
 //! caller's code.
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -67,10 +66,7 @@ impl Manager {
     }
 
     fn paths(&self) -> MutexGuard<'_, PathHolds> {
-        let Ok(paths) = self
-            .paths
-            .get_or_try_make(|| Ok::<_, Infallible>(Mutex::default()));
-        paths.lock().unwrap_or_else(PoisonError::into_inner)
+        self.paths.lock()
     }
 
     // --- Handles -----------------------------------------------------------------------------------------------

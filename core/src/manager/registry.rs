@@ -4,8 +4,7 @@
 //! is open and 10 minutes longer, looked at when another is built; there is no timer. Without an open handle it gives way to
 //! a manager with other options.
 
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::config::Settings;
@@ -22,8 +21,7 @@ type Managers = Mutex<Vec<Arc<Manager>>>;
 static MANAGERS: PerProcess<Managers> = PerProcess::new();
 
 fn managers() -> MutexGuard<'static, Vec<Arc<Manager>>> {
-    let Ok(managers) = MANAGERS.get_or_try_make(|| Ok::<_, Infallible>(Managers::default()));
-    managers.lock().unwrap_or_else(PoisonError::into_inner)
+    MANAGERS.lock()
 }
 
 /// The manager of these settings, with one handle more.

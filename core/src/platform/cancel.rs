@@ -1,6 +1,5 @@
 //! A flag for close and cancel, which threads ask and tasks wait for.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
@@ -42,10 +41,7 @@ impl fmt::Debug for CancelFlag {
 
 impl CancelFlag {
     fn waiting(&self) -> &Notify {
-        let Ok(waiting) = self
-            .waiting
-            .get_or_try_make(|| Ok::<_, Infallible>(Notify::new()));
-        waiting
+        self.waiting.get_or_make(Notify::new)
     }
 
     /// Returns whether this was the first time.

@@ -3,8 +3,10 @@
 //! A child finds none of the values that it inherited. It makes its own at the first use, and leaves the inherited
 //! one alone: never locks it, never drops it. Reading the value takes no lock.
 
+use std::convert::Infallible;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use once_cell::race::OnceRef;
 
@@ -168,6 +170,12 @@ impl<T: Send + Sync> PerProcess<T> {
         }
     }
 
+    /// [`PerProcess::get_or_try_make`], where nothing can fail.
+    pub(crate) fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {
+        let Ok(value) = self.get_or_try_make(|| Ok::<_, Infallible>(make()));
+        value
+    }
+
     /// This process's value, if it was made already.
     pub(crate) fn get(&self) -> Option<&T> {
         Self::own(self.current.load(Ordering::Acquire))
@@ -177,6 +185,22 @@ impl<T: Send + Sync> PerProcess<T> {
         // SAFETY: a non-null entry is a live Box, freed only when the `PerProcess` is dropped.
         let entry = unsafe { entry.as_ref() }?;
         entry.process.is_current().then_some(&entry.value)
+    }
+}
+
+impl<T: Send> PerProcess<Mutex<T>> {
+    /// Locks this process's value, which is made at the first use. What a thread that panicked has left is taken as it is.
+    pub(crate) fn lock_or_make(&self, make: impl FnOnce() -> T) -> MutexGuard<'_, T> {
+        let value = self.get_or_make(|| Mutex::new(make()));
+        value.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// [`PerProcess::lock_or_make`] with the default.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T>
+    where
+        T: Default,
+    {
+        self.lock_or_make(T::default)
     }
 }
 
@@ -196,7 +220,6 @@ impl<T> Drop for PerProcess<T> {
 mod tests {
     use super::*;
     use crate::test_support::limits::in_a_child;
-    use std::convert::Infallible;
     use std::sync::atomic::AtomicU32;
 
     #[test]
@@ -220,9 +243,8 @@ mod tests {
         let place = PerProcess::new();
         let made = AtomicU32::new(0);
         for _ in 0..3 {
-            let value =
-                place.get_or_try_make(|| Ok::<_, Infallible>(made.fetch_add(1, Ordering::Relaxed)));
-            assert_eq!(value, Ok(&0));
+            let value = place.get_or_make(|| made.fetch_add(1, Ordering::Relaxed));
+            assert_eq!(value, &0);
         }
     }
 
@@ -244,11 +266,11 @@ mod tests {
                 }
             }
         }
-        let make = || Ok::<_, Infallible>(Loud(std::process::id()));
+        let make = || Loud(std::process::id());
         let place = PerProcess::new();
-        let _ = place.get_or_try_make(make);
+        place.get_or_make(make);
         let status = in_a_child(|| {
-            let own = matches!(place.get_or_try_make(make), Ok(v) if v.0 == std::process::id());
+            let own = place.get_or_make(make).0 == std::process::id();
             drop(place);
             if own { 0 } else { 4 }
         });
@@ -267,13 +289,13 @@ mod tests {
                 }
             })
         }
-        let process = || Ok::<_, Infallible>(AtomicU32::new(0));
+        let process = || AtomicU32::new(0);
         let status = first_of_a_namespace(|| {
             let place = PerProcess::new();
-            let Ok(mine) = place.get_or_try_make(process);
+            let mine = place.get_or_make(process);
             mine.store(std::process::id(), Ordering::Relaxed);
             first_of_a_namespace(|| {
-                let Ok(own) = place.get_or_try_make(process);
+                let own = place.get_or_make(process);
                 let number = std::process::id();
                 i32::from(number != 1 || own.load(Ordering::Relaxed) != 0)
             })

@@ -8,10 +8,9 @@
 //! It has one thread, because a call costs mostly the waking of threads. With several threads a call would be handed
 //! from the thread that was woken to the thread that waits for the network.
 
-use std::convert::Infallible;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
@@ -126,10 +125,7 @@ impl Keeper {
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Arc<Runtime>>> {
-        let Ok(current) = self
-            .current
-            .get_or_try_make(|| Ok::<_, Infallible>(Mutex::default()));
-        current.lock().unwrap_or_else(PoisonError::into_inner)
+        self.current.lock()
     }
 
     /// The runtime, with one more piece of work. It is started if there is none.

@@ -49,8 +49,20 @@ impl Slot {
 pub(crate) struct Refusal {
     /// The next slot is free then.
     pub(crate) until: BootTime,
-    /// `minute`, `hour`, `part` (of either, while hosts split them), `told` or `forced`: which limit it was.
-    pub(crate) limit: &'static str,
+    pub(crate) limit: Limit,
+}
+
+/// Which limit was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Minute,
+    Hour,
+    /// This host's share of either, while hosts split them.
+    Share,
+    /// 88Pay said that none is left.
+    Server,
+    /// That of tokens which a 401 forces.
+    Reserve,
 }
 
 /// With more hosts than slots in a window they take turns. All together they take one slot of so many, each when a random
@@ -300,7 +312,7 @@ impl Budget {
         if let Some(until) = reserve.filter(|until| now < *until) {
             return Err(Refusal {
                 until,
-                limit: "forced",
+                limit: Limit::Reserve,
             });
         }
         if let Some(refusal) = self.refusal(now) {
@@ -363,14 +375,14 @@ impl Budget {
     /// counted here.
     pub(crate) fn refusal(&mut self, now: BootTime) -> Option<Refusal> {
         self.counts.forget(now);
-        let full = |limit: usize, window, name| {
-            let until = self.full_until(now, limit, window)?;
-            Some(Refusal { until, limit: name })
+        let full = |most: usize, window, limit| {
+            let until = self.full_until(now, most, window)?;
+            Some(Refusal { until, limit })
         };
         let told = self.counts.told.iter().filter(|told| told.left == 0);
         let told = told.map(|told| told.until).max();
-        let minute = full(self.per_minute, MINUTE, "minute");
-        let hour = full(self.per_hour, HOUR, "hour");
+        let minute = full(self.per_minute, MINUTE, Limit::Minute);
+        let hour = full(self.per_hour, HOUR, Limit::Hour);
         let counted = [minute, hour].into_iter().flatten();
         let refusal = match (counted.max_by_key(|refusal| refusal.until), told) {
             (Some(refusal), Some(until)) if until < refusal.until.plus(MARGIN) => {
@@ -380,13 +392,13 @@ impl Budget {
             }
             (_, Some(until)) => Some(Refusal {
                 until,
-                limit: "told",
+                limit: Limit::Server,
             }),
             (counted, None) => counted,
         };
         refusal.map(|refusal| match refusal.limit {
-            "minute" | "hour" if self.split > 1 => Refusal {
-                limit: "part",
+            Limit::Minute | Limit::Hour if self.split > 1 => Refusal {
+                limit: Limit::Share,
                 ..refusal
             },
             _ => refusal,
@@ -485,15 +497,15 @@ impl Window {
 pub(crate) fn over_budget(budget: &Budget, now: BootTime, refusal: Refusal) -> Error {
     let (per_minute, per_hour) = budget.limits();
     let message = match refusal.limit {
-        "minute" => format!("The {per_minute} tokens that 88Pay grants in a minute are used up."),
-        "hour" => format!("The {per_hour} tokens that 88Pay grants in an hour are used up."),
-        "part" => "No store can be reached, and this host's part of the tokens that 88Pay grants is used up."
+        Limit::Minute => format!("The {per_minute} tokens that 88Pay grants in a minute are used up."),
+        Limit::Hour => format!("The {per_hour} tokens that 88Pay grants in an hour are used up."),
+        Limit::Share => "No store can be reached, and this host's part of the tokens that 88Pay grants is used up."
             .to_owned(),
-        "forced" => {
+        Limit::Reserve => {
             "Too many tokens were invalidated or rejected lately to ask for another one now."
                 .to_owned()
         }
-        _ => "88Pay says that no more tokens are left for now.".to_owned(),
+        Limit::Server => "88Pay says that no more tokens are left for now.".to_owned(),
     };
     Error::new(
         ErrorCode::RateLimited,

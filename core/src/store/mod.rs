@@ -9,9 +9,8 @@ pub(crate) mod local;
 pub(crate) mod memory;
 mod seal;
 
-use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::config::Settings;
 use crate::config::credentials::ApiKey;
@@ -90,10 +89,7 @@ impl Store {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        let Ok(state) = self
-            .state
-            .get_or_try_make(|| Ok::<_, Infallible>(Mutex::default()));
-        state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// The record of all who use that key.

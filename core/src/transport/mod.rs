@@ -25,10 +25,9 @@ mod stream;
 mod tls;
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use http::{HeaderMap, HeaderValue};
 use rustls::pki_types::ServerName;
@@ -94,16 +93,12 @@ impl Link {
     /// [`FailureKind::Tls`] for roots that cannot be used, [`FailureKind::Internal`] for a text that is not a host
     /// name.
     pub(crate) fn open(settings: LinkSettings) -> Result<Arc<Link>, Failure> {
-        let Ok(links) = LINKS.get_or_try_make(|| Ok::<_, Infallible>(Links::default()));
-        let find = |settings: &LinkSettings| {
-            let links = links.lock().unwrap_or_else(PoisonError::into_inner);
-            links.get(settings).and_then(Weak::upgrade)
-        };
-        if let Some(link) = find(&settings) {
+        let known = LINKS.lock().get(&settings).and_then(Weak::upgrade);
+        if let Some(link) = known {
             return Ok(link);
         }
         let link = Arc::new(Link::new(settings, resolve::ask_system)?);
-        let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = LINKS.lock();
         if let Some(first) = links.get(&link.settings).and_then(Weak::upgrade) {
             return Ok(first);
         }

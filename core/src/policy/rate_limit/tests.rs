@@ -14,7 +14,7 @@ fn the_eleventh_in_a_minute_is_refused_with_the_time_to_come_back() {
     }
     assert_eq!(budget.left(after(9.0)), (0, 90));
     let refusal = budget.take(after(10.0), 0, false).unwrap_err();
-    assert_eq!((refusal.limit, refusal.until), ("minute", after(62.0)));
+    assert_eq!((refusal.limit, refusal.until), (Limit::Minute, after(62.0)));
     assert!(budget.take(after(61.9), 0, false).is_err());
     assert!(budget.take(after(62.0), 0, false).is_ok());
     assert!(budget.take(after(62.1), 0, false).is_err());
@@ -27,7 +27,7 @@ fn the_hundred_and_first_in_an_hour_is_refused_with_the_time_to_come_back() {
         budget.take(after(7.0 * f64::from(i)), 0, false).unwrap();
     }
     let refusal = budget.take(after(2000.0), 0, false).unwrap_err();
-    assert_eq!((refusal.limit, refusal.until), ("hour", after(3615.0)));
+    assert_eq!((refusal.limit, refusal.until), (Limit::Hour, after(3615.0)));
     assert!(budget.take(after(3615.0), 0, false).is_ok());
 }
 
@@ -39,10 +39,10 @@ fn what_is_used_up_here_is_told_as_that_and_with_the_time_at_which_the_server_ha
     budget.told(after(3.0), Some(2), 1, Duration::from_secs(60));
     budget.take(after(3.0), 0, false).unwrap();
     let refusal = budget.refusal(after(4.0)).unwrap();
-    assert_eq!((refusal.limit, refusal.until), ("minute", after(63.0)));
+    assert_eq!((refusal.limit, refusal.until), (Limit::Minute, after(63.0)));
     // The slot here is free again, and only the server's word is left.
     let refusal = budget.refusal(after(62.5)).unwrap();
-    assert_eq!((refusal.limit, refusal.until), ("told", after(63.0)));
+    assert_eq!((refusal.limit, refusal.until), (Limit::Server, after(63.0)));
 
     // Somebody else asks as well, who is not counted here: of the minute, or of the hour.
     for (limit, taken, seconds) in [(2, 1, 30), (100, 1, 3000), (100, 2, 3000)] {
@@ -53,7 +53,11 @@ fn what_is_used_up_here_is_told_as_that_and_with_the_time_at_which_the_server_ha
         budget.told(START, Some(limit), 0, Duration::from_secs(seconds));
         let refusal = budget.refusal(after(1.0)).unwrap();
         let until = after(seconds as f64);
-        assert_eq!((refusal.limit, refusal.until), ("told", until), "{limit}");
+        assert_eq!(
+            (refusal.limit, refusal.until),
+            (Limit::Server, until),
+            "{limit}"
+        );
     }
 }
 
@@ -172,7 +176,10 @@ fn forced_tokens_are_ten_seconds_apart_and_twenty_an_hour() {
         assert!(budget.force(after(10.0 * f64::from(i)), 0).is_ok());
     }
     let refusal = budget.force(after(300.0), 0).unwrap_err();
-    assert_eq!((refusal.limit, refusal.until), ("forced", after(3615.0)));
+    assert_eq!(
+        (refusal.limit, refusal.until),
+        (Limit::Reserve, after(3615.0))
+    );
 }
 
 fn slot(at: f64, id: u32, apart: bool) -> Slot {
@@ -200,7 +207,7 @@ fn hosts_that_cannot_tell_each_other_split_what_was_left() {
     }
     let mut budget = Budget::new(10, 100);
     budget.split(11, 0);
-    assert_eq!(budget.take(START, 1, true).unwrap_err().limit, "part");
+    assert_eq!(budget.take(START, 1, true).unwrap_err().limit, Limit::Share);
 }
 
 /// Three hours without a store, after an hour of 77 tokens; whenever a host may ask it does.

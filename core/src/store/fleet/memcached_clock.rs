@@ -7,7 +7,6 @@
 //! Promises: the bounds hold as long as the server's timer is not late by more than [`LATE`]. After it was, they hold
 //! again with the first reading. Never reads a wall clock.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::session::StoreTime;
@@ -39,10 +38,7 @@ impl ServerClock {
     }
 
     pub(super) fn of_this_process(&self) -> Arc<MemcachedClock> {
-        let Ok(clock) = self
-            .0
-            .get_or_try_make(|| Ok::<_, Infallible>(Arc::default()));
-        clock.clone()
+        self.0.get_or_make(Arc::default).clone()
     }
 }
 

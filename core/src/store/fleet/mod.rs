@@ -17,8 +17,7 @@ mod session;
 mod tests;
 
 use std::collections::{HashSet, VecDeque};
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use self::server::Server;
@@ -151,10 +150,7 @@ impl Fleet {
     }
 
     fn failed(&self) -> MutexGuard<'_, Vec<Option<Failed>>> {
-        let Ok(failed) = self
-            .failed
-            .get_or_try_make(|| Ok::<_, Infallible>(Mutex::new(vec![None; self.servers.len()])));
-        failed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failed.lock_or_make(|| vec![None; self.servers.len()])
     }
 
     /// The record of all who use that key; `None` only if the machine's cryptography or randomness fails.
