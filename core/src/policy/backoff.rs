@@ -13,15 +13,43 @@ use crate::time::BootTime;
 /// When attempts of hosts have failed in a row, so often by another host than the time before, it is not one's own way.
 const IN_A_ROW: u32 = 3;
 
+/// Pauses that double with each failure in a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    first: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    pub(crate) const fn new(first: Duration, longest: Duration) -> Backoff {
+        Backoff { first, longest }
+    }
+
+    /// The pause after a failure that so many others came before.
+    pub(crate) fn pause(self, before: u32) -> Duration {
+        self.first
+            .saturating_mul(1 << before.min(16))
+            .min(self.longest)
+    }
+
+    /// So many times as long.
+    fn times(self, times: u32) -> Backoff {
+        Backoff {
+            first: self.first.saturating_mul(times),
+            longest: self.longest.saturating_mul(times),
+        }
+    }
+}
+
 impl Class {
-    /// The first pause and the longest. An attempt of which nothing was written costs no slot.
-    fn pauses(self, unsent: bool) -> (Duration, Duration) {
+    /// An attempt of which nothing was written costs no slot.
+    fn backoff(self, unsent: bool) -> Backoff {
         let (first, longest) = match self {
             Class::Temporary if unsent => (1, 16),
             Class::Temporary => (1, 60),
             _ => (5, 300),
         };
-        (Duration::from_secs(first), Duration::from_secs(longest))
+        Backoff::new(Duration::from_secs(first), Duration::from_secs(longest))
     }
 }
 
@@ -51,12 +79,12 @@ impl Hold {
             .filter(|hold| hold.class == class)
             .map_or(0, |hold| hold.streak)
             .saturating_add(1);
-        let (mut first, mut longest) = class.pauses(rejection.unsent);
+        let mut backoff = class.backoff(rejection.unsent);
         if class == Class::Temporary && !rejection.unsent {
             // All together spend no more than one would.
-            (first, longest) = (first.saturating_mul(parts), longest.saturating_mul(parts));
+            backoff = backoff.times(parts);
         }
-        let doubled = first.saturating_mul(1 << (streak - 1).min(16)).min(longest);
+        let doubled = backoff.pause(streak - 1);
         let pause = match (class, rejection.error.retry_after()) {
             (Class::RateLimited, Some(told)) => told,
             (Class::Temporary, _) => doubled.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0),

@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::policy::backoff::Backoff;
 use crate::time::BootTime;
 
-const FIRST: Duration = Duration::from_secs(60);
-const LONGEST: Duration = Duration::from_secs(3600);
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(3600));
 
 /// More paths than an API has; beyond it the one that ends first makes room.
 const MOST: usize = 256;
@@ -48,7 +48,7 @@ impl PathHolds {
         });
         // Calls that were under way together count once.
         if now >= held.until {
-            held.until = now.plus(FIRST.saturating_mul(1 << held.streak.min(16)).min(LONGEST));
+            held.until = now.plus(BACKOFF.pause(held.streak));
             held.streak += 1;
         }
     }

@@ -11,12 +11,13 @@ use std::time::Duration;
 use http::Method;
 
 use crate::exchange::{Failure, FailureKind};
+use crate::policy::backoff::Backoff;
 
 /// Repetitions after faults, beyond the one that a 401 may cost.
 const MOST_REPEATS: u32 = 2;
 
-/// Full jitter from here, doubling.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The pause before each of them, with full jitter.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(1));
 
 /// The one POST that only reads ("Balance").
 const BALANCE: &str = "/api/balance";
@@ -79,9 +80,7 @@ impl Retry {
     }
 
     fn back_off(&self, jitter: f64) -> Duration {
-        FIRST_PAUSE
-            .saturating_mul(1 << self.repeats.min(8))
-            .mul_f64(jitter.clamp(0.1, 1.0))
+        BACKOFF.pause(self.repeats).mul_f64(jitter.clamp(0.1, 1.0))
     }
 
     fn again(&mut self, left: Duration, pause: Duration) -> Option<Duration> {

@@ -29,6 +29,7 @@ use crate::config::store_url::StoreUrl;
 use crate::platform::clock::Clock;
 use crate::platform::process::PerProcess;
 use crate::platform::random;
+use crate::policy::backoff::Backoff;
 use crate::policy::rate_limit::Slot;
 use crate::refresh::record::{Record, Stamp};
 use crate::refresh::{Ask, Found};
@@ -38,8 +39,8 @@ use crate::time::BootTime;
 /// How much time one store has to accept a connection and to answer.
 pub(crate) const ATTEMPT_TIME: Duration = Duration::from_millis(250);
 
-/// A store that failed is left alone for the first of these times, doubling to the second, while another one answers.
-const LEFT_ALONE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// A store that failed is left alone for so long, while another one answers.
+const LEFT_ALONE: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
 
 /// The record is kept as long as the counts of an hour matter.
 const KEPT: Duration = Duration::from_secs(3700);
@@ -94,7 +95,8 @@ impl Backend for Server {
 #[derive(Clone, Copy)]
 struct Failed {
     until: BootTime,
-    pause: Duration,
+    /// Failures in a row before this one.
+    streak: u32,
 }
 
 /// The record of one key, as one refresh uses it.
@@ -189,10 +191,9 @@ impl Fleet {
     fn note(&self, index: usize, well: bool) {
         let now = self.clock.boot();
         if let Some(failed) = self.failed().get_mut(index) {
-            let (first, longest) = LEFT_ALONE;
-            let pause = failed.map_or(first, |before| (2 * before.pause).min(longest));
-            let until = now.plus(pause);
-            *failed = (!well).then_some(Failed { until, pause });
+            let streak = failed.map_or(0, |before| before.streak.saturating_add(1));
+            let until = now.plus(LEFT_ALONE.pause(streak));
+            *failed = (!well).then_some(Failed { until, streak });
         }
     }
 }
