@@ -8,10 +8,10 @@ DESTDIR ?=
 CARGO ?= cargo --locked
 COMMAND := target/release/pay88
 
-.PHONY: help setup build demo test check header dist install simulate bench clean
+.PHONY: help setup build demo test test-php-zts check header dist install simulate bench clean
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: ## install what is missing of the tools (as root), or name it
 	@tests/setup.sh
@@ -45,6 +45,10 @@ test: setup build ## run everything that proves the promises
 	$(COMMAND) sandbox --exec -- timeout 300 tests/one_manager/test.py 2>&1 | tee target/logs/one_manager
 	$(COMMAND) sandbox --exec -- timeout 300 tests/readme.py 2>&1 | tee target/logs/readme
 	tests/secrets.py target/logs/*
+
+test-php-zts: setup build ## build a thread-safe PHP once, and test the extension with it
+	@mkdir -p target/logs
+	php/zts.sh 2>&1 | tee target/logs/php_zts
 
 check: setup ## formatters, linters, the walls of the core, and features that must stay off
 	$(CARGO) fmt --check
