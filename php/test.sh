@@ -112,11 +112,11 @@ for step in $steps; do
 # What a child has inherited, and its parent's other threads had, is lost in it.
 case \$* in */fork.php* | */events.php*) leaks=no ;; *) leaks=full ;; esac
 exec valgrind -q --num-callers=40 --leak-check=\$leaks --show-leak-kinds=definite,indirect --trace-children=yes \\
-    --trace-children-skip='/bin/*,/usr/bin/*sh,/usr/bin/[a-oq-z]*' --log-file="$work/valgrind-logs/%p" "$binary" "\$@"
+    --trace-children-skip='/bin/*,/usr/bin/*sh,/usr/bin/[a-oq-z]*' --log-file="$work/valgrind-logs/%p%q{PAY88_TEST_FATAL}" "$binary" "\$@"
 END
             chmod +x "$work/valgrind-${binary##*/}"
         done
-        test_php=$work/valgrind-${php##*/} test_cgi=$work/valgrind-php-cgi each=300 USE_ZEND_ALLOC=0 PAY88_TEST_SLOW=10 \
+        PAY88_TEST_FATAL='' test_php=$work/valgrind-${php##*/} test_cgi=$work/valgrind-php-cgi each=300 USE_ZEND_ALLOC=0 PAY88_TEST_SLOW=10 \
             phpt valgrind "$place" 900 --http
         php/tests/valgrind.py php "$work"/valgrind-logs/*
         ;;

@@ -20,7 +20,9 @@ function wait_in(string $phase, string $what): array
     $file = tempnam(sys_get_temp_dir(), 'pay88');
     $flags = explode(' ', trim(getenv('PAY88_TEST_PHP_FLAGS')));
     $command = [PHP_BINARY, ...$flags, '-d', 'html_errors=0', '-d', 'display_errors=1', __DIR__ . '/waiting.inc', $phase, $what, $file];
-    $process = proc_open($command, [1 => ['pipe', 'w'], 2 => ['redirect', 1]], $pipes);
+    // For valgrind, which sees that PHP frees nothing then.
+    $fatal = ['PAY88_TEST_FATAL' => in_array($what, ['fatal', 'memory', 'time', 'exit']) ? 'fatal' : ''];
+    $process = proc_open($command, [1 => ['pipe', 'w'], 2 => ['redirect', 1]], $pipes, null, $fatal + getenv());
     $output = stream_get_contents($pipes[1]);
     $status = proc_close($process);
     unlink($file);
