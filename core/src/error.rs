@@ -193,20 +193,26 @@ impl Error {
         Self::new(ErrorCode::ConfigInvalid, message, hint)
     }
 
-    /// Makes the error for a panic that was caught. Its outcome is `unknown`, because nobody can tell what was done
-    /// before the panic. It is public for bindings.
+    /// Makes the error for a panic that was caught. Its outcome is `unknown` unless nothing can have been sent, because
+    /// nobody can tell what was done before the panic. It is public for bindings.
     ///
     /// ```
     /// let panic = std::panic::catch_unwind(|| panic!("a fault")).unwrap_err();
-    /// assert_eq!(pay88::Error::panicked(&*panic).code().name(), "internal");
+    /// let error = pay88::Error::panicked(&*panic, pay88::Outcome::Unknown);
+    /// assert_eq!(error.code().name(), "internal");
+    /// assert!(error.hint().contains("look the transaction up"));
     /// ```
-    pub fn panicked(panic: &(dyn Any + Send)) -> Self {
+    pub fn panicked(panic: &(dyn Any + Send), outcome: Outcome) -> Self {
         let said = panic
             .downcast_ref::<&str>()
             .copied()
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("it did not say why");
-        Self::internal(format!("pay88 panicked: {said}.")).with_outcome(Outcome::Unknown)
+        let error = Self::internal(format!("pay88 panicked: {said}.")).with_outcome(outcome);
+        match outcome {
+            Outcome::Unknown => error.with_hint(format!("{LOOK_IT_UP} {REPORT_IT}")),
+            _ => error,
+        }
     }
 
     /// Makes an error for a fault of the library. If the message ends with a refusal of the system (`… (os error
@@ -218,9 +224,7 @@ impl Error {
     /// ```
     pub fn internal(message: impl Into<String>) -> Self {
         let message = message.into();
-        let hint = limit_reached(&message).unwrap_or(
-            "This should not happen. Please report it with the message and the version of pay88.",
-        );
+        let hint = limit_reached(&message).unwrap_or(REPORT_IT);
         Self::new(ErrorCode::Internal, message, hint)
     }
 
@@ -359,6 +363,13 @@ impl Error {
             }
     }
 }
+
+/// The hint where a call may have been carried out.
+pub(crate) const LOOK_IT_UP: &str =
+    "It may have been carried out: look the transaction up before sending it again.";
+
+const REPORT_IT: &str =
+    "This should not happen. Please report it with the message and the version of pay88.";
 
 /// The text as a sentence that another one may follow.
 fn sentence(text: Cow<'static, str>) -> Cow<'static, str> {

@@ -82,8 +82,7 @@ fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
 
 /// Runs what makes no call, so that nothing was sent before a panic either.
 pub(crate) fn not_sent<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    guarded(body)
-        .unwrap_or_else(|panic| Err(Error::panicked(&*panic).with_outcome(Outcome::NotSent)))
+    guarded(body).unwrap_or_else(|panic| Err(Error::panicked(&*panic, Outcome::NotSent)))
 }
 
 /// Runs a function that cannot fail and makes no system call; `None` is [`Neutral::NEUTRAL`].
@@ -122,7 +121,7 @@ pub(crate) fn status_at_once(
     let failure = match guarded(body) {
         Ok(Ok(())) => return pay88_status::PAY88_OK,
         Ok(Err(failure)) => failure,
-        Err(panic) => Error::panicked(&*panic),
+        Err(panic) => Error::panicked(&*panic, Outcome::Unknown),
     };
     let status = pay88_status::from(failure.code());
     if let Some(error) = error {

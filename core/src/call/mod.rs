@@ -15,15 +15,13 @@ use serde_json::json;
 
 use crate::call::request::{Request, Response};
 use crate::config::endpoint::{BaseUrl, Target, check_headers};
-use crate::error::{Error, ErrorCode, Outcome, Result};
+use crate::error::{Error, ErrorCode, LOOK_IT_UP, Outcome, Result};
 use crate::exchange::{Answer, Failure};
 use crate::manager::manager::Manager;
 use crate::manager::token::Token;
 use crate::platform::cancel::{ASK_EVERY, either};
 use crate::platform::random;
-use crate::policy::outcome::{
-    LOOK_IT_UP, canceled, error_of, forked, no_token_in_time, outcome_of, worse,
-};
+use crate::policy::outcome::{canceled, error_of, forked, no_token_in_time, outcome_of, worse};
 use crate::policy::provider_message::provider_message;
 use crate::policy::retry::{Retry, Unauthorized};
 use crate::telemetry::event::{EventName, emit};

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::config::Settings;
 use crate::config::credentials::ApiKey;
 use crate::config::share::Share;
-use crate::error::Result;
+use crate::error::{Outcome, Result};
 use crate::manager::account::{Account, Job, RENEWAL_PAUSE, SharedSettings, State};
 use crate::manager::refresh_driver;
 use crate::manager::shared_tier::{self, Look};
@@ -22,7 +22,7 @@ use crate::manager::token::Token;
 use crate::platform::clock::Clock;
 use crate::platform::process::{PerProcess, Process};
 use crate::platform::thread::Uncanceled;
-use crate::policy::outcome::{no_token_in_time, stopped};
+use crate::policy::outcome::{canceled, no_token_in_time};
 use crate::policy::path_backoff::PathHolds;
 use crate::policy::rate_limit::over_budget;
 use crate::policy::retry::Unauthorized;
@@ -124,7 +124,7 @@ impl Manager {
         let mut waited = false;
         loop {
             if stop() {
-                return Err(stopped());
+                return Err(canceled(Outcome::NotSent));
             }
             if Instant::now() >= deadline {
                 return Err(no_token_in_time());
@@ -137,7 +137,7 @@ impl Manager {
                     refresh_driver::carry_out(&self.account, job, Some((deadline, stop)));
                     if !begun_in.is_current() {
                         // `stop` has forked, and the flight with its lock is the parent's.
-                        return Err(stopped());
+                        return Err(canceled(Outcome::NotSent));
                     }
                     flight
                 }
@@ -373,6 +373,6 @@ pub(crate) fn settled(waited: Result<Landing, GaveUp>) -> Option<Result<Token>> 
         Ok(Landing::Failed(error)) => Some(Err(error)),
         Ok(Landing::Superseded) => None,
         Err(GaveUp::Deadline) => Some(Err(no_token_in_time())),
-        Err(GaveUp::Stopped) => Some(Err(stopped())),
+        Err(GaveUp::Stopped) => Some(Err(canceled(Outcome::NotSent))),
     }
 }

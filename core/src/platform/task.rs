@@ -80,7 +80,7 @@ where
             // It is not polled again after a panic, so nobody ever sees it half done.
             let polled = catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context)));
             let result = ready!(polled.unwrap_or_else(|panic| {
-                Poll::Ready(Err(Error::panicked(&*panic).with_outcome(self.outcome)))
+                Poll::Ready(Err(Error::panicked(&*panic, self.outcome)))
             }));
             if let Some(done) = self.done.take() {
                 done(result);

@@ -1,6 +1,6 @@
 //! What becomes of a call that gets no answer: its error, and whether it can have been carried out.
 
-use crate::error::{Error, ErrorCode, Outcome, limit_reached};
+use crate::error::{Error, ErrorCode, LOOK_IT_UP, Outcome, limit_reached};
 use crate::exchange::{Failure, FailureKind};
 
 /// What is known of a sending without a complete answer.
@@ -21,9 +21,6 @@ pub(crate) fn worse(a: Outcome, b: Outcome) -> Outcome {
     };
     if rank(a) >= rank(b) { a } else { b }
 }
-
-pub(crate) const LOOK_IT_UP: &str =
-    "It may have been carried out: look the transaction up before sending it again.";
 
 const SAFE_TO_REPEAT: &str = "It is safe to repeat: it cannot have been carried out.";
 
@@ -94,14 +91,5 @@ pub(crate) fn no_token_in_time() -> Error {
         ErrorCode::Timeout,
         "No token came before the deadline.",
         "Nothing was sent. Look at the network to 88Pay, or give the call more time with `timeout`.",
-    )
-}
-
-/// The caller gave up while it waited for a token.
-pub(crate) fn stopped() -> Error {
-    Error::new(
-        ErrorCode::Canceled,
-        "The call was canceled before anything was sent.",
-        "It is safe to repeat.",
     )
 }
