@@ -18,7 +18,7 @@ use crate::config::share::Share;
 use crate::error::{Error, Result};
 use crate::manager::cache::Cache;
 use crate::manager::key_ring::Keys;
-use crate::manager::single_flight::{Flight, Landing};
+use crate::manager::single_flight::{Completion, SingleFlight};
 use crate::manager::token::{Snapshot, Token};
 use crate::platform::clock::Clock;
 use crate::platform::process::PerProcess;
@@ -82,7 +82,7 @@ pub(crate) struct SharedSettings {
 
 pub(crate) struct State {
     pub(crate) ledger: Ledger,
-    pub(crate) flight: Option<Arc<Flight>>,
+    pub(crate) flight: Option<Arc<SingleFlight>>,
     pub(crate) attempts: u64,
     /// The token of which it was told last that it stays in use although it was answered 401.
     pub(crate) kept: Option<u64>,
@@ -90,7 +90,7 @@ pub(crate) struct State {
 
 /// A refresh that somebody has to carry out.
 pub(crate) struct Job {
-    pub(crate) flight: Arc<Flight>,
+    pub(crate) flight: Arc<SingleFlight>,
     /// As they were when it began.
     pub(crate) keys: Arc<Keys>,
     pub(crate) refresh: Box<Refresh>,
@@ -216,7 +216,7 @@ impl Account {
 
     pub(crate) fn job(&self, state: &mut State) -> Job {
         state.attempts += 1;
-        let flight = Arc::new(Flight::new(state.attempts));
+        let flight = Arc::new(SingleFlight::new(state.attempts));
         state.flight = Some(flight.clone());
         let keys = self.keys();
         Job {
@@ -286,12 +286,12 @@ impl Account {
     }
 
     /// Ends a flight without a refresh's own result.
-    pub(crate) fn ground(&self, flight: &Arc<Flight>, landing: Landing) {
-        self.unflight(&mut self.state(), flight);
-        flight.land(landing);
+    pub(crate) fn abort(&self, flight: &Arc<SingleFlight>, completion: Completion) {
+        self.forget_flight(&mut self.state(), flight);
+        flight.complete(completion);
     }
 
-    pub(crate) fn unflight(&self, state: &mut State, flight: &Arc<Flight>) {
+    pub(crate) fn forget_flight(&self, state: &mut State, flight: &Arc<SingleFlight>) {
         if state
             .flight
             .as_ref()

@@ -1,6 +1,6 @@
 //! What is valid now: one immutable snapshot behind an atomic pointer.
 //!
-//! Promises: reading takes no lock and, for up to [`STRIPES`] threads, writes nothing that another thread reads; a token is
+//! Promises: reading takes no lock and, for up to [`SHARDS`] threads, writes nothing that another thread reads; a token is
 //! given out only while a monotonic and the wall clock say so; what replaces a token is newer. Never asks for one.
 
 use std::cell::Cell;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 
-use crate::manager::token::{STRIPES, Snapshot, Stripe, Token};
+use crate::manager::token::{SHARDS, Shard, Snapshot, Token};
 use crate::platform::clock::Clock;
 use crate::refresh::record::Stamp;
 use crate::time::Reading;
@@ -17,7 +17,7 @@ use crate::time::Reading;
 struct Current {
     end: Reading,
     snapshot: Arc<Snapshot>,
-    stripes: [Arc<Stripe>; STRIPES],
+    shards: [Arc<Shard>; SHARDS],
 }
 
 /// The cached token of a manager.
@@ -55,10 +55,10 @@ impl Cache {
         let renew_from = &current.snapshot.renew_from;
         let renew = now.mono >= renew_from.load(Ordering::Relaxed)
             && renew_from.swap(u64::MAX, Ordering::Relaxed) != u64::MAX;
-        let stripe = &current.stripes[stripe_of_this_thread()];
-        stripe.hits.fetch_add(1, Ordering::Relaxed);
+        let shard = &current.shards[shard_of_this_thread()];
+        shard.hits.fetch_add(1, Ordering::Relaxed);
         Some(Hit {
-            token: Token(stripe.clone()),
+            token: Token(shard.clone()),
             renew,
         })
     }
@@ -73,8 +73,8 @@ impl Cache {
         if now.reached(current.end) || now.mono >= renew_from.load(Ordering::Relaxed) {
             return None;
         }
-        let stripe = &current.stripes[stripe_of_this_thread()];
-        stripe.hits.fetch_add(1, Ordering::Relaxed);
+        let shard = &current.shards[shard_of_this_thread()];
+        shard.hits.fetch_add(1, Ordering::Relaxed);
         Some(current.snapshot.generation)
     }
 
@@ -84,7 +84,7 @@ impl Cache {
         let current = guard
             .as_ref()
             .filter(|current| !self.clock.reading().reached(current.end))?;
-        Some(Token(current.stripes[stripe_of_this_thread()].clone()))
+        Some(Token(current.shards[shard_of_this_thread()].clone()))
     }
 
     /// The number of the token that is kept, valid or not.
@@ -106,17 +106,17 @@ impl Cache {
     /// Replaces the token; gives a handle of the new one. Called under the manager's lock only.
     pub(crate) fn publish(&self, snapshot: Snapshot) -> Token {
         let snapshot = Arc::new(snapshot);
-        let stripes: [Arc<Stripe>; STRIPES] = std::array::from_fn(|_| {
-            Arc::new(Stripe {
+        let shards: [Arc<Shard>; SHARDS] = std::array::from_fn(|_| {
+            Arc::new(Shard {
                 snapshot: snapshot.clone(),
                 hits: AtomicU64::new(0),
             })
         });
-        let token = Token(stripes[stripe_of_this_thread()].clone());
+        let token = Token(shards[shard_of_this_thread()].clone());
         self.replace(Some(Arc::new(Current {
             end: snapshot.end,
             snapshot,
-            stripes,
+            shards,
         })));
         token
     }
@@ -146,29 +146,27 @@ impl Cache {
             .current
             .load()
             .as_ref()
-            .map_or(0, |current| current.stripes.iter().map(|s| s.hits()).sum());
+            .map_or(0, |current| current.shards.iter().map(|s| s.hits()).sum());
         self.past_hits.load(Ordering::Relaxed) + now
     }
 
     fn replace(&self, with: Option<Arc<Current>>) {
         if let Some(old) = self.current.swap(with) {
-            self.past_hits.fetch_add(
-                old.stripes.iter().map(|s| s.hits()).sum(),
-                Ordering::Relaxed,
-            );
+            self.past_hits
+                .fetch_add(old.shards.iter().map(|s| s.hits()).sum(), Ordering::Relaxed);
         }
     }
 }
 
-/// Threads take the stripes in turn.
+/// Threads take the shards in turn.
 #[inline]
-fn stripe_of_this_thread() -> usize {
+fn shard_of_this_thread() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local!(static MINE: Cell<usize> = const { Cell::new(usize::MAX) });
-    // A thread that is ending may have lost its locals; any stripe is right.
+    // A thread that is ending may have lost its locals; any shard is right.
     MINE.try_with(|mine| {
         if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS);
         }
         mine.get()
     })

@@ -17,7 +17,7 @@ use crate::error::{Outcome, Result};
 use crate::manager::account::{Account, Job, RENEWAL_PAUSE, SharedSettings, State};
 use crate::manager::refresh_driver;
 use crate::manager::shared_tier::{self, Look};
-use crate::manager::single_flight::{Flight, GaveUp, Landing};
+use crate::manager::single_flight::{Completion, GaveUp, SingleFlight};
 use crate::manager::token::Token;
 use crate::platform::clock::Clock;
 use crate::platform::process::{PerProcess, Process};
@@ -41,12 +41,12 @@ pub(crate) struct Manager {
 }
 
 /// Where a caller without a token stands.
-pub(crate) enum Boarding {
+pub(crate) enum Joined {
     Token(Token),
     /// Somebody else is at it.
-    Flight(Arc<Flight>),
+    Following(Arc<SingleFlight>),
     /// No thread can be had: the caller does the work.
-    Fly(Job),
+    Leading(Job),
 }
 
 impl Manager {
@@ -129,10 +129,10 @@ impl Manager {
             if Instant::now() >= deadline {
                 return Err(no_token_in_time());
             }
-            let flight = match self.board()? {
-                Boarding::Token(token) => return Ok(token),
-                Boarding::Flight(flight) => flight,
-                Boarding::Fly(job) => {
+            let flight = match self.join()? {
+                Joined::Token(token) => return Ok(token),
+                Joined::Following(flight) => flight,
+                Joined::Leading(job) => {
                     let (flight, begun_in) = (job.flight.clone(), Process::current());
                     refresh_driver::carry_out(&self.account, job, Some((deadline, stop)));
                     if !begun_in.is_current() {
@@ -156,36 +156,36 @@ impl Manager {
         }
         let mut waited = false;
         loop {
-            let flight = match self.board()? {
-                Boarding::Token(token) => return Ok(token),
-                Boarding::Flight(flight) => flight,
-                Boarding::Fly(job) => {
+            let flight = match self.join()? {
+                Joined::Token(token) => return Ok(token),
+                Joined::Following(flight) => flight,
+                Joined::Leading(job) => {
                     let flight = job.flight.clone();
                     refresh_driver::carry_out(&self.account, job, None);
                     flight
                 }
             };
             self.account.counters.waits.add_once(&mut waited);
-            if let Some(result) = settled(Ok(flight.landing().await)) {
+            if let Some(result) = settled(Ok(flight.completion().await)) {
                 return result;
             }
         }
     }
 
     /// Takes part in the refresh that is under way, or starts one.
-    pub(crate) fn board(&self) -> Result<Boarding> {
+    pub(crate) fn join(&self) -> Result<Joined> {
         let under_way = |state: &State| {
-            // Somebody may have landed since this caller looked.
+            // Somebody may have completed since this caller looked.
             if let Some(token) = self.account.cache.peek() {
-                return Some(Boarding::Token(token));
+                return Some(Joined::Token(token));
             }
-            state.flight.clone().map(Boarding::Flight)
+            state.flight.clone().map(Joined::Following)
         };
         if let Some(boarding) = under_way(&self.account.state()) {
             return Ok(boarding);
         }
         match shared_tier::look(&self.account) {
-            Look::Token(token) => return Ok(Boarding::Token(token)),
+            Look::Token(token) => return Ok(Joined::Token(token)),
             Look::Refused(error) => return Err(error),
             Look::Open | Look::Kept(_) => {}
         }
@@ -198,8 +198,8 @@ impl Manager {
         };
         let flight = job.flight.clone();
         Ok(match (self.account.launch)(&self.account, job) {
-            Ok(()) => Boarding::Flight(flight),
-            Err(job) => Boarding::Fly(job),
+            Ok(()) => Joined::Following(flight),
+            Err(job) => Joined::Leading(job),
         })
     }
 
@@ -230,7 +230,7 @@ impl Manager {
         if let Err(job) = (self.account.launch)(&self.account, job) {
             // Nobody waits, so nobody has to do it now.
             self.account.cache.renew_later(RENEWAL_PAUSE);
-            self.account.ground(&job.flight, Landing::Superseded);
+            self.account.abort(&job.flight, Completion::Superseded);
         }
     }
 
@@ -359,19 +359,19 @@ impl Manager {
             || json!({"keep_old": keep_old}),
         );
         if let Some(flight) = flight {
-            flight.land(Landing::Superseded);
+            flight.complete(Completion::Superseded);
         }
     }
 }
 
 /// What a wait means to the caller; `None` to look again.
-pub(crate) fn settled(waited: Result<Landing, GaveUp>) -> Option<Result<Token>> {
+pub(crate) fn settled(waited: Result<Completion, GaveUp>) -> Option<Result<Token>> {
     match waited {
         // The machine may have slept while the answer was on its way.
-        Ok(Landing::Token(token)) if token.valid_for().is_zero() => None,
-        Ok(Landing::Token(token)) => Some(Ok(token)),
-        Ok(Landing::Failed(error)) => Some(Err(error)),
-        Ok(Landing::Superseded) => None,
+        Ok(Completion::Token(token)) if token.valid_for().is_zero() => None,
+        Ok(Completion::Token(token)) => Some(Ok(token)),
+        Ok(Completion::Failed(error)) => Some(Err(error)),
+        Ok(Completion::Superseded) => None,
         Err(GaveUp::Deadline) => Some(Err(no_token_in_time())),
         Err(GaveUp::Stopped) => Some(Err(canceled(Outcome::NotSent))),
     }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::manager::account::{Account, Job, RENEWAL_PAUSE};
 use crate::manager::key_ring::Keys;
 use crate::manager::shared_tier::{adopt, store_went, tier_went};
-use crate::manager::single_flight::{Flight, Landing};
+use crate::manager::single_flight::{Completion, SingleFlight};
 use crate::platform::cancel::ASK_EVERY;
 use crate::platform::process::{Process, foreign};
 use crate::platform::{random, thread};
@@ -152,18 +152,18 @@ pub(crate) fn launch(account: &Arc<Account>, job: Job) -> Result<(), Job> {
 /// Carries a refresh out on this thread. With `patience` the thread is a caller's, which may give up.
 pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patience<'_>>) {
     /// Lands the flight even if this thread panics.
-    struct Landed<'a>(&'a Account, Arc<Flight>);
-    impl Drop for Landed<'_> {
+    struct Completed<'a>(&'a Account, Arc<SingleFlight>);
+    impl Drop for Completed<'_> {
         fn drop(&mut self) {
             if std::thread::panicking() {
-                self.0.ground(
+                self.0.abort(
                     &self.1,
-                    Landing::Failed(Error::internal("The token refresh panicked.")),
+                    Completion::Failed(Error::internal("The token refresh panicked.")),
                 );
             }
         }
     }
-    let _landed = Landed(account, job.flight.clone());
+    let _landed = Completed(account, job.flight.clone());
     let interrupted =
         || patience.is_some_and(|(deadline, stop)| Instant::now() >= deadline || stop());
     let begun = Instant::now();
@@ -181,7 +181,7 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
         let (now, action) = {
             let mut state = account.state();
             if account.keys().epoch() != job.keys.epoch() {
-                // The rotation has landed the flight.
+                // The rotation has completed the flight.
                 return;
             }
             let now = account.clock.boot();
@@ -210,7 +210,7 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
                 );
                 reached!(Answered);
                 match &result {
-                    // This caller goes; the next one who waits flies on.
+                    // This caller goes; the next one who waits goes on.
                     Err(rejection) if interrupted() => Input::Abandoned {
                         unsent: rejection.unsent,
                     },
@@ -237,7 +237,7 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
                 }
             }
             Action::Finish(Finish::Abandoned) => {
-                return account.ground(&job.flight, Landing::Superseded);
+                return account.abort(&job.flight, Completion::Superseded);
             }
             Action::Finish(finish) => {
                 // The others may go on while the callers of this process are told.
@@ -371,7 +371,7 @@ pub(crate) fn complete(
     if account.keys().epoch() != job.keys.epoch() {
         return;
     }
-    let landing = match finish {
+    let completion = match finish {
         Finish::Granted { issue, key } => {
             let token = account.publish(&issue, key, asked_at);
             if let Ok(token) = &token {
@@ -379,16 +379,16 @@ pub(crate) fn complete(
                 let generation = token.generation();
                 tell_issued(account, &issue, key, generation, attempt, begun);
             }
-            token.map_or_else(Landing::Failed, Landing::Token)
+            token.map_or_else(Completion::Failed, Completion::Token)
         }
         Finish::Shared { issue, key } => match adopt(account, &issue, key) {
-            Some(token) => token.map_or_else(Landing::Failed, Landing::Token),
-            None => Landing::Superseded,
+            Some(token) => token.map_or_else(Completion::Failed, Completion::Token),
+            None => Completion::Superseded,
         },
-        Finish::Abandoned => Landing::Superseded,
+        Finish::Abandoned => Completion::Superseded,
         Finish::Kept { again } => {
             account.cache.renew_later(again.max(RENEWAL_PAUSE));
-            Landing::Superseded
+            Completion::Superseded
         }
         Finish::Failed {
             error,
@@ -415,12 +415,12 @@ pub(crate) fn complete(
                     || json!({"pause": pause.as_secs_f64()}),
                 );
             }
-            Landing::Failed(error)
+            Completion::Failed(error)
         }
     };
-    account.unflight(&mut state, &job.flight);
+    account.forget_flight(&mut state, &job.flight);
     drop(state);
-    job.flight.land(landing);
+    job.flight.complete(completion);
 }
 
 fn tell_issued(

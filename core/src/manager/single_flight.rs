@@ -12,25 +12,25 @@ use crate::error::Error;
 use crate::manager::token::Token;
 use crate::platform::cancel::ASK_EVERY;
 
-/// What a flight brought.
+/// How a single flight ended.
 #[derive(Clone, Debug)]
-pub(crate) enum Landing {
+pub(crate) enum Completion {
     Token(Token),
     Failed(Error),
-    /// The credentials were changed meanwhile, or who flew it gave up: look again.
+    /// The credentials were changed meanwhile, or its leader gave up: look again.
     Superseded,
 }
 
 /// One refresh that is under way.
-pub(crate) struct Flight {
+pub(crate) struct SingleFlight {
     pub(crate) attempt: u64,
     state: Mutex<State>,
-    landed: Condvar,
+    completed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    landing: Option<Landing>,
+    completion: Option<Completion>,
     wakers: Vec<Waker>,
 }
 
@@ -40,12 +40,12 @@ pub(crate) enum GaveUp {
     Stopped,
 }
 
-impl Flight {
-    pub(crate) fn new(attempt: u64) -> Flight {
-        Flight {
+impl SingleFlight {
+    pub(crate) fn new(attempt: u64) -> SingleFlight {
+        SingleFlight {
             attempt,
             state: Mutex::default(),
-            landed: Condvar::new(),
+            completed: Condvar::new(),
         }
     }
 
@@ -53,14 +53,14 @@ impl Flight {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells everybody. The first landing counts.
-    pub(crate) fn land(&self, landing: Landing) {
+    /// Tells everybody. The first completion counts.
+    pub(crate) fn complete(&self, completion: Completion) {
         let wakers = {
             let mut state = self.state();
-            state.landing.get_or_insert(landing);
+            state.completion.get_or_insert(completion);
             std::mem::take(&mut state.wakers)
         };
-        self.landed.notify_all();
+        self.completed.notify_all();
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -69,20 +69,20 @@ impl Flight {
         &self,
         deadline: Instant,
         stop: &dyn Fn() -> bool,
-    ) -> Result<Landing, GaveUp> {
+    ) -> Result<Completion, GaveUp> {
         loop {
             {
                 let mut state = self.state();
                 let slice = ASK_EVERY.min(deadline.saturating_duration_since(Instant::now()));
-                if state.landing.is_none() && !slice.is_zero() {
+                if state.completion.is_none() && !slice.is_zero() {
                     state = self
-                        .landed
+                        .completed
                         .wait_timeout(state, slice)
                         .unwrap_or_else(PoisonError::into_inner)
                         .0;
                 }
-                if let Some(landing) = &state.landing {
-                    return Ok(landing.clone());
+                if let Some(completion) = &state.completion {
+                    return Ok(completion.clone());
                 }
             }
             if stop() {
@@ -94,18 +94,18 @@ impl Flight {
         }
     }
 
-    /// What it brought, if it has landed.
+    /// What it brought, if it has completed.
     #[cfg(test)]
-    pub(crate) fn landed(&self) -> Option<Landing> {
-        self.state().landing.clone()
+    pub(crate) fn completed(&self) -> Option<Completion> {
+        self.state().completion.clone()
     }
 
     /// Waits in a task.
-    pub(crate) async fn landing(&self) -> Landing {
+    pub(crate) async fn completion(&self) -> Completion {
         poll_fn(|context| {
             let mut state = self.state();
-            if let Some(landing) = &state.landing {
-                return Poll::Ready(landing.clone());
+            if let Some(completion) = &state.completion {
+                return Poll::Ready(completion.clone());
             }
             if !state
                 .wakers

@@ -74,11 +74,11 @@ impl Snapshot {
 }
 
 /// How many threads can read the token at once without sharing a reference count.
-pub(crate) const STRIPES: usize = 8;
+pub(crate) const SHARDS: usize = 8;
 
 /// One reference count and hit counter of a snapshot, on cache lines of their own.
 #[repr(align(128))]
-pub(crate) struct Stripe {
+pub(crate) struct Shard {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) hits: AtomicU64,
 }
@@ -101,7 +101,7 @@ pub(crate) struct Stripe {
 /// # Ok::<(), pay88::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Token(pub(crate) Arc<Stripe>);
+pub struct Token(pub(crate) Arc<Shard>);
 
 impl Token {
     /// The access token, for `Authorization: Bearer …`.
@@ -163,7 +163,7 @@ impl fmt::Debug for Token {
     }
 }
 
-impl Stripe {
+impl Shard {
     pub(crate) fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
     }

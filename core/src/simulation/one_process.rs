@@ -33,13 +33,13 @@ struct World {
     latency: Duration,
     cache: Cache,
     ledger: Ledger,
-    flight: Option<Flight>,
+    refreshing: Option<Refreshing>,
     generations: u64,
     record: Record,
     newest: BootTime,
 }
 
-struct Flight {
+struct Refreshing {
     refresh: Refresh,
     asked_at: Reading,
     /// What happens next, and in how long.
@@ -71,7 +71,7 @@ impl World {
                 budget: Budget::new(10, 100),
                 holds: Holds::default(),
             },
-            flight: None,
+            refreshing: None,
             generations: 0,
             record: Record::default(),
             newest: BootTime(0),
@@ -90,22 +90,22 @@ impl World {
     /// Time passes by one tick, and what is due happens.
     fn tick(&mut self) {
         self.pass(TICK);
-        let Some(flight) = &mut self.flight else {
+        let Some(refreshing) = &mut self.refreshing else {
             return;
         };
-        flight.next.1 = flight.next.1.saturating_sub(TICK);
-        if !flight.next.1.is_zero() {
+        refreshing.next.1 = refreshing.next.1.saturating_sub(TICK);
+        if !refreshing.next.1.is_zero() {
             return;
         }
         let tell = Next::Tell(Box::new(Input::PauseOver));
-        match std::mem::replace(&mut flight.next.0, tell) {
+        match std::mem::replace(&mut refreshing.next.0, tell) {
             Next::Arrive => {
                 let answer = self.ask_for_token();
                 let told = RateLimit::of(&answer);
                 let input = Input::Answer(Grant::read(answer, &[]), told);
                 let back = (Next::Tell(Box::new(input)), self.latency / 2);
-                if let Some(flight) = &mut self.flight {
-                    flight.next = back;
+                if let Some(refreshing) = &mut self.refreshing {
+                    refreshing.next = back;
                 }
             }
             Next::Tell(input) => self.step(*input),
@@ -126,10 +126,10 @@ impl World {
 
     fn begin(&mut self) {
         let now = self.clock().boot();
-        if self.flight.is_some() || self.ledger.refusal(now).is_some() {
+        if self.refreshing.is_some() || self.ledger.refusal(now).is_some() {
             return;
         }
-        self.flight = Some(Flight {
+        self.refreshing = Some(Refreshing {
             refresh: Refresh::new(self.generations + 1, now, Key::Current, false, self.terms()),
             asked_at: self.clock().reading(),
             next: (Next::Arrive, Duration::ZERO),
@@ -139,12 +139,12 @@ impl World {
 
     fn step(&mut self, input: Input) {
         let clock = self.clock();
-        let Some(mut flight) = self.flight.take() else {
+        let Some(mut refreshing) = self.refreshing.take() else {
             return;
         };
         let mut input = input;
         let action = loop {
-            let action = flight
+            let action = refreshing
                 .refresh
                 .step(&mut self.ledger, clock.boot(), 0.5, input);
             input = match action {
@@ -157,9 +157,9 @@ impl World {
                 other => break other,
             };
         };
-        flight.next = match action {
+        refreshing.next = match action {
             Action::Send { .. } => {
-                flight.asked_at = clock.reading();
+                refreshing.asked_at = clock.reading();
                 (Next::Arrive, self.latency / 2)
             }
             Action::Pause(pause) => (Next::Tell(Box::new(Input::PauseOver)), pause),
@@ -169,8 +169,13 @@ impl World {
                 let lifetime = Lifetime::derive(life, Duration::from_secs(10), 100);
                 self.generations += 1;
                 self.newest = issue.stamp.asked_at;
-                let snapshot =
-                    Snapshot::new(self.generations, &grant, lifetime, flight.asked_at, clock);
+                let snapshot = Snapshot::new(
+                    self.generations,
+                    &grant,
+                    lifetime,
+                    refreshing.asked_at,
+                    clock,
+                );
                 self.cache.publish(snapshot.unwrap());
                 return;
             }
@@ -180,7 +185,7 @@ impl World {
             }
             other => panic!("nothing is shared, but {other:?}"),
         };
-        self.flight = Some(flight);
+        self.refreshing = Some(refreshing);
     }
 
     /// A token, and for how many ticks the caller waited for it.

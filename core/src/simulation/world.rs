@@ -24,7 +24,7 @@ use crate::config::{Config, Settings};
 use crate::error::{Error, ErrorCode};
 use crate::exchange::{Failure, FailureKind};
 use crate::manager::account::{Account, Job};
-use crate::manager::manager::{Boarding, Manager};
+use crate::manager::manager::{Joined, Manager};
 use crate::manager::refresh_driver::Tier;
 use crate::manager::token::Token;
 use crate::platform::clock::{Clock, VirtualClock};
@@ -74,7 +74,7 @@ struct Life {
     wire: Arc<Wire>,
     /// The refresh for which a thread was wanted.
     launched: Arc<Mutex<Option<Job>>>,
-    flight: Option<Flight>,
+    refreshing: Option<Refreshing>,
     waiting: Vec<Waiting>,
 }
 
@@ -86,7 +86,7 @@ struct Waiting {
 }
 
 /// A refresh that is under way.
-struct Flight {
+struct Refreshing {
     job: Job,
     tier: Tier,
     asked_at: Reading,
@@ -111,7 +111,7 @@ enum Event {
     /// The record of a host, with its container.
     Lose(usize),
     Call(usize, u64),
-    /// The next thing of a flight.
+    /// What a refresh does next.
     Next(usize, u64),
     /// A token request arrives; its answer is there then, or is waited for no longer.
     Arrive {
@@ -474,7 +474,7 @@ impl World {
             fleet,
             wire,
             launched,
-            flight: None,
+            refreshing: None,
             waiting: Vec::new(),
         });
         let first = process.random.below(SECOND / 2);
@@ -506,7 +506,7 @@ impl World {
         let settled = process
             .life
             .as_ref()
-            .is_some_and(|life| life.flight.is_none());
+            .is_some_and(|life| life.refreshing.is_none());
         let mut pause = || (-every * (1.0 - process.random.fraction()).ln()) as At + 1;
         let mut next = self.now + pause();
         if self.setup.skips
@@ -548,13 +548,13 @@ impl World {
         if let Some(token) = manager.cached() {
             self.served(index, manager, since, again, &token);
         } else {
-            match manager.board() {
-                Ok(Boarding::Token(token)) => self.served(index, manager, since, again, &token),
-                Ok(Boarding::Flight(_)) => match &mut self.processes[index].life {
+            match manager.join() {
+                Ok(Joined::Token(token)) => self.served(index, manager, since, again, &token),
+                Ok(Joined::Following(_)) => match &mut self.processes[index].life {
                     Some(life) => life.waiting.push(Waiting { since, again }),
                     None => self.host_of(index).counts.lost += 1,
                 },
-                Ok(Boarding::Fly(_)) => panic!("the simulation has threads"),
+                Ok(Joined::Leading(_)) => panic!("the simulation has threads"),
                 Err(error) => self.refused(index, &error),
             }
         }

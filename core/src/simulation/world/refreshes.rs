@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::setup::{At, SECOND, Way, micros};
-use super::{Event, Flight, Next, PATIENCE, Waiting, World, failed};
+use super::{Event, Next, PATIENCE, Refreshing, Waiting, World, failed};
 use crate::exchange::FailureKind;
 use crate::manager::account::Job;
 use crate::manager::manager::{Manager, settled};
@@ -27,8 +27,8 @@ impl World {
             self.spins < 100_000,
             "refreshes that begin and end without any time"
         );
-        assert!(life.flight.is_none(), "two refreshes at once");
-        let flight = Flight {
+        assert!(life.refreshing.is_none(), "two refreshes at once");
+        let refreshing = Refreshing {
             job,
             tier: Tier::default(),
             asked_at: manager.account.clock.reading(),
@@ -36,7 +36,7 @@ impl World {
             ticket: 0,
             next: Next::Answer,
         };
-        self.fly(index, manager, flight, Input::Start);
+        self.step_on(index, manager, refreshing, Input::Start);
     }
 
     pub(super) fn next(&mut self, index: usize, ticket: u64) {
@@ -44,11 +44,14 @@ impl World {
             return;
         };
         let life = self.processes[index].life.as_mut();
-        let flight = life.and_then(|life| life.flight.take_if(|flight| flight.ticket == ticket));
-        let Some(mut flight) = flight else {
+        let refreshing = life.and_then(|life| {
+            life.refreshing
+                .take_if(|refreshing| refreshing.ticket == ticket)
+        });
+        let Some(mut refreshing) = refreshing else {
             return;
         };
-        let input = match std::mem::replace(&mut flight.next, Next::Answer) {
+        let input = match std::mem::replace(&mut refreshing.next, Next::Answer) {
             Next::Tell(input) => *input,
             Next::Parked(_) => Input::PauseOver,
             Next::Answer => return,
@@ -62,21 +65,21 @@ impl World {
                     return;
                 };
                 wire.reaches(self.now);
-                let input = ask_store(&manager.account, &mut flight.tier, what, within);
-                flight.next = Next::Tell(Box::new(input));
-                return self.go_on_at(index, flight, wire.time().max(self.now));
+                let input = ask_store(&manager.account, &mut refreshing.tier, what, within);
+                refreshing.next = Next::Tell(Box::new(input));
+                return self.go_on_at(index, refreshing, wire.time().max(self.now));
             }
         };
-        self.fly(index, &manager, flight, input);
+        self.step_on(index, &manager, refreshing, input);
     }
 
-    /// Puts the flight off until then.
-    fn go_on_at(&mut self, index: usize, mut flight: Flight, at: At) {
+    /// Puts the refresh off until then.
+    fn go_on_at(&mut self, index: usize, mut refreshing: Refreshing, at: At) {
         self.tickets += 1;
-        flight.ticket = self.tickets;
+        refreshing.ticket = self.tickets;
         self.push(at, Event::Next(index, self.tickets));
         if let Some(life) = &mut self.processes[index].life {
-            life.flight = Some(flight);
+            life.refreshing = Some(refreshing);
         }
     }
 
@@ -88,29 +91,39 @@ impl World {
     }
 
     /// Takes a refresh as far as it comes without any time.
-    fn fly(&mut self, index: usize, manager: &Manager, mut flight: Flight, mut input: Input) {
+    fn step_on(
+        &mut self,
+        index: usize,
+        manager: &Manager,
+        mut refreshing: Refreshing,
+        mut input: Input,
+    ) {
         let host = self.processes[index].host;
         loop {
             if self.setup.killed_per_mille > 0
                 && self.random.below(1000) < self.setup.killed_per_mille
             {
-                drop(flight);
+                drop(refreshing);
                 let another = self.now + self.random.between((SECOND / 10, 3 * SECOND));
                 return self.kill(index, Some(another));
             }
             let (now, jitter) = (manager.account.clock.boot(), self.jitter(index));
-            let action =
-                flight
-                    .job
-                    .refresh
-                    .step(&mut manager.account.state().ledger, now, jitter, input);
+            let action = refreshing.job.refresh.step(
+                &mut manager.account.state().ledger,
+                now,
+                jitter,
+                input,
+            );
             input = match action {
                 action @ (Action::Look { .. }
                 | Action::Lead { .. }
                 | Action::GoAlone
-                | Action::Write(_)) => {
-                    use_record(&manager.account, &mut flight.tier, &flight.job.keys, action)
-                }
+                | Action::Write(_)) => use_record(
+                    &manager.account,
+                    &mut refreshing.tier,
+                    &refreshing.job.keys,
+                    action,
+                ),
                 Action::Ask { what, within } => {
                     let life = self.processes[index].life.as_ref();
                     let takes = life.map_or(0, |life| {
@@ -118,35 +131,35 @@ impl World {
                         let candidates = life.fleet.candidates();
                         life.wire.time_to_reach(&self.stores, &candidates, within)
                     });
-                    flight.next = Next::Ask(what, within);
+                    refreshing.next = Next::Ask(what, within);
                     self.unpark(host);
-                    return self.go_on_at(index, flight, self.now + takes);
+                    return self.go_on_at(index, refreshing, self.now + takes);
                 }
                 Action::Send {
                     within,
                     connect_within,
                     ..
                 } => {
-                    flight.asked_at = manager.account.clock.reading();
+                    refreshing.asked_at = manager.account.clock.reading();
                     self.unpark(host);
-                    return self.send(index, flight, within, connect_within);
+                    return self.send(index, refreshing, within, connect_within);
                 }
                 Action::Pause(pause) => {
                     self.unpark(host);
-                    return self.pause(index, manager, flight, pause);
+                    return self.pause(index, manager, refreshing, pause);
                 }
                 Action::Finish(finish) => {
                     assert!(!matches!(finish, Finish::Abandoned), "nobody gave up");
-                    let Flight {
+                    let Refreshing {
                         job,
                         tier,
                         asked_at,
                         ..
-                    } = flight;
+                    } = refreshing;
                     drop(tier);
                     complete(&manager.account, &job, finish, asked_at, Instant::now());
                     self.unpark(host);
-                    return self.landed(index, manager, &job);
+                    return self.completed(index, manager, &job);
                 }
             };
         }
@@ -155,7 +168,7 @@ impl World {
     fn send(
         &mut self,
         index: usize,
-        mut flight: Flight,
+        mut refreshing: Refreshing,
         within: Duration,
         connect_within: Duration,
     ) {
@@ -164,14 +177,14 @@ impl World {
         let way = self.hosts[self.processes[index].host].way;
         if way == Way::Closed {
             let takes = within.min(connect_within);
-            flight.next = Next::Tell(Box::new(failed(FailureKind::Connect, false)));
-            return self.go_on_at(index, flight, self.now + takes);
+            refreshing.next = Next::Tell(Box::new(failed(FailureKind::Connect, false)));
+            return self.go_on_at(index, refreshing, self.now + takes);
         }
         let (least, most) = self.latency;
         let latency = least + (self.jitter(index) * (most - least) as f64) as At;
         self.tickets += 1;
-        flight.ticket = self.tickets;
-        flight.next = Next::Answer;
+        refreshing.ticket = self.tickets;
+        refreshing.next = Next::Answer;
         self.push(
             // It is the server that is slow, not the way to it.
             self.now + (latency / 2).min(SECOND),
@@ -184,20 +197,26 @@ impl World {
             },
         );
         if let Some(life) = &mut self.processes[index].life {
-            life.flight = Some(flight);
+            life.refreshing = Some(refreshing);
         }
     }
 
     pub(super) fn answer(&mut self, index: usize, ticket: u64, at: At, input: Input) {
         let life = self.processes[index].life.as_mut();
-        let flight = life.and_then(|life| life.flight.as_mut());
-        if let Some(flight) = flight.filter(|flight| flight.ticket == ticket) {
-            flight.next = Next::Tell(Box::new(input));
+        let refreshing = life.and_then(|life| life.refreshing.as_mut());
+        if let Some(refreshing) = refreshing.filter(|refreshing| refreshing.ticket == ticket) {
+            refreshing.next = Next::Tell(Box::new(input));
             self.push(at.max(self.now), Event::Next(index, ticket));
         }
     }
 
-    fn pause(&mut self, index: usize, manager: &Manager, mut flight: Flight, pause: Duration) {
+    fn pause(
+        &mut self,
+        index: usize,
+        manager: &Manager,
+        mut refreshing: Refreshing,
+        pause: Duration,
+    ) {
         let pause = micros(pause);
         let host = &self.hosts[self.processes[index].host];
         // Nothing changes for one who waits for a leader until that one writes or dies, or is late.
@@ -206,21 +225,21 @@ impl World {
             .record()
             .and_then(|record| record.done_by)
             .map(|done_by| manager.account.clock.boot().until(done_by).as_micros() as At);
-        let until = late.map(|late| (self.now + late).min(flight.begun + PATIENCE));
-        let follows = pause == micros(LOOK_AGAIN) && !flight.tier.leads();
+        let until = late.map(|late| (self.now + late).min(refreshing.begun + PATIENCE));
+        let follows = pause == micros(LOOK_AGAIN) && !refreshing.tier.leads();
         let parks = self.setup.skips && follows;
         match until.filter(|until| parks && *until > self.now + pause) {
             Some(until) => {
-                flight.next = Next::Parked(self.now);
+                refreshing.next = Next::Parked(self.now);
                 let steps = (until - self.now) / pause;
                 let at = self.now + steps * pause;
-                self.go_on_at(index, flight, at);
+                self.go_on_at(index, refreshing, at);
                 let ticket = self.tickets;
                 self.host_of(index).parked.push((index, ticket));
             }
             None => {
-                flight.next = Next::Tell(Box::new(Input::PauseOver));
-                self.go_on_at(index, flight, self.now + pause);
+                refreshing.next = Next::Tell(Box::new(Input::PauseOver));
+                self.go_on_at(index, refreshing, self.now + pause);
             }
         }
     }
@@ -239,21 +258,23 @@ impl World {
         let step = micros(LOOK_AGAIN);
         for (index, ticket) in std::mem::take(&mut host.parked) {
             let life = self.processes[index].life.as_mut();
-            let flight =
-                life.and_then(|life| life.flight.take_if(|flight| flight.ticket == ticket));
-            if let Some(flight) = flight {
-                let Next::Parked(since) = flight.next else {
+            let refreshing = life.and_then(|life| {
+                life.refreshing
+                    .take_if(|refreshing| refreshing.ticket == ticket)
+            });
+            if let Some(refreshing) = refreshing {
+                let Next::Parked(since) = refreshing.next else {
                     panic!("it is not parked")
                 };
                 let at = since + ((self.now - since) / step + 1) * step;
-                self.go_on_at(index, flight, at);
+                self.go_on_at(index, refreshing, at);
             }
         }
     }
 
     /// Tells those who waited for it.
-    fn landed(&mut self, index: usize, manager: &Manager, job: &Job) {
-        let landing = job.flight.landed().expect("it has landed");
+    fn completed(&mut self, index: usize, manager: &Manager, job: &Job) {
+        let completion = job.flight.completed().expect("it has completed");
         let life = self.processes[index].life.as_mut();
         let waiting = life.map_or(Vec::new(), |life| std::mem::take(&mut life.waiting));
         for Waiting { since, again } in waiting {
@@ -261,7 +282,7 @@ impl World {
                 self.host_of(index).counts.gave_up += 1;
                 continue;
             }
-            match settled(Ok(landing.clone())) {
+            match settled(Ok(completion.clone())) {
                 Some(Ok(token)) => self.served(index, manager, since, again, &token),
                 Some(Err(error)) => self.refused(index, &error),
                 None => self.want(index, manager, since, again),
