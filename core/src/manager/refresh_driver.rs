@@ -76,9 +76,9 @@ impl Tier {
         record.read().map(Input::Seen)
     }
 
-    fn lead(&mut self, turn: u64) -> Result<Input, String> {
+    fn lead(&mut self, term: u64) -> Result<Input, String> {
         let record = self.record.as_ref().ok_or("no record was looked at")?;
-        let Some((lease, found)) = record.try_lease(turn)? else {
+        let Some((lease, found)) = record.try_lease(term)? else {
             return Ok(Input::Led(None));
         };
         self.lease = Some(lease);
@@ -257,7 +257,7 @@ pub(crate) fn use_record(
 ) -> Input {
     let (how, used) = match &mut action {
         Action::Look { key } => (Use::Read, tier.look(account, keys, *key)),
-        Action::Lead { turn } => (Use::Read, tier.lead(*turn)),
+        Action::Lead { term } => (Use::Read, tier.lead(*term)),
         Action::Write(record) => {
             let Some(written) = tier.write(record) else {
                 return tier.without(action);

@@ -147,7 +147,7 @@ pub(crate) fn change<T>(
     let shared = account.store.record(key);
     let lead = shared
         .read()
-        .and_then(|seen| Ok((shared.try_lease(seen.turn)?, seen)));
+        .and_then(|seen| Ok((shared.try_lease(seen.term)?, seen)));
     let (mut lead, mut record) = match lead {
         Ok((Some((lead, record)), _)) => (Some(lead), record),
         Ok((None, seen)) if seen.is_led(account.clock.boot()) => return Ok(None),

@@ -20,14 +20,14 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Past the instant by which a leader said to be done, this is left to it for clearing up.
 const OVERTIME: Duration = Duration::from_millis(100);
 
-/// Who holds the lock says at once what for; one that does not is passed over after this time. Where the next turn's lock
+/// Who holds the lock says at once what for; one that does not is passed over after this time. Where the next term's lock
 /// is held in silence, too, for as long, it may be held for ever: this refresh goes on without it.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Which writing of the record it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version {
-    turn: u64,
+    term: u64,
     sequence: u64,
 }
 
@@ -66,7 +66,7 @@ impl Refresh {
             read: record.version(),
             at_work,
         });
-        Action::Lead { turn: term }
+        Action::Lead { term }
     }
 
     /// Takes the token that is there or the other key, if the record says so, or leaves the one that is kept in use.
@@ -99,7 +99,7 @@ impl Refresh {
             version == record.version() && now >= since.plus(SILENCE)
         });
         record
-            .turn
+            .term
             .saturating_add(u64::from(overdue || passed_over))
     }
 
@@ -137,8 +137,8 @@ impl Refresh {
         {
             return Action::Finish(Finish::failed(error));
         }
-        record.turn = self.term(&record, step.now);
-        if term != record.turn {
+        record.term = self.term(&record, step.now);
+        if term != record.term {
             // Others have gone on between the look and the lock.
             return self.read();
         }
@@ -193,7 +193,7 @@ pub(super) fn no_token_came() -> Finish {
 impl Record {
     fn version(&self) -> Version {
         Version {
-            turn: self.turn,
+            term: self.term,
             sequence: self.sequence,
         }
     }

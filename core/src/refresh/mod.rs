@@ -88,9 +88,9 @@ pub(crate) enum Action {
     Look {
         key: Key,
     },
-    /// Try the lock of that turn.
+    /// Try the lock of that term.
     Lead {
-        turn: u64,
+        term: u64,
     },
     /// Somebody has the lock and says nothing: go on without the record, with what is remembered of it.
     GoAlone,

@@ -62,8 +62,8 @@ impl Issue {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// Who leads a refresh holds the lock of this turn. It goes up when a leader is not waited for any longer.
-    pub(crate) turn: u64,
+    /// Who leads a refresh holds the lock of this term. It goes up when a leader is not waited for any longer.
+    pub(crate) term: u64,
     /// Goes up with every writing.
     pub(crate) sequence: u64,
     /// The leader's refresh ends by then, one way or the other.
@@ -107,12 +107,12 @@ impl Record {
 
     /// Whether it was written after `other`.
     pub(crate) fn newer_than(&self, other: &Record) -> bool {
-        (self.turn, self.sequence) > (other.turn, other.sequence)
+        (self.term, self.sequence) > (other.term, other.sequence)
     }
 
     /// Adds what this process remembers where it is more than what was found: the record was lost, or set back.
     pub(crate) fn recall(&mut self, mine: &Record) {
-        self.turn = self.turn.max(mine.turn);
+        self.term = self.term.max(mine.term);
         self.sequence = self.sequence.max(mine.sequence);
         self.counts.merge(&mine.counts);
         let asked_at = |issue: &Option<Issue>| issue.as_ref().map(|issue| issue.stamp.asked_at);
@@ -203,7 +203,7 @@ impl Record {
         told.sort_by_key(|told| told.left);
         let mut told = told.into_iter().map(told_to_json);
         for (name, value) in [
-            ("turn", json!(self.turn)),
+            ("turn", json!(self.term)),
             ("sequence", json!(self.sequence)),
             ("done_by", at(self.done_by)),
             // Moved, not copied: all of it is wiped below.
@@ -318,7 +318,7 @@ fn runs(slots: &VecDeque<Slot>, now: BootTime) -> Value {
 /// Takes the known fields out of a record and keeps the others.
 fn read(fields: &mut Map<String, Value>) -> Option<Record> {
     let record = Record {
-        turn: fields.remove("turn")?.as_u64()?,
+        term: fields.remove("turn")?.as_u64()?,
         sequence: fields.remove("sequence")?.as_u64()?,
         done_by: optional(fields, "done_by", as_time)?,
         issue: optional(fields, "issue", read_issue)?,
@@ -482,7 +482,7 @@ mod tests {
 
     fn full() -> Record {
         Record {
-            turn: 2,
+            term: 2,
             sequence: 40,
             done_by: Some(BootTime(9_000)),
             issue: Some(issue(u64::MAX, 5_000)),
@@ -604,7 +604,7 @@ mod tests {
         assert_eq!(taken, [1, 1, 1, 70, 90]);
         assert_eq!(found.issue, Some(issue(1, 6_000)), "the newer token stays");
         assert_eq!(found.rejected, None, "it was another that was rejected");
-        assert_eq!((found.turn, found.sequence), (2, 40));
+        assert_eq!((found.term, found.sequence), (2, 40));
         assert_eq!((&found.hold, &found.outage), (&mine.hold, &mine.outage));
         let again = found.clone();
         found.recall(&mine);

@@ -206,13 +206,13 @@ impl LocalRecord {
     fn repair(&self, state: &mut State, found: Option<Found>) -> Result<Record, String> {
         let is_lost = found.is_none();
         let mut record = state.learn(found.unwrap_or(Found::Nothing));
-        let Ok(Some((lock, _))) = state.medium.try_lock(record.turn) else {
+        let Ok(Some((lock, _))) = state.medium.try_lock(record.term) else {
             return Ok(record);
         };
         if is_lost {
             record = self.lost(state);
         }
-        let mut lease = self.lease(lock, record.turn);
+        let mut lease = self.lease(lock, record.term);
         match self.put(state, &mut lease, &mut record) {
             Err(Unwritten::Lost(reason)) if is_lost => Err(reason),
             // What others have written can still be read.
@@ -282,7 +282,7 @@ impl Medium {
 /// Makes `record` the one that follows the record that was found by the leader of that term.
 fn follow(found: Option<&Record>, term: u64, record: &mut Record) -> Result<(), Unwritten> {
     if let Some(found) = found {
-        if found.turn > term {
+        if found.term > term {
             return Err(Unwritten::Late);
         }
         if found.sequence != record.sequence {

@@ -107,7 +107,7 @@ fn issue() -> impl Strategy<Value = Issue> {
 
 prop_compose! {
     fn record()(
-        (turn, sequence, hosts, host) in (0..5_u64, 0..9_u64, 0..9_u32, any::<u64>()),
+        (term, sequence, hosts, host) in (0..5_u64, 0..9_u64, 0..9_u32, any::<u64>()),
         (done_by, previous_until, forgotten) in (of(instant()), of(instant()), of(instant())),
         (away, ask_at) in (of(instant()), of(instant())),
         (issue, rejected) in (of(issue()), of(1..4_u64)),
@@ -116,7 +116,7 @@ prop_compose! {
         others in vec(("later_[a-z]{1,5}", any::<u32>()), 0..3),
     ) -> Record {
         Record {
-            turn, sequence, done_by, issue, rejected, counts, hold, outage, previous_until, forgotten, host, hosts, away, ask_at,
+            term, sequence, done_by, issue, rejected, counts, hold, outage, previous_until, forgotten, host, hosts, away, ask_at,
             others: others.into_iter().map(|(name, value)| (name, json!(value))).collect(),
         }
     }
@@ -255,7 +255,7 @@ proptest! {
         let (here, there) = (both(&one, &other), both(&other, &one));
         prop_assert_eq!(allows(&here, now), allows(&there, now));
         prop_assert_eq!(here.good(), there.good());
-        prop_assert_eq!((here.turn, here.sequence), (there.turn, there.sequence));
+        prop_assert_eq!((here.term, here.sequence), (there.term, there.sequence));
         prop_assert_eq!(here.previous_until, there.previous_until);
         prop_assert_eq!((here.forgotten, here.host, here.hosts), (there.forgotten, there.host, there.hosts));
         prop_assert_eq!((here.away, here.ask_at), (there.away, there.ask_at));

@@ -273,10 +273,10 @@ fn the_budget_that_counts_is_the_shared_one() {
     let mut refresh = sharing(now, false);
     refresh.step(&mut ledger, now, 0.5, Input::Start);
     let action = refresh.step(&mut ledger, now, 0.5, Input::Seen(record));
-    assert!(matches!(action, Action::Lead { turn: 0 }));
+    assert!(matches!(action, Action::Lead { term: 0 }));
 }
 
-/// What a follower does at that time, when the lock of each turn below `free` is held.
+/// What a follower does at that time, when the lock of each term below `free` is held.
 fn follow(refresh: &mut Refresh, now: BootTime, record: &Record, free: u64) -> Action {
     let mut ledger = ledger();
     let input = match refresh.state {
@@ -287,7 +287,7 @@ fn follow(refresh: &mut Refresh, now: BootTime, record: &Record, free: u64) -> A
     loop {
         let input = match action {
             Action::Look { .. } => Input::Seen(record.clone()),
-            Action::Lead { turn } => Input::Led((turn >= free).then(|| record.clone())),
+            Action::Lead { term } => Input::Led((term >= free).then(|| record.clone())),
             other => return other,
         };
         action = refresh.step(&mut ledger, now, 0.5, input);
@@ -336,13 +336,13 @@ fn a_leader_that_died_is_followed_at_once_and_one_that_hangs_when_its_time_is_ov
         );
     }
     let dead = follow(&mut sharing(after(0), false), after(20), &record, 0);
-    assert!(matches!(dead, Action::Write(record) if record.turn == 0));
+    assert!(matches!(dead, Action::Write(record) if record.term == 0));
     let hangs = follow(&mut refresh, after(20_100), &record, 1);
     let Action::Write(record) = hangs else {
         panic!("{hangs:?}")
     };
     // Its own time begins anew.
-    assert_eq!((record.turn, record.done_by), (1, Some(after(30_100))));
+    assert_eq!((record.term, record.done_by), (1, Some(after(30_100))));
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn a_lock_that_is_held_without_a_word_is_passed_over_after_a_second() {
         assert!(matches!(action, Action::Pause(_)), "{millis}: {action:?}");
     }
     let action = follow(&mut refresh, after(1_000), &record, 1);
-    assert!(matches!(action, Action::Write(record) if record.turn == 1));
+    assert!(matches!(action, Action::Write(record) if record.term == 1));
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn what_a_late_leader_brings_is_discarded_and_it_looks_for_what_others_have() {
     let action = refresh.step(&mut ledger, late, 0.5, Input::Late);
     assert!(matches!(action, Action::Look { .. }), "{action:?}");
     let theirs = Record {
-        turn: 1,
+        term: 1,
         issue: Some(issue(after(30_000))),
         ..Record::default()
     };

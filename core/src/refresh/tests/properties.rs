@@ -85,7 +85,7 @@ fn course() -> impl Strategy<Value = Course> {
     )
 }
 
-/// The record of a host, and who has the lock of which turn.
+/// The record of a host, and who has the lock of which term.
 #[derive(Default)]
 struct Place {
     record: Record,
@@ -111,8 +111,8 @@ struct Process {
     host: usize,
     ledger: Ledger,
     refresh: Option<Refresh>,
-    /// The turn whose lock it has, and until when it may write.
-    turn: Option<(u64, u64)>,
+    /// The term whose lock it has, and until when it may write.
+    term: Option<(u64, u64)>,
     /// The record has a slot of it for which no request was received.
     unused: bool,
     newest: BootTime,
@@ -149,7 +149,7 @@ impl World {
             host: number % hosts,
             ledger: ledger(),
             refresh: None,
-            turn: None,
+            term: None,
             unused: false,
             newest: BootTime(0),
             next: (START + number as u64, Next::Begin),
@@ -262,8 +262,8 @@ impl World {
 
     fn unlock(&mut self, number: usize) {
         let process = &mut self.processes[number];
-        if let Some((turn, _)) = process.turn.take() {
-            self.places[process.host].locks.remove(&turn);
+        if let Some((term, _)) = process.term.take() {
+            self.places[process.host].locks.remove(&term);
         }
     }
 
@@ -274,12 +274,12 @@ impl World {
                 self.unlock(number);
                 (now, Input::Seen(self.places[host].record.clone()))
             }
-            Action::Lead { turn } => {
+            Action::Lead { term } => {
                 let place = &mut self.places[host];
-                let free = !place.locks.contains_key(&turn);
+                let free = !place.locks.contains_key(&term);
                 if free {
-                    place.locks.insert(turn, number);
-                    self.processes[number].turn = Some((turn, now + 500));
+                    place.locks.insert(term, number);
+                    self.processes[number].term = Some((term, now + 500));
                 }
                 (
                     now,
@@ -290,8 +290,8 @@ impl World {
             Action::GoAlone => (now, Input::Abandoned { unsent: true }),
             Action::Write(mut record) => {
                 let (place, process) = (&mut self.places[host], &mut self.processes[number]);
-                let (turn, until) = process.turn.unwrap();
-                if place.record.turn > turn || now >= until {
+                let (term, until) = process.term.unwrap();
+                if place.record.term > term || now >= until {
                     self.lost += usize::from(std::mem::take(&mut process.unused));
                     process.late += 1;
                     (now, Input::Late)
@@ -302,8 +302,8 @@ impl World {
                     }
                     record.sequence += 1;
                     let until = record.done_by.map_or(until, |until| until.0);
-                    (process.turn, process.unused) =
-                        (Some((turn, until)), record.done_by.is_some());
+                    (process.term, process.unused) =
+                        (Some((term, until)), record.done_by.is_some());
                     place.record = *record.clone();
                     (now, Input::Written(record))
                 }

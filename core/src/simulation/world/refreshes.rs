@@ -248,8 +248,8 @@ impl World {
     pub(super) fn unpark(&mut self, host: usize) {
         let host = &mut self.hosts[host];
         let seen = host.memory.record().map(|record| {
-            let is_free = host.memory.try_lock(record.turn).is_some();
-            (record.turn, record.sequence, is_free)
+            let is_free = host.memory.try_lock(record.term).is_some();
+            (record.term, record.sequence, is_free)
         });
         if seen == host.seen {
             return;

@@ -203,8 +203,8 @@ impl FleetRecord {
     pub(crate) fn act_for(&mut self, host: &Record) {
         self.host = host.host;
         if host.host != 0 {
-            let (host, turn) = (host.host.to_le_bytes(), host.turn.to_le_bytes());
-            self.owner = std::array::from_fn(|at| *host.iter().chain(&turn).nth(at).unwrap_or(&0));
+            let (host, term) = (host.host.to_le_bytes(), host.term.to_le_bytes());
+            self.owner = std::array::from_fn(|at| *host.iter().chain(&term).nth(at).unwrap_or(&0));
         }
     }
 

@@ -110,8 +110,8 @@ fn publish_long(user: &LocalRecord, id: u64, length: usize) {
 
 fn publish_issue(user: &LocalRecord, issue: Issue) {
     loop {
-        let turn = user.read().unwrap().turn;
-        let (mut lease, mut record) = user.try_lease(turn).unwrap().unwrap();
+        let term = user.read().unwrap().term;
+        let (mut lease, mut record) = user.try_lease(term).unwrap().unwrap();
         record.counts.spend_minute(now(), 1);
         record.issue = Some(issue.clone());
         match user.write(&mut lease, &mut record) {
@@ -475,7 +475,7 @@ fn who_was_passed_over_writes_nothing_though_it_is_in_time() {
     let (one, other) = (shelf.user(), shelf.user());
     let (mut passed_over, mut record) = one.try_lease(0).unwrap().unwrap();
     let (mut next, mut theirs) = other.try_lease(1).unwrap().unwrap();
-    theirs.turn = 1;
+    theirs.term = 1;
     other.write(&mut next, &mut theirs).unwrap();
     record.issue = Some(issue(2));
     let late = one.write(&mut passed_over, &mut record);
