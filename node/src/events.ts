@@ -5,6 +5,7 @@
 
 import { channel } from 'node:diagnostics_channel';
 
+import { rethrown } from './errors.js';
 import { type CompletionQueue, native } from './native.js';
 
 /** The kinds of events, which are the same in all languages. Later releases may add some. */
@@ -43,7 +44,7 @@ let listening = false;
 /** From now on delivers events to this thread, if the channel has a subscriber here. */
 export function listenIfWanted(completions: CompletionQueue): void {
   if (!listening && pay88.hasSubscribers) {
-    native.listen(completions);
+    rethrown(() => native.listen(completions));
     listening = true;
   }
 }

@@ -50,6 +50,8 @@ class Condition:
     # As the first round of calls has ended this user, with the program's group, locks the files of all locks and says nothing, and
     # the token is revoked. Each process then gets one of its own, within ten times the 2 s that are promised, and tells why.
     holder: str | None = None
+    # The program takes events, as all do that meet a holder.
+    listens: bool = False
     # What a token says of its life, in seconds.
     expires_in: int = 60
     # Of one process of ours, at the most.
@@ -69,6 +71,8 @@ def limits():
     yield Condition("RLIMIT_NPROC 0", GOES_ON, ("c", "python", "php"), {"NPROC": 0}, "nobody")
     # Its calls need a thread of the library.
     yield Condition("RLIMIT_NPROC 0", SAYS_SO_OR_GOES_ON, ("node",), {"NPROC": 0}, "nobody")
+    no_events = Refused("internal", "No thread for events")
+    yield Condition("RLIMIT_NPROC 0 and a subscriber", no_events, ("node",), {"NPROC": 0}, "nobody", listens=True)
 
 
 def files():

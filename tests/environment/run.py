@@ -230,7 +230,7 @@ class Run:
                 beside = programs[0].process.pid if programs else None
                 programs.append(Program(self.command([STEPS, ANSWERS], beside), self.environment()))
                 programs[-1].limit(condition.limits)
-                if condition.holder:
+                if condition.holder or condition.listens:
                     programs[-1].ask("listen")
             refused = [self._visit(program) for program in programs]
             for program in programs:

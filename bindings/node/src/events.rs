@@ -11,7 +11,7 @@ use napi_derive::napi;
 use pay88_sys::Events;
 
 use crate::completion_queue::{Completion, CompletionQueue, WakingQueue};
-use crate::failure::throw;
+use crate::failure::{Failure, throw};
 use crate::library::library;
 
 /// How many events may wait: more than a burst of failures brings, and little memory.
@@ -29,7 +29,8 @@ pub fn listen(env: Env, completions: ClassInstance<'_, CompletionQueue>) -> Resu
     if listeners.is_none() {
         let events = library()?.events(CAPACITY).map_err(throw(env))?;
         start(events)
-            .map_err(|error| napi::Error::from_reason(format!("No thread for events: {error}")))?;
+            .map_err(|error| Failure::no_thread("events", &error))
+            .map_err(throw(env))?;
     }
     listeners
         .get_or_insert_default()

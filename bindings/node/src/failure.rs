@@ -40,9 +40,27 @@ impl From<Error> for Failure {
     }
 }
 
+impl Failure {
+    /// The system gave no thread for something that makes no call.
+    pub(crate) fn no_thread(what: &str, error: &std::io::Error) -> Failure {
+        Failure {
+            code: "internal".to_owned(),
+            message: format!("No thread for {what}: {error}."),
+            hint: "End some threads or processes, or raise the limit of this user or container (`ulimit -u`, TasksMax, \
+                   pids.max)."
+                .to_owned(),
+            outcome: "not_sent",
+            http_status: None,
+            retry_after: None,
+            retryable: false,
+            attempt: None,
+        }
+    }
+}
+
 /// Throws a `Failure`, a plain object, for TypeScript to catch.
-pub(crate) fn throw(env: Env) -> impl FnOnce(Error) -> napi::Error {
-    move |error| match env.throw(Failure::from(error)) {
+pub(crate) fn throw<F: Into<Failure>>(env: Env) -> impl FnOnce(F) -> napi::Error {
+    move |failure| match env.throw(failure.into()) {
         Ok(()) => napi::Error::from_status(Status::PendingException),
         Err(failure) => failure,
     }
