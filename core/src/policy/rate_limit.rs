@@ -146,28 +146,37 @@ impl Counts {
             mine.make_contiguous().sort_by_key(|slot| slot.at);
         }
         // Which was said later is not known; all of it holds until it ends.
-        other.told.iter().for_each(|told| self.hear(*told));
+        self.hear_all(other.told.iter().copied());
     }
 
     /// Adds what the server said.
     pub(crate) fn hear(&mut self, told: Told) {
+        self.hear_all([told]);
+    }
+
+    /// All of it is added before any becomes one, so that it does not matter which of two said what first.
+    fn hear_all(&mut self, all: impl IntoIterator<Item = Told>) {
+        all.into_iter().for_each(|told| self.add_told(told));
+        while self.told.len() > MOST_TOLD {
+            // The two that end last become one that says as much as both.
+            let Some((last, before)) = self.told.pop().zip(self.told.pop()) else {
+                return;
+            };
+            self.add_told(Told {
+                left: last.left.min(before.left),
+                hourly: last.hourly || before.hourly,
+                until: last.until,
+            });
+        }
+    }
+
+    fn add_told(&mut self, told: Told) {
         if self.told.iter().any(|known| known.covers(&told)) {
             return;
         }
         self.told.retain(|known| !told.covers(known));
         self.told.push(told);
         self.told.sort_by_key(|told| (told.until, told.left));
-        while self.told.len() > MOST_TOLD {
-            // The two that end last become one that says as much as both.
-            let Some((last, before)) = self.told.pop().zip(self.told.pop()) else {
-                return;
-            };
-            self.hear(Told {
-                left: last.left.min(before.left),
-                hourly: last.hourly || before.hourly,
-                until: last.until,
-            });
-        }
     }
 
     /// What the server said that holds now.

@@ -364,7 +364,10 @@ fn two_hosts_without_their_store_split_what_was_left() {
         until(Duration::from_secs(30), "each knows of the other", || {
             let knows = |worker: &mut Worker| {
                 assert_eq!(worker.ask("call"), 200);
-                worker.ask("stats")["hosts"] == 2
+                let stats = worker.ask("stats");
+                // A renewal that is under way when the store ends would count for one of them alone.
+                let is_new = stats["token_age"].as_f64().is_some_and(|age| age < 0.5);
+                stats["hosts"] == 2 && is_new
             };
             workers
                 .iter_mut()

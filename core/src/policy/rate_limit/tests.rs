@@ -308,3 +308,40 @@ fn a_slot_that_two_have_counted_is_one_and_what_either_has_is_kept() {
     mine.merge(&theirs);
     assert_eq!(mine, again, "once is enough");
 }
+
+#[test]
+fn what_the_server_said_to_two_is_the_same_together_whoever_adds_the_other() {
+    let heard = |all: &[(u32, bool, u64)]| {
+        let mut counts = Counts::default();
+        for &(left, hourly, until) in all {
+            counts.hear(Told {
+                left,
+                hourly,
+                until: BootTime(until),
+            });
+        }
+        counts
+    };
+    let one = heard(&[
+        (0, false, 6_000_000),
+        (1, true, 6_000_000),
+        (13, true, 9_478_443),
+        (1, false, 10_413_557),
+    ]);
+    let other = heard(&[
+        (1, false, 6_000_001),
+        (2, false, 6_000_002),
+        (3, false, 6_000_003),
+        (10, true, 8_915_339),
+        (10, false, 9_858_350),
+        (14, true, 10_480_294),
+    ]);
+    let (mut here, mut there) = (one.clone(), other.clone());
+    here.merge(&other);
+    there.merge(&one);
+    assert_eq!(here.told, there.told);
+    let again = here.clone();
+    here.merge(&one);
+    here.merge(&other);
+    assert_eq!(here.told, again.told);
+}
