@@ -36,12 +36,11 @@ pub(crate) fn array<'env>(env: &'env Env, manager: &Manager) -> Result<Float64Ar
     unsafe { Float64ArraySlice::from_external(env, pointer, 1, cell, |_, cell| drop(cell)) }
 }
 
-/// Reads which token is to be used now, and writes it into the cells of the manager. `read` decides whether that counts as
-/// use: [`Manager::current`] does, [`Manager::peek_generation`] does not.
-pub(crate) fn update(manager: &Manager, read: fn(&Manager) -> Option<u64>) -> Option<u64> {
-    // Held while reading, so that what is written last was read last.
+/// Reads which token is to be used now, and writes it into the cells of the manager. It does not count as use.
+pub(crate) fn update(manager: &Manager) -> Option<u64> {
+    // Held while reading, so that what is written last was read last. A peek does no I/O and starts nothing.
     let cells = cells();
-    let generation = read(manager);
+    let generation = manager.peek_generation();
     let number = generation.unwrap_or(0) as f64;
     let id = manager.id();
     for (_, cell) in cells.iter().filter(|(of, _)| *of == id) {

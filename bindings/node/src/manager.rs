@@ -74,7 +74,9 @@ impl ManagerHandle {
     /// token is renewed ahead of its end.
     #[napi]
     pub fn current(&self, known: f64) -> Either<bool, TokenParts> {
-        let Some(generation) = update(&self.0, Manager::current) else {
+        // This may read the host's record and start a renewal, so it does not happen under the lock of the cells.
+        let used = self.0.current();
+        let Some(generation) = update(&self.0).filter(|_| used.is_some()) else {
             return Either::A(false);
         };
         if generation as f64 == known {
@@ -107,7 +109,7 @@ impl ManagerHandle {
         let (manager, queue) = (self.0.clone(), completions.0.clone());
         self.0
             .get_token_async(timeout.map(from_seconds), move |result| {
-                update(&manager, Manager::peek_generation);
+                update(&manager);
                 queue.post(Completion::Call(number, result.map(Reply::from)));
             })
             .map(|call| cancelable.then_some(PendingCall(call)))
@@ -150,7 +152,7 @@ impl ManagerHandle {
         self.0
             .send_async(&request, move |result| {
                 // The answer may have been that the token is not valid.
-                update(&manager, Manager::peek_generation);
+                update(&manager);
                 queue.post(Completion::Call(number, result.map(Reply::from)));
             })
             .map(|call| cancelable.then_some(PendingCall(call)))
@@ -168,7 +170,7 @@ impl ManagerHandle {
             return Ok(false);
         }
         let dropped = self.0.invalidate(Some(&token));
-        update(&self.0, Manager::peek_generation);
+        update(&self.0);
         dropped.map_err(throw(env))
     }
 

@@ -1,6 +1,6 @@
 //! Closes descriptors in forked children that must not keep them, because a lock on them would outlive this process.
 //!
-//! Promises: the child closes them before `fork` returns there, and drops nothing that it inherited. Nobody waits for
+//! Promises: the child closes them before `fork` returns there, and drops nothing that it inherited. Nobody waits long for
 //! a fork, and no fork waits. A fork that calls no handlers (a bare system call) leaves them open in its child.
 
 use std::mem::ManuallyDrop;
@@ -8,6 +8,7 @@ use std::ops::Deref;
 use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::platform::process::Process;
 
@@ -29,8 +30,10 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 const BEGUN: u64 = 1 << 32;
 const UNDER_WAY: u64 = BEGUN - 1;
 
-/// How often a descriptor is opened again because a fork happened in between.
-const ATTEMPTS: u32 = 8;
+/// How often a descriptor is opened again because a fork happened in between, or a fork that is under way is waited for, each time
+/// for a millisecond. The fork of a large process takes several.
+const ATTEMPTS: u32 = 20;
+const FORK_TIME: Duration = Duration::from_millis(1);
 
 /// Holds a value that is closed in a forked child, and here when it is dropped.
 pub(crate) struct NotInherited<T: AsRawFd> {
@@ -55,7 +58,7 @@ impl<T: AsRawFd> NotInherited<T> {
             let process = Process::current();
             let before = FORKS.load(Ordering::SeqCst);
             if before & UNDER_WAY != 0 {
-                std::thread::yield_now();
+                std::thread::sleep(FORK_TIME);
                 continue;
             }
             let Some(value) = open()? else {

@@ -32,7 +32,7 @@ fn neither_token_nor_session_nor_key_is_in_a_dump_of_the_store() {
     let (redis, memcached) = (Daemon::redis(&[]), Daemon::memcached(&[]));
     for (kind, port) in [("redis", redis.port), ("memcached", memcached.port)] {
         let harness = Harness::new(&format!("{kind}://127.0.0.1:{port}"));
-        let token = harness.worker(0).ask("token");
+        let token = harness.worker(0).ask("pair");
         let mut dump = match kind {
             "redis" => ask(port, "KEYS *"),
             _ => ask(port, "lru_crawler metadump all"),

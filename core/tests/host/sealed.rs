@@ -10,7 +10,7 @@ use crate::harness::Harness;
 fn neither_token_nor_session_nor_key_nor_merchant_occur_in_any_file() {
     let harness = Harness::new();
     let mut worker = harness.worker();
-    let answer = worker.ask("token");
+    let answer = worker.ask("pair");
     let merchant = harness.options["merchant_id"].as_str().unwrap();
     let (token, session) = (
         answer["token"].as_str().unwrap(),

@@ -1,6 +1,7 @@
 //! Other processes for the tests: the test binary starts itself again, and such a worker does what it is told line by line.
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -207,11 +208,12 @@ fn play() {
             order => {
                 let manager = manager.get_or_insert_with(|| build(&options));
                 match order {
-                    "token" => token(manager),
+                    "token" => token(manager, digest),
+                    "pair" => token(manager, str::to_owned),
                     // Its answer comes when it is there; orders are taken meanwhile.
                     "begin" => {
                         let manager = manager.clone();
-                        thread::spawn(move || println!("@{}", token(&manager)));
+                        thread::spawn(move || println!("@{}", token(&manager, digest)));
                         Value::Null
                     }
                     "call" => call(manager),
@@ -231,9 +233,18 @@ fn play() {
     }
 }
 
-fn token(manager: &TokenManager) -> Value {
+/// Tells one secret from another. A test that fails prints what it compared, and no secret may be in that.
+pub(crate) fn digest(secret: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    secret.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+fn token(manager: &TokenManager, shown: impl Fn(&str) -> String) -> Value {
     match manager.get_token() {
-        Ok(token) => json!({"token": token.access_token(), "session": token.session_id()}),
+        Ok(token) => {
+            json!({"token": shown(token.access_token()), "session": shown(token.session_id())})
+        }
         Err(error) => json!({
             "error": error.code().name(), "message": error.message(),
             "retry_after": error.retry_after().map(|after| after.as_secs_f64()),
@@ -305,7 +316,7 @@ fn random(manager: &TokenManager, seed: u64, operations: u64) -> Value {
             0 => drop(manager.stats()),
             1 => drop(manager.invalidate()),
             2..=11 => {
-                if let Some(error) = token(manager).get("message") {
+                if let Some(error) = token(manager, digest).get("message") {
                     failed.push(error.clone());
                 }
             }
