@@ -42,8 +42,9 @@ fn forks_in_the_middle_of_a_fleets_refresh_hurt_neither_parent_nor_child() {
                         assert!(counters.tokens_refused.is_empty(), "{counters:?}");
                     }
                     println!("{kind}: 160 forks, {in_refreshes} of them in refreshes");
-                    // About one in each refresh, since such a child waits for its end.
-                    assert!(in_refreshes >= 8, "{kind}: {in_refreshes}");
+                    // The first of each round is in the first refresh, unless this machine was late; where a child leads the second one,
+                    // its forks are not counted.
+                    assert!(in_refreshes >= 4, "{kind}: {in_refreshes}");
                 });
             });
         }

@@ -341,6 +341,11 @@ fn random(manager: &TokenManager, seed: u64, operations: u64) -> Value {
 /// Forks so many times while four threads call; each child makes two calls and ends. Says how many forks fell into a
 /// refresh, whose answer takes at least `TOKEN_DELAY`, and how many descriptors are open in the end.
 fn forks(manager: &TokenManager, times: u64) -> Value {
+    // When this process last asked for a token, also from one order to the next. Set up before the first call, which asks.
+    static ASKED: Mutex<Option<Instant>> = Mutex::new(None);
+    pay88::hooks::at_refresh_step(RefreshStep::Announced, || {
+        *ASKED.lock().unwrap() = Some(Instant::now());
+    });
     let over = Arc::new(AtomicBool::new(false));
     let threads: Vec<_> = (0..4)
         .map(|_| {
@@ -357,11 +362,6 @@ fn forks(manager: &TokenManager, times: u64) -> Value {
             })
         })
         .collect();
-    // Of this process's refresh, also from one order to the next.
-    static ASKED: Mutex<Option<Instant>> = Mutex::new(None);
-    pay88::hooks::at_refresh_step(RefreshStep::Announced, || {
-        *ASKED.lock().unwrap() = Some(Instant::now());
-    });
     thread::sleep(Duration::from_millis(100));
     let mut in_refreshes = 0;
     let mut failed = Vec::new();
