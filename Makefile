@@ -33,6 +33,7 @@ test: setup build ## run everything that proves the promises
 	timeout -k 10 1800 $(CARGO) test --workspace --features pay88/test-hooks -- --test-threads=8 --show-output 2>&1 | tee target/logs/rust
 	timeout -k 10 600 $(CARGO) test -p pay88 --features test-hooks,reqwest --test adapters -- --show-output 2>&1 | tee target/logs/adapters
 	tests/c/run.sh 2>&1 | tee target/logs/c
+	timeout 900 bench/instructions/count.py 2>&1 | tee target/logs/instructions
 	python/test.sh 2>&1 | tee target/logs/python
 	node/test.sh 2>&1 | tee target/logs/node
 	php/test.sh drift tables embed plain asan 2>&1 | tee target/logs/php
