@@ -4,14 +4,14 @@
     bench/instructions/count.py            after make build
     bench/instructions/count.py --update   writes what was counted into counts.json
 
-callgrind counts what a C program and the library as it is shipped execute, in all threads. Times depend on the machine and on
-what else it does. These counts do not: they differ by a thousandth for a blocking charge, and by a hundredth for an
+callgrind counts what a C program and the library as it is shipped execute, in all threads. Times depend on the machine and
+on what else it does. These counts do not: they differ by a thousandth for a blocking charge, and by a hundredth for an
 asynchronous one. What they do depend on is pinned or named:
 
-- glibc has a memcpy for each kind of processor. GLIBC_TUNABLES has it take the one that every x86-64 processor has. valgrind shows
-  the same few kinds of processors on all machines, so the cryptography differs little.
-- counts.json names the compiler and the C library. With others a count that has grown is told, but fails only in the gate, which
-  sets PAY88_TEST_NOTHING_SKIPPED.
+- glibc has a memcpy for each kind of processor. GLIBC_TUNABLES has it take the one that every x86-64 processor has.
+  valgrind shows the same few kinds of processors on all machines, so the cryptography differs little.
+- counts.json names the compiler and the C library. With others a count that has grown is told, but fails only in the
+  gate, which sets PAY88_TEST_NOTHING_SKIPPED.
 """
 
 import json
@@ -28,8 +28,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 COUNTS = HERE / "counts.json"
 
-# Of each operation: so many batches are counted, each of so many operations. The median of the batches counts, so a batch that
-# was disturbed does not matter.
+# Of each operation: so many batches are counted, each of so many operations. The median of the batches counts, so a
+# batch that was disturbed does not matter.
 OPERATIONS = {"token": (5, 100), "charge": (11, 5), "asynchronous_charge": (21, 5)}
 
 # What an operation may take more than counts.json says.
@@ -59,7 +59,8 @@ def count(operation, command, program, directory):
     """The instructions of one operation."""
     batches, times = OPERATIONS[operation]
     out = directory / operation
-    callgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--zero-before=batch", "--dump-after=batch"]
+    dumps = ["--zero-before=batch", "--dump-after=batch"]
+    callgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *dumps]
     result = subprocess.run(
         [command, "sandbox", "--exec", "--", *callgrind, program, operation, str(batches), str(times)],
         env=os.environ | {"GLIBC_TUNABLES": TUNABLES},
@@ -71,8 +72,8 @@ def count(operation, command, program, directory):
     if result.returncode != 0:
         sys.exit(f"count.py: {operation}: status {result.returncode}\n{result.stdout}")
     # The first dump also has what was executed before the first batch.
-    dumps = [directory / f"{operation}.{number}" for number in range(2, batches + 1)]
-    totals = [int(re.search(r"^totals: (\d+)", dump.read_text(), re.MULTILINE)[1]) for dump in dumps]
+    counted = [directory / f"{operation}.{number}" for number in range(2, batches + 1)]
+    totals = [int(re.search(r"^totals: (\d+)", dump.read_text(), re.MULTILINE)[1]) for dump in counted]
     return round(statistics.median(totals) / times)
 
 
@@ -113,7 +114,7 @@ def main(arguments):
     if not grown:
         return
     print(f"More than {GROWTH - 1:.0%} has been added to: {', '.join(grown)}.")
-    print("Find out by what (bench/README.md says how). If it is worth it: bench/instructions/count.py --update, and say why.")
+    print("Find out by what (bench/README.md says how). If it is worth it: bench/instructions/count.py --update.")
     if known["made_with"] != made_with():
         print(f"It was built with {made_with()}, and the counts are of {known['made_with']}: that may be the reason.")
         if not strict:
