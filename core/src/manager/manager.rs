@@ -249,10 +249,13 @@ impl Manager {
                 return Ok(false);
             }
             let stamp = self.account.cache.stamp().unwrap_or_default();
-            // A token that has ended, that has a successor or that somebody else has dropped costs nothing to drop.
+            // A token that has ended, that has a successor or that somebody else has dropped costs nothing to drop. One that
+            // the record does not know was inherited by a forked child, or could not be written.
+            let shared = record.issue.as_ref().map(|issue| issue.stamp);
             let costs = self.account.cache.peek().is_some()
                 && state.flight.is_none()
-                && record.good().is_some_and(|issue| issue.stamp == stamp);
+                && record.rejected != Some(stamp.id)
+                && shared.is_none_or(|shared| shared.asked_at <= stamp.asked_at);
             let now = self.account.clock.boot();
             // All hosts that drop this token force one new one together.
             let id = stamp.id as u32;
@@ -260,7 +263,7 @@ impl Manager {
             if costs && let Err(refusal) = budget.force(now, id) {
                 return Err(over_budget(budget, now, refusal));
             }
-            if costs {
+            if costs && shared.is_none_or(|shared| shared == stamp) {
                 record.rejected = Some(stamp.id);
             }
             Ok(self.account.drop_token(generation))

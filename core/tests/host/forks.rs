@@ -245,6 +245,28 @@ fn a_token_that_was_dropped_while_the_others_could_not_be_told_is_not_taken_from
     assert_eq!(status, 0, "{status:#x}");
 }
 
+#[test]
+fn the_first_token_that_a_child_drops_costs_a_slot_of_the_reserve_too() {
+    for share in ["process", "host"] {
+        let mut harness = Harness::new();
+        if share == "process" {
+            harness.set("share", share);
+        }
+        let manager = harness.manager();
+        manager.get_token().unwrap();
+        let status = in_a_child(|| {
+            let begun = Instant::now();
+            assert_eq!(manager.invalidate(), Ok(true), "the token of the parent");
+            manager.get_token().unwrap();
+            let again = manager.invalidate();
+            // The reserve has one token in 10 s.
+            let costs = again.is_err_and(|error| error.code() == ErrorCode::RateLimited);
+            i32::from(!costs && begun.elapsed() < Duration::from_secs(10))
+        });
+        assert_eq!(status, 0, "{share}: {status:#x}");
+    }
+}
+
 /// Forks once, in code of the caller's that the library runs on a thread of its own; the child returns from it.
 struct Forks {
     child: AtomicI32,
