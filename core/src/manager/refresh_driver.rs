@@ -164,8 +164,10 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
         }
     }
     let _landed = Completed(account, job.flight.clone());
-    let interrupted =
-        || patience.is_some_and(|(deadline, stop)| Instant::now() >= deadline || stop());
+    let gave_up = || patience.is_some_and(|(deadline, stop)| Instant::now() >= deadline || stop());
+    // Nobody waits for what comes of a key that was replaced, and what this refresh has locked others may need.
+    let superseded = || account.keys().epoch() != job.keys.epoch();
+    let interrupted = || superseded() || gave_up();
     let begun = Instant::now();
     let mut asked_at = account.clock.reading();
     let mut tier = Tier::default();
@@ -180,7 +182,7 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
         }
         let (now, action) = {
             let mut state = account.state();
-            if account.keys().epoch() != job.keys.epoch() {
+            if superseded() {
                 // The rotation has completed the flight.
                 return;
             }
@@ -202,12 +204,13 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
                 asked_at = account.clock.reading();
                 // What was stopped since is too late for the slot that it has.
                 let within = within.saturating_sub(now.until(account.clock.boot()));
-                let (result, told) = request_token(
-                    account,
-                    job.keys.get(key),
-                    (within, connect_within),
-                    patience,
-                );
+                let mut deadline = Instant::now() + within;
+                if let Some((patience, _)) = patience {
+                    deadline = deadline.min(patience);
+                }
+                let key = job.keys.get(key);
+                let (result, told) =
+                    request_token(account, key, (deadline, connect_within), &interrupted);
                 reached!(Answered);
                 match &result {
                     // This caller goes; the next one who waits goes on.
@@ -313,8 +316,8 @@ pub(crate) fn ask_store(account: &Account, tier: &mut Tier, what: Ask, within: D
 fn request_token(
     account: &Account,
     key: &ApiKey,
-    (within, connect_within): (Duration, Duration),
-    patience: Option<Patience<'_>>,
+    (deadline, connect_within): (Instant, Duration),
+    interrupt: &dyn Fn() -> bool,
 ) -> (Result<Grant, Rejection>, Option<RateLimit>) {
     let mut headers = HeaderMap::with_capacity(4);
     let merchant = HeaderValue::from_str(account.merchant_id.as_str()).ok();
@@ -327,10 +330,6 @@ fn request_token(
         HeaderValue::from_static(concat!("pay88/", env!("CARGO_PKG_VERSION"))),
     );
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    let mut deadline = Instant::now() + within;
-    if let Some((patience, _)) = patience {
-        deadline = deadline.min(patience);
-    }
     let target = account.base_url.token_target();
     let request = transport::Request {
         method: &Method::POST,
@@ -349,8 +348,7 @@ fn request_token(
         idle_timeout: IDLE_TIME,
         max_response_bytes: MAX_TOKEN_ANSWER,
     };
-    let interrupt = patience.map(|(_, stop)| stop);
-    match (account.link).exchange(&request, &limits, interrupt, &mut |_| {}) {
+    match (account.link).exchange(&request, &limits, Some(interrupt), &mut |_| {}) {
         Ok(answer) => {
             let told = RateLimit::of(&answer);
             (Grant::read(answer, &[key.secret().expose()]), told)

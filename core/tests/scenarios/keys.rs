@@ -1,7 +1,7 @@
 //! A key is replaced while its manager is at work.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pay88::{ErrorCode, Event, EventName, Events, TokenManager};
 use pay88_sandbox::{Action, Fault, Match, TEST_KEY};
@@ -121,6 +121,35 @@ fn a_refresh_of_the_old_key_publishes_nothing_after_a_rotation() {
     assert_eq!((token.generation(), manager.stats().tokens_issued), (1, 1));
     let seen = keys_seen(&harness);
     assert!(seen.len() == 2 && seen[1].ends_with("0001"), "{seen:?}");
+}
+
+/// A request of the key that is replaced, which hangs, keeps nobody from that key.
+#[test]
+fn a_rotation_frees_the_old_key_for_a_fallback_at_once() {
+    for share in ["host", "process"] {
+        let harness = Harness::new();
+        let manager = match share {
+            "host" => harness.manager(),
+            share => harness.manager_with(&[("share", share)]),
+        };
+        harness
+            .sandbox
+            .fault(Fault::once(Match::Token, Action::Stall));
+        let begun = Instant::now();
+        let waiting = {
+            let manager = manager.clone();
+            thread::spawn(move || manager.get_token().unwrap())
+        };
+        while harness.tokens_requested() == 0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        manager.rotate(NEW_KEY, true).unwrap();
+        waiting.join().unwrap();
+        // It hangs for 10 s.
+        assert!(begun.elapsed() < Duration::from_secs(9), "{share}");
+        let seen = keys_seen(&harness);
+        assert_eq!(seen.len(), 3, "{share}: {seen:?}");
+    }
 }
 
 #[test]
