@@ -238,7 +238,7 @@ impl World {
                 });
             }
             world.hosts.push(Host {
-                memory: Arc::default(),
+                memory: Arc::new(files()),
                 clock,
                 at: 0,
                 way: Way::Open,
@@ -596,6 +596,13 @@ impl World {
             counts.timeless += u64::from(error.retry_after().is_none());
         }
     }
+}
+
+/// The memory of a host: it stands for the files that the processes share.
+fn files() -> Memory {
+    let mut memory = Memory::default();
+    memory.is_timed = true;
+    memory
 }
 
 fn failed(kind: FailureKind, sent: bool) -> Input {

@@ -1,8 +1,9 @@
 //! The record of one key as a process reads and writes it: in the files of the host, or in its own memory.
 //!
-//! Promises: a writer holds the lock of its term and is in time, or writes nothing. If a record was cut, removed or
-//! replaced, it is made anew from what this process remembers. If nothing is remembered, the minute's tokens count as
-//! spent. What could not be written is written as soon as it can be. Never waits for anybody.
+//! Promises: a writer holds the lock of its term, and writes nothing once another term has begun; where other processes
+//! may have gone on, also nothing once its time is over. If a record was cut, removed or replaced, it is made anew from
+//! what this process remembers. If nothing is remembered, the minute's tokens count as spent. What could not be written
+//! is written as soon as it can be. Never waits for anybody.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,7 +43,7 @@ pub(crate) enum Medium {
 pub(crate) struct WriteLease {
     lock: LockGuard,
     term: u64,
-    /// After this nothing is written, because others go on without this process.
+    /// After this nothing is written where other processes go on without this one.
     until: BootTime,
 }
 
@@ -190,7 +191,9 @@ impl LocalRecord {
             }
             (Medium::Memory(memory), _) => {
                 follow(memory.record().as_deref(), lease.term, record)?;
-                in_time(&self.clock, lease.until)?;
+                if memory.is_timed {
+                    in_time(&self.clock, lease.until)?;
+                }
                 *known = Some(Arc::new(record.clone()));
                 memory.write(known.clone());
             }
@@ -307,6 +310,7 @@ fn in_time(clock: &Clock, until: BootTime) -> Result<BootTime, Unwritten> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::clock::VirtualClock;
     use crate::test_support::limits::in_a_child;
 
     #[test]
@@ -328,5 +332,30 @@ mod tests {
             i32::from(record.read().unwrap() != contents)
         });
         assert_eq!(status, 0);
+    }
+
+    #[test]
+    fn what_comes_after_the_machine_slept_is_kept_where_nobody_else_has_gone_on() {
+        let clock = Arc::new(VirtualClock::default());
+        let record = LocalRecord::new(Medium::default(), 10, Clock::Virtual(clock.clone()));
+        let (mut lease, mut contents) = record.try_lease(0).unwrap().unwrap();
+        contents.done_by = Some(clock_time(&clock).plus(Duration::from_secs(20)));
+        record.write(&mut lease, &mut contents).unwrap();
+        clock.suspend(Duration::from_secs(30));
+        (contents.done_by, contents.hosts) = (None, 7);
+        record.write(&mut lease, &mut contents).unwrap();
+        assert_eq!(record.read().unwrap().hosts, 7);
+
+        // Another refresh of this process has gone on.
+        let (mut slept, mut contents) = (lease, contents);
+        let (mut next, mut theirs) = record.try_lease(1).unwrap().unwrap();
+        theirs.term = 1;
+        record.write(&mut next, &mut theirs).unwrap();
+        let late = record.write(&mut slept, &mut contents);
+        assert!(matches!(late, Err(Unwritten::Late)));
+    }
+
+    fn clock_time(clock: &Arc<VirtualClock>) -> BootTime {
+        Clock::Virtual(clock.clone()).boot()
     }
 }

@@ -10,7 +10,12 @@ use crate::refresh::record::Record;
 
 /// What stands in for the two files.
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<Contents>);
+pub(crate) struct Memory {
+    contents: Mutex<Contents>,
+    /// It stands for the files of several processes, as in the simulation: who is late writes nothing. A process by itself
+    /// has nobody who goes on meanwhile, but the refresh of a later term, which it sees.
+    pub(crate) is_timed: bool,
+}
 
 #[derive(Default)]
 struct Contents {
@@ -27,7 +32,7 @@ pub(crate) struct MemoryLock {
 
 impl Memory {
     fn contents(&self) -> MutexGuard<'_, Contents> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn record(&self) -> Option<Arc<Record>> {
