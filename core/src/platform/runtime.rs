@@ -9,9 +9,9 @@
 //! from the thread that was woken to the thread that waits for the network.
 
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, mpsc};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
@@ -76,8 +76,11 @@ struct Runtime {
     /// How many spawned futures have not ended. Raised only while the runtime is the current one, and under that
     /// lock.
     work: AtomicUsize,
-    /// Notified when the last handle was closed or the last future has ended, or when this runtime lost the race to
-    /// be the first.
+    /// When the last handle was closed, or the last future has ended.
+    used: Mutex<Instant>,
+    /// Its thread waits until it is told that nobody uses it. Otherwise it counts the time already, and is not woken.
+    parked: AtomicBool,
+    /// Notified when nobody uses this runtime any more, or when it lost the race to be the first.
     unused: Notify,
 }
 
@@ -107,7 +110,7 @@ impl Keeper {
         // A child leaves alone what it inherited.
         let inherited = self.current.get().is_none();
         if !inherited && let Some(runtime) = self.current().clone() {
-            runtime.unused.notify_one();
+            runtime.rest();
         }
     }
 
@@ -178,6 +181,8 @@ impl Keeper {
             let runtime = Arc::new(Runtime {
                 handle: tokio.handle().clone(),
                 work: AtomicUsize::new(1),
+                used: Mutex::new(Instant::now()),
+                parked: AtomicBool::new(false),
                 unused: Notify::new(),
             });
             let _ = tell.send(Ok(runtime.clone()));
@@ -199,26 +204,37 @@ impl Keeper {
     /// closed before the runtime was there.
     async fn until_unused(&self, runtime: &Arc<Runtime>) {
         loop {
-            // Each handle that is opened or closed lets the time begin anew.
-            while timeout(self.kept, runtime.unused.notified()).await.is_ok() {
+            let left = self.kept.saturating_sub(runtime.idle());
+            if !left.is_zero() {
+                // It is woken before its time only if it lost the race.
+                let _ = timeout(left, runtime.unused.notified()).await;
                 if runtime.is_lost(&self.current()) {
                     return;
                 }
+                continue;
             }
             if self.give_up(runtime) {
                 return;
             }
-            runtime.unused.notified().await;
+            if runtime.parked.load(Ordering::SeqCst) {
+                runtime.unused.notified().await;
+            }
         }
     }
 
-    /// Whether nobody uses it, nor will: from now on a call starts another one.
+    /// Whether nobody has used it for long enough, nor will: from now on a call starts another one.
     fn give_up(&self, runtime: &Arc<Runtime>) -> bool {
         let mut current = self.current();
         if runtime.is_lost(&current) {
             return true;
         }
-        let unused = self.handles.load(Ordering::SeqCst) == 0 && !runtime.has_work();
+        // Set before the look, so that whoever ends its use behind that look wakes the thread.
+        runtime.parked.store(true, Ordering::SeqCst);
+        if self.handles.load(Ordering::SeqCst) > 0 || runtime.has_work() {
+            return false;
+        }
+        runtime.parked.store(false, Ordering::SeqCst);
+        let unused = runtime.idle() >= self.kept;
         if unused {
             *current = None;
         }
@@ -227,6 +243,22 @@ impl Keeper {
 }
 
 impl Runtime {
+    /// Nobody uses it any more, as far as is known: from now on its time is counted.
+    fn rest(&self) {
+        *self.used() = Instant::now();
+        if self.parked.swap(false, Ordering::SeqCst) {
+            self.unused.notify_one();
+        }
+    }
+
+    fn idle(&self) -> Duration {
+        self.used().elapsed()
+    }
+
+    fn used(&self) -> MutexGuard<'_, Instant> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn has_work(&self) -> bool {
         self.work.load(Ordering::SeqCst) > 0
     }
@@ -250,7 +282,7 @@ impl Drop for Work {
     fn drop(&mut self) {
         let last = self.runtime.work.fetch_sub(1, Ordering::SeqCst) == 1;
         if last && self.keeper.handles.load(Ordering::SeqCst) == 0 {
-            self.runtime.unused.notify_one();
+            self.runtime.rest();
         }
     }
 }
@@ -260,7 +292,6 @@ mod tests {
     use super::*;
     use std::sync::Weak;
     use std::thread;
-    use std::time::Instant;
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -343,6 +374,27 @@ mod tests {
         end.send(()).unwrap();
         until("it has ended", || is_gone(&runtime));
         assert!(work.is_finished());
+    }
+
+    #[test]
+    fn handles_that_come_and_go_do_not_wake_it() {
+        static KEEPER: Keeper = Keeper::new(LONG);
+        let runtime = runtime_of(&KEEPER).upgrade().unwrap();
+        let parked = || runtime.handle.metrics().worker_park_count(0);
+        until("it rests", || {
+            let before = parked();
+            thread::sleep(Duration::from_millis(50));
+            parked() == before
+        });
+        let before = parked();
+        for _ in 0..20 {
+            KEEPER.attach();
+            KEEPER.detach();
+            thread::sleep(Duration::from_millis(10));
+        }
+        let woken = parked() - before;
+        // Its timer may have been due once.
+        assert!(woken <= 2, "{woken}");
     }
 
     #[test]
