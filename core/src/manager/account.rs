@@ -23,9 +23,7 @@ use crate::manager::token::{Snapshot, Token};
 use crate::platform::clock::Clock;
 use crate::platform::process::PerProcess;
 use crate::platform::random;
-use crate::policy::backoff::Holds;
 use crate::policy::expiry::Lifetime;
-use crate::policy::rate_limit::Budget;
 use crate::refresh::record::Issue;
 use crate::refresh::{COME_BACK, Kept, Key, Ledger, REFRESH_TIME, Refresh, Terms};
 use crate::store::Store;
@@ -109,6 +107,11 @@ impl SharedSettings {
         }
     }
 
+    /// An empty one, with the limits that are set.
+    pub(crate) fn ledger(&self) -> Ledger {
+        Ledger::new(self.tokens_per_minute, self.tokens_per_hour)
+    }
+
     /// That in which they contradict `other`.
     pub(crate) fn conflict(&self, other: &SharedSettings) -> Option<&'static str> {
         let mine = self;
@@ -182,20 +185,11 @@ impl Account {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock_or_make(|| {
-            let (per_minute, per_hour) = (
-                self.settings.tokens_per_minute,
-                self.settings.tokens_per_hour,
-            );
-            State {
-                ledger: Ledger {
-                    budget: Budget::new(per_minute, per_hour),
-                    holds: Holds::default(),
-                },
-                flight: None,
-                attempts: 0,
-                kept: None,
-            }
+        self.state.lock_or_make(|| State {
+            ledger: self.settings.ledger(),
+            flight: None,
+            attempts: 0,
+            kept: None,
         })
     }
 

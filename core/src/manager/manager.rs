@@ -251,10 +251,10 @@ impl Manager {
             let stamp = self.account.cache.stamp().unwrap_or_default();
             // A token that has ended, that has a successor or that somebody else has dropped costs nothing to drop. One that
             // the record does not know was inherited by a forked child, or could not be written.
-            let shared = record.issue.as_ref().map(|issue| issue.stamp);
+            let shared = record.common.stamp();
             let costs = self.account.cache.peek().is_some()
                 && state.flight.is_none()
-                && record.rejected != Some(stamp.id)
+                && record.common.rejected != Some(stamp.id)
                 && shared.is_none_or(|shared| shared.asked_at <= stamp.asked_at);
             let now = self.account.clock.boot();
             // All hosts that drop this token force one new one together.
@@ -264,7 +264,7 @@ impl Manager {
                 return Err(over_budget(budget, now, refusal));
             }
             if costs && shared.is_none_or(|shared| shared == stamp) {
-                record.rejected = Some(stamp.id);
+                record.common.rejected = Some(stamp.id);
             }
             Ok(self.account.drop_token(generation))
         })?;
@@ -349,11 +349,11 @@ impl Manager {
         let _: Result<Option<()>> = shared_tier::change(&self.account, |record, state| {
             if self.account.settings.share == Share::Process {
                 // What this process has spent counts whichever key it was spent on.
-                record.counts.merge(&spent);
-                state.ledger.budget.set_counts(record.counts.clone());
+                record.common.counts.merge(&spent);
+                state.ledger.budget.set_counts(record.common.counts.clone());
             }
-            let hold = record.hold.take();
-            record.hold = hold.filter(|hold| hold.class != Class::Unauthorized);
+            let hold = record.common.hold.take();
+            record.common.hold = hold.filter(|hold| hold.class != Class::Unauthorized);
             Ok(())
         });
         emit(

@@ -22,10 +22,10 @@ use crate::platform::cancel::ASK_EVERY;
 use crate::platform::process::{Process, foreign};
 use crate::platform::{random, thread};
 use crate::policy::token_response::{Grant, MAX_TOKEN_ANSWER, RateLimit, Rejection};
-use crate::refresh::record::{Issue, Record};
+use crate::refresh::record::{HostRecord, Issue};
 use crate::refresh::{Action, Ask, Finish, Input, Key};
 use crate::store::Use;
-use crate::store::fleet::{Answer, FleetRecord};
+use crate::store::fleet::{Answer, FleetClient};
 use crate::store::host::Unwritten;
 use crate::store::local::{LocalRecord, WriteLease};
 use crate::telemetry::event::{EventName, emit};
@@ -49,7 +49,7 @@ type Patience<'a> = (Instant, &'a dyn Fn() -> bool);
 pub(crate) struct Tier {
     record: Option<Arc<LocalRecord>>,
     lease: Option<WriteLease>,
-    fleet: Option<FleetRecord>,
+    fleet: Option<FleetClient>,
 }
 
 /// Tells a test that a refresh got to that step.
@@ -71,7 +71,7 @@ impl Tier {
     fn look(&mut self, account: &Account, keys: &Keys, key: Key) -> Result<Input, String> {
         self.lease = None;
         let key = keys.get(key);
-        self.fleet = account.store.fleet().and_then(|fleet| fleet.record(key));
+        self.fleet = account.store.fleet().and_then(|fleet| fleet.client(key));
         let record = self.record.insert(account.store.record(key));
         record.read().map(Input::Seen)
     }
@@ -87,7 +87,7 @@ impl Tier {
     }
 
     /// `None` if this process leads without the record.
-    fn write(&mut self, contents: &mut Record) -> Option<Result<bool, String>> {
+    fn write(&mut self, contents: &mut HostRecord) -> Option<Result<bool, String>> {
         let (record, lease) = (self.record.as_ref()?, self.lease.as_mut()?);
         let announces = contents.done_by.is_some();
         Some(match record.write(lease, contents) {
@@ -299,7 +299,7 @@ pub(crate) fn ask_store(account: &Account, tier: &mut Tier, what: Ask, within: D
         Some(fleet) => fleet.ask(what, within),
         None => Err("no store is set".to_owned()),
     };
-    let store = tier.fleet.as_ref().and_then(FleetRecord::shown);
+    let store = tier.fleet.as_ref().and_then(FleetClient::shown);
     store_went(
         account,
         asked.as_ref().map(|_| store).map_err(String::as_str),

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::error::{Error, Result};
 use crate::manager::account::{Account, State};
 use crate::manager::token::Token;
-use crate::refresh::record::{Issue, Record};
+use crate::refresh::record::{HostRecord, Issue};
 use crate::refresh::{Action, Ask, Finish, Input, Key};
 use crate::store::Use;
 use crate::store::fleet::Answer;
@@ -140,7 +140,7 @@ pub(crate) fn store_went(account: &Account, result: Result<Option<&str>, &str>) 
 /// that is newer.
 pub(crate) fn change<T>(
     account: &Account,
-    change: impl FnOnce(&mut Record, &mut State) -> Result<T>,
+    change: impl FnOnce(&mut HostRecord, &mut State) -> Result<T>,
 ) -> Result<Option<T>> {
     let keys = account.keys();
     let key = keys.get(keys.begin_with(account.clock.boot()).0);
@@ -165,7 +165,7 @@ pub(crate) fn change<T>(
         }
         state.ledger.learn(&record, account.clock.boot(), None);
         let changed = change(&mut record, &mut state)?;
-        record.counts = state.ledger.budget.counts().clone();
+        record.common.counts = state.ledger.budget.counts().clone();
         if lead.is_none() {
             shared.remember(&record);
         }
@@ -184,7 +184,7 @@ pub(crate) fn change<T>(
 /// What was counted stays.
 pub(crate) fn forget_holds(account: &Account) -> Result<()> {
     let changed = change(account, |record, state| {
-        (record.hold, record.outage) = (None, None);
+        (record.common.hold, record.common.outage) = (None, None);
         record.ask_at = None;
         state.ledger.holds.clear();
         Ok(())
@@ -202,7 +202,7 @@ pub(crate) fn forget_holds(account: &Account) -> Result<()> {
 fn forget_fleets_hold(account: &Account) -> Result<(), String> {
     let keys = account.keys();
     let key = keys.get(keys.begin_with(account.clock.boot()).0);
-    let fleet = account.store.fleet().and_then(|fleet| fleet.record(key));
+    let fleet = account.store.fleet().and_then(|fleet| fleet.client(key));
     let Some(mut fleet) = fleet else {
         return Ok(());
     };
@@ -213,12 +213,9 @@ fn forget_fleets_hold(account: &Account) -> Result<(), String> {
     if !found.leads {
         return Ok(());
     }
-    let record = Record {
-        hold: None,
-        outage: None,
-        forgotten: Some(account.clock.boot()),
-        ..found.record.unwrap_or_default()
-    };
+    let mut record = found.record.unwrap_or_default();
+    (record.common.hold, record.common.outage) = (None, None);
+    record.forgotten = Some(account.clock.boot());
     let write = Ask::Write {
         record: Box::new(record),
         lease: None,

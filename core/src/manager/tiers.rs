@@ -17,9 +17,7 @@ use crate::config::store_url::StoreUrl;
 use crate::error::{Error, ErrorCode, Result};
 use crate::manager::account::Account;
 use crate::manager::statistics::stats;
-use crate::policy::backoff::Holds;
-use crate::policy::rate_limit::Budget;
-use crate::refresh::record::Record;
+use crate::refresh::record::Common;
 use crate::refresh::{Ask, Ledger};
 use crate::store::fleet::{Answer, Fleet};
 use crate::telemetry::stats::hold_to_json;
@@ -152,7 +150,11 @@ fn host(account: &Account, dir: Option<&Path>) -> Tier {
     let (_, _, degraded) = account.store.status();
     let state = match degraded {
         Some(reason) => Err(reason),
-        None => found.map(|record| state_of(account, &record, record.hosts)),
+        None => found.map(|record| {
+            let mut ledger = account.settings.ledger();
+            ledger.learn(&record, account.clock.boot(), None);
+            state_of(account, &record.common, &ledger)
+        }),
     };
     Tier {
         kind: "host",
@@ -179,14 +181,14 @@ fn in_store(account: &Account, url: &StoreUrl) -> Tier {
         account.clock.clone(),
     );
     let keys = account.keys();
-    let record = Arc::new(alone).record(keys.get(keys.begin_with(account.clock.boot()).0));
-    let answer = match record {
-        Some(mut record) => {
+    let client = Arc::new(alone).client(keys.get(keys.begin_with(account.clock.boot()).0));
+    let answer = match client {
+        Some(mut client) => {
             let deadline = account.clock.boot().plus(STORE_TIME);
-            record.ask(Ask::Look, STORE_TIME).and_then(|answer| {
-                let hosts = record.hosts(account.clock.boot().until(deadline))?;
+            client.ask(Ask::Look, STORE_TIME).and_then(|answer| {
+                let hosts = client.hosts(account.clock.boot().until(deadline))?;
                 // A store that can be read may still take no writes: a replica, a full one, a user without the rights.
-                record.writable(account.clock.boot().until(deadline))?;
+                client.writable(account.clock.boot().until(deadline))?;
                 Ok((answer, hosts))
             })
         }
@@ -194,10 +196,15 @@ fn in_store(account: &Account, url: &StoreUrl) -> Tier {
     };
     let state = answer.map(|(answer, hosts)| match answer {
         Answer::Found(found) => {
-            let record = found.record.unwrap_or_default();
-            state_of(account, &record, record.hosts.max(hosts))
+            let mut common = found.record.unwrap_or_default().common;
+            common.hosts = common.hosts.max(hosts);
+            let mut ledger = account.settings.ledger();
+            ledger.learn_common(&common, None);
+            state_of(account, &common, &ledger)
         }
-        Answer::Stored(_) | Answer::Counted(_) => state_of(account, &Record::default(), 0),
+        Answer::Stored(_) | Answer::Counted(_) => {
+            state_of(account, &Common::default(), &account.settings.ledger())
+        }
     });
     Tier {
         kind: "store",
@@ -208,18 +215,9 @@ fn in_store(account: &Account, url: &StoreUrl) -> Tier {
     }
 }
 
-fn state_of(account: &Account, record: &Record, hosts: u32) -> TierState {
+fn state_of(account: &Account, common: &Common, ledger: &Ledger) -> TierState {
     let now = account.clock.boot();
-    let (per_minute, per_hour) = (
-        account.settings.tokens_per_minute,
-        account.settings.tokens_per_hour,
-    );
-    let mut ledger = Ledger {
-        budget: Budget::new(per_minute, per_hour),
-        holds: Holds::default(),
-    };
-    ledger.learn(record, now, None);
-    let token = record.good();
+    let token = common.good();
     TierState {
         token_age: token.map(|issue| issue.stamp.asked_at.until(now)),
         token_valid_for: token.map_or(Duration::ZERO, |issue| {
@@ -228,7 +226,7 @@ fn state_of(account: &Account, record: &Record, hosts: u32) -> TierState {
         budget_left: ledger.budget.left(now),
         budget_split: ledger.budget.hosts(),
         hold: ledger.holds.current(now),
-        hosts,
+        hosts: common.hosts,
     }
 }
 

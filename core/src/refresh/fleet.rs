@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorCode};
 use crate::policy::backoff::Hold;
 use crate::policy::rate_limit::Counts;
 use crate::policy::token_response::{Class, Rejection};
-use crate::refresh::record::{Issue, Record};
+use crate::refresh::record::{Common, FleetRecord, HostRecord, Issue};
 use crate::time::BootTime;
 
 /// What the store may take: for one answer, and in one refresh.
@@ -62,7 +62,7 @@ pub(crate) enum Ask {
     },
     /// Under the lease, which is kept for that much longer or given back. `fresh`: the token is a new one.
     Write {
-        record: Box<Record>,
+        record: Box<FleetRecord>,
         lease: Option<Duration>,
         fresh: bool,
     },
@@ -75,7 +75,7 @@ pub(crate) enum Ask {
 /// What is in the store.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<FleetRecord>,
     /// Whether the lease was had, and if not whether somebody else has it.
     pub(crate) leads: bool,
     pub(crate) leased: bool,
@@ -94,7 +94,7 @@ pub(super) struct Session {
     /// The last one took long.
     slow: bool,
     /// What was found there.
-    record: Record,
+    record: FleetRecord,
     hosts: u32,
     /// The store has lost slots that are known here.
     lacks: bool,
@@ -115,11 +115,11 @@ pub(super) enum Question {
     End(Then),
 }
 
-impl Record {
+impl HostRecord {
     /// Among how many what is left of the budget is split now.
     pub(super) fn split(&self, now: BootTime) -> u32 {
         match self.away {
-            Some(away) if now < away.plus(GRACE) => self.hosts.max(1),
+            Some(away) if now < away.plus(GRACE) => self.common.hosts.max(1),
             _ => 1,
         }
     }
@@ -133,12 +133,12 @@ impl Record {
 
 impl Refresh {
     /// Whether the store should be asked for a token, whatever is known here.
-    pub(super) fn asks_store(&self, record: &Record, now: BootTime) -> bool {
+    pub(super) fn asks_store(&self, record: &HostRecord, now: BootTime) -> bool {
         self.terms.fleet && record.ask_at.is_none_or(|at| now >= at)
     }
 
     /// Whether nothing is done without the store.
-    pub(super) fn visits_store(&self, record: &Record, now: BootTime) -> bool {
+    pub(super) fn visits_store(&self, record: &HostRecord, now: BootTime) -> bool {
         let away = record.away.map(|away| away.plus(COME_BACK));
         self.terms.fleet && away.is_none_or(|until| now >= until)
     }
@@ -148,9 +148,10 @@ impl Refresh {
     }
 
     /// The token of this process needs neither renewal nor to be told to the other hosts; for how long.
-    pub(super) fn is_kept(&self, record: &Record, now: BootTime) -> Option<Duration> {
+    pub(super) fn is_kept(&self, record: &HostRecord, now: BootTime) -> Option<Duration> {
         let kept = self.kept(now)?;
         let apart = record
+            .common
             .good()
             .is_some_and(|issue| issue.apart > 0 && issue.stamp.id == kept.id);
         match record.ask_at.filter(|at| now < *at) {
@@ -175,12 +176,12 @@ impl Lead {
 
     /// It keeps other hosts from the token endpoint.
     pub(super) fn others_wait(&self) -> bool {
-        self.has_lease() && self.record.hosts > 1
+        self.has_lease() && self.record.common.hosts > 1
     }
 
     /// The last attempt of the hosts has failed.
     pub(super) fn others_failed(&self) -> bool {
-        self.has_lease() && self.record.outage.is_some()
+        self.has_lease() && self.record.common.outage.is_some()
     }
 
     /// An attempt that has cost a slot counts among the failures of all hosts.
@@ -195,11 +196,12 @@ impl Lead {
             && !rejection.unsent
             && let Some(Session { record: stored, .. }) = self.session()
         {
-            let of_the_same = stored.host == host;
-            let before = stored.outage.take();
+            let of_the_same = stored.failed_host == host;
+            let before = stored.common.outage.take();
             let outage = Hold::among_hosts(before, of_the_same, now, rejection, jitter);
-            (stored.outage, stored.host) = (Some(outage.clone()), host);
-            self.record.outage = Some(outage);
+            stored.common.outage = Some(outage.clone());
+            stored.failed_host = host;
+            self.record.common.outage = Some(outage);
         }
     }
 
@@ -213,9 +215,11 @@ impl Lead {
     /// The store has taken note: if it can be asked, the others know what was taken.
     fn noted(&mut self, step: &mut Step<'_>) {
         if self.record.split(step.now) == 1 {
-            self.record.counts.told_to_all();
+            self.record.common.counts.told_to_all();
         }
-        step.ledger.budget.set_counts(self.record.counts.clone());
+        step.ledger
+            .budget
+            .set_counts(self.record.common.counts.clone());
     }
 }
 
@@ -226,7 +230,7 @@ impl Session {
             left: VISIT_TIME,
             asked_at: now,
             slow: false,
-            record: Record::default(),
+            record: FleetRecord::default(),
             hosts: 0,
             lacks: false,
             yields: None,
@@ -251,21 +255,22 @@ impl Session {
     fn end(&mut self, ledger: &Ledger, counts: Counts, cut_short: bool, then: &Then) -> Ask {
         self.leads = false;
         let mut record = Box::new(self.record.clone());
-        let cut_short = cut_short || record.issue.is_some() && record.good().is_none();
-        record.counts = counts;
+        let common = &mut record.common;
+        let cut_short = cut_short || common.issue.is_some() && common.good().is_none();
+        common.counts = counts;
         let mut fresh = false;
         if let Then::Finish(finish) = then {
             if !self.lacks && matches!(**finish, Finish::Shared { .. }) {
                 return Ask::Release;
             }
-            record.end(finish, ledger);
+            common.end(finish, ledger);
             fresh = matches!(**finish, Finish::Granted { .. } | Finish::Kept { .. });
             if matches!(**finish, Finish::Granted { .. }) {
                 // Not every host may have needed the last token, so the number goes down by halves; not at all if they
                 // may not have come for it: it was rejected or dropped, or the store has just been away.
-                let halves = record.hosts.saturating_add(self.hosts).div_ceil(2);
-                let last = if cut_short { record.hosts } else { halves };
-                record.hosts = self.hosts.max(last);
+                let halves = common.hosts.saturating_add(self.hosts).div_ceil(2);
+                let last = if cut_short { common.hosts } else { halves };
+                common.hosts = self.hosts.max(last);
             }
         }
         Ask::Write {
@@ -334,23 +339,27 @@ impl Refresh {
             let lease = (self.terms.request_time() + LEASE_MARGIN).as_millis() as u64;
             let since = BootTime(step.now.0.saturating_sub(lease));
             let at_work = found.leased && !found.leads;
+            step.ledger.holds.learn(hold(own, stored), None);
+            step.ledger
+                .holds
+                .learn_outage(stored.common.outage.as_ref());
+            let (own, stored) = (&mut own.common, &stored.common);
             own.counts.find(&stored.counts, at_work.then_some(since));
             // Of a token that it has this host may know more than who asked for it.
-            let id = |issue: &Option<Issue>| issue.as_ref().map(|issue| issue.stamp.id);
-            let knows = !found.leads && id(&own.issue) == id(&stored.issue);
+            let id = |common: &Common| common.stamp().map(|stamp| stamp.id);
+            let knows = !found.leads && id(own) == id(stored);
             let known = if knows { own.hosts } else { 0 };
             own.hosts = stored.hosts.max(found.hosts).max(known);
-            step.ledger.holds.learn(hold(own, stored), None);
             own.outage = stored.outage.clone();
-            step.ledger.holds.learn_outage(own.outage.as_ref());
         } else {
-            session.record.hosts = own.hosts;
+            session.record.common.hosts = own.common.hosts;
         }
-        session.lacks = session.record.counts.lack(&own.counts, step.now);
-        step.ledger.budget.set_counts(own.counts.clone());
+        let counts = &own.common.counts;
+        session.lacks = session.record.common.counts.lack(counts, step.now);
+        step.ledger.budget.set_counts(counts.clone());
         step.ledger.budget.split(own.split(step.now), own.host);
-        let newer = session.record.good().filter(|issue| {
-            Some(issue.stamp.id) != own.rejected && self.terms.takes(issue, step.now)
+        let newer = session.record.common.good().filter(|issue| {
+            Some(issue.stamp.id) != own.common.rejected && self.terms.takes(issue, step.now)
         });
         if let Some(issue) = newer.cloned() {
             let key = self.key;
@@ -377,11 +386,12 @@ impl Refresh {
                 return self.ask_for_lease(step, lead);
             }
             // The others may have this host's token.
+            let (own, stored) = (&mut own.common, &mut session.record.common);
             if let Some(issue) = &mut own.issue {
                 issue.apart = 0;
             }
-            session.record.issue = own.issue.clone();
-            session.record.hosts = session.record.hosts.max(own.hosts);
+            stored.issue = own.issue.clone();
+            stored.hosts = stored.hosts.max(own.hosts);
             return self.keep(step, lead, step.now.until(kept.due));
         }
         if let Some(error) = step.ledger.holds.check(step.now) {
@@ -392,9 +402,9 @@ impl Refresh {
             self.until = self.until.max(step.now.plus(self.terms.request_time()));
             return self.send(step, lead);
         }
-        let failed = own.hold.as_ref().filter(|hold| !hold.class.of_key());
+        let failed = own.common.hold.as_ref().filter(|hold| !hold.class.of_key());
         let others_first = step.now < *session.yields.get_or_insert(step.now.plus(OTHERS_FIRST));
-        let yields = failed.is_some() && own.hosts > 1 && others_first;
+        let yields = failed.is_some() && own.common.hosts > 1 && others_first;
         match step.ledger.refusal(step.now) {
             Some(error) => self.refuse(step, lead, error),
             None if yields => self.wait_for_host(step.now, step.jitter, lead),
@@ -407,7 +417,7 @@ impl Refresh {
         let waits = self.terms.kept.is_none_or(|kept| now >= kept.end);
         let pause = if waits { LOOK_OFTEN } else { LOOK_SELDOM };
         let many = FOR_EACH_HOST
-            .saturating_mul(lead.record.hosts)
+            .saturating_mul(lead.record.common.hosts)
             .min(LOOK_SELDOM);
         self.state = State::Yielding(lead);
         Action::Pause(pause.max(many).mul_f64(0.5 + jitter / 2.0))
@@ -433,14 +443,15 @@ impl Refresh {
 
     /// The slot was taken: the other hosts see it before anything is sent.
     pub(super) fn tell_store_of_slot(&mut self, step: &mut Step<'_>, mut lead: Lead) -> Action {
-        let rejected = lead.record.rejected;
+        let rejected = lead.record.common.rejected;
         let of_stored = |issue: &Issue| Some(issue.stamp.id) == rejected;
         let Some(session) = lead.session() else {
             return self.announce(lead);
         };
-        session.record.counts = step.ledger.budget.counts().clone();
-        if session.record.issue.as_ref().is_some_and(of_stored) {
-            session.record.rejected = rejected;
+        let stored = &mut session.record.common;
+        stored.counts = step.ledger.budget.counts().clone();
+        if stored.issue.as_ref().is_some_and(of_stored) {
+            stored.rejected = rejected;
         }
         let write = Ask::Write {
             record: Box::new(session.record.clone()),
@@ -472,7 +483,7 @@ impl Refresh {
         }
         session.leads = false;
         // That was never there.
-        session.record = Record::default();
+        session.record = FleetRecord::default();
         self.state = State::Yielding(lead);
         Action::Pause(LOOK_OFTEN)
     }
@@ -512,7 +523,7 @@ impl Refresh {
         finish: Box<Finish>,
         hosts: u32,
     ) -> Action {
-        lead.record.hosts = lead.record.hosts.max(hosts);
+        lead.record.common.hosts = lead.record.common.hosts.max(hosts);
         self.leave_host(step, lead, Then::Finish(finish))
     }
 
@@ -523,7 +534,7 @@ impl Refresh {
         }
         // With what the answer said is left.
         let counts = step.ledger.budget.counts().clone();
-        lead.record.counts = counts.clone();
+        lead.record.common.counts = counts.clone();
         let was_away = lead.record.away;
         let was_away = was_away.is_some_and(|away| step.now < away.plus(GATHERED));
         let Some(session) = lead.session() else {
@@ -561,7 +572,7 @@ impl Refresh {
         mut lead: Lead,
         question: Question,
     ) -> Action {
-        let hosts = lead.record.hosts.max(1);
+        let hosts = lead.record.common.hosts.max(1);
         lead.record.away = Some(step.now);
         lead.record.ask_at = Some(step.now.plus(COME_BACK));
         lead.progress.fleet = Fleet::Partitioned;
@@ -593,12 +604,12 @@ impl Refresh {
 
 /// What holds the key: as the store says, or as this host has met it while the store could not be told. It is over if
 /// another host has asked for a token later, or if somebody has had it forgotten.
-fn hold<'a>(led: &'a Record, stored: &'a Record) -> Option<&'a Hold> {
-    let newest = stored.issue.as_ref().map(|issue| issue.stamp.asked_at);
+fn hold<'a>(own: &'a HostRecord, stored: &'a FleetRecord) -> Option<&'a Hold> {
+    let newest = stored.common.stamp().map(|stamp| stamp.asked_at);
     let over = newest.max(stored.forgotten);
-    let own = led.hold.as_ref();
+    let own = own.common.hold.as_ref();
     let own = own.filter(|own| own.class.of_key() && over < Some(own.at));
-    let holds = [stored.hold.as_ref(), own].into_iter().flatten();
+    let holds = [stored.common.hold.as_ref(), own].into_iter().flatten();
     holds.max_by_key(|hold| hold.until)
 }
 

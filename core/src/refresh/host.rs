@@ -11,7 +11,7 @@ use super::{
     Then,
 };
 use crate::error::{Error, ErrorCode};
-use crate::refresh::record::Record;
+use crate::refresh::record::{Common, HostRecord};
 use crate::time::BootTime;
 
 /// How often one who waits for another's refresh looks again.
@@ -48,7 +48,7 @@ impl Refresh {
         Action::Look { key: self.key }
     }
 
-    pub(super) fn seen(&mut self, step: &mut Step<'_>, record: &Record) -> Action {
+    pub(super) fn seen(&mut self, step: &mut Step<'_>, record: &HostRecord) -> Action {
         if let Some(action) = self.consider(step, record) {
             return action;
         }
@@ -70,9 +70,10 @@ impl Refresh {
     }
 
     /// Takes the token that is there or the other key, if the record says so, or leaves the one that is kept in use.
-    fn consider(&mut self, step: &mut Step<'_>, record: &Record) -> Option<Action> {
+    fn consider(&mut self, step: &mut Step<'_>, record: &HostRecord) -> Option<Action> {
         step.ledger.learn(record, step.now, self.waiting);
         if let Some(issue) = record
+            .common
             .good()
             .filter(|issue| self.terms.takes(issue, step.now))
         {
@@ -91,7 +92,7 @@ impl Refresh {
     }
 
     /// Which lock is to be had: the next one if who has this one is not waited for any longer.
-    fn term(&self, record: &Record, now: BootTime) -> u64 {
+    fn term(&self, record: &HostRecord, now: BootTime) -> u64 {
         let overdue = record
             .done_by
             .is_some_and(|done_by| now >= done_by.plus(OVERTIME));
@@ -128,7 +129,12 @@ impl Refresh {
     }
 
     /// Under the lock of that term everything is looked at once more.
-    pub(super) fn lead(&mut self, step: &mut Step<'_>, term: u64, mut record: Record) -> Action {
+    pub(super) fn lead(
+        &mut self,
+        step: &mut Step<'_>,
+        term: u64,
+        mut record: HostRecord,
+    ) -> Action {
         if let Some(action) = self.consider(step, &record) {
             return action;
         }
@@ -169,12 +175,19 @@ impl Refresh {
     pub(super) fn leave_host(&mut self, step: &mut Step<'_>, mut lead: Lead, then: Then) -> Action {
         let record = &mut lead.record;
         record.done_by = None;
-        record.counts = step.ledger.budget.counts().clone();
+        record.common.counts = step.ledger.budget.counts().clone();
         match &then {
             Then::Read if self.key == Key::Previous => {
                 record.previous_until = Some(step.now.plus(NEW_KEY_TRIED_EVERY));
             }
-            Then::Finish(finish) => record.end(finish, step.ledger),
+            Then::Finish(finish) => {
+                record.common.end(finish, step.ledger);
+                if let Finish::Granted { key, .. } = &**finish
+                    && *key == Key::Current
+                {
+                    record.previous_until = None;
+                }
+            }
             Then::Read | Then::Send | Then::OpenSession => {}
         }
         self.write(lead, then)
@@ -190,23 +203,22 @@ pub(super) fn no_token_came() -> Finish {
     ))
 }
 
-impl Record {
+impl HostRecord {
     fn version(&self) -> Version {
         Version {
             term: self.term,
             sequence: self.sequence,
         }
     }
+}
 
+impl Common {
     /// How a refresh ended.
     pub(super) fn end(&mut self, finish: &Finish, ledger: &Ledger) {
         match finish {
-            Finish::Granted { issue, key } => {
+            Finish::Granted { issue, .. } => {
                 self.issue = Some(issue.clone());
                 (self.hold, self.outage) = (None, None);
-                if *key == Key::Current {
-                    self.previous_until = None;
-                }
             }
             Finish::Shared { issue, .. } => {
                 self.issue = Some(issue.clone());

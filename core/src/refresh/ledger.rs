@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::policy::backoff::Holds;
 use crate::policy::rate_limit::{Budget, over_budget};
-use crate::refresh::record::Record;
+use crate::refresh::record::{Common, HostRecord};
 use crate::time::BootTime;
 
 /// What is counted and remembered of the token endpoint.
@@ -14,6 +14,13 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    pub(crate) fn new(per_minute: u32, per_hour: u32) -> Ledger {
+        Ledger {
+            budget: Budget::new(per_minute, per_hour),
+            holds: Holds::default(),
+        }
+    }
+
     /// Why no request may be sent now, if that is so: a failure that is remembered, or the budget.
     pub(crate) fn refusal(&mut self, now: BootTime) -> Option<Error> {
         let held = self.holds.check(now);
@@ -23,11 +30,16 @@ impl Ledger {
         })
     }
 
-    /// Goes on from what is shared. `waiting` says since when its leader was waited for.
-    pub(crate) fn learn(&mut self, record: &Record, now: BootTime, waiting: Option<BootTime>) {
-        self.budget.set_counts(record.counts.clone());
-        self.budget.split(record.split(now), record.host);
-        self.holds.learn(record.hold.as_ref(), waiting);
-        self.holds.learn_outage(record.outage.as_ref());
+    /// Goes on from what the host's processes share. `waiting` says since when their leader was waited for.
+    pub(crate) fn learn(&mut self, host: &HostRecord, now: BootTime, waiting: Option<BootTime>) {
+        self.learn_common(&host.common, waiting);
+        self.budget.split(host.split(now), host.host);
+    }
+
+    /// The same from what either record has.
+    pub(crate) fn learn_common(&mut self, common: &Common, waiting: Option<BootTime>) {
+        self.budget.set_counts(common.counts.clone());
+        self.holds.learn(common.hold.as_ref(), waiting);
+        self.holds.learn_outage(common.outage.as_ref());
     }
 }

@@ -23,7 +23,7 @@ pub(crate) use self::ledger::Ledger;
 use crate::error::Error;
 use crate::policy::rate_limit::{MARGIN, Slot, over_budget};
 use crate::policy::token_response::{Class, Grant, RateLimit, Rejection};
-use crate::refresh::record::{Issue, Record, Stamp};
+use crate::refresh::record::{HostRecord, Issue, Stamp};
 use crate::time::BootTime;
 
 /// One token request may take this long, and the whole refresh that long: always less than a caller's 30 s.
@@ -58,11 +58,11 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) enum Input {
     Start,
-    /// The shared record as it is.
-    Seen(Record),
+    /// The host's record as it is.
+    Seen(HostRecord),
     /// The lock was had, and this is the record under it; or somebody else has it.
-    Led(Option<Record>),
-    Written(Box<Record>),
+    Led(Option<HostRecord>),
+    Written(Box<HostRecord>),
     /// This process was too late to write: others may have gone on.
     Late,
     /// What is in the fleet's store.
@@ -94,7 +94,7 @@ pub(crate) enum Action {
     },
     /// Somebody has the lock and says nothing: go on without the record, with what is remembered of it.
     GoAlone,
-    Write(Box<Record>),
+    Write(Box<HostRecord>),
     /// Ask the fleet's store, in that time.
     Ask {
         what: Ask,
@@ -193,7 +193,7 @@ enum State {
 /// What a refresh has while it leads the processes of its host.
 #[derive(Debug)]
 struct Lead {
-    record: Box<Record>,
+    record: Box<HostRecord>,
     progress: Progress,
 }
 
@@ -308,7 +308,9 @@ impl Refresh {
         let state = std::mem::replace(&mut self.state, State::Over);
         if let Some(lead) = state.lead() {
             // Others of this process may have read the record meanwhile.
-            step.ledger.budget.set_counts(lead.record.counts.clone());
+            step.ledger
+                .budget
+                .set_counts(lead.record.common.counts.clone());
         }
         match (state, input) {
             (State::New, Input::Start) | (State::Following, Input::PauseOver) => self.read(),
@@ -318,7 +320,7 @@ impl Refresh {
                 self.lead(step, attempt.term, record)
             }
             (State::Writing(progress, then), Input::Written(record)) => {
-                step.ledger.budget.set_counts(record.counts.clone());
+                step.ledger.budget.set_counts(record.common.counts.clone());
                 let lead = Lead { record, progress };
                 match then {
                     Then::Send => self.request(step, lead),
@@ -391,7 +393,7 @@ impl Refresh {
             }
         }
         self.taken += 1;
-        lead.record.counts = step.ledger.budget.counts().clone();
+        lead.record.common.counts = step.ledger.budget.counts().clone();
         match lead.has_lease() {
             true => self.tell_store_of_slot(step, lead),
             false => self.announce(lead),
@@ -436,7 +438,7 @@ impl Refresh {
             stamp: self.stamp,
             grant,
             apart: match lead.is_partitioned() {
-                true => lead.record.hosts.max(1),
+                true => lead.record.common.hosts.max(1),
                 false => 0,
             },
         };
@@ -543,7 +545,7 @@ impl Lead {
             }
             _ => {}
         }
-        self.record.counts = step.ledger.budget.counts().clone();
+        self.record.common.counts = step.ledger.budget.counts().clone();
     }
 }
 

@@ -13,11 +13,9 @@ use crate::exchange::Answer;
 use crate::manager::cache::Cache;
 use crate::manager::token::{Snapshot, Token};
 use crate::platform::clock::{Clock, VirtualClock};
-use crate::policy::backoff::Holds;
 use crate::policy::expiry::Lifetime;
-use crate::policy::rate_limit::Budget;
 use crate::policy::token_response::{Grant, RateLimit};
-use crate::refresh::record::Record;
+use crate::refresh::record::HostRecord;
 use crate::refresh::{Action, Finish, Input, Key, Ledger, REFRESH_TIME, Refresh, Terms};
 use crate::time::{BootTime, Reading};
 
@@ -35,7 +33,7 @@ struct World {
     ledger: Ledger,
     refreshing: Option<Refreshing>,
     generations: u64,
-    record: Record,
+    record: HostRecord,
     newest: BootTime,
 }
 
@@ -67,13 +65,10 @@ impl World {
             latency: Duration::from_secs_f64(latency),
             cache: Cache::new(Clock::Virtual(clock.clone())),
             clock,
-            ledger: Ledger {
-                budget: Budget::new(10, 100),
-                holds: Holds::default(),
-            },
+            ledger: Ledger::new(10, 100),
             refreshing: None,
             generations: 0,
-            record: Record::default(),
+            record: HostRecord::default(),
             newest: BootTime(0),
         }
     }

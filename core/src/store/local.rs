@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::host::{FileLock, Found, HostFiles, Taken, Unwritten};
 use super::memory::{Memory, MemoryLock};
 use crate::platform::clock::Clock;
-use crate::refresh::record::Record;
+use crate::refresh::record::HostRecord;
 use crate::time::BootTime;
 
 /// A process that takes the lock must write within this time. After that another process may take over.
@@ -28,7 +28,7 @@ pub(crate) struct LocalRecord {
 struct State {
     medium: Medium,
     /// The newest record that this process has seen or written.
-    known: Option<Arc<Record>>,
+    known: Option<Arc<HostRecord>>,
     /// `known` has something that is not in the medium.
     unwritten: bool,
 }
@@ -82,7 +82,7 @@ impl LocalRecord {
     ///
     /// # Errors
     /// Why there is none.
-    pub(crate) fn read(&self) -> Result<Record, String> {
+    pub(crate) fn read(&self) -> Result<HostRecord, String> {
         let mut state = self.state();
         match state.medium.read()? {
             Found::Lost => self.repair(&mut state, None),
@@ -96,13 +96,13 @@ impl LocalRecord {
     ///
     /// # Errors
     /// Why there can be no record.
-    pub(crate) fn peek(&self) -> Result<(PathBuf, Vec<Taken>, Record), String> {
+    pub(crate) fn peek(&self) -> Result<(PathBuf, Vec<Taken>, HostRecord), String> {
         let Medium::Files(files) = &mut self.state().medium else {
             return Err("nothing is shared".to_owned());
         };
         let (path, taken, found) = files.peek()?;
         let record = match found {
-            Found::Nothing => Record::default(),
+            Found::Nothing => HostRecord::default(),
             Found::Record(record) => Arc::unwrap_or_clone(record),
             Found::Lost => self.unknown(),
         };
@@ -118,13 +118,13 @@ impl LocalRecord {
     }
 
     /// What this process remembers of the record, for when the record cannot be used.
-    pub(crate) fn remembered(&self) -> Record {
+    pub(crate) fn remembered(&self) -> HostRecord {
         let known = self.state().known.clone();
         known.map(Arc::unwrap_or_clone).unwrap_or_default()
     }
 
     /// Keeps the record in this process alone, until it can be written.
-    pub(crate) fn remember(&self, record: &Record) {
+    pub(crate) fn remember(&self, record: &HostRecord) {
         let mut state = self.state();
         state.known = Some(Arc::new(record.clone()));
         state.unwritten = true;
@@ -135,7 +135,7 @@ impl LocalRecord {
     ///
     /// # Errors
     /// Why the record cannot be used.
-    pub(crate) fn try_lease(&self, term: u64) -> Result<Option<(WriteLease, Record)>, String> {
+    pub(crate) fn try_lease(&self, term: u64) -> Result<Option<(WriteLease, HostRecord)>, String> {
         let mut state = self.state();
         let Some((lock, found)) = state.medium.try_lock(term)? else {
             return Ok(None);
@@ -155,7 +155,7 @@ impl LocalRecord {
     pub(crate) fn write(
         &self,
         lease: &mut WriteLease,
-        record: &mut Record,
+        record: &mut HostRecord,
     ) -> Result<(), Unwritten> {
         self.put(&mut self.state(), lease, record)
     }
@@ -172,7 +172,7 @@ impl LocalRecord {
         &self,
         state: &mut State,
         lease: &mut WriteLease,
-        record: &mut Record,
+        record: &mut HostRecord,
     ) -> Result<(), Unwritten> {
         let State {
             medium,
@@ -206,7 +206,7 @@ impl LocalRecord {
 
     /// The first process that notices a lost record writes a new one. A process that has something that is not in the
     /// medium writes it. If somebody leads meanwhile, the leader does so at its end.
-    fn repair(&self, state: &mut State, found: Option<Found>) -> Result<Record, String> {
+    fn repair(&self, state: &mut State, found: Option<Found>) -> Result<HostRecord, String> {
         let is_lost = found.is_none();
         let mut record = state.learn(found.unwrap_or(Found::Nothing));
         let Ok(Some((lock, _))) = state.medium.try_lock(record.term) else {
@@ -224,14 +224,15 @@ impl LocalRecord {
     }
 
     /// The medium holds no record any more.
-    fn lost(&self, state: &mut State) -> Record {
+    fn lost(&self, state: &mut State) -> HostRecord {
         state.learn(Found::Record(Arc::new(self.unknown())))
     }
 
     /// Nobody knows what was spent in the last minute, so all of it counts as spent.
-    fn unknown(&self) -> Record {
-        let mut found = Record::default();
+    fn unknown(&self) -> HostRecord {
+        let mut found = HostRecord::default();
         found
+            .common
             .counts
             .spend_minute(self.clock.boot(), self.per_minute);
         found
@@ -240,7 +241,7 @@ impl LocalRecord {
 
 impl State {
     /// The record that was found, with what this process remembers if that is newer.
-    fn learn(&mut self, found: Found) -> Record {
+    fn learn(&mut self, found: Found) -> HostRecord {
         let mut record = match found {
             Found::Record(record) => record,
             Found::Nothing | Found::Lost => Arc::default(),
@@ -283,7 +284,7 @@ impl Medium {
 }
 
 /// Makes `record` the one that follows the record that was found by the leader of that term.
-fn follow(found: Option<&Record>, term: u64, record: &mut Record) -> Result<(), Unwritten> {
+fn follow(found: Option<&HostRecord>, term: u64, record: &mut HostRecord) -> Result<(), Unwritten> {
     if let Some(found) = found {
         if found.term > term {
             return Err(Unwritten::Late);
@@ -325,7 +326,7 @@ mod tests {
             let record = LocalRecord::new(Medium::default(), 10, Clock::System);
             let (mut lease, mut contents) = record.try_lease(0).unwrap().unwrap();
             assert!(record.try_lease(0).unwrap().is_none(), "one leads");
-            contents.hosts = 7;
+            contents.common.hosts = 7;
             record.write(&mut lease, &mut contents).unwrap();
             drop(lease);
             assert!(record.try_lease(0).unwrap().is_some());
@@ -342,9 +343,9 @@ mod tests {
         contents.done_by = Some(clock_time(&clock).plus(Duration::from_secs(20)));
         record.write(&mut lease, &mut contents).unwrap();
         clock.suspend(Duration::from_secs(30));
-        (contents.done_by, contents.hosts) = (None, 7);
+        (contents.done_by, contents.common.hosts) = (None, 7);
         record.write(&mut lease, &mut contents).unwrap();
-        assert_eq!(record.read().unwrap().hosts, 7);
+        assert_eq!(record.read().unwrap().common.hosts, 7);
 
         // Another refresh of this process has gone on.
         let (mut slept, mut contents) = (lease, contents);

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::host::Found;
-use crate::refresh::record::Record;
+use crate::refresh::record::HostRecord;
 
 /// What stands in for the two files.
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub(crate) struct Memory {
 
 #[derive(Default)]
 struct Contents {
-    record: Option<Arc<Record>>,
+    record: Option<Arc<HostRecord>>,
     /// The terms that are locked.
     held: Vec<u64>,
 }
@@ -35,7 +35,7 @@ impl Memory {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn record(&self) -> Option<Arc<Record>> {
+    pub(crate) fn record(&self) -> Option<Arc<HostRecord>> {
         self.contents().record.clone()
     }
 
@@ -43,7 +43,7 @@ impl Memory {
         self.record().map_or(Found::Nothing, Found::Record)
     }
 
-    pub(crate) fn write(&self, record: Option<Arc<Record>>) {
+    pub(crate) fn write(&self, record: Option<Arc<HostRecord>>) {
         self.contents().record = record;
     }
 

@@ -150,7 +150,7 @@ impl Store {
     pub(crate) fn fleet_status(&self, key: &ApiKey) -> (Option<String>, Option<String>, u32) {
         let hosts = self
             .fleet()
-            .map_or(0, |_| self.record(key).remembered().hosts);
+            .map_or(0, |_| self.record(key).remembered().common.hosts);
         let state = self.state();
         (state.store.clone(), state.store_degraded.clone(), hosts)
     }

@@ -1,11 +1,20 @@
 //! What is so of all records and of any bytes: random ones are made, and those that fail are made smaller.
 
+use std::collections::VecDeque;
+
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
+use serde_json::json;
+
+use super::format::EXACT_SLOTS;
 use super::*;
+use crate::error::{Error, ErrorCode};
 use crate::policy::rate_limit::Budget;
+use crate::policy::rate_limit::{Slot, Told};
+use crate::policy::token_response::Class;
+use crate::secret::Secret;
 
 /// So many milliseconds are an hour and a half, of which the last instants have not come at [`NOW`].
 const SPAN: u64 = 5_400_000;
@@ -106,26 +115,160 @@ fn issue() -> impl Strategy<Value = Issue> {
 }
 
 prop_compose! {
-    fn record()(
-        (term, sequence, hosts, host) in (0..5_u64, 0..9_u64, 0..9_u32, any::<u64>()),
-        (done_by, previous_until, forgotten) in (of(instant()), of(instant()), of(instant())),
-        (away, ask_at) in (of(instant()), of(instant())),
-        (issue, rejected) in (of(issue()), of(1..4_u64)),
+    fn common()(
+        (issue, rejected, hosts) in (of(issue()), of(1..4_u64), 0..9_u32),
         counts in counts(),
         (hold, outage) in (of(hold()), of(hold())),
         others in vec(("later_[a-z]{1,5}", any::<u32>()), 0..3),
-    ) -> Record {
-        Record {
-            term, sequence, done_by, issue, rejected, counts, hold, outage, previous_until, forgotten, host, hosts, away, ask_at,
+    ) -> Common {
+        Common {
+            issue, rejected, hosts, counts, hold, outage,
             others: others.into_iter().map(|(name, value)| (name, json!(value))).collect(),
         }
     }
 }
 
+prop_compose! {
+    fn of_host()(
+        common in common(),
+        (term, sequence, host) in (0..5_u64, 0..9_u64, any::<u64>()),
+        (done_by, previous_until) in (of(instant()), of(instant())),
+        (away, ask_at) in (of(instant()), of(instant())),
+    ) -> HostRecord {
+        HostRecord { common, term, sequence, done_by, previous_until, host, away, ask_at }
+    }
+}
+
+prop_compose! {
+    fn of_fleet()(
+        common in common(),
+        (failed_host, forgotten) in (any::<u64>(), of(instant())),
+    ) -> FleetRecord {
+        FleetRecord { common, failed_host, forgotten }
+    }
+}
+
+/// What is written of both alike, and read.
+trait Record: Sized + PartialEq + std::fmt::Debug {
+    fn bytes(&self) -> Vec<u8>;
+    fn read(bytes: &[u8]) -> Option<Self>;
+    fn common(&self) -> &Common;
+}
+
+impl Record for HostRecord {
+    fn bytes(&self) -> Vec<u8> {
+        self.to_bytes(BootTime(NOW)).to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> Option<HostRecord> {
+        HostRecord::from_bytes(bytes)
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+}
+
+impl Record for FleetRecord {
+    fn bytes(&self) -> Vec<u8> {
+        self.to_bytes(BootTime(NOW)).to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> Option<FleetRecord> {
+        FleetRecord::from_bytes(bytes)
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+}
+
+fn comes_back(record: &impl Record) -> Result<(), TestCaseError> {
+    let bytes = record.bytes();
+    prop_assert!(bytes.len() <= record.common().room());
+    let read = Record::read(&bytes);
+    prop_assert_eq!(read.as_ref(), Some(record));
+    Ok(())
+}
+
+type Change = (prop::sample::Index, Option<u8>);
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let change = prop_oneof![
+        Just(None),
+        any::<u8>().prop_map(Some),
+        "[-0-9:,\"{}\\[\\]\\\\eu.]".prop_map(|text| text.bytes().next()),
+    ];
+    vec((any::<prop::sample::Index>(), change), 1..6)
+}
+
+fn is_none_or_whole<R: Record>(record: &R, changes: &[Change]) -> Result<(), TestCaseError> {
+    let mut bytes = record.bytes();
+    for (at, change) in changes {
+        let at = at.index(bytes.len());
+        match change {
+            Some(byte) => bytes[at] = *byte,
+            None => drop(bytes.remove(at)),
+        }
+    }
+    if let Some(read) = R::read(&bytes) {
+        let counts = &read.common().counts;
+        // More slots than are written one by one come back in steps.
+        if counts.taken.len().max(counts.forced.len()) <= EXACT_SLOTS {
+            prop_assert_eq!(R::read(&read.bytes()), Some(read));
+        }
+    }
+    Ok(())
+}
+
+/// A field, one inside it, and what is there instead.
+type Other = (prop::sample::Index, Option<prop::sample::Index>, Value);
+
+fn others() -> impl Strategy<Value = Other> {
+    let value = prop_oneof![
+        Just(json!(null)),
+        Just(json!(-1)),
+        Just(json!(1.5)),
+        Just(json!("x")),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!(true)),
+        Just(json!([[]])),
+        Just(json!([[1]])),
+        Just(json!([[1, 2, 3, 4, 5]])),
+        any::<u64>().prop_map(|n| json!(n)),
+    ];
+    (
+        any::<prop::sample::Index>(),
+        of(any::<prop::sample::Index>()),
+        value,
+    )
+}
+
+fn survives<R: Record>(record: &R, (field, inner, value): Other) -> Result<(), TestCaseError> {
+    let mut whole: Map<String, Value> = serde_json::from_slice(&record.bytes()).unwrap();
+    let count = whole.len();
+    let place = whole.values_mut().nth(field.index(count)).unwrap();
+    match (
+        place.as_object_mut().filter(|fields| !fields.is_empty()),
+        inner,
+    ) {
+        (Some(fields), Some(inner)) => {
+            let at = inner.index(fields.len());
+            *fields.values_mut().nth(at).unwrap() = value;
+        }
+        _ => *place = value,
+    }
+    if let Some(read) = R::read(&serde_json::to_vec(&whole).unwrap()) {
+        prop_assert_eq!(R::read(&read.bytes()), Some(read));
+    }
+    Ok(())
+}
+
 /// The same token in both records, as it is in life: they were asked for once.
-fn records() -> impl Strategy<Value = (Record, Record)> {
-    (record(), record()).prop_map(|(one, mut other)| {
-        if let (Some(one), Some(other)) = (&one.issue, &mut other.issue)
+fn records() -> impl Strategy<Value = (HostRecord, HostRecord)> {
+    (of_host(), of_host()).prop_map(|(one, mut other)| {
+        if let (Some(one), Some(other)) = (&one.common.issue, &mut other.common.issue)
             && one.stamp == other.stamp
         {
             *other = one.clone();
@@ -134,7 +277,7 @@ fn records() -> impl Strategy<Value = (Record, Record)> {
     })
 }
 
-fn both(one: &Record, other: &Record) -> Record {
+fn both(one: &HostRecord, other: &HostRecord) -> HostRecord {
     let mut both = one.clone();
     both.recall(other);
     both
@@ -142,13 +285,13 @@ fn both(one: &Record, other: &Record) -> Record {
 
 /// What may be done by it at that instant: the slots that are left, when there is one, and what holds until when.
 fn allows(
-    record: &Record,
+    record: &HostRecord,
     now: BootTime,
 ) -> (usize, usize, Option<BootTime>, Vec<Option<BootTime>>) {
     let mut budget = Budget::new(10, 100);
-    budget.set_counts(record.counts.clone());
+    budget.set_counts(record.common.counts.clone());
     let (minute, hour) = budget.left(now);
-    let holds = [&record.hold, &record.outage].into_iter();
+    let holds = [&record.common.hold, &record.common.outage].into_iter();
     let holds = holds.map(|hold| {
         hold.as_ref()
             .map(|hold| hold.until)
@@ -162,78 +305,39 @@ fn allows(
     )
 }
 
-fn record_fields(record: &Record) -> usize {
-    let whole: Map<String, Value> =
-        serde_json::from_slice(&record.to_bytes(BootTime(NOW))).unwrap();
-    whole.len()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
     #[test]
-    fn any_record_comes_back_as_it_was_written(record in record()) {
-        let bytes = record.to_bytes(BootTime(NOW));
-        prop_assert!(bytes.len() <= record.room());
-        prop_assert_eq!(Record::from_bytes(&bytes), Some(record));
+    fn any_record_comes_back_as_it_was_written((host, fleet) in (of_host(), of_fleet())) {
+        comes_back(&host)?;
+        comes_back(&fleet)?;
     }
 
     #[test]
     fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..400)) {
-        let _: Option<Record> = Record::from_bytes(&bytes);
+        let _: Option<HostRecord> = HostRecord::from_bytes(&bytes);
+        let _: Option<FleetRecord> = FleetRecord::from_bytes(&bytes);
     }
 
     /// A record of which some bytes were changed, cut out or doubled: what is read of it is written and read alike.
     #[test]
     fn a_record_that_was_changed_anywhere_is_none_or_a_whole_one(
-        record in record(),
-        changes in vec((any::<prop::sample::Index>(), prop_oneof![
-            Just(None),
-            any::<u8>().prop_map(Some),
-            "[-0-9:,\"{}\\[\\]\\\\eu.]".prop_map(|text| text.bytes().next()),
-        ]), 1..6),
+        (host, fleet) in (of_host(), of_fleet()),
+        changes in changes(),
     ) {
-        let mut bytes = record.to_bytes(BootTime(NOW)).to_vec();
-        for (at, change) in changes {
-            let at = at.index(bytes.len());
-            match change {
-                Some(byte) => bytes[at] = byte,
-                None => drop(bytes.remove(at)),
-            }
-        }
-        if let Some(read) = Record::from_bytes(&bytes)
-            // More slots than are written one by one come back in steps.
-            && read.counts.taken.len().max(read.counts.forced.len()) <= EXACT_SLOTS
-        {
-            let again = Record::from_bytes(&read.to_bytes(BootTime(NOW)));
-            prop_assert_eq!(again, Some(read));
-        }
+        is_none_or_whole(&host, &changes)?;
+        is_none_or_whole(&fleet, &changes)?;
     }
 
     /// A record in which any field, at any depth, has a value of another kind.
     #[test]
     fn a_record_with_any_value_in_any_field_is_survived(
-        record in record(),
-        field in any::<prop::sample::Index>(),
-        inner in of(any::<prop::sample::Index>()),
-        value in prop_oneof![
-            Just(json!(null)), Just(json!(-1)), Just(json!(1.5)), Just(json!("x")), Just(json!([])), Just(json!({})),
-            Just(json!(true)), Just(json!([[]])), Just(json!([[1]])), Just(json!([[1, 2, 3, 4, 5]])), any::<u64>().prop_map(|n| json!(n)),
-        ],
+        (host, fleet) in (of_host(), of_fleet()),
+        other in others(),
     ) {
-        let mut whole: Map<String, Value> = serde_json::from_slice(&record.to_bytes(BootTime(NOW))).unwrap();
-        let place = whole.values_mut().nth(field.index(record_fields(&record))).unwrap();
-        match (place.as_object_mut().filter(|fields| !fields.is_empty()), inner) {
-            (Some(fields), Some(inner)) => {
-                let at = inner.index(fields.len());
-                *fields.values_mut().nth(at).unwrap() = value;
-            }
-            _ => *place = value,
-        }
-        if let Some(read) = Record::from_bytes(&serde_json::to_vec(&whole).unwrap()) {
-            let again = Record::from_bytes(&read.to_bytes(BootTime(NOW)));
-            prop_assert_eq!(again, Some(read));
-        }
+        survives(&host, other.clone())?;
+        survives(&fleet, other)?;
     }
 
     #[test]
@@ -243,7 +347,7 @@ proptest! {
         again.recall(&other);
         prop_assert_eq!(&again, &both);
         again.recall(&one);
-        prop_assert_eq!(&again.counts, &both.counts);
+        prop_assert_eq!(&again.common.counts, &both.common.counts);
         let mut itself = one.clone();
         itself.recall(&one);
         prop_assert_eq!(itself, one);
@@ -254,10 +358,10 @@ proptest! {
     fn what_two_records_allow_together_is_the_same_from_either_side((one, other) in records(), now in instant()) {
         let (here, there) = (both(&one, &other), both(&other, &one));
         prop_assert_eq!(allows(&here, now), allows(&there, now));
-        prop_assert_eq!(here.good(), there.good());
+        prop_assert_eq!(here.common.good(), there.common.good());
         prop_assert_eq!((here.term, here.sequence), (there.term, there.sequence));
         prop_assert_eq!(here.previous_until, there.previous_until);
-        prop_assert_eq!((here.forgotten, here.host, here.hosts), (there.forgotten, there.host, there.hosts));
+        prop_assert_eq!((here.host, here.common.hosts), (there.host, there.common.hosts));
         prop_assert_eq!((here.away, here.ask_at), (there.away, there.ask_at));
     }
 
@@ -273,17 +377,17 @@ proptest! {
                 prop_assert!(*holds >= known);
             }
             for (slots, known) in [
-                (&both.counts.taken, &record.counts.taken),
-                (&both.counts.forced, &record.counts.forced),
+                (&both.common.counts.taken, &record.common.counts.taken),
+                (&both.common.counts.forced, &record.common.counts.forced),
             ] {
                 prop_assert!(known.iter().all(|slot| slots.contains(slot)));
                 let count = |slots: &VecDeque<Slot>| slots.iter().filter(|slot| slot.id == 0).count();
                 prop_assert!(count(slots) >= count(known));
             }
             // A token that is rejected in one of them is not handed out.
-            if let (Some(good), Some(issue)) = (both.good(), &record.issue) {
+            if let (Some(good), Some(issue)) = (both.common.good(), &record.common.issue) {
                 prop_assert!(good.stamp.asked_at >= issue.stamp.asked_at);
-                prop_assert!(issue.stamp != good.stamp || record.rejected != Some(good.stamp.id));
+                prop_assert!(issue.stamp != good.stamp || record.common.rejected != Some(good.stamp.id));
             }
         }
     }

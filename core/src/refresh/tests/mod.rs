@@ -6,15 +6,20 @@ mod properties;
 use super::host::LOOK_AGAIN;
 use super::*;
 use crate::error::ErrorCode;
-use crate::policy::backoff::Holds;
 use crate::policy::rate_limit::Budget;
+use crate::refresh::record::Common;
 use crate::secret::Secret;
 
-fn ledger() -> Ledger {
-    Ledger {
-        budget: Budget::new(10, 100),
-        holds: Holds::default(),
+/// A record's part with that token.
+fn has(issue: Issue) -> Common {
+    Common {
+        issue: Some(issue),
+        ..Common::default()
     }
+}
+
+fn ledger() -> Ledger {
+    Ledger::new(10, 100)
 }
 
 fn terms() -> Terms {
@@ -37,7 +42,7 @@ fn sharing(now: BootTime, other_key: bool) -> Refresh {
 fn run(
     refresh: &mut Refresh,
     ledger: &mut Ledger,
-    record: &mut Record,
+    record: &mut HostRecord,
     now: BootTime,
     mut input: Input,
 ) -> Action {
@@ -78,7 +83,7 @@ fn rejected(class: Class, resend: bool, unsent: bool) -> Input {
 
 #[test]
 fn a_grant_takes_one_slot_and_clears_what_is_held() {
-    let (mut ledger, mut record, now) = (ledger(), Record::default(), BootTime(0));
+    let (mut ledger, mut record, now) = (ledger(), HostRecord::default(), BootTime(0));
     let mut refresh = sharing(now, false);
     let action = run(&mut refresh, &mut ledger, &mut record, now, Input::Start);
     assert!(
@@ -92,7 +97,7 @@ fn a_grant_takes_one_slot_and_clears_what_is_held() {
 
 #[test]
 fn a_gateway_fault_is_sent_once_more_after_half_a_second_to_a_second() {
-    let (mut ledger, mut record, now) = (ledger(), Record::default(), BootTime(0));
+    let (mut ledger, mut record, now) = (ledger(), HostRecord::default(), BootTime(0));
     let mut refresh = sharing(now, false);
     run(&mut refresh, &mut ledger, &mut record, now, Input::Start);
     let failed = || rejected(Class::Temporary, true, false);
@@ -123,7 +128,7 @@ fn a_gateway_fault_is_sent_once_more_after_half_a_second_to_a_second() {
 #[test]
 fn a_slot_comes_back_only_if_nothing_was_written() {
     for (unsent, left) in [(true, 10), (false, 9)] {
-        let (mut ledger, mut record, now) = (ledger(), Record::default(), BootTime(0));
+        let (mut ledger, mut record, now) = (ledger(), HostRecord::default(), BootTime(0));
         let mut refresh = sharing(now, false);
         run(&mut refresh, &mut ledger, &mut record, now, Input::Start);
         let answer = rejected(Class::Temporary, false, unsent);
@@ -134,7 +139,7 @@ fn a_slot_comes_back_only_if_nothing_was_written() {
 
 #[test]
 fn a_new_key_that_is_not_known_yet_falls_back_to_the_previous_one() {
-    let (mut ledger, mut record, now) = (ledger(), Record::default(), BootTime(0));
+    let (mut ledger, mut record, now) = (ledger(), HostRecord::default(), BootTime(0));
     let mut refresh = sharing(now, true);
     run(&mut refresh, &mut ledger, &mut record, now, Input::Start);
     let unknown = || rejected(Class::Unauthorized, false, false);
@@ -145,7 +150,7 @@ fn a_new_key_that_is_not_known_yet_falls_back_to_the_previous_one() {
         connect_within: REQUEST_TIME,
     };
     assert_eq!(format!("{action:?}"), format!("{previous:?}"));
-    let mut of_previous = Record::default();
+    let mut of_previous = HostRecord::default();
     let action = run(&mut refresh, &mut ledger, &mut of_previous, now, unknown());
     assert!(matches!(
         action,
@@ -158,8 +163,8 @@ fn a_new_key_that_is_not_known_yet_falls_back_to_the_previous_one() {
 
 #[test]
 fn over_the_budget_nothing_is_sent_and_the_time_is_told() {
-    let (mut ledger, mut record, now) = (ledger(), Record::default(), BootTime(0));
-    record.counts.spend_minute(now, 10);
+    let (mut ledger, mut record, now) = (ledger(), HostRecord::default(), BootTime(0));
+    record.common.counts.spend_minute(now, 10);
     let mut refresh = sharing(now, false);
     let action = run(&mut refresh, &mut ledger, &mut record, now, Input::Start);
     let Action::Finish(Finish::Failed {
@@ -189,7 +194,12 @@ fn after(millis: u64) -> BootTime {
 }
 
 /// Steps until something must be sent; gives the record as it was announced.
-fn announce(refresh: &mut Refresh, ledger: &mut Ledger, now: BootTime, record: Record) -> Record {
+fn announce(
+    refresh: &mut Refresh,
+    ledger: &mut Ledger,
+    now: BootTime,
+    record: HostRecord,
+) -> HostRecord {
     let mut input = Input::Start;
     let mut announced = None;
     loop {
@@ -208,9 +218,9 @@ fn announce(refresh: &mut Refresh, ledger: &mut Ledger, now: BootTime, record: R
 
 #[test]
 fn a_token_that_another_has_asked_for_is_taken_without_the_lock() {
-    let record = Record {
-        issue: Some(issue(after(0))),
-        ..Record::default()
+    let record = HostRecord {
+        common: has(issue(after(0))),
+        ..HostRecord::default()
     };
     for (now, newest, taken) in [
         (after(10), BootTime(0), true),
@@ -231,9 +241,9 @@ fn a_token_that_another_has_asked_for_is_taken_without_the_lock() {
 fn a_leader_says_by_when_it_will_be_done_and_takes_its_slot_before_it_sends() {
     let (mut ledger, now) = (ledger(), after(0));
     let mut refresh = sharing(now, false);
-    let announced = announce(&mut refresh, &mut ledger, now, Record::default());
+    let announced = announce(&mut refresh, &mut ledger, now, HostRecord::default());
     assert_eq!(announced.done_by, Some(now.plus(REFRESH_TIME)));
-    assert_eq!(announced.counts.taken.len(), 1);
+    assert_eq!(announced.common.counts.taken.len(), 1);
     let action = refresh.step(
         &mut ledger,
         after(300),
@@ -243,12 +253,15 @@ fn a_leader_says_by_when_it_will_be_done_and_takes_its_slot_before_it_sends() {
     let Action::Write(record) = action else {
         panic!("not told: {action:?}")
     };
-    assert_eq!((record.done_by, record.counts.taken.len()), (None, 1));
+    assert_eq!(
+        (record.done_by, record.common.counts.taken.len()),
+        (None, 1)
+    );
     let stamp = Stamp {
         id: 7,
         asked_at: now,
     };
-    assert_eq!(record.issue.as_ref().unwrap().stamp, stamp);
+    assert_eq!(record.common.issue.as_ref().unwrap().stamp, stamp);
     let action = refresh.step(&mut ledger, after(300), 0.5, Input::Written(record));
     assert!(
         matches!(action, Action::Finish(Finish::Granted { issue, .. }) if issue.stamp == stamp)
@@ -258,8 +271,8 @@ fn a_leader_says_by_when_it_will_be_done_and_takes_its_slot_before_it_sends() {
 #[test]
 fn the_budget_that_counts_is_the_shared_one() {
     let now = after(0);
-    let mut record = Record::default();
-    record.counts.spend_minute(now, 10);
+    let mut record = HostRecord::default();
+    record.common.counts.spend_minute(now, 10);
     let mut refresh = sharing(now, false);
     refresh.step(&mut ledger(), now, 0.5, Input::Start);
     let mut ledger = ledger();
@@ -277,7 +290,7 @@ fn the_budget_that_counts_is_the_shared_one() {
 }
 
 /// What a follower does at that time, when the lock of each term below `free` is held.
-fn follow(refresh: &mut Refresh, now: BootTime, record: &Record, free: u64) -> Action {
+fn follow(refresh: &mut Refresh, now: BootTime, record: &HostRecord, free: u64) -> Action {
     let mut ledger = ledger();
     let input = match refresh.state {
         State::New => Input::Start,
@@ -299,9 +312,9 @@ fn where_the_locks_of_two_turns_are_held_in_silence_it_goes_on_alone_with_a_slot
     let (nobody, mut ledger) = (u64::MAX, ledger());
     // Nothing is announced, or what was announced is over.
     for (done_by, begun) in [(None, 0), (Some(after(5_000)), 5_100)] {
-        let record = Record {
+        let record = HostRecord {
             done_by,
-            ..Record::default()
+            ..HostRecord::default()
         };
         let mut refresh = sharing(after(0), false);
         for millis in [0, 1_000, 1_990] {
@@ -315,7 +328,7 @@ fn where_the_locks_of_two_turns_are_held_in_silence_it_goes_on_alone_with_a_slot
         let Action::Write(written) = action else {
             panic!("{action:?}")
         };
-        assert_eq!(written.counts.taken.len(), 1);
+        assert_eq!(written.common.counts.taken.len(), 1);
         let action = refresh.step(&mut ledger, now, 0.5, Input::Written(written));
         assert!(matches!(action, Action::Send { .. }), "{action:?}");
     }
@@ -323,9 +336,9 @@ fn where_the_locks_of_two_turns_are_held_in_silence_it_goes_on_alone_with_a_slot
 
 #[test]
 fn a_leader_that_died_is_followed_at_once_and_one_that_hangs_when_its_time_is_over() {
-    let record = Record {
+    let record = HostRecord {
         done_by: Some(after(20_000)),
-        ..Record::default()
+        ..HostRecord::default()
     };
     let mut refresh = sharing(after(0), false);
     for millis in [0, 20, 5_000, 20_099] {
@@ -347,7 +360,7 @@ fn a_leader_that_died_is_followed_at_once_and_one_that_hangs_when_its_time_is_ov
 
 #[test]
 fn a_lock_that_is_held_without_a_word_is_passed_over_after_a_second() {
-    let record = Record::default();
+    let record = HostRecord::default();
     let mut refresh = sharing(after(0), false);
     for millis in [0, 500, 999] {
         let action = follow(&mut refresh, after(millis), &record, 1);
@@ -359,9 +372,9 @@ fn a_lock_that_is_held_without_a_word_is_passed_over_after_a_second() {
 
 #[test]
 fn nobody_waits_for_others_for_ever() {
-    let record = Record {
+    let record = HostRecord {
         done_by: Some(after(3_600_000)),
-        ..Record::default()
+        ..HostRecord::default()
     };
     let mut refresh = sharing(after(0), false);
     let action = follow(&mut refresh, after(29_999), &record, u64::MAX);
@@ -375,9 +388,9 @@ fn nobody_waits_for_others_for_ever() {
 
 #[test]
 fn a_machine_that_sleeps_does_not_use_up_a_waiters_time() {
-    let record = Record {
+    let record = HostRecord {
         done_by: Some(after(3_600_000)),
-        ..Record::default()
+        ..HostRecord::default()
     };
     let mut refresh = sharing(after(0), false);
     follow(&mut refresh, after(10_000), &record, u64::MAX);
@@ -392,16 +405,16 @@ fn a_machine_that_sleeps_does_not_use_up_a_waiters_time() {
 fn what_a_late_leader_brings_is_discarded_and_it_looks_for_what_others_have() {
     let (mut ledger, now) = (ledger(), after(0));
     let mut refresh = sharing(now, false);
-    announce(&mut refresh, &mut ledger, now, Record::default());
+    announce(&mut refresh, &mut ledger, now, HostRecord::default());
     let late = after(60_000);
     let action = refresh.step(&mut ledger, late, 0.5, Input::Answer(Ok(grant()), None));
     assert!(matches!(action, Action::Write(_)));
     let action = refresh.step(&mut ledger, late, 0.5, Input::Late);
     assert!(matches!(action, Action::Look { .. }), "{action:?}");
-    let theirs = Record {
+    let theirs = HostRecord {
         term: 1,
-        issue: Some(issue(after(30_000))),
-        ..Record::default()
+        common: has(issue(after(30_000))),
+        ..HostRecord::default()
     };
     let action = refresh.step(&mut ledger, late, 0.5, Input::Seen(theirs));
     assert!(matches!(action, Action::Finish(Finish::Shared { .. })));
@@ -418,10 +431,10 @@ fn failures_of_the_key_are_told_to_all_and_others_to_those_who_waited_for_them()
     ] {
         let (mut leaders, now) = (ledger(), after(0));
         let mut leader = sharing(now, false);
-        announce(&mut leader, &mut leaders, now, Record::default());
+        announce(&mut leader, &mut leaders, now, HostRecord::default());
         let mut follower = sharing(now, false);
         if waited {
-            let action = follow(&mut follower, now, &Record::default(), 1);
+            let action = follow(&mut follower, now, &HostRecord::default(), 1);
             assert!(matches!(action, Action::Pause(_)));
         }
         let action = leader.step(&mut leaders, after(10), 0.5, rejected(class, false, false));
@@ -438,10 +451,10 @@ fn failures_of_the_key_are_told_to_all_and_others_to_those_who_waited_for_them()
 fn a_slot_of_a_request_that_was_not_written_comes_back_for_all() {
     let (mut ledger, now) = (ledger(), after(0));
     let mut refresh = sharing(now, false);
-    announce(&mut refresh, &mut ledger, now, Record::default());
+    announce(&mut refresh, &mut ledger, now, HostRecord::default());
     let unsent = rejected(Class::Temporary, false, true);
     let action = refresh.step(&mut ledger, now, 0.5, unsent);
-    assert!(matches!(action, Action::Write(record) if record.counts.taken.is_empty()));
+    assert!(matches!(action, Action::Write(record) if record.common.counts.taken.is_empty()));
 }
 
 #[test]
@@ -451,10 +464,14 @@ fn a_stall_between_slot_and_sending_spends_no_slot() {
     let (mut now, mut input, mut written) = (now, Input::Start, 0);
     loop {
         input = match refresh.step(&mut ledger, now, 0.5, input) {
-            Action::Look { .. } => Input::Seen(Record::default()),
-            Action::Lead { .. } => Input::Led(Some(Record::default())),
+            Action::Look { .. } => Input::Seen(HostRecord::default()),
+            Action::Lead { .. } => Input::Led(Some(HostRecord::default())),
             Action::Write(record) => {
-                assert_eq!(record.counts.taken.len(), 1, "no more than one is taken");
+                assert_eq!(
+                    record.common.counts.taken.len(),
+                    1,
+                    "no more than one is taken"
+                );
                 written += 1;
                 if written < 4 {
                     now = now.plus(Duration::from_secs(1));
@@ -479,12 +496,18 @@ fn a_request_that_may_have_been_counted_late_counts_from_its_answer() {
         ] {
             let mut ledger = ledger();
             let mut refresh = sharing(after(0), false);
-            announce(&mut refresh, &mut ledger, after(0), Record::default());
+            announce(&mut refresh, &mut ledger, after(0), HostRecord::default());
             let action = refresh.step(&mut ledger, after(took), 0.5, answer);
             let Action::Write(record) = action else {
                 panic!("{action:?}")
             };
-            let taken: Vec<_> = record.counts.taken.iter().map(|slot| slot.at).collect();
+            let taken: Vec<_> = record
+                .common
+                .counts
+                .taken
+                .iter()
+                .map(|slot| slot.at)
+                .collect();
             assert_eq!(taken, [after(at)], "{took}");
         }
     }
@@ -494,7 +517,7 @@ fn a_request_that_may_have_been_counted_late_counts_from_its_answer() {
 fn a_new_key_that_is_not_known_yet_is_told_to_all_and_the_old_ones_record_is_gone_to() {
     let (mut ledger, now) = (ledger(), after(0));
     let mut refresh = sharing(now, true);
-    announce(&mut refresh, &mut ledger, now, Record::default());
+    announce(&mut refresh, &mut ledger, now, HostRecord::default());
     let unknown = rejected(Class::Unauthorized, false, false);
     let action = refresh.step(&mut ledger, now, 0.5, unknown);
     let Action::Write(record) = action else {
@@ -518,8 +541,8 @@ fn whoever_is_late_again_and_again_gives_up_in_the_end() {
     let mut action = refresh.step(&mut ledger, after(0), 0.5, Input::Start);
     for millis in (0..60_000).step_by(600) {
         let input = match action {
-            Action::Look { .. } => Input::Seen(Record::default()),
-            Action::Lead { .. } => Input::Led(Some(Record::default())),
+            Action::Look { .. } => Input::Seen(HostRecord::default()),
+            Action::Lead { .. } => Input::Led(Some(HostRecord::default())),
             Action::Write(_) => Input::Late,
             Action::Finish(Finish::Failed { error, .. }) => {
                 assert_eq!(error.code(), ErrorCode::Timeout);
@@ -536,7 +559,7 @@ fn whoever_is_late_again_and_again_gives_up_in_the_end() {
 fn what_was_not_asked_for_ends_a_refresh_and_what_it_took_stays_spent() {
     let told: [fn() -> Input; 9] = [
         || Input::Start,
-        || Input::Seen(Record::default()),
+        || Input::Seen(HostRecord::default()),
         || Input::Led(None),
         || Input::Written(Box::default()),
         || Input::Late,
@@ -548,7 +571,7 @@ fn what_was_not_asked_for_ends_a_refresh_and_what_it_took_stays_spent() {
     for input in told {
         let (mut ledger, now) = (ledger(), after(0));
         let mut refresh = sharing(now, false);
-        announce(&mut refresh, &mut ledger, now, Record::default());
+        announce(&mut refresh, &mut ledger, now, HostRecord::default());
         let action = refresh.step(&mut ledger, now, 0.5, input());
         let Action::Finish(Finish::Failed { error, .. }) = action else {
             panic!("{action:?}")

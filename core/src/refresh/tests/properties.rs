@@ -13,6 +13,7 @@ use crate::config::endpoint::BaseUrl;
 use crate::config::option::Opt;
 use crate::manager::key_ring::Keys;
 use crate::policy::rate_limit::Slot;
+use crate::refresh::record::FleetRecord;
 
 /// Less than an hour, so that no slot is forgotten; enough to ask for a hundred.
 const RUN: u64 = 15 * 60_000;
@@ -88,13 +89,13 @@ fn course() -> impl Strategy<Value = Course> {
 /// The record of a host, and who has the lock of which term.
 #[derive(Default)]
 struct Place {
-    record: Record,
+    record: HostRecord,
     locks: BTreeMap<u64, usize>,
 }
 
 #[derive(Default)]
 struct Store {
-    record: Option<Record>,
+    record: Option<FleetRecord>,
     /// The host that has the lease, and until when.
     lease: Option<(usize, u64)>,
     marks: HashSet<usize>,
@@ -383,7 +384,7 @@ impl World {
                 lease,
                 fresh,
             } => {
-                store.record = Some(record.for_fleet());
+                store.record = Some(record.for_all_hosts());
                 store.lease = lease.map(|lease| (host, until(lease)));
                 if fresh {
                     store.marks = HashSet::from([host]);
@@ -422,8 +423,8 @@ impl World {
     /// The slots that are spent, by whoever shares them.
     fn spent(&self) -> usize {
         match &self.store.record {
-            Some(record) => record.counts.taken.len(),
-            None => self.places[0].record.counts.taken.len(),
+            Some(record) => record.common.counts.taken.len(),
+            None => self.places[0].record.common.counts.taken.len(),
         }
     }
 }
@@ -501,7 +502,7 @@ fn key(number: usize) -> ApiKey {
 fn granted(keys: &Keys, accepted: &HashSet<usize>, now: BootTime) -> Option<Key> {
     let (first, other) = keys.begin_with(now);
     let mut refresh = Refresh::new(1, now, first, other, terms());
-    let (mut ledger, mut record, mut input) = (ledger(), Record::default(), Input::Start);
+    let (mut ledger, mut record, mut input) = (ledger(), HostRecord::default(), Input::Start);
     loop {
         input = match run(&mut refresh, &mut ledger, &mut record, now, input) {
             Action::Send { key: with, .. } => {

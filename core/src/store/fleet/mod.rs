@@ -31,7 +31,7 @@ use crate::platform::process::PerProcess;
 use crate::platform::random;
 use crate::policy::backoff::Backoff;
 use crate::policy::rate_limit::Slot;
-use crate::refresh::record::{Record, Stamp};
+use crate::refresh::record::{FleetRecord, HostRecord, Stamp};
 use crate::refresh::{Ask, Found};
 use crate::store::seal::{Sealer, TAG};
 use crate::time::BootTime;
@@ -99,8 +99,8 @@ struct Failed {
     streak: u32,
 }
 
-/// The record of one key, as one refresh uses it.
-pub(crate) struct FleetRecord {
+/// Asks the stores about the record of one key, for one refresh.
+pub(crate) struct FleetClient {
     fleet: Arc<Fleet>,
     sealer: Sealer,
     name: String,
@@ -111,7 +111,7 @@ pub(crate) struct FleetRecord {
     /// The session with the store that answered.
     session: Option<(usize, Box<dyn Session>)>,
     /// The record as it was last read or written there, on the store's clock; and sealed.
-    stored: Record,
+    stored: FleetRecord,
     value: Vec<u8>,
     /// By how many milliseconds the store's clock is ahead of boot time, at least and at most.
     ahead: (i64, i64),
@@ -155,20 +155,20 @@ impl Fleet {
         self.failed.lock_or_make(|| vec![None; self.servers.len()])
     }
 
-    /// The record of all who use that key; `None` only if the machine's cryptography or randomness fails.
-    pub(crate) fn record(self: &Arc<Self>, key: &ApiKey) -> Option<FleetRecord> {
+    /// For the record of all who use that key; `None` only if the machine's cryptography or randomness fails.
+    pub(crate) fn client(self: &Arc<Self>, key: &ApiKey) -> Option<FleetClient> {
         let sealer = Sealer::of(key)?;
         let (base_url, merchant_id) = (self.base_url.as_bytes(), self.merchant_id.as_bytes());
         // A record that another release wrote in a format that this one does not know is left alone.
         let name = sealer.name(&[b"fleet", &[FORMAT], base_url, merchant_id]);
-        Some(FleetRecord {
+        Some(FleetClient {
             fleet: self.clone(),
             sealer,
             name,
             owner: random::bytes()?,
             host: 0,
             session: None,
-            stored: Record::default(),
+            stored: FleetRecord::default(),
             value: Vec::new(),
             ahead: (0, 0),
         })
@@ -198,9 +198,9 @@ impl Fleet {
     }
 }
 
-impl FleetRecord {
+impl FleetClient {
     /// From now on asks for the leader of that host's term. A process that follows one that died has its lease.
-    pub(crate) fn act_for(&mut self, host: &Record) {
+    pub(crate) fn act_for(&mut self, host: &HostRecord) {
         self.host = host.host;
         if host.host != 0 {
             let (host, term) = (host.host.to_le_bytes(), host.term.to_le_bytes());
@@ -310,7 +310,7 @@ impl FleetRecord {
                 let mine = self.mark(&self.stored, self.host);
                 let marks = session.marks(&mine, within)?;
                 // There cannot be more marks than known hosts, so none has to be checked.
-                let known = marks.len() / MARK <= self.stored.hosts as usize;
+                let known = marks.len() / MARK <= self.stored.common.hosts as usize;
                 return Ok(Answer::Counted(if known { 0 } else { self.count(&marks) }));
             }
             Ask::Write {
@@ -352,7 +352,7 @@ impl FleetRecord {
             stored.shifted(difference(now, most), difference(now, least))
         });
         if record.is_none() {
-            (self.stored, self.value) = (Record::default(), Vec::new());
+            (self.stored, self.value) = (FleetRecord::default(), Vec::new());
         }
         let hosts = match leads {
             true => self.count(&session.marks(&[], self.fleet.clock.boot().until(until))?),
@@ -378,8 +378,8 @@ impl FleetRecord {
 
     /// The mark that a host leaves beside a token that it takes over: its number, and a tag. Only a holder of the key
     /// can make it, and only for that token.
-    fn mark(&self, stored: &Record, host: u64) -> Vec<u8> {
-        let token = stored.issue.as_ref().map_or(0, |issue| issue.stamp.id);
+    fn mark(&self, stored: &FleetRecord, host: u64) -> Vec<u8> {
+        let token = stored.common.stamp().map_or(0, |stamp| stamp.id);
         let (token, host) = (token.to_le_bytes(), host.to_le_bytes());
         let tag = self
             .sealer
@@ -412,7 +412,7 @@ impl FleetRecord {
     }
 
     /// The format, the instant at which the token was asked for, and the record, bound to both.
-    fn seal(&self, stored: &Record, now: BootTime) -> Result<Vec<u8>, String> {
+    fn seal(&self, stored: &FleetRecord, now: BootTime) -> Result<Vec<u8>, String> {
         let asked_at = asked_at(stored).to_le_bytes();
         let sealed = self
             .sealer
@@ -424,27 +424,32 @@ impl FleetRecord {
         Ok(value)
     }
 
-    fn open(&self, value: &[u8]) -> Option<Record> {
+    fn open(&self, value: &[u8]) -> Option<FleetRecord> {
         let (header, sealed) = value.split_at_checked(HEADER)?;
         let (format, at) = header.split_first()?;
         if *format != FORMAT {
             return None;
         }
         let plain = self.sealer.open(&self.seal_context(at), sealed)?;
-        let stored = Record::from_bytes(&plain)?;
+        let stored = FleetRecord::from_bytes(&plain)?;
         (asked_at(&stored).to_le_bytes() == *at).then_some(stored)
     }
 }
 
-fn asked_at(record: &Record) -> u64 {
-    let issue = record.issue.as_ref();
-    issue.map_or(0, |issue| issue.stamp.asked_at.0)
+fn asked_at(record: &FleetRecord) -> u64 {
+    let stamp = record.common.stamp();
+    stamp.map_or(0, |stamp| stamp.asked_at.0)
 }
 
 /// The record on the store's clock. Instants that the store knows stay unchanged: if they were converted to and fro,
 /// they would creep.
-fn on_the_stores_clock(record: &Record, stored: &Record, (least, most): (i64, i64)) -> Record {
-    let mut shifted = record.for_fleet().shifted(least, most);
+fn on_the_stores_clock(
+    record: &FleetRecord,
+    stored: &FleetRecord,
+    (least, most): (i64, i64),
+) -> FleetRecord {
+    let mut record = record.clone().for_all_hosts().shifted(least, most);
+    let (shifted, stored) = (&mut record.common, &stored.common);
     let same = |slots: &mut VecDeque<Slot>, known: &VecDeque<Slot>| {
         for slot in slots.iter_mut() {
             if let Some(known) = known.iter().find(|known| known.id == slot.id) {
@@ -455,17 +460,19 @@ fn on_the_stores_clock(record: &Record, stored: &Record, (least, most): (i64, i6
     };
     same(&mut shifted.counts.taken, &stored.counts.taken);
     same(&mut shifted.counts.forced, &stored.counts.forced);
-    let stamp = |record: &Record| record.issue.as_ref().map(|issue| issue.stamp);
-    if let (Some(issue), Some(Stamp { id, asked_at })) = (&mut shifted.issue, stamp(stored))
+    if let (Some(issue), Some(Stamp { id, asked_at })) = (&mut shifted.issue, stored.stamp())
         && issue.stamp.id == id
     {
         issue.stamp.asked_at = asked_at;
     }
-    shifted
+    record
 }
 
 /// If the store's clock was set back, or is another store's, then counts and back-offs date from now.
-fn not_from_the_future(stored: &mut Record, latest: u64) {
+fn not_from_the_future(stored: &mut FleetRecord, latest: u64) {
+    let forgotten = stored.forgotten;
+    stored.forgotten = forgotten.map(|at| at.min(BootTime(latest)));
+    let stored = &mut stored.common;
     for slots in [&mut stored.counts.taken, &mut stored.counts.forced] {
         for slot in slots.iter_mut() {
             slot.at = slot.at.min(BootTime(latest));
@@ -479,8 +486,6 @@ fn not_from_the_future(stored: &mut Record, latest: u64) {
         hold.at = hold.at.min(BootTime(latest));
         hold.until = hold.until.min(hold.at.plus(pause));
     }
-    let forgotten = stored.forgotten;
-    stored.forgotten = forgotten.map(|at| at.min(BootTime(latest)));
 }
 
 fn difference(one: u64, other: u64) -> i64 {

@@ -28,7 +28,7 @@ use self::directory::{Directories, Directory, NAMES, Owner, failed};
 pub(super) use self::lock::FileLock;
 use crate::config::credentials::ApiKey;
 use crate::platform::above_stdio::above_stdio;
-use crate::refresh::record::Record;
+use crate::refresh::record::HostRecord;
 use crate::store::seal::{OVERHEAD, Sealer};
 use crate::time::BootTime;
 
@@ -90,7 +90,7 @@ pub(crate) enum Unwritten {
 pub(super) enum Found {
     /// Nobody has written there yet.
     Nothing,
-    Record(Arc<Record>),
+    Record(Arc<HostRecord>),
     /// There was a record, and nothing of it can be read.
     Lost,
 }
@@ -104,7 +104,7 @@ pub(super) struct Opened {
 
 /// What the slots hold.
 struct Slots {
-    best: Option<Record>,
+    best: Option<HostRecord>,
     /// Where in the file `best` is.
     at: Range<u64>,
 }
@@ -171,8 +171,8 @@ impl HostFiles {
         &mut self,
         lock: &mut FileLock,
         term: u64,
-        record: &Record,
-    ) -> Result<(Opened, Option<Record>), Unwritten> {
+        record: &HostRecord,
+    ) -> Result<(Opened, Option<HostRecord>), Unwritten> {
         let files = self.files().map_err(Unwritten::Lost)?;
         let lock_replaced = !lock.is_at(&files.lock_path);
         if lock_replaced {
@@ -193,7 +193,7 @@ impl HostFiles {
     pub(super) fn write(
         &self,
         opened: &Opened,
-        record: &Record,
+        record: &HostRecord,
         now: BootTime,
     ) -> Result<(), String> {
         let slot = self.slot(record, now)?;
@@ -201,7 +201,7 @@ impl HostFiles {
     }
 
     /// The record with its length before it, sealed.
-    fn slot(&self, record: &Record, now: BootTime) -> Result<Vec<u8>, String> {
+    fn slot(&self, record: &HostRecord, now: BootTime) -> Result<Vec<u8>, String> {
         let plain = record.to_bytes(now);
         let length = plain.len() + OVERHEAD;
         let most = SLOTS[0].end - SLOTS[0].start;
@@ -313,7 +313,7 @@ impl HostFiles {
         file: &File,
         page: &[u8],
         number: usize,
-    ) -> io::Result<Option<(Record, Range<u64>)>> {
+    ) -> io::Result<Option<(HostRecord, Range<u64>)>> {
         let slot = &SLOTS[number];
         let read = |range: Range<u64>| match page.get(range.start as usize..range.end as usize) {
             Some(part) => Ok(part.to_vec()),
@@ -330,7 +330,7 @@ impl HostFiles {
         // A record that was cut does not open.
         let sealed = read(begin..end)?;
         let plain = self.sealer.open(&self.seal_context(), &sealed);
-        let record = plain.and_then(|plain| Record::from_bytes(&plain));
+        let record = plain.and_then(|plain| HostRecord::from_bytes(&plain));
         Ok(record.map(|record| (record, slot.start..end)))
     }
 

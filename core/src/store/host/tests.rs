@@ -112,8 +112,8 @@ fn publish_issue(user: &LocalRecord, issue: Issue) {
     loop {
         let term = user.read().unwrap().term;
         let (mut lease, mut record) = user.try_lease(term).unwrap().unwrap();
-        record.counts.spend_minute(now(), 1);
-        record.issue = Some(issue.clone());
+        record.common.counts.spend_minute(now(), 1);
+        record.common.issue = Some(issue.clone());
         match user.write(&mut lease, &mut record) {
             // This machine is busy.
             Err(Unwritten::Late) => {}
@@ -123,19 +123,23 @@ fn publish_issue(user: &LocalRecord, issue: Issue) {
 }
 
 fn token(user: &LocalRecord) -> Option<u64> {
-    user.read().unwrap().issue.map(|issue| issue.stamp.id)
+    user.read()
+        .unwrap()
+        .common
+        .issue
+        .map(|issue| issue.stamp.id)
 }
 
 #[test]
 fn what_one_writes_the_others_read() {
     let shelf = Shelf::new();
     let (one, other) = (shelf.user(), shelf.user());
-    assert_eq!(one.read().unwrap(), Record::default());
+    assert_eq!(one.read().unwrap(), HostRecord::default());
     for id in 1..20 {
         publish(if id % 2 == 0 { &one } else { &other }, id);
         assert_eq!((token(&one), token(&other)), (Some(id), Some(id)));
     }
-    assert_eq!(one.read().unwrap().counts.taken.len(), 19);
+    assert_eq!(one.read().unwrap().common.counts.taken.len(), 19);
     let file = fs::symlink_metadata(shelf.file()).unwrap();
     assert_eq!((file.mode() & 0o7777, file.len()), (0o660, PAGE));
 }
@@ -144,17 +148,17 @@ fn what_one_writes_the_others_read() {
 fn what_could_not_be_written_is_told_before_anything_else_is_read() {
     let shelf = Shelf::new();
     let (one, other) = (shelf.user(), shelf.user());
-    fn take<const N: usize>(record: &mut Record, ids: [u32; N]) {
+    fn take<const N: usize>(record: &mut HostRecord, ids: [u32; N]) {
         let slots = ids.map(|id| Slot {
             at: now(),
             id,
             apart: false,
             pending: false,
         });
-        record.counts.taken.extend(slots);
+        record.common.counts.taken.extend(slots);
     }
-    let of_other = |record: &Record| {
-        let slots = record.counts.taken.iter();
+    let of_other = |record: &HostRecord| {
+        let slots = record.common.counts.taken.iter();
         slots.filter(|slot| slot.id > 1000).count()
     };
     publish(&one, 1);
@@ -167,7 +171,7 @@ fn what_could_not_be_written_is_told_before_anything_else_is_read() {
     }
     let found = other.read().unwrap();
     assert_eq!(of_other(&found), 2);
-    assert_eq!(found.issue.unwrap().stamp.id, 4);
+    assert_eq!(found.common.issue.unwrap().stamp.id, 4);
     assert_eq!(of_other(&one.read().unwrap()), 2);
     // While somebody leads it waits, and forgets nothing.
     let mut record = other.read().unwrap();
@@ -203,11 +207,15 @@ fn nothing_sealed_for_another_key_host_or_merchant_is_read() {
         shelf.user_of(KEY, URL, "MCH-COL-2"),
     ] {
         // Another name, so another file; and the bytes moved there are no record either.
-        assert_eq!(other.read().unwrap(), Record::default());
+        assert_eq!(other.read().unwrap(), HostRecord::default());
         publish(&other, 2);
         fs::write(other.path().unwrap(), &bytes).unwrap();
         let found = other.read().unwrap();
-        assert_eq!(found.issue.unwrap().stamp.id, 2, "from its own memory");
+        assert_eq!(
+            found.common.issue.unwrap().stamp.id,
+            2,
+            "from its own memory"
+        );
     }
     assert_eq!(token(&mine), Some(1));
 }
@@ -217,13 +225,13 @@ fn a_later_release_of_the_format_and_this_one_share_a_record() {
     let shelf = Shelf::new();
     let (later, mine) = (shelf.user(), shelf.user());
     let (mut lease, mut record) = later.try_lease(0).unwrap().unwrap();
-    record.others.insert("colour".into(), "blue".into());
-    record.issue = Some(issue(1));
+    record.common.others.insert("colour".into(), "blue".into());
+    record.common.issue = Some(issue(1));
     later.write(&mut lease, &mut record).unwrap();
     drop(lease);
     assert_eq!(token(&mine), Some(1));
     publish(&mine, 2);
-    assert_eq!(shelf.user().read().unwrap().others["colour"], "blue");
+    assert_eq!(shelf.user().read().unwrap().common.others["colour"], "blue");
 }
 
 #[test]
@@ -243,7 +251,10 @@ fn a_torn_write_leaves_the_record_before_it() {
     let newcomer = shelf.user();
     let found = newcomer.read().unwrap();
     assert_eq!(
-        (found.issue.unwrap().stamp.id, found.counts.taken.len()),
+        (
+            found.common.issue.unwrap().stamp.id,
+            found.common.counts.taken.len()
+        ),
         (1, 1)
     );
 }
@@ -301,7 +312,7 @@ fn a_long_record_takes_more_memory_while_it_is_long_and_no_write_of_any_length_i
     assert_eq!(torn, 17 * 8);
     // What does not fit at all is not shared, and said so.
     let (mut lease, mut record) = user.try_lease(0).unwrap().unwrap();
-    record.issue = Some(long_issue(99, 40_000));
+    record.common.issue = Some(long_issue(99, 40_000));
     let refused = user.write(&mut lease, &mut record);
     assert!(matches!(&refused, Err(Unwritten::Lost(reason)) if reason.contains("too long")));
 }
@@ -317,10 +328,13 @@ fn an_older_file_takes_nothing_from_those_who_know_better() {
     }
     fs::write(shelf.file(), older).unwrap();
     let found = user.read().unwrap();
-    assert_eq!((token(&user), found.counts.taken.len()), (Some(5), 5));
+    assert_eq!(
+        (token(&user), found.common.counts.taken.len()),
+        (Some(5), 5)
+    );
     // With the next writing all others know it too.
     publish(&user, 6);
-    assert_eq!(shelf.user().read().unwrap().counts.taken.len(), 6);
+    assert_eq!(shelf.user().read().unwrap().common.counts.taken.len(), 6);
 }
 
 #[test]
@@ -345,7 +359,10 @@ fn a_file_without_a_readable_record_counts_the_minute_as_spent_once() {
         damage(&shelf.file());
         let first = shelf.user().read().unwrap();
         assert_eq!(
-            (first.counts.taken.len(), first.issue.is_none()),
+            (
+                first.common.counts.taken.len(),
+                first.common.issue.is_none()
+            ),
             (10, true)
         );
         std::thread::sleep(Duration::from_millis(5));
@@ -370,7 +387,10 @@ fn a_removed_file_is_made_anew_from_what_is_remembered() {
     publish(&user, 2);
     let found = shelf.user().read().unwrap();
     assert_eq!(
-        (found.issue.unwrap().stamp.id, found.counts.taken.len()),
+        (
+            found.common.issue.unwrap().stamp.id,
+            found.common.counts.taken.len()
+        ),
         (2, 2)
     );
 }
@@ -463,7 +483,7 @@ fn who_is_late_writes_nothing() {
     record.done_by = Some(now().plus(Duration::from_millis(50)));
     one.write(&mut lease, &mut record).unwrap();
     std::thread::sleep(Duration::from_millis(60));
-    record.issue = Some(issue(2));
+    record.common.issue = Some(issue(2));
     let late = one.write(&mut lease, &mut record);
     assert!(matches!(late, Err(Unwritten::Late)), "{late:?}");
     assert_eq!(token(&other), Some(1));
@@ -477,7 +497,7 @@ fn who_was_passed_over_writes_nothing_though_it_is_in_time() {
     let (mut next, mut theirs) = other.try_lease(1).unwrap().unwrap();
     theirs.term = 1;
     other.write(&mut next, &mut theirs).unwrap();
-    record.issue = Some(issue(2));
+    record.common.issue = Some(issue(2));
     let late = one.write(&mut passed_over, &mut record);
     assert!(matches!(late, Err(Unwritten::Late)), "{late:?}");
     assert_eq!(token(&other), None);

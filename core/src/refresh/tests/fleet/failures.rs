@@ -25,7 +25,7 @@ fn a_429_holds_all_hosts_and_a_403_the_one_that_saw_it() {
             let finish = one.refresh(&mut store, after(5_000));
             assert!(matches!(finish, Finish::Shared { .. }), "{finish:?}");
         } else {
-            let hold: &Hold = two.record.hold.as_ref().unwrap();
+            let hold: &Hold = two.record.common.hold.as_ref().unwrap();
             assert_eq!(hold.class, class);
         }
     }
@@ -43,7 +43,7 @@ fn what_a_host_alone_has_met_does_not_hide_what_holds_all() {
         let answer = rejected(class, false, false);
         host.run(&mut refresh, &mut store, after(at), answer);
     }
-    one.record.hold.as_mut().unwrap().until = after(300_000);
+    one.record.common.hold.as_mut().unwrap().until = after(300_000);
     one.refresh(&mut store, after(2_000));
     assert_eq!(one.ledger.holds.last().unwrap().class, Class::RateLimited);
 }
@@ -103,7 +103,7 @@ fn failures_of_several_hosts_in_a_row_hold_all_until_one_is_granted_a_token() {
     for host in &mut hosts[..3] {
         assert!(tried(host, &mut store, 0), "host {}", host.number);
     }
-    let taken = store.record.as_ref().unwrap().counts.taken.len();
+    let taken = store.record.as_ref().unwrap().common.counts.taken.len();
     assert_eq!(taken, 4, "one is tried again");
     // The fourth has not failed, and yet does not ask; it is told why and when.
     let now = after(1_000_100);
@@ -124,7 +124,7 @@ fn failures_of_several_hosts_in_a_row_hold_all_until_one_is_granted_a_token() {
     let now = after(1_012_200);
     let finish = hosts[5].refresh(&mut store, now);
     assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
-    assert_eq!(store.record.as_ref().unwrap().outage, None);
+    assert_eq!(store.record.as_ref().unwrap().common.outage, None);
     hosts[3].refresh(&mut store, now.plus(Duration::from_millis(10)));
     // Now it is a first failure again.
     assert!(tried(&mut hosts[3], &mut store, 80_000));
@@ -157,7 +157,7 @@ fn a_failure_that_was_forgotten_in_the_store_holds_no_host_any_more() {
     let finish = two.refresh(&mut store, after(20));
     assert!(matches!(finish, Finish::Failed { .. }), "{finish:?}");
     let stored = store.record.as_mut().unwrap();
-    (stored.hold, stored.forgotten) = (None, Some(after(1_000)));
+    (stored.common.hold, stored.forgotten) = (None, Some(after(1_000)));
     let asked = store.asked;
     let finish = two.refresh(&mut store, after(5_000));
     assert!(matches!(finish, Finish::Failed { .. }), "{finish:?}");

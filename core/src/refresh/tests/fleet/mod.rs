@@ -7,11 +7,12 @@ use super::*;
 use crate::policy::backoff::Hold;
 use crate::policy::rate_limit::Slot;
 use crate::refresh::fleet::COME_BACK;
+use crate::refresh::record::FleetRecord;
 
 /// A store that answers at once, and what its hosts have there.
 #[derive(Default)]
 struct Store {
-    record: Option<Record>,
+    record: Option<FleetRecord>,
     /// The host that has the lease.
     leased_by: Option<u32>,
     counted: u32,
@@ -22,7 +23,7 @@ struct Store {
 /// A host with one process, or one process after the other.
 struct Host {
     number: u32,
-    record: Record,
+    record: HostRecord,
     ledger: Ledger,
     kept: Option<Kept>,
     newest: BootTime,
@@ -32,7 +33,7 @@ impl Host {
     fn new(number: u32) -> Host {
         Host {
             number,
-            record: Record::default(),
+            record: HostRecord::default(),
             ledger: ledger(),
             kept: None,
             newest: BootTime(0),
@@ -97,7 +98,7 @@ impl Host {
                 lease,
                 fresh,
             } => {
-                store.record = Some(record.for_fleet());
+                store.record = Some(record.for_all_hosts());
                 if lease.is_none() {
                     store.leased_by = None;
                 }
@@ -166,8 +167,8 @@ fn one_host_asks_and_the_others_take_its_token_over() {
         };
         assert_eq!(issue.stamp.asked_at, after(0));
         assert_eq!(store.asked - asked, 2, "look, count");
-        assert_eq!(host.record.counts, first.record.counts);
-        assert_eq!(host.record.hosts, number);
+        assert_eq!(host.record.common.counts, first.record.common.counts);
+        assert_eq!(host.record.common.hosts, number);
     }
     assert_eq!(store.leased_by, None);
     // The next token says how many had the last one.
@@ -175,7 +176,7 @@ fn one_host_asks_and_the_others_take_its_token_over() {
         first.refresh(&mut store, after(48_000)),
         Finish::Granted { .. }
     ));
-    assert_eq!(store.record.unwrap().hosts, 8);
+    assert_eq!(store.record.unwrap().common.hosts, 8);
 }
 
 #[test]
@@ -184,7 +185,7 @@ fn the_slot_is_in_the_store_before_the_request_is_sent_and_nobody_else_may_send_
     let mut refresh = one.begin(after(0));
     let action = one.run(&mut refresh, &mut store, after(0), Input::Start);
     assert!(matches!(action, Action::Send { .. }));
-    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 1);
+    assert_eq!(store.record.as_ref().unwrap().common.counts.taken.len(), 1);
     let mut other = two.begin(after(10));
     let mut action = two.run(&mut other, &mut store, after(10), Input::Start);
     for millis in [35, 60, 85] {
@@ -218,7 +219,7 @@ fn a_lease_that_was_lost_publishes_nothing_and_its_request_stays_counted() {
         panic!("{action:?}")
     };
     assert_eq!(issue.stamp.asked_at, after(13_000));
-    assert_eq!(store.record.unwrap().counts.taken.len(), 2);
+    assert_eq!(store.record.unwrap().common.counts.taken.len(), 2);
 }
 
 #[test]
@@ -229,12 +230,15 @@ fn a_token_that_was_rejected_here_or_is_known_here_is_not_taken_over() {
     two.refresh(&mut store, after(10));
     // A 401: the process has dropped it, and its host's record says so.
     let rejected = two.kept.take().unwrap().id;
-    two.record.rejected = Some(rejected);
+    two.record.common.rejected = Some(rejected);
     assert!(matches!(
         two.refresh(&mut store, after(20_000)),
         Finish::Granted { .. }
     ));
-    assert_eq!(store.record.as_ref().unwrap().rejected, Some(rejected));
+    assert_eq!(
+        store.record.as_ref().unwrap().common.rejected,
+        Some(rejected)
+    );
 }
 
 #[test]
@@ -244,9 +248,12 @@ fn a_host_that_was_refused_asks_the_store_for_others_tokens_once_a_second() {
     for id in 1..=10 {
         taken.budget.take(after(0), id, false).unwrap();
     }
-    store.record = Some(Record {
-        counts: taken.budget.counts().clone(),
-        ..Record::default()
+    store.record = Some(FleetRecord {
+        common: Common {
+            counts: taken.budget.counts().clone(),
+            ..Common::default()
+        },
+        ..FleetRecord::default()
     });
     assert_eq!(
         retry_after(one.refresh(&mut store, after(100))).as_secs(),
@@ -273,7 +280,7 @@ fn a_slot_that_one_host_gives_back_is_no_longer_counted_by_those_who_saw_it() {
     one.run(&mut refresh, &mut store, after(5_000), answer);
     let action = two.run(&mut other, &mut store, after(5_020), Input::PauseOver);
     assert!(matches!(action, Action::Send { .. }), "{action:?}");
-    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 1);
+    assert_eq!(store.record.as_ref().unwrap().common.counts.taken.len(), 1);
     assert_eq!(two.ledger.budget.left(after(5_020)), (9, 99));
 }
 
@@ -289,13 +296,16 @@ fn a_slot_that_was_given_back_long_ago_is_free_for_those_who_saw_it_while_it_was
     assert!(matches!(action, Action::Pause(_)), "{action:?}");
     let gone = Input::Abandoned { unsent: false };
     two.run(&mut other, &mut store, after(60_020), gone);
-    assert_eq!(two.record.counts.taken.len(), 2);
+    assert_eq!(two.record.common.counts.taken.len(), 2);
     // Nothing could be sent.
     let answer = rejected(Class::Temporary, false, true);
     one.run(&mut refresh, &mut store, after(61_000), answer);
     let finish = two.refresh(&mut store, after(120_000));
     assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
-    for counts in [&two.record.counts, &store.record.unwrap().counts] {
+    for counts in [
+        &two.record.common.counts,
+        &store.record.unwrap().common.counts,
+    ] {
         assert_eq!(counts.taken.len(), 2, "those of the two tokens");
     }
 }
@@ -303,9 +313,12 @@ fn a_slot_that_was_given_back_long_ago_is_free_for_those_who_saw_it_while_it_was
 #[test]
 fn whatever_number_of_hosts_the_store_tells_nobody_waits_long_for_the_next_look() {
     let mut store = Store {
-        record: Some(Record {
-            hosts: u32::MAX,
-            ..Record::default()
+        record: Some(FleetRecord {
+            common: Common {
+                hosts: u32::MAX,
+                ..Common::default()
+            },
+            ..FleetRecord::default()
         }),
         leased_by: Some(9),
         ..Store::default()
@@ -322,15 +335,17 @@ fn whatever_number_of_hosts_the_store_tells_nobody_waits_long_for_the_next_look(
 #[test]
 fn what_a_host_rejected_long_ago_does_not_take_the_place_of_what_another_rejects_now() {
     let (mut store, mut one) = (Store::default(), Host::new(1));
-    store.record = Some(Record {
-        issue: Some(issue(after(0))),
-        rejected: Some(1),
-        ..Record::default()
+    store.record = Some(FleetRecord {
+        common: Common {
+            rejected: Some(1),
+            ..has(issue(after(0)))
+        },
+        ..FleetRecord::default()
     });
-    one.record.rejected = Some(5);
+    one.record.common.rejected = Some(5);
     let mut refresh = one.begin(after(10));
     one.run(&mut refresh, &mut store, after(10), Input::Start);
-    assert_eq!(store.record.unwrap().rejected, Some(1));
+    assert_eq!(store.record.unwrap().common.rejected, Some(1));
 }
 
 #[test]
@@ -345,7 +360,10 @@ fn what_88pay_says_is_left_is_told_to_the_host_as_well_as_to_the_fleet() {
     };
     let answer = Input::Answer(Ok(grant()), Some(told));
     one.run(&mut refresh, &mut store, after(100), answer);
-    for counts in [&one.record.counts, &store.record.unwrap().counts] {
+    for counts in [
+        &one.record.common.counts,
+        &store.record.unwrap().common.counts,
+    ] {
         assert_eq!(
             counts.told.iter().map(|told| told.left).collect::<Vec<_>>(),
             [3]
@@ -405,6 +423,7 @@ fn a_slot_is_not_used_for_a_request_that_is_sent_much_later() {
     let taken: Vec<BootTime> = store
         .record
         .unwrap()
+        .common
         .counts
         .taken
         .iter()
@@ -429,10 +448,10 @@ fn tokens_that_are_dropped_one_after_the_other_do_not_make_the_fleet_seem_smalle
         let host = &mut hosts[0];
         let kept = host.kept.take().unwrap();
         if at < 50_000 {
-            host.record.rejected = Some(kept.id);
+            host.record.common.rejected = Some(kept.id);
         }
         let finish = host.refresh(&mut store, after(at));
         assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
-        assert_eq!(store.record.as_ref().unwrap().hosts, left, "{at}");
+        assert_eq!(store.record.as_ref().unwrap().common.hosts, left, "{at}");
     }
 }

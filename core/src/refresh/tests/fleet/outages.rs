@@ -93,15 +93,22 @@ fn back_from_an_outage_a_host_tells_its_slots_and_its_token_without_a_new_one() 
         matches!(finish, Finish::Kept { again } if again > COME_BACK),
         "{finish:?}"
     );
-    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 2);
+    assert_eq!(store.record.as_ref().unwrap().common.counts.taken.len(), 2);
     // The other one's token is newer: it stays there, and is now the fleet's.
     let finish = two.refresh(&mut store, after(59_100));
     assert!(matches!(finish, Finish::Kept { .. }), "{finish:?}");
     let stored = store.record.as_ref().unwrap();
-    let issue = stored.issue.as_ref().unwrap();
+    let issue = stored.common.issue.as_ref().unwrap();
     assert_eq!((issue.stamp.asked_at, issue.apart), (after(48_100), 0));
-    assert_eq!(stored.counts.taken.len(), 3);
-    assert!(stored.counts.taken.iter().all(|slot: &Slot| !slot.apart));
+    assert_eq!(stored.common.counts.taken.len(), 3);
+    assert!(
+        stored
+            .common
+            .counts
+            .taken
+            .iter()
+            .all(|slot: &Slot| !slot.apart)
+    );
     // Each keeps to its part for fifteen seconds more: not all may have told their slots.
     let own = (100 - 1) / 2 - 1;
     for (millis, left) in [(59_100, own), (73_999, own), (74_000, 100 - 2)] {
@@ -120,7 +127,7 @@ fn a_store_that_lost_all_is_told_what_the_host_knows() {
     store = Store::default();
     let finish = host.refresh(&mut store, after(48_000));
     assert!(matches!(finish, Finish::Granted { .. }));
-    assert_eq!(store.record.unwrap().counts.taken.len(), 2);
+    assert_eq!(store.record.unwrap().common.counts.taken.len(), 2);
 }
 
 #[test]
@@ -161,9 +168,9 @@ fn an_older_value_that_is_put_back_is_not_taken_and_nothing_that_was_spent_is_fo
     // Its token would do for two seconds more.
     let finish = one.refresh(&mut store, after(95_000));
     assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
-    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 3);
+    assert_eq!(store.record.as_ref().unwrap().common.counts.taken.len(), 3);
     two.newest = one.newest;
-    store.record.as_mut().unwrap().issue = Some(issue(after(47_500)));
+    store.record.as_mut().unwrap().common.issue = Some(issue(after(47_500)));
     let finish = two.refresh(&mut store, after(95_100));
     assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
 }
@@ -214,10 +221,11 @@ fn a_429_that_the_store_could_not_be_told_holds_this_host_when_the_store_is_back
     let finish = one.refresh(&mut store, after(21_500));
     assert!(matches!(finish, Finish::Shared { .. }), "{finish:?}");
     one.kept = None;
-    one.record.rejected = store
+    one.record.common.rejected = store
         .record
         .as_ref()
         .unwrap()
+        .common
         .issue
         .as_ref()
         .map(|i| i.stamp.id);
@@ -236,11 +244,11 @@ fn a_store_that_lacks_what_a_host_has_taken_is_told_when_its_token_is_taken_over
     store = Store::default();
     one.kept = None;
     one.refresh(&mut store, after(61_000));
-    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 2);
+    assert_eq!(store.record.as_ref().unwrap().common.counts.taken.len(), 2);
     two.kept = None;
     let finish = two.refresh(&mut store, after(61_100));
     assert!(matches!(finish, Finish::Shared { .. }), "{finish:?}");
-    assert_eq!(store.record.as_ref().unwrap().counts.taken.len(), 3);
+    assert_eq!(store.record.as_ref().unwrap().common.counts.taken.len(), 3);
     assert_eq!((store.leased_by, store.counted), (None, 2));
 }
 
@@ -317,6 +325,6 @@ fn an_outage_does_not_make_the_fleet_seem_smaller_while_not_all_hosts_have_come_
     for (at, left) in [(120_000, 8), (170_000, 5)] {
         let finish = host.refresh(&mut store, after(at));
         assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
-        assert_eq!(store.record.as_ref().unwrap().hosts, left, "{at}");
+        assert_eq!(store.record.as_ref().unwrap().common.hosts, left, "{at}");
     }
 }

@@ -137,9 +137,9 @@ fn is_read(
     let stores = [StoreUrl::parse(&format!("redis://127.0.0.1:{port}")).unwrap()];
     let fleet = Fleet::new(&stores, "https://pay.example", "MCH-COL-1", Clock::System);
     let key = record::api_key("sk_test_sandbox_0123456789abcdef");
-    let mut record = Arc::new(fleet).record(&key).unwrap();
+    let mut client = Arc::new(fleet).client(&key).unwrap();
     let lead = Ask::Lead { lease: SECOND };
-    match record.ask(lead, SECOND) {
+    match client.ask(lead, SECOND) {
         Ok(Answer::Found(found)) => {
             // Nobody else has the key.
             prop_assert!(found.record.is_none());

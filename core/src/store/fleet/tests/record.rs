@@ -94,23 +94,23 @@ pub(super) fn api_key(text: &str) -> ApiKey {
 }
 
 /// What a host has of the store.
-fn host(shelf: &Arc<Mutex<Shelf>>, key: &str, merchant_id: &str) -> FleetRecord {
+fn host(shelf: &Arc<Mutex<Shelf>>, key: &str, merchant_id: &str) -> FleetClient {
     let stores = [StoreUrl::parse("redis+unix:///nowhere").unwrap()];
     let fleet = Fleet::new(&stores, "https://pay.example", merchant_id, Clock::System);
-    let mut record = Arc::new(fleet).record(&api_key(key)).unwrap();
-    let reader = Reader(shelf.clone(), record.name.clone());
-    record.session = Some((0, Box::new(reader)));
-    record
+    let mut client = Arc::new(fleet).client(&api_key(key)).unwrap();
+    let reader = Reader(shelf.clone(), client.name.clone());
+    client.session = Some((0, Box::new(reader)));
+    client
 }
 
-fn look(host: &mut FleetRecord) -> Option<Record> {
+fn look(host: &mut FleetClient) -> Option<FleetRecord> {
     match host.ask(Ask::Look, ATTEMPT_TIME).unwrap() {
         Answer::Found(found) => found.record,
         _ => panic!("not found"),
     }
 }
 
-fn write(host: &mut FleetRecord, record: &Record) {
+fn write(host: &mut FleetClient, record: &FleetRecord) {
     let write = Ask::Write {
         record: Box::new(record.clone()),
         lease: None,
@@ -122,29 +122,27 @@ fn write(host: &mut FleetRecord, record: &Record) {
     ));
 }
 
-fn record(now: BootTime) -> Record {
+fn record(now: BootTime) -> FleetRecord {
     let slot = |id| Slot {
         at: now,
         id,
         apart: true,
         pending: false,
     };
-    let mut record = Record {
-        issue: Some(Issue {
-            stamp: Stamp {
-                id: 1,
-                asked_at: now,
-            },
-            grant: Grant {
-                access_token: Secret::new("token-1".into()),
-                session_id: Secret::new("sess_1".into()),
-                expires_in: 60,
-            },
-            apart: 3,
-        }),
-        ..Record::default()
-    };
-    record.counts.taken.extend([slot(0), slot(5)]);
+    let mut record = FleetRecord::default();
+    record.common.issue = Some(Issue {
+        stamp: Stamp {
+            id: 1,
+            asked_at: now,
+        },
+        grant: Grant {
+            access_token: Secret::new("token-1".into()),
+            session_id: Secret::new("sess_1".into()),
+            expires_in: 60,
+        },
+        apart: 3,
+    });
+    record.common.counts.taken.extend([slot(0), slot(5)]);
     record
 }
 
@@ -175,10 +173,10 @@ fn a_token_never_seems_younger_nor_a_slot_older_than_it_is_whatever_the_stores_c
         look(&mut one);
         write(&mut one, &record(now));
         let found = look(&mut two).unwrap();
-        let slot = found.counts.taken[0].at;
+        let slot = found.common.counts.taken[0].at;
         let early = now.until(slot).as_millis() as u64;
         assert!(slot >= now && early <= 2 * step + 50, "{early} {step}");
-        let issue = found.issue.unwrap();
+        let issue = found.common.issue.unwrap();
         let age = issue.stamp.asked_at.until(now).as_millis() as u64;
         assert!(
             issue.stamp.asked_at <= now && age <= 2 * step + 50,
@@ -195,17 +193,17 @@ fn what_is_counted_does_not_creep_when_hosts_write_it_in_turn() {
     let mut first = host(&shelf, KEY, "MCH-COL-1");
     look(&mut first);
     write(&mut first, &record(now));
-    let there = first.stored.counts.clone();
+    let there = first.stored.common.counts.clone();
     for _ in 0..50 {
         let mut next = host(&shelf, KEY, "MCH-COL-1");
         let found = look(&mut next).unwrap();
         assert_eq!(
-            found.counts.taken.len(),
+            found.common.counts.taken.len(),
             1,
             "a slot without an id is this host's guess"
         );
         write(&mut next, &found);
-        assert_eq!(next.stored.counts, there);
+        assert_eq!(next.stored.common.counts, there);
     }
 }
 
@@ -216,12 +214,12 @@ fn a_store_whose_clock_was_set_back_counts_from_now() {
     let mut one = host(&shelf, KEY, "MCH-COL-1");
     look(&mut one);
     let mut told = record(now);
-    told.counts.told = vec![Told {
+    told.common.counts.told = vec![Told {
         left: 0,
         hourly: false,
         until: now.plus(Duration::from_secs(30)),
     }];
-    told.hold = Some(Hold {
+    told.common.hold = Some(Hold {
         class: Class::RateLimited,
         at: now,
         until: now.plus(Duration::from_secs(60)),
@@ -232,14 +230,16 @@ fn a_store_whose_clock_was_set_back_counts_from_now() {
     shelf.lock().unwrap().ahead = 0;
     let mut other = host(&shelf, KEY, "MCH-COL-1");
     let found = look(&mut other).unwrap();
-    let hold = now.until(found.hold.as_ref().unwrap().until).as_secs();
+    let hold = now
+        .until(found.common.hold.as_ref().unwrap().until)
+        .as_secs();
     assert!((55..=61).contains(&hold), "{hold} s");
-    let told = now.until(found.counts.told[0].until).as_secs();
+    let told = now.until(found.common.counts.told[0].until).as_secs();
     assert!(told <= 3616, "{told} s");
-    let later = found.counts.taken[0].at.0 - now.0;
+    let later = found.common.counts.taken[0].at.0 - now.0;
     assert!(later < 1_000, "{later} ms");
     // The token is of a time that has not come: nobody takes it (`Terms::takes`).
-    assert!(found.issue.unwrap().stamp.asked_at > Clock::System.boot());
+    assert!(found.common.issue.unwrap().stamp.asked_at > Clock::System.boot());
 }
 
 #[test]
@@ -261,11 +261,14 @@ fn what_a_later_release_adds_to_the_record_is_kept_when_this_one_writes() {
     );
     look(&mut one);
     let mut later = record(Clock::System.boot());
-    later.others.insert("colour".to_owned(), json!("blue"));
+    later
+        .common
+        .others
+        .insert("colour".to_owned(), json!("blue"));
     write(&mut one, &later);
     let found = look(&mut two).unwrap();
     write(&mut two, &found);
-    assert_eq!(look(&mut one).unwrap().others["colour"], "blue");
+    assert_eq!(look(&mut one).unwrap().common.others["colour"], "blue");
 }
 
 #[test]
@@ -275,7 +278,7 @@ fn what_was_cut_changed_moved_or_sealed_by_others_is_nothing() {
     look(&mut mine);
     write(&mut mine, &record(Clock::System.boot()));
     let value = shelf.lock().unwrap().values[&mine.name].clone();
-    let put = |host: &mut FleetRecord, value: Vec<u8>| {
+    let put = |host: &mut FleetClient, value: Vec<u8>| {
         shelf
             .lock()
             .unwrap()
@@ -347,7 +350,7 @@ fn a_store_that_failed_is_left_alone_for_five_seconds_doubling_to_a_minute() {
 const KEY: &str = "sk_test_sandbox_1";
 
 /// How many hosts have the token, as its next leader counts them.
-fn counted(host: &mut FleetRecord) -> u32 {
+fn counted(host: &mut FleetClient) -> u32 {
     let lead = Ask::Lead {
         lease: ATTEMPT_TIME,
     };
@@ -358,7 +361,7 @@ fn counted(host: &mut FleetRecord) -> u32 {
 }
 
 /// `counted` once more, by a host that takes the token over.
-fn take_over(host: &mut FleetRecord) -> u32 {
+fn take_over(host: &mut FleetClient) -> u32 {
     look(host).unwrap();
     match host.ask(Ask::Count, ATTEMPT_TIME).unwrap() {
         Answer::Counted(hosts) => hosts,
@@ -400,7 +403,7 @@ fn only_hosts_that_have_the_key_count_and_each_of_them_once() {
     }
     // Nor do the marks of one token count for the next.
     let mut next = record(now);
-    next.issue.as_mut().unwrap().stamp.id = 2;
+    next.common.issue.as_mut().unwrap().stamp.id = 2;
     write(&mut one, &next);
     shelf.lock().unwrap().marks = marks;
     assert_eq!(counted(&mut one), 0);

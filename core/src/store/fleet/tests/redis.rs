@@ -179,17 +179,17 @@ fn a_store_that_can_only_be_read_gives_way_to_the_next_of_the_list() {
         let fleet = Arc::new(fleet);
         let key = record::api_key("sk_test_sandbox_1");
         for (first, seconds) in [(0, 4), (1, 1), (0, 9), (1, 1), (0, 0)] {
-            let mut record = fleet.record(&key).unwrap();
-            record.ask(Ask::Look, SECOND).unwrap();
-            assert_eq!(record.shown().unwrap(), urls[first]);
+            let mut client = fleet.client(&key).unwrap();
+            client.ask(Ask::Look, SECOND).unwrap();
+            assert_eq!(client.shown().unwrap(), urls[first]);
             let lead = Ask::Lead { lease: SECOND };
-            let Answer::Found(found) = record.ask(lead, SECOND).unwrap() else {
+            let Answer::Found(found) = client.ask(lead, SECOND).unwrap() else {
                 panic!("not found")
             };
             assert!(found.leads);
-            assert_eq!(record.shown().unwrap(), urls[1]);
+            assert_eq!(client.shown().unwrap(), urls[1]);
             assert!(matches!(
-                record.ask(Ask::Release, SECOND),
+                client.ask(Ask::Release, SECOND),
                 Ok(Answer::Stored(true))
             ));
             clock.advance(seconds * SECOND);

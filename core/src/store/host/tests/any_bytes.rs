@@ -111,15 +111,15 @@ proptest! {
         let newcomer = shelf.user();
         let found = newcomer.read().unwrap();
         let other_format = bytes.len() >= 12 && &bytes[..8] == MAGIC && bytes[8..12] != MAJOR.to_le_bytes();
-        match &found.issue {
+        match &found.common.issue {
             Some(issue) => {
                 let id = issue.stamp.id as usize;
                 prop_assert_eq!(&issue.grant, &long_issue(id as u64, lengths[id - 1]).grant);
-                prop_assert_eq!(found.counts.taken.len(), id);
+                prop_assert_eq!(found.common.counts.taken.len(), id);
             }
             // A release that is not known has its name to itself.
             None if other_format => {}
-            None => prop_assert_eq!(found.counts.taken.len(), 10),
+            None => prop_assert_eq!(found.common.counts.taken.len(), 10),
         }
         // And it goes on for all.
         publish(&newcomer, 100);
