@@ -31,10 +31,11 @@
  *   Signals       The library installs no signal handler, raises no SIGPIPE and continues after EINTR. Its threads block
  *                 all signals.
  *   fork          Parent and child both go on, whatever other threads are doing. The child may use the handles that it
- *                 inherited, on connections and threads of its own. The exceptions are pay88_call and pay88_events, which
- *                 belong to the parent: asynchronous calls that were begun before the fork end in the parent only, and their
- *                 callbacks and destroy functions run there only. Managers that the child builds are not the ones that it
- *                 inherited; unless you change the option share, both have the same token.
+ *                 inherited, on connections and threads of its own. The exceptions are pay88_call, pay88_events and
+ *                 pay88_completions, which belong to the parent: asynchronous calls that were begun before the fork end in
+ *                 the parent only. Their completions come there only, and their callbacks and destroy functions run there
+ *                 only. Managers that the child builds are not the ones that it inherited; unless you change the option
+ *                 share, both have the same token.
  *                 Your own code may fork where the library runs it. If the interrupt callback of a blocking call forks, the
  *                 call goes on in the parent; in the child it ends with PAY88_FORKED. A callback or destroy function may
  *                 fork too; the child should then call exec or _exit. If the child returns from it, its thread waits for
@@ -113,6 +114,10 @@ typedef enum pay88_outcome {
 // A handle of an asynchronous call, to cancel it with. Any number of threads may use it at once.
 typedef struct pay88_call pay88_call;
 
+// A queue into which calls give their results, for programs that have a loop of their own. Any number of threads may use
+// it at once; each completion goes to one of them.
+typedef struct pay88_completions pay88_completions;
+
 // A set of options. Only one thread may use it at a time.
 typedef struct pay88_config pay88_config;
 
@@ -172,6 +177,23 @@ typedef void (*pay88_response_callback)(void *user_data,
                                         enum pay88_status status,
                                         struct pay88_response *response,
                                         struct pay88_error *error);
+
+// How a call ended. Exactly one of the three handles is not NULL: `error` if the status is not PAY88_OK, otherwise
+// `token` or `response`, by the function that made the call. You own it and release it with its own function.
+//
+// The structure never changes: what later releases add is read by functions of the handles.
+typedef struct pay88_completion {
+  // What you passed to the call.
+  uint64_t tag;
+  // The result of the call.
+  enum pay88_status status;
+  // What pay88_manager_get_token_queued() got.
+  struct pay88_token *token;
+  // What pay88_manager_send_queued() got.
+  struct pay88_response *response;
+  // Why the call failed.
+  struct pay88_error *error;
+} pay88_completion;
 
 // Text in UTF-8 that you may read but do not own. It is valid as long as the handle that it came from. A text that
 // belongs to no handle is valid for ever. `data` is never NULL. A NUL follows the text only where a function says
@@ -244,6 +266,73 @@ void pay88_call_cancel(const struct pay88_call *call);
 
 // Releases the handle. The call itself goes on. May be called in the callback. NULL is allowed.
 void pay88_call_release(struct pay88_call *call);
+
+// Opens a queue. It belongs to this process: a child that is forked later opens its own. Release it with
+// pay88_completions_release().
+//
+// Its memory is that of the completions which nobody has taken, of which each call gives one.
+//
+// Errors: PAY88_INTERNAL if the system gives no descriptor, PAY88_CONFIG_INVALID for NULL.
+enum pay88_status pay88_completions_open(struct pay88_completions **completions,
+                                         struct pay88_error **error);
+
+// A descriptor that is readable exactly while there is a completion to take, for poll(2), epoll(7) and the loops that use
+// them. It is close-on-exec, does not block, and is 3 or higher. It stays the same, and the queue's: only wait for it. Do
+// not read, write or close it.
+//
+// It becomes readable when a completion comes into an empty queue, and not again for those that follow. With a loop that
+// tells this once (EPOLLET), call pay88_completions_next() until it gives fewer completions than the array has room for.
+//
+// -1 for NULL and in a forked child.
+int pay88_completions_fd(const struct pay88_completions *completions);
+
+// Takes the completions that are there, the oldest first, but at most capacity of them. *count says how many were written
+// to the array taken, and is 0 if there was none. Never waits. You own what each of them holds.
+//
+// Limits: capacity 1 to 1000000.
+// Errors: PAY88_FORKED in a child of the process that opened the queue; PAY88_CONFIG_INVALID for another capacity and NULL.
+enum pay88_status pay88_completions_next(const struct pay88_completions *completions,
+                                         struct pay88_completion *taken,
+                                         size_t capacity,
+                                         size_t *count,
+                                         struct pay88_error **error);
+
+// Releases the queue and the completions in it that nobody took, and closes the descriptor; remove that from your loop
+// before. Calls that have not ended go on, and their results are released unseen. To know how they end, close their
+// managers and take their completions before.
+//
+// In a forked child it closes the child's copy of the descriptor, and nothing changes for the parent. NULL is allowed.
+void pay88_completions_release(struct pay88_completions *completions);
+
+// As pay88_manager_get_token(), but returns at once. The result goes to the queue, with the tag, which may be any number:
+// exactly one completion, also if the call was canceled, the manager was closed, or the library failed. *call gets a handle
+// to cancel the call with, which you release with pay88_call_release(). call may be NULL.
+//
+// The completion may be there before this function returns. Another thread may then release or reuse whatever you passed,
+// and *call, which is written before.
+//
+// Errors: PAY88_CONFIG_INVALID for a closed handle, a time out of range, NULL; PAY88_FORKED if the queue was opened before a
+// fork, by the parent; PAY88_INTERNAL if the system gives no thread. After an error no completion comes.
+enum pay88_status pay88_manager_get_token_queued(const struct pay88_manager *manager,
+                                                 uint64_t timeout_ms,
+                                                 const struct pay88_completions *completions,
+                                                 uint64_t tag,
+                                                 struct pay88_call **call,
+                                                 struct pay88_error **error);
+
+// As pay88_manager_send(), but returns at once. The result goes to the queue, with the tag, as in
+// pay88_manager_get_token_queued(). The call may take timeout_ms in all; with 0 it is the request's own time. The request
+// stays yours, and you may change or release it at once. call may be NULL.
+//
+// Errors: those that are found before anything is sent; PAY88_FORKED if the queue was opened before a fork, by the parent;
+// PAY88_INTERNAL if the system gives no thread. After an error no completion comes.
+enum pay88_status pay88_manager_send_queued(const struct pay88_manager *manager,
+                                            const struct pay88_request *request,
+                                            uint64_t timeout_ms,
+                                            const struct pay88_completions *completions,
+                                            uint64_t tag,
+                                            struct pay88_call **call,
+                                            struct pay88_error **error);
 
 // Creates a configuration in which no option is set. An option that is not set comes from its environment variable:
 // EIGHTY_EIGHT_PAY_ and the name of the option in capitals. Without the variable the option has its default. The

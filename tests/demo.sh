@@ -18,6 +18,8 @@ charge='{"flow":"PAYIN","method_code":"CARDS","amount":50000,"currency":"COP","c
 echo "A charge at $EIGHTY_EIGHT_PAY_BASE_URL over TLS:"
 row Rust target/release/examples/charge
 row C target/release/examples/charge_c
+row "C, poll" target/release/examples/poll_c
+row "C, uv" target/release/examples/libuv_c
 row C++ target/release/examples/charge_cpp
 row Python env PYTHONPATH=python python3 python/examples/charge.py
 row Node node node/examples/charge.mjs

@@ -19,6 +19,7 @@ nginx nginx-light
 redis-server redis-server
 memcached memcached
 valgrind valgrind
+/usr/include/uv.h libuv1-dev
 unshare util-linux
 ip iproute2
 readelf binutils

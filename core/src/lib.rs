@@ -71,6 +71,8 @@ pub use manager::tiers::{TakenName, Tier, TierState};
 pub use manager::token::Token;
 #[doc(hidden)] // For bindings that run callbacks of a program.
 pub use platform::process::foreign;
+#[doc(hidden)] // For bindings that have queues which a program waits for by itself.
+pub use platform::readable::Readable;
 #[doc(hidden)] // For bindings that start calls which end on the library's own threads.
 pub use platform::task::{Canceler, Task};
 #[doc(hidden)] // For bindings that are called on threads of a program.

@@ -21,13 +21,14 @@ OPTIONAL = {
 NEUTRAL = {
     "pay88_error_outcome": "got == PAY88_OUTCOME_UNKNOWN",
     "pay88_error_retry_after_ms": "got == -1",
+    "pay88_completions_fd": "got == -1",
     "pay88_manager_is_closed": "got",
     "pay88_stats_value": "got != got",
 }
 GOOD = {
     "timeout_ms": "5000", "index": "0", "status": "301", "outcome": "1", "capacity": "10", "safe": "1", "keep_old": "1",
     "user_data": "&tally", ("pay88_events_next", "timeout_ms"): "10", "interrupt_data": "&tally", "interrupt": "never", "destroy": "tally_destroy",
-    "call": "&call", "error": "&error", "dropped": "&dropped",
+    "call": "&call", "error": "&error", "dropped": "&dropped", "tag": "7", "count": "&count",
 }
 TEXT = {
     ("pay88_config_set", "name"): "timeout", ("pay88_config_set", "value"): "7", "method": "GET", "endpoint": "/api/echo",
@@ -47,7 +48,7 @@ PROGRAM = """/* Made by arguments.py from pay88.h. */
 #include <limits.h>
 
 static struct tally tally;
-static unsigned started, quiet_started, quiet_ended;
+static unsigned started, quiet_started, quiet_ended, queued, completed;
 static int never(void *data) { CHECK(data == &tally || data == NULL); return 0; }
 static void quiet(void) {
     pthread_mutex_lock(&tally.lock);
@@ -65,6 +66,13 @@ static void quiet_response(void *data, pay88_status status, pay88_response *resp
     pay88_response_release(response);
     pay88_error_release(error);
     quiet();
+}
+static void complete(pay88_completion *taken, size_t count) {
+    for (size_t i = 0; i < count; i++, completed++) {
+        CHECK(taken[i].tag == 7 && taken[i].status == PAY88_OK);
+        pay88_token_release(taken[i].token);
+        pay88_response_release(taken[i].response);
+    }
 }
 static int empty(pay88_str text) { return text.len == 0 && text.data != NULL; }
 static int no_bytes(pay88_bytes bytes) { return bytes.len == 0 && bytes.data != NULL; }
@@ -89,6 +97,9 @@ int main(void) {
     pay88_event *event = NULL;
     pay88_error *failure = NULL;
     pay88_call *pending = NULL;
+    pay88_completions *completions = NULL;
+    pay88_completion taken[10];
+    size_t count = 0;
     char *long_text = malloc((64u << 20) + 2);
     unsigned calls = 0;
     CHECK(long_text != NULL);
@@ -99,6 +110,7 @@ int main(void) {
     OK(pay88_manager_new(config, &manager, &error));
     request = request_of("GET", "/api/echo", NULL);
     OK(pay88_events_open(100, &events, &error));
+    OK(pay88_completions_open(&completions, &error));
     OK(pay88_manager_get_token(manager, 0, NULL, NULL, &cached, &error));
     OK(pay88_manager_send(manager, request, NULL, NULL, &answer, &error));
     OK(pay88_manager_stats(manager, &stats, &error));
@@ -113,6 +125,13 @@ int main(void) {
     for (int i = 0; i < 1000 && quiet_ended < quiet_started; i++)
         sleep_ms(20);
     CHECK(quiet_ended == quiet_started);
+    for (int i = 0; i < 1000 && completed < queued; i++) {
+        sleep_ms(20);
+        OK(pay88_completions_next(completions, taken, 10, &count, &error));
+        complete(taken, count);
+    }
+    CHECK(completed == queued);
+    pay88_completions_release(completions);
     pay88_call_release(pending);
     pay88_event_release(event);
     pay88_events_release(events);
@@ -206,6 +225,8 @@ class Function:
         for kind, name in outs:
             # A value that no function gives, to see whether it was written.
             lines.append("        %s *%s = (%s *)&tally;" % (kind, self.out(name), kind))
+        if "count" in self.names:
+            lines.append("        count = 99;")
         if "dropped" in self.names:
             lines.append("        bool dropped = false; (void)dropped;")
         if self.fails:
@@ -221,6 +242,10 @@ class Function:
                 lines.append("        CHECK((void *)%s %s (void *)&tally);" % (self.out(name), "!=" if written else "=="))
                 if written:
                     lines.append("        %s_release(%s);" % (kind, self.out(name)))
+            if "count" in self.names:
+                lines.append("        complete(taken, count);" if wanted == "ok" else "        CHECK(count == 99);")
+            if "tag" in self.names and wanted == "ok":
+                lines.append("        queued++;")
             if "destroy" in self.names and changes.get("destroy") != "NULL":
                 lines.append("        started++;")
                 lines.append("        tally_wait(&tally, started, 10000);")

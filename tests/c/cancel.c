@@ -104,6 +104,9 @@ static void *calls_all(void *data) {
     pay88_event *event = NULL;
     pay88_response *response = NULL;
     pay88_call *call = NULL;
+    pay88_completions *completions = NULL;
+    pay88_completion taken[2];
+    size_t count = 0;
     bool dropped = false;
     struct timespec now, end;
     int *done = data;
@@ -119,6 +122,9 @@ static void *calls_all(void *data) {
     pay88_call_cancel(call);
     pay88_call_release(call);
     OK(pay88_manager_get_token_async(own, 0, tally_token, &tally, tally_destroy, NULL, &error));
+    OK(pay88_completions_open(&completions, &error));
+    OK(pay88_manager_send_queued(own, request, 0, completions, 1, NULL, &error));
+    OK(pay88_manager_get_token_queued(own, 0, completions, 2, NULL, &error));
     /* The token is used for a second, and its renewal begins in one of these. */
     clock_gettime(CLOCK_MONOTONIC, &end);
     end.tv_sec += 2;
@@ -136,6 +142,16 @@ static void *calls_all(void *data) {
     OK(pay88_manager_rotate(own, "sk_test_sandbox_of_cancel", 25, 1, &error));
     OK(pay88_events_next(events, 0, &event, &error));
     pay88_event_release(event);
+    /* To sleep would be a cancellation point. */
+    for (unsigned long limit = millis() + 30000, came = 0; came < 2; came += count) {
+        CHECK(millis() < limit);
+        OK(pay88_completions_next(completions, taken, 2, &count, &error));
+        for (size_t i = 0; i < count; i++) {
+            pay88_token_release(taken[i].token);
+            pay88_response_release(taken[i].response);
+        }
+    }
+    pay88_completions_release(completions);
     pay88_manager_close(own);
     pay88_manager_release(own);
     pay88_request_release(request);

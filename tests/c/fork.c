@@ -4,6 +4,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -118,6 +120,67 @@ static void a_call_whose_interrupt_forks_goes_on_in_the_parent_alone(void) {
     CHECK(counter("charges_created") == created + 2);
 }
 
+/* Takes what is there, and gives how many that were. */
+static unsigned taken_from(const pay88_completions *completions) {
+    pay88_completion taken[8];
+    size_t count = 0;
+    OK(pay88_completions_next(completions, taken, 8, &count, &error));
+    for (size_t i = 0; i < count; i++) {
+        CHECK(taken[i].status == PAY88_OK && pay88_response_status(taken[i].response) == 200);
+        pay88_response_release(taken[i].response);
+    }
+    return (unsigned)count;
+}
+
+static void call_through_queue(const pay88_completions *completions, unsigned calls) {
+    pay88_request *request = charge_request();
+    for (unsigned tag = 0; tag < calls; tag++)
+        OK(pay88_manager_send_queued(manager, request, 0, completions, tag, NULL, &error));
+    pay88_request_release(request);
+}
+
+static void wait_for_completion(const pay88_completions *completions) {
+    struct pollfd entry = {.fd = pay88_completions_fd(completions), .events = POLLIN};
+    CHECK(poll(&entry, 1, 30000) == 1 && entry.revents == POLLIN);
+}
+
+static void a_queue_stays_with_the_process_that_opened_it(void) {
+    long created = counter("charges_created");
+    pay88_completions *completions = NULL;
+    OK(pay88_completions_open(&completions, &error));
+    int inherited = pay88_completions_fd(completions);
+    call_through_queue(completions, 1);
+    wait_for_completion(completions);
+    /* One has come, three are on their way. */
+    switches("{\"call_delay\":0.5}");
+    call_through_queue(completions, 3);
+    pid_t child = fork_or_end();
+    if (child == 0) {
+        pay88_completion taken;
+        size_t count = 7;
+        CHECK(pay88_completions_fd(completions) == -1);
+        EXPECT(PAY88_FORKED, pay88_completions_next(completions, &taken, 1, &count, &error));
+        EXPECT(PAY88_FORKED, pay88_manager_get_token_queued(manager, 0, completions, 1, NULL, &error));
+        CHECK(count == 7 && fcntl(inherited, F_GETFD) != -1);
+        pay88_completions_release(completions);
+        CHECK(fcntl(inherited, F_GETFD) == -1);
+        pay88_completions *own = NULL;
+        OK(pay88_completions_open(&own, &error));
+        call_through_queue(own, 1);
+        wait_for_completion(own);
+        CHECK(taken_from(own) == 1);
+        pay88_completions_release(own);
+        _exit(0);
+    }
+    await(child);
+    for (unsigned came = 0; came < 4; came += taken_from(completions))
+        wait_for_completion(completions);
+    CHECK(taken_from(completions) == 0);
+    switches("{\"call_delay\":0}");
+    pay88_completions_release(completions);
+    CHECK(counter("charges_created") == created + 5);
+}
+
 static void *calls(void *data) {
     while (!over)
         call_through(manager);
@@ -130,8 +193,20 @@ static void *calls_asynchronously(void *tally) {
     return tally;
 }
 
+/* Forks fall into every moment of a queue that is filled and emptied. */
+static void *calls_through_queue(void *completions) {
+    while (!over) {
+        call_through_queue(completions, 3);
+        for (unsigned came = 0; came < 3; came += taken_from(completions))
+            wait_for_completion(completions);
+    }
+    return completions;
+}
+
 /* Uses what it inherited, and builds a handle of its own. */
-static void goes_on(const struct tally *inherited) {
+static void goes_on(const struct tally *inherited, pay88_completions *completions) {
+    CHECK(pay88_completions_fd(completions) == -1);
+    pay88_completions_release(completions);
     struct tally own;
     unsigned called = inherited->called, destroyed = inherited->destroyed;
     call_through(manager);
@@ -148,7 +223,8 @@ static void goes_on(const struct tally *inherited) {
 
 static void both_go_on_with_calls_and_refreshes_in_flight(void) {
     unsigned forks = slow() > 1 ? 10 : 200;
-    pthread_t callers[CALLERS], asynchronous;
+    pthread_t callers[CALLERS], asynchronous, queued;
+    pay88_completions *completions = NULL;
     static struct tally tally;
     reset();
     /* A token is used for a second, and a third of that second a refresh is under way. */
@@ -158,6 +234,8 @@ static void both_go_on_with_calls_and_refreshes_in_flight(void) {
     for (int i = 0; i < CALLERS; i++)
         CHECK(pthread_create(&callers[i], NULL, calls, NULL) == 0);
     CHECK(pthread_create(&asynchronous, NULL, calls_asynchronously, &tally) == 0);
+    OK(pay88_completions_open(&completions, &error));
+    CHECK(pthread_create(&queued, NULL, calls_through_queue, completions) == 0);
     sleep_ms(1500);
     int before = descriptors();
     for (unsigned number = 0; number < forks; number++) {
@@ -165,7 +243,7 @@ static void both_go_on_with_calls_and_refreshes_in_flight(void) {
         sleep_ms(number * 37 % 60);
         pid_t child = fork_or_end();
         if (child == 0) {
-            goes_on(&tally);
+            goes_on(&tally, completions);
             _exit(0);
         }
         await(child);
@@ -174,6 +252,8 @@ static void both_go_on_with_calls_and_refreshes_in_flight(void) {
     for (int i = 0; i < CALLERS; i++)
         pthread_join(callers[i], NULL);
     pthread_join(asynchronous, NULL);
+    pthread_join(queued, NULL);
+    pay88_completions_release(completions);
     int after = descriptors();
     unsigned long took = millis() - begun;
     long tokens = counter("tokens_issued");
@@ -191,6 +271,7 @@ int main(void) {
     OK(pay88_manager_new(config, &manager, &error));
     connections_are_not_shared_and_the_token_is();
     a_call_whose_interrupt_forks_goes_on_in_the_parent_alone();
+    a_queue_stays_with_the_process_that_opened_it();
     pay88_manager_release(manager);
     pay88_config_release(config);
 

@@ -54,6 +54,15 @@ int main(void) {
     CHECK(pay88_error_outcome(error) == PAY88_OUTCOME_NOT_SENT);
     pay88_error_release(error);
     CHECK(call == NULL && tally.called == 0 && tally.destroyed == 1);
+    pay88_completions *completions = NULL;
+    pay88_completion taken;
+    size_t count = 1;
+    OK(pay88_completions_open(&completions, &error));
+    EXPECT(PAY88_INTERNAL, pay88_manager_send_queued(manager, request, 0, completions, 1, &call, &error));
+    EXPECT(PAY88_INTERNAL, pay88_manager_get_token_queued(manager, 0, completions, 2, &call, &error));
+    OK(pay88_completions_next(completions, &taken, 1, &count, &error));
+    CHECK(call == NULL && count == 0);
+    pay88_completions_release(completions);
     CHECK(counter("tokens_requested") == 1 && counter("charges_created") == 1);
 
     /* It is not remembered: once there are threads again, they are used. */

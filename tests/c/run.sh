@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/c-tests
 warnings="-Wall -Wextra -Wpedantic -Werror"
-programs=${PROGRAMS:-surface arguments lifetimes single_flight exit fork fork_places two_copies cancel unused stack no_threads signals panics charge.c charge.cpp}
+programs=${PROGRAMS:-surface arguments lifetimes completions single_flight exit fork fork_places two_copies cancel unused stack no_threads signals panics charge.c charge.cpp poll.c libuv.c}
 steps=${*:-abi install plain asan valgrind}
 
 # Nothing of this machine's settings is to help or to hinder.
@@ -28,16 +28,17 @@ sandbox="$target/debug/pay88"
 
 # compile SOURCE OUTPUT PREFIX FLAGS...
 compile() {
-    local source=$1 output=$2 prefix=$3 compiler="gcc -std=c11"
+    local source=$1 output=$2 prefix=$3 compiler="gcc -std=c11" more=""
     shift 3
     [ "${source##*.}" != cpp ] || compiler="g++ -std=c++17"
     case $source in
+    */libuv.c) compiler="gcc -std=gnu11" more=$(pkg-config --cflags --libs libuv) ;;
     bindings/*) ;;
     *) source="$source tests/c/support.c" ;;
     esac
     # shellcheck disable=SC2086
     $compiler -g $warnings -pthread "$@" -Itests/c -I"$prefix/include" $source \
-        -L"$prefix/lib" -Wl,-rpath,"$prefix/lib" -lpay88 -lm -o "$output"
+        -L"$prefix/lib" -Wl,-rpath,"$prefix/lib" -lpay88 -lm $more -o "$output"
 }
 
 # run SECONDS PROGRAM...: at a sandbox of its own, with an end.
@@ -75,7 +76,7 @@ all() {
         [[ $name/$program = plain/unused || $program != unused ]] || continue
         [ "$program" != arguments ] || source=$work/arguments.c
         [ "$program" != panics ] || prefix=$work/hooks
-        case $program in charge.*) source=bindings/c/examples/$program ;; esac
+        case $program in *.c | *.cpp) source=bindings/c/examples/$program ;; esac
         # shellcheck disable=SC2086
         compile "$source" "$work/$name/$program" "$prefix" $flags
         case $flags in

@@ -2,8 +2,10 @@
 #define _POSIX_C_SOURCE 200809L
 #include "support.h"
 
-#define THREADS 200
-#define CALLS 1000
+/* A slow machine has fewer, so that all come before the token does. */
+#define MOST_THREADS 200
+#define THREADS (MOST_THREADS / (slow() > 1 ? 4 : 1))
+#define CALLS (5 * THREADS)
 /* A caller who gives up may be that late on a busy machine, in milliseconds. The token comes later. */
 #define LATE 4000
 
@@ -24,9 +26,10 @@ static void *wait_for_token(void *data) {
     return NULL;
 }
 
-/* All at once at an empty cache, on threads and then asynchronously, with a manager for each. */
-static void all_at_once(struct tally *threads, struct tally *calls, long *requests) {
-    static pthread_t ids[THREADS];
+/* All at once at an empty cache: threads with one manager, asynchronous calls with another. Gives the token requests of
+ * both. */
+static long all_at_once(struct tally *threads, struct tally *calls) {
+    static pthread_t ids[MOST_THREADS];
     pthread_barrier_t start;
     pthread_attr_t small;
     pthread_attr_init(&small);
@@ -36,43 +39,36 @@ static void all_at_once(struct tally *threads, struct tally *calls, long *reques
     tally_init(calls);
 
     long before = counter("tokens_requested");
-    pay88_manager *manager = fresh_manager();
-    struct waiter waiter = {manager, threads, &start};
-    for (int i = 0; i < THREADS; i++)
+    pay88_manager *managers[] = {fresh_manager(), fresh_manager()};
+    struct waiter waiter = {managers[0], threads, &start};
+    for (unsigned i = 0; i < THREADS; i++)
         CHECK(pthread_create(&ids[i], &small, wait_for_token, &waiter) == 0);
-    for (int i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i < CALLS; i++)
+        OK(pay88_manager_get_token_async(managers[1], 60000, tally_token, calls, tally_destroy, NULL, &error));
+    for (unsigned i = 0; i < THREADS; i++)
         pthread_join(ids[i], NULL);
-    pay88_manager_release(manager);
-    CHECK(threads->called == THREADS);
-    requests[0] = counter("tokens_requested") - before;
-
-    before = counter("tokens_requested");
-    manager = fresh_manager();
-    for (int i = 0; i < CALLS; i++)
-        OK(pay88_manager_get_token_async(manager, 60000, tally_token, calls, tally_destroy, NULL, &error));
     tally_wait(calls, CALLS, 60000);
-    pay88_manager_release(manager);
-    CHECK(calls->called == CALLS);
-    requests[1] = counter("tokens_requested") - before;
-
+    CHECK(threads->called == THREADS && calls->called == CALLS);
+    pay88_manager_release(managers[0]);
+    pay88_manager_release(managers[1]);
     pthread_barrier_destroy(&start);
     pthread_attr_destroy(&small);
+    return counter("tokens_requested") - before;
 }
 
 static void one_token_serves_all_who_wait(void) {
     struct tally threads, calls;
-    long requests[2];
     reset();
-    switches("{\"token_delay\":0.3}");
-    all_at_once(&threads, &calls, requests);
+    switches("{\"token_delay\":0.5}");
+    long requests = all_at_once(&threads, &calls);
     switches("{\"token_delay\":0}");
     CHECK(threads.ok == THREADS && calls.ok == CALLS);
-    CHECK(requests[0] == 1 && requests[1] == 1);
+    CHECK(requests == 2);
 }
 
+/* With so many requests for each manager. */
 static void a_failure_is_told_to_all_alike(const char *action, pay88_status status, long wanted) {
     struct tally threads, calls;
-    long requests[2];
     char json[200];
     reset();
     snprintf(json, sizeof json, "{\"on\":\"token\",\"times\":null,\"action\":%s}", action);
@@ -80,15 +76,15 @@ static void a_failure_is_told_to_all_alike(const char *action, pay88_status stat
     /* Who comes later than the failure is told what is remembered of it; slow ones come when that is forgotten again. */
     switches(slow() > 1 ? "{\"token_delay\":2}" : "{\"token_delay\":0.5}");
     unsigned long begun = millis();
-    all_at_once(&threads, &calls, requests);
+    long requests = all_at_once(&threads, &calls);
     switches("{\"token_delay\":0}");
-    printf("  %s: %.*s, %ld and %ld requests, %lu ms\n", action, PAY88_STR(pay88_status_name((int)threads.status)),
-           requests[0], requests[1], millis() - begun);
+    printf("  %s: %.*s, %ld requests, %lu ms\n", action, PAY88_STR(pay88_status_name((int)threads.status)), requests,
+           millis() - begun);
     CHECK(threads.ok == 0 && calls.ok == 0);
     CHECK(threads.status == status && calls.status == status);
     CHECK(threads.different == 0 && calls.different == 0);
     CHECK(threads.outcome == PAY88_OUTCOME_NOT_SENT && calls.outcome == PAY88_OUTCOME_NOT_SENT);
-    CHECK(requests[0] == wanted && requests[1] == wanted);
+    CHECK(requests == 2 * wanted);
 }
 
 static int stop_at(void *data) { return millis() >= *(unsigned long *)data; }
@@ -155,8 +151,6 @@ int main(void) {
                                    PAY88_RATE_LIMITED, 1);
     a_failure_is_told_to_all_alike("{\"answer\":{\"status\":500}}", PAY88_BAD_RESPONSE, 1);
     a_failure_is_told_to_all_alike("{\"answer\":{\"status\":502}}", PAY88_BAD_RESPONSE, 2);
-    a_failure_is_told_to_all_alike("{\"answer\":{\"status\":503}}", PAY88_BAD_RESPONSE, 2);
-    a_failure_is_told_to_all_alike("{\"answer\":{\"status\":504}}", PAY88_BAD_RESPONSE, 2);
     a_failure_is_told_to_all_alike("{\"answer\":{\"status\":200,\"body\":\"garbage\"}}", PAY88_BAD_RESPONSE, 1);
     a_failure_is_told_to_all_alike("\"garbage\"", PAY88_BAD_RESPONSE, 1);
     a_failure_is_told_to_all_alike("\"cut_before_answer\"", PAY88_CONNECTION_FAILED, 2);

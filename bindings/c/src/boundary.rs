@@ -47,8 +47,10 @@ neutral! {
     u32 = 0;
     u64 = 0;
     usize = 0;
-    // "None": the only signed results are delays, where 0 would mean "at once".
+    // "None": a delay, where 0 would mean "at once".
     i64 = -1;
+    // "None": a descriptor.
+    i32 = -1;
     f64 = f64::NAN;
     pay88_str = pay88_str::EMPTY;
     pay88_bytes = pay88_bytes::EMPTY;

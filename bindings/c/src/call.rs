@@ -110,7 +110,7 @@ where
 ///
 /// # Safety
 /// `call` may be written to, or is NULL.
-unsafe fn start(task: Task, call: *mut *mut pay88_call) {
+pub(crate) unsafe fn start(task: Task, call: *mut *mut pay88_call) {
     if !call.is_null() {
         // SAFETY: not NULL, and the caller vouches for it.
         unsafe { call.write(give(pay88_call(task.canceler()))) };
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn pay88_manager_send_async(
         let request = given(request, "request")?;
         let callback = callback.ok_or_else(no_callback)?;
         let task = manager.0.prepare_request(
-            request.to_send(),
+            request.to_send(None),
             listener(callback, user_data, |answer| give(pay88_response(answer))),
         )?;
         // SAFETY: the header demands a valid pointer or NULL.

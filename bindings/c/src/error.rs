@@ -3,7 +3,6 @@
 use pay88::Error;
 
 use crate::boundary::boundary;
-use crate::handle;
 use crate::status::{pay88_outcome, pay88_status};
 use crate::view::{Terminated, pay88_str};
 
@@ -16,20 +15,28 @@ pub struct pay88_error {
 }
 
 impl pay88_error {
-    pub(crate) fn give(error: Error) -> *mut pay88_error {
-        handle::give(pay88_error {
+    pub(crate) fn new(error: Error) -> Box<pay88_error> {
+        Box::new(pay88_error {
             name: Terminated::new(error.code().name()),
             message: Terminated::new(error.message()),
             hint: Terminated::new(error.hint()),
             error,
         })
     }
+
+    pub(crate) fn give(error: Error) -> *mut pay88_error {
+        Box::into_raw(pay88_error::new(error))
+    }
+
+    pub(crate) fn status(&self) -> pay88_status {
+        self.error.code().into()
+    }
 }
 
 /// The status of the error, for programs. PAY88_OK for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_error_status(error: Option<&pay88_error>) -> pay88_status {
-    boundary!(value, || Some(error?.error.code().into()))
+    boundary!(value, || Some(error?.status()))
 }
 
 /// The name of the status, such as "rate_limited". Followed by a NUL.

@@ -17,6 +17,7 @@
 pub mod abi;
 mod boundary;
 pub mod call;
+pub mod completions;
 pub mod config;
 pub mod error;
 pub mod events;

@@ -202,7 +202,7 @@ pub extern "C" fn pay88_manager_send(
         let request = given(request, "request")?;
         let response = given(response, "response")?;
         let answer = controlled(interrupt, interrupt_data, |control| {
-            manager.0.make_request_with(request.to_send(), control)
+            manager.0.make_request_with(request.to_send(None), control)
         })?;
         response.write(give(pay88_response(answer)));
         Ok(())

@@ -26,10 +26,10 @@ impl pay88_request {
         self.request = with(request);
     }
 
-    /// What the core is given; the body is shared, not copied.
-    pub(crate) fn to_send(&self) -> Request {
+    /// What the core is given, to end within that time or the request's own; the body is shared, not copied.
+    pub(crate) fn to_send(&self, timeout: Option<Duration>) -> Request {
         let request = self.request.clone();
-        match self.timeout {
+        match timeout.or(self.timeout) {
             Some(timeout) => request.timeout(timeout),
             None => request,
         }

@@ -10,6 +10,7 @@ pub(crate) mod fault_injection;
 pub(crate) mod not_inherited;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod readable;
 pub(crate) mod runtime;
 #[cfg(test)]
 pub(crate) mod seeded;

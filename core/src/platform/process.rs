@@ -13,7 +13,7 @@ use once_cell::race::OnceRef;
 use crate::platform::not_inherited;
 
 /// Tells a process from all its parents and children.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Process(u64);
 
 /// How many processes of this line of parents and children have used the library, with this one.
