@@ -404,6 +404,19 @@ enum pay88_outcome pay88_error_outcome(const struct pay88_error *error);
 // callers that waited for the same token request get the same number.
 uint64_t pay88_error_attempt(const struct pay88_error *error);
 
+// All of the above as one JSON object, for programs that would rather make one call than eight. Followed by a NUL. Has no
+// secret.
+//
+//   "status"           the number of the status
+//   "name"             the name of the status
+//   "message", "hint"  the texts for people
+//   "http_status"      null if no answer caused the error
+//   "retry_after_ms"   null if that is not known
+//   "retryable"        true or false
+//   "outcome"          the name of the outcome
+//   "attempt"          null if the error is not about a token request
+struct pay88_str pay88_error_json(const struct pay88_error *error);
+
 // Releases the error. NULL is allowed.
 void pay88_error_release(struct pay88_error *error);
 
@@ -426,6 +439,16 @@ struct pay88_str pay88_event_kind_summary(size_t index);
 enum pay88_status pay88_events_open(size_t capacity,
                                     struct pay88_events **events,
                                     struct pay88_error **error);
+
+// A descriptor that is readable exactly while there is an event to take, for poll(2), epoll(7) and the loops that use them.
+// It is close-on-exec, does not block, and is 3 or higher. It is the queue's: only wait for it. Do not read, write or close
+// it. The first call opens it. pay88_events_release() closes it; remove it from your loop before.
+//
+// It becomes readable when an event comes into an empty queue, and not again for those that follow. With a loop that tells
+// this once (EPOLLET), call pay88_events_next() until it gives no event.
+//
+// -1 for NULL, in a forked child, and if the system gives no descriptor; a later call then tries again.
+int pay88_events_fd(const struct pay88_events *events);
 
 // Takes the next event, and waits for it at most timeout_ms (0: not at all; at most 3600000). If no event came, the
 // result is PAY88_OK and *event is NULL. Release the event with pay88_event_release().
@@ -454,6 +477,12 @@ struct pay88_str pay88_event_json(const struct pay88_event *event);
 
 // Releases the event. NULL is allowed.
 void pay88_event_release(struct pay88_event *event);
+
+// An interrupt that reads a number which the caller owns: pass this function as the interrupt, and as interrupt_data the
+// address of an int that is 0. The call ends with PAY88_CANCELED soon after any thread has stored another value there,
+// atomically (an atomic_int in C). The int must live until the call has returned. It is for programs that cannot give a
+// callback. NULL never interrupts.
+int pay88_interrupt_flag(void *interrupt_data);
 
 // Builds a manager. If the process has one of these credentials already, it gives another handle of that one. Sends
 // nothing. The configuration stays yours. Release the manager with pay88_manager_release().

@@ -22,6 +22,7 @@ NEUTRAL = {
     "pay88_error_outcome": "got == PAY88_OUTCOME_UNKNOWN",
     "pay88_error_retry_after_ms": "got == -1",
     "pay88_completions_fd": "got == -1",
+    "pay88_events_fd": "got == -1",
     "pay88_manager_is_closed": "got",
     "pay88_stats_value": "got != got",
 }

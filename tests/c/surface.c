@@ -3,7 +3,10 @@
 #include "support.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <math.h>
+#include <poll.h>
+#include <stdatomic.h>
 #include <time.h>
 
 static void the_library_is_the_one_of_the_header(void) {
@@ -249,6 +252,13 @@ static void an_error_says_what_is_known(void) {
     CHECK(pay88_error_retry_after_ms(error) == -1 && pay88_error_attempt(error) == 0 && !pay88_error_retryable(error));
     CHECK(strlen(pay88_error_message(error).data) == pay88_error_message(error).len);
     CHECK(strlen(pay88_error_hint(error).data) == pay88_error_hint(error).len && pay88_error_hint(error).len > 0);
+    const char *json = pay88_error_json(error).data;
+    CHECK(strlen(json) == pay88_error_json(error).len && json == pay88_error_json(error).data && json[0] == '{');
+    static const char *const PARTS[] = {"\"status\":402", "\"name\":\"http_error\"", "\"http_status\":422",
+                                        "\"retry_after_ms\":null", "\"retryable\":false", "\"outcome\":\"answered\"",
+                                        "\"attempt\":null", "\"message\":\"", "\"hint\":\""};
+    for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++)
+        CHECK(strstr(json, PARTS[i]) != NULL);
     pay88_error_release(error);
     pay88_response_release(response);
     pay88_request_release(request);
@@ -260,8 +270,41 @@ static void an_error_says_what_is_known(void) {
     CHECK(pay88_manager_get_token(limited, 0, NULL, NULL, &token, &error) == PAY88_RATE_LIMITED);
     CHECK(pay88_error_retry_after_ms(error) > (slow() > 1 ? 30000 : 50000) && pay88_error_retry_after_ms(error) <= 60000);
     CHECK(pay88_error_attempt(error) == 1 && pay88_error_retryable(error) && pay88_error_http_status(error) == 429);
+    json = pay88_error_json(error).data;
+    CHECK(strstr(json, "\"retry_after_ms\":") != NULL && strstr(json, "\"retry_after_ms\":null") == NULL);
+    CHECK(strstr(json, "\"attempt\":1") != NULL && strstr(json, "\"retryable\":true") != NULL);
     pay88_error_release(error);
     pay88_manager_release(limited);
+    pay88_manager_release(manager);
+}
+
+static void *stores_one(void *flag) {
+    sleep_ms(150);
+    atomic_store((atomic_int *)flag, 1);
+    return NULL;
+}
+
+static void a_number_interrupts_a_call(void) {
+    static atomic_int flag;
+    pthread_t thread;
+    pay88_manager *manager = fresh_manager();
+    pay88_request *request = request_of("GET", "/api/flag", NULL);
+    pay88_response *response = NULL;
+    OK(pay88_manager_send(manager, request, pay88_interrupt_flag, &flag, &response, &error));
+    pay88_response_release(response);
+    response = NULL;
+    fault("{\"on\":{\"path\":\"/api/flag\"},\"action\":\"stall_in_body\"}");
+    unsigned long begun = millis();
+    CHECK(pthread_create(&thread, NULL, stores_one, &flag) == 0);
+    EXPECT(PAY88_CANCELED, pay88_manager_send(manager, request, pay88_interrupt_flag, &flag, &response, &error));
+    CHECK(response == NULL && millis() - begun >= 150);
+    CHECK(pthread_join(thread, NULL) == 0);
+    /* Any other number than 0 does. */
+    flag = -1;
+    CHECK(pay88_interrupt_flag(&flag) == -1);
+    flag = 0;
+    CHECK(pay88_interrupt_flag(&flag) == 0);
+    pay88_request_release(request);
     pay88_manager_release(manager);
 }
 
@@ -296,14 +339,21 @@ static void events_and_statistics_tell_what_happened(void) {
     OK(pay88_manager_get_token(manager, 0, NULL, NULL, &token, &error));
     pay88_token_release(token);
     OK(pay88_manager_get_token(manager, 0, NULL, NULL, &token, &error));
-    OK(pay88_events_next(events, 20000, &event, &error));
+    struct pollfd readable = {.fd = pay88_events_fd(events), .events = POLLIN};
+    CHECK(readable.fd >= 3 && pay88_events_fd(events) == readable.fd);
+    CHECK(fcntl(readable.fd, F_GETFD) & FD_CLOEXEC && fcntl(readable.fd, F_GETFL) & O_NONBLOCK);
+    CHECK(poll(&readable, 1, 20000) == 1);
+    OK(pay88_events_next(events, 0, &event, &error));
     CHECK(event != NULL && is(pay88_event_name(event), "token_issued"));
     CHECK(pay88_event_manager_id(event) == pay88_manager_id(manager));
     CHECK(pay88_event_time(event) / 1000 + 100 > (unsigned long)time(NULL));
     CHECK(strstr(pay88_event_json(event).data, "\"generation\":1") != NULL);
     CHECK(pay88_event_json(event).len == strlen(pay88_event_json(event).data));
     pay88_event_release(event);
+    /* Not of a renewal, which comes later. */
+    CHECK(poll(&readable, 1, 0) == 0);
     pay88_events_release(events);
+    CHECK(fcntl(readable.fd, F_GETFD) == -1);
 
     OK(pay88_manager_stats(manager, &stats, &error));
     CHECK(pay88_stats_value(stats, "tokens_issued", 13) == 1 && pay88_stats_value(stats, "hits", 4) >= 1);
@@ -328,6 +378,7 @@ int main(void) {
     a_request_arrives_as_it_was_made();
     a_body_of_any_bytes_and_size_comes_and_goes_with_a_nul_behind_it();
     an_error_says_what_is_known();
+    a_number_interrupts_a_call();
     a_key_can_be_replaced();
     events_and_statistics_tell_what_happened();
     return 0;

@@ -54,7 +54,7 @@ pub struct pay88_completion {
 struct Queue {
     /// `None` once it was released. A forked child never locks it: a thread of the parent may have had it.
     waiting: Mutex<Option<VecDeque<Completion>>>,
-    /// Set and cleared under the lock, and closed when the queue is released.
+    /// Set, cleared and closed under the lock.
     readable: Readable,
 }
 
@@ -189,12 +189,16 @@ pub extern "C" fn pay88_completions_open(
         silence_panics();
         let completions = given(completions, "completions")?;
         let readable = Readable::open().map_err(|why| {
-            Error::internal(format!("There is no descriptor for a completion queue: {why}."))
+            Error::internal(format!(
+                "There is no descriptor for a completion queue: {why}."
+            ))
         })?;
-        completions.write(give(pay88_completions(ManuallyDrop::new(Arc::new(Queue {
-            waiting: Mutex::new(Some(VecDeque::new())),
-            readable,
-        })))));
+        completions.write(give(pay88_completions(ManuallyDrop::new(Arc::new(
+            Queue {
+                waiting: Mutex::new(Some(VecDeque::new())),
+                readable,
+            },
+        )))));
         Ok(())
     })
 }

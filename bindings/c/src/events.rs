@@ -1,6 +1,7 @@
 //! Events: what happened in this process, taken from a queue by the program's own threads.
 
 use pay88::{Error, Event, EventName, Events};
+use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
@@ -67,6 +68,19 @@ pub extern "C" fn pay88_events_open(
         events.write(give(pay88_events(Events::subscribe(capacity))));
         Ok(())
     })
+}
+
+/// A descriptor that is readable exactly while there is an event to take, for poll(2), epoll(7) and the loops that use them.
+/// It is close-on-exec, does not block, and is 3 or higher. It is the queue's: only wait for it. Do not read, write or close
+/// it. The first call opens it. pay88_events_release() closes it; remove it from your loop before.
+///
+/// It becomes readable when an event comes into an empty queue, and not again for those that follow. With a loop that tells
+/// this once (EPOLLET), call pay88_events_next() until it gives no event.
+///
+/// -1 for NULL, in a forked child, and if the system gives no descriptor; a later call then tries again.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_events_fd(events: Option<&pay88_events>) -> c_int {
+    boundary!(value, || events?.0.descriptor().ok()?)
 }
 
 /// Takes the next event, and waits for it at most timeout_ms (0: not at all; at most 3600000). If no event came, the

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use pay88::{Control, TokenManager};
 
@@ -29,6 +30,22 @@ pub struct pay88_manager(pub(crate) TokenManager);
 /// It may fork. The call goes on in the parent. In the child it ends with PAY88_FORKED as soon as the interrupt has
 /// returned.
 pub type pay88_interrupt = Option<extern "C" fn(interrupt_data: *mut c_void) -> c_int>;
+
+/// An interrupt that reads a number which the caller owns: pass this function as the interrupt, and as interrupt_data the
+/// address of an int that is 0. The call ends with PAY88_CANCELED soon after any thread has stored another value there,
+/// atomically (an atomic_int in C). The int must live until the call has returned. It is for programs that cannot give a
+/// callback. NULL never interrupts.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pay88_interrupt_flag(interrupt_data: *mut c_void) -> c_int {
+    boundary!(value, || {
+        if interrupt_data.is_null() {
+            return Some(0);
+        }
+        // SAFETY: the header demands an int that lives, and that is only written to atomically.
+        let flag = unsafe { AtomicI32::from_ptr(interrupt_data.cast()) };
+        Some(flag.load(Ordering::Acquire))
+    })
+}
 
 /// Runs `call` with the limits that C gave it.
 fn controlled<T>(

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::platform::above_stdio::above_stdio;
 use crate::platform::process::Process;
 
-/// Can be waited for with `poll(2)`. Whoever has it sets it when what it stands for gets its first element, and clears it
-/// when the last one was taken, both under the lock of that.
+/// Can be waited for with `poll(2)`. Whoever has it sets it when what it stands for gets its first element, clears it when
+/// the last one was taken, and closes it, all under the lock of that.
 #[derive(Debug)]
 pub struct Readable {
     number: i32,
@@ -44,18 +44,20 @@ impl Readable {
         self.process.is_current()
     }
 
-    /// Makes it readable. To be called once until it is cleared.
+    /// Makes it readable, unless it is closed. To be called once until it is cleared.
     pub fn set(&self) {
         let one = 1_u64.to_ne_bytes();
-        // It cannot fail: the counter was 0.
-        // SAFETY: the caller has not closed it, and the bytes are readable.
-        unsafe { libc::write(self.number, one.as_ptr().cast(), one.len()) };
+        if self.open.load(Ordering::Acquire) {
+            // It cannot fail: the counter was 0.
+            // SAFETY: whoever closes it has the lock that the caller has, and the bytes are readable.
+            unsafe { libc::write(self.number, one.as_ptr().cast(), one.len()) };
+        }
     }
 
     /// Makes it not readable.
     pub fn clear(&self) {
         let mut count = [0_u8; 8];
-        // SAFETY: the caller has not closed it, it does not block, and the bytes may be written to.
+        // SAFETY: whoever takes has not closed it, it does not block, and the bytes may be written to.
         unsafe { libc::read(self.number, count.as_mut_ptr().cast(), count.len()) };
     }
 

@@ -5,13 +5,18 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use once_cell::race::OnceBox;
 use serde_json::{Map, Value, json};
 
 use crate::platform::clock;
 use crate::platform::process::{PerProcess, Process};
+use crate::platform::readable::Readable;
 
 macro_rules! events {
     ($($id:ident = $name:literal, $level:ident, $summary:literal;)*) => {
@@ -139,7 +144,8 @@ impl Event {
 /// # Ok::<(), pay88::Error>(())
 /// ```
 pub struct Events {
-    queue: Arc<Queue>,
+    /// A forked child neither locks it nor drops it: a thread of the parent may have been in the middle of a change.
+    queue: ManuallyDrop<Arc<Queue>>,
     opened_in: Process,
 }
 
@@ -147,12 +153,34 @@ struct Queue {
     waiting: Mutex<Waiting>,
     arrived: Condvar,
     capacity: usize,
+    /// Opened when somebody asks for it. Set and cleared under the lock.
+    readable: OnceBox<Readable>,
 }
 
 #[derive(Default)]
 struct Waiting {
     events: VecDeque<Event>,
     dropped: u64,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.dropped == 0
+    }
+
+    fn take(&mut self, capacity: usize) -> Option<Event> {
+        if self.dropped == 0 || self.events.len() == capacity {
+            return self.events.pop_front();
+        }
+        let dropped = std::mem::take(&mut self.dropped);
+        let fields = Map::from_iter([("dropped".to_owned(), json!(dropped))]);
+        Some(Event {
+            name: EventName::EventsDropped,
+            time: clock::unix_millis(),
+            manager_id: 0,
+            fields,
+        })
+    }
 }
 
 type Queues = Mutex<Vec<Weak<Queue>>>;
@@ -172,14 +200,36 @@ impl Events {
             waiting: Mutex::default(),
             arrived: Condvar::new(),
             capacity: capacity.max(1),
+            readable: OnceBox::new(),
         });
         let mut queues = queues();
         queues.retain(|queue| queue.strong_count() > 0);
         queues.push(Arc::downgrade(&queue));
         Events {
-            queue,
+            queue: ManuallyDrop::new(queue),
             opened_in: Process::current(),
         }
+    }
+
+    /// A descriptor that is readable exactly while there is an event to take, opened when it is first asked for. `None` in a
+    /// forked child.
+    ///
+    /// # Errors
+    /// The system gives no descriptor.
+    #[doc(hidden)] // For bindings.
+    pub fn descriptor(&self) -> io::Result<Option<i32>> {
+        if !self.opened_in.is_current() {
+            return Ok(None);
+        }
+        let waiting = self.queue.waiting();
+        let readable = self.queue.readable.get_or_try_init(|| {
+            let readable = Readable::open()?;
+            if !waiting.is_empty() {
+                readable.set();
+            }
+            Ok::<_, io::Error>(Box::new(readable))
+        })?;
+        Ok(Some(readable.as_raw_fd()))
     }
 
     /// Takes the next event, and waits for it at most `wait`. `None` if no event came.
@@ -192,17 +242,12 @@ impl Events {
         let deadline = Instant::now().checked_add(wait);
         let mut waiting = self.queue.waiting();
         loop {
-            if waiting.dropped > 0 && waiting.events.len() < self.queue.capacity {
-                let dropped = std::mem::take(&mut waiting.dropped);
-                let fields = Map::from_iter([("dropped".to_owned(), json!(dropped))]);
-                return Some(Event {
-                    name: EventName::EventsDropped,
-                    time: clock::unix_millis(),
-                    manager_id: 0,
-                    fields,
-                });
-            }
-            if let Some(event) = waiting.events.pop_front() {
+            if let Some(event) = waiting.take(self.queue.capacity) {
+                if let Some(readable) = self.queue.readable.get()
+                    && waiting.is_empty()
+                {
+                    readable.clear();
+                }
                 return Some(event);
             }
             let left = deadline.map_or(Duration::from_secs(3600), |at| {
@@ -217,6 +262,22 @@ impl Events {
                 .wait_timeout(waiting, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let own = self.opened_in.is_current();
+        // A thread may be about to push an event.
+        let waiting = own.then(|| self.queue.waiting());
+        if let Some(readable) = self.queue.readable.get() {
+            readable.close();
+        }
+        drop(waiting);
+        if own {
+            // SAFETY: dropped once, here.
+            unsafe { ManuallyDrop::drop(&mut self.queue) };
         }
     }
 }
@@ -236,6 +297,11 @@ impl Queue {
 
     fn push(&self, event: Event) {
         let mut waiting = self.waiting();
+        if let Some(readable) = self.readable.get()
+            && waiting.is_empty()
+        {
+            readable.set();
+        }
         if waiting.events.len() < self.capacity {
             waiting.events.push_back(event);
             self.arrived.notify_one();
@@ -277,6 +343,55 @@ mod tests {
         let _locked = events.queue.waiting();
         let wait = Duration::from_millis(10);
         assert_eq!(in_a_child(|| i32::from(events.next(wait).is_some())), 0);
+    }
+
+    #[test]
+    fn the_descriptor_is_readable_exactly_while_there_is_something_to_take() {
+        let is_readable = |descriptor: i32| {
+            let mut poll = libc::pollfd {
+                fd: descriptor,
+                events: libc::POLLIN,
+                revents: 0,
+            };
+            // SAFETY: one entry, which may be written to.
+            unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+        };
+        // Not in the list of queues, so that no other test gives it anything.
+        let events = Events {
+            queue: ManuallyDrop::new(Arc::new(Queue {
+                waiting: Mutex::default(),
+                arrived: Condvar::new(),
+                capacity: 2,
+                readable: OnceBox::new(),
+            })),
+            opened_in: Process::current(),
+        };
+        let push = || {
+            events.queue.push(Event {
+                name: EventName::KeyRotated,
+                time: 1,
+                manager_id: 1,
+                fields: Map::new(),
+            });
+        };
+        // Two that have a place, and two that are dropped and told of as one.
+        (0..4).for_each(|_| push());
+        let descriptor = events.descriptor().unwrap().unwrap();
+        for left in (0..3).rev() {
+            assert!(is_readable(descriptor));
+            events.next(Duration::ZERO).unwrap();
+            assert_eq!(is_readable(descriptor), left > 0);
+        }
+        push();
+        assert!(is_readable(descriptor));
+        assert_eq!(events.descriptor().unwrap(), Some(descriptor));
+        let in_child = in_a_child(|| {
+            i32::from(!matches!(events.descriptor(), Ok(None)))
+                + i32::from(events.next(Duration::ZERO).is_some())
+        });
+        assert_eq!(in_child, 0);
+        assert!(is_readable(descriptor) && events.next(Duration::ZERO).is_some());
+        drop(events);
     }
 
     #[test]
