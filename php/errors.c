@@ -189,6 +189,15 @@ void errors_throw_not_sent(pay88_status status, const char *hint, const char *fo
 	zend_string_release(message);
 }
 
+bool errors_throw_library_failure(void)
+{
+	const char *failure = library_failure();
+	if (failure) {
+		errors_throw_not_sent(PAY88_INTERNAL, "The extension works with the library that was installed with it.", "%s", failure);
+	}
+	return failure != NULL;
+}
+
 ZEND_METHOD(Pay88_Exception_Pay88Exception, __construct)
 {
 	zend_string *message = NULL, *hint = NULL, *outcome = NULL;

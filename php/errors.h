@@ -24,6 +24,9 @@ void errors_throw_object(zend_object *exception);
 ZEND_COLD void errors_throw_not_sent(pay88_status status, const char *hint, const char *format, ...)
 	ZEND_ATTRIBUTE_FORMAT(printf, 3, 4);
 
+/* Throws if there is no library, of which no function may be called then. False if there is one. */
+bool errors_throw_library_failure(void);
+
 /* As errors_make(), of this extension's own. The response may be NULL. */
 zend_object *errors_make_own(pay88_status status, const char *outcome, const char *message, const char *hint, zend_object *response);
 

@@ -61,9 +61,7 @@ void events_follow(void)
 ZEND_FUNCTION(Pay88_events)
 {
 	ZEND_PARSE_PARAMETERS_NONE();
-	if (library_failure()) {
-		errors_throw_not_sent(PAY88_INTERNAL, "The extension works with the library that was installed with it.", "%s",
-			library_failure());
+	if (errors_throw_library_failure()) {
 		RETURN_THROWS();
 	}
 	const struct subscription *subscription = subscribe(true);

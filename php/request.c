@@ -90,7 +90,10 @@ void request_release_parts(struct request_parts *parts)
 	release_pairs(&parts->params);
 }
 
-static bool add_header(struct text_pairs *headers, zend_string *name, const zval *value)
+/* Adds a value of a name. False if an exception was thrown. */
+typedef bool (*adder)(struct text_pairs *pairs, zend_string *name, zval *value);
+
+static bool add_header(struct text_pairs *headers, zend_string *name, zval *value)
 {
 	if (Z_TYPE_P(value) != IS_STRING) {
 		errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass a string or a list of strings.", "The header %s is of type %s.",
@@ -98,40 +101,6 @@ static bool add_header(struct text_pairs *headers, zend_string *name, const zval
 		return false;
 	}
 	add(headers, zend_string_copy(name), zend_string_copy(Z_STR_P(value)));
-	return true;
-}
-
-static bool read_headers(struct text_pairs *headers, HashTable *given)
-{
-	zend_ulong number;
-	zend_string *key;
-	zval *value, *one;
-	if (zend_hash_num_elements(given) && zend_array_is_list(given)) {
-		errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass headers by name: ['X-Shop' => '7'].",
-			"A header has a number instead of a name.");
-		return false;
-	}
-	ZEND_HASH_FOREACH_KEY_VAL(given, number, key, value) {
-		ZVAL_DEREF(value);
-		/* PHP makes a number of a name that consists of digits. */
-		zend_string *name = key ? zend_string_copy(key) : zend_long_to_str((zend_long)number);
-		bool done = true;
-		if (Z_TYPE_P(value) != IS_ARRAY) {
-			done = add_header(headers, name, value);
-		} else {
-			ZEND_HASH_FOREACH_VAL(Z_ARRVAL_P(value), one) {
-				ZVAL_DEREF(one);
-				done = add_header(headers, name, one);
-				if (!done) {
-					break;
-				}
-			} ZEND_HASH_FOREACH_END();
-		}
-		zend_string_release(name);
-		if (!done) {
-			return false;
-		}
-	} ZEND_HASH_FOREACH_END();
 	return true;
 }
 
@@ -167,46 +136,54 @@ static zend_string *text_of(zend_string *name, zval *value)
 	}
 }
 
-/* Takes over the name. */
 static bool add_param(struct text_pairs *params, zend_string *name, zval *value)
 {
 	zend_string *text = Z_TYPE_P(value) == IS_NULL ? NULL : text_of(name, value);
 	if (text) {
-		add(params, name, text);
-	} else {
-		zend_string_release(name);
+		add(params, zend_string_copy(name), text);
 	}
 	return !EG(exception);
 }
 
-static bool read_params(struct text_pairs *params, HashTable *given)
+/* Values by their names, each one or a list of them. False if an exception was thrown. */
+static bool read_pairs(struct text_pairs *pairs, HashTable *given, adder add_value)
 {
 	zend_ulong number;
 	zend_string *key;
 	zval *value, *one;
 	ZEND_HASH_FOREACH_KEY_VAL(given, number, key, value) {
 		ZVAL_DEREF(value);
+		/* PHP makes a number of a name that consists of digits. */
 		zend_string *name = key ? zend_string_copy(key) : zend_long_to_str((zend_long)number);
-		if (Z_TYPE_P(value) != IS_ARRAY) {
-			if (!add_param(params, name, value)) {
-				return false;
-			}
-			continue;
-		}
 		bool done = true;
-		ZEND_HASH_FOREACH_VAL(Z_ARRVAL_P(value), one) {
-			ZVAL_DEREF(one);
-			done = add_param(params, zend_string_copy(name), one);
-			if (!done) {
-				break;
-			}
-		} ZEND_HASH_FOREACH_END();
+		if (Z_TYPE_P(value) != IS_ARRAY) {
+			done = add_value(pairs, name, value);
+		} else {
+			ZEND_HASH_FOREACH_VAL(Z_ARRVAL_P(value), one) {
+				ZVAL_DEREF(one);
+				done = add_value(pairs, name, one);
+				if (!done) {
+					break;
+				}
+			} ZEND_HASH_FOREACH_END();
+		}
 		zend_string_release(name);
 		if (!done) {
 			return false;
 		}
 	} ZEND_HASH_FOREACH_END();
 	return true;
+}
+
+static bool read_array(struct text_pairs *pairs, const char *option, const zval *value, adder add_value)
+{
+	if (Z_TYPE_P(value) == IS_ARRAY) {
+		return read_pairs(pairs, Z_ARRVAL_P(value), add_value);
+	}
+	if (Z_TYPE_P(value) != IS_NULL) {
+		refuse_type(option, "an array", value);
+	}
+	return !EG(exception);
 }
 
 static bool read_body(struct request_parts *parts, const char *name, zval *value)
@@ -241,22 +218,15 @@ static bool read_option(struct request_parts *parts, const char *name, zval *val
 		return Z_TYPE_P(value) == IS_NULL || read_body(parts, name, value);
 	}
 	if (!strcmp(name, "headers")) {
-		if (Z_TYPE_P(value) == IS_ARRAY) {
-			return read_headers(&parts->headers, Z_ARRVAL_P(value));
+		if (Z_TYPE_P(value) == IS_ARRAY && zend_hash_num_elements(Z_ARRVAL_P(value)) && zend_array_is_list(Z_ARRVAL_P(value))) {
+			errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass headers by name: ['X-Shop' => '7'].",
+				"A header has a number instead of a name.");
+			return false;
 		}
-		if (Z_TYPE_P(value) != IS_NULL) {
-			refuse_type(name, "an array", value);
-		}
-		return !EG(exception);
+		return read_array(&parts->headers, name, value, add_header);
 	}
 	if (!strcmp(name, "params")) {
-		if (Z_TYPE_P(value) == IS_ARRAY) {
-			return read_params(&parts->params, Z_ARRVAL_P(value));
-		}
-		if (Z_TYPE_P(value) != IS_NULL) {
-			refuse_type(name, "an array", value);
-		}
-		return !EG(exception);
+		return read_array(&parts->params, name, value, add_param);
 	}
 	if (!strcmp(name, "timeout")) {
 		if (Z_TYPE_P(value) == IS_LONG || Z_TYPE_P(value) == IS_DOUBLE) {

@@ -106,6 +106,13 @@ static pay88_manager *handle_of(zend_object *object)
 	return handle;
 }
 
+/* Begins what a method does with its handle. */
+#define HANDLE_OR_THROW(handle) \
+	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS)); \
+	if (!handle) { \
+		RETURN_THROWS(); \
+	}
+
 /* A string, null or false. False if an exception was thrown. */
 static bool read_text(zval *argument, uint32_t number, zend_string **text)
 {
@@ -171,9 +178,7 @@ ZEND_METHOD(Pay88_TokenManager, __construct)
 		RETURN_THROWS();
 	}
 	struct token_manager *manager = from(Z_OBJ_P(ZEND_THIS));
-	if (library_failure()) {
-		errors_throw_not_sent(PAY88_INTERNAL, "The extension works with the library that was installed with it.", "%s",
-			library_failure());
+	if (errors_throw_library_failure()) {
 		RETURN_THROWS();
 	}
 	if (manager->handle || manager->config) {
@@ -268,10 +273,7 @@ ZEND_METHOD(Pay88_TokenManager, getToken)
 ZEND_METHOD(Pay88_TokenManager, peekToken)
 {
 	ZEND_PARSE_PARAMETERS_NONE();
-	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
-	if (!handle) {
-		RETURN_THROWS();
-	}
+	HANDLE_OR_THROW(handle);
 	pay88_token *token = NULL;
 	pay88_error *error = NULL;
 	if (libpay88.manager_peek_token(handle, &token, &error) != PAY88_OK) {
@@ -317,10 +319,7 @@ ZEND_METHOD(Pay88_TokenManager, request)
 		Z_PARAM_OPTIONAL
 		Z_PARAM_ARRAY_HT(options)
 	ZEND_PARSE_PARAMETERS_END();
-	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
-	if (!handle) {
-		RETURN_THROWS();
-	}
+	HANDLE_OR_THROW(handle);
 	struct request_parts parts = {0};
 	zval response;
 	ZVAL_UNDEF(&response);
@@ -341,10 +340,7 @@ ZEND_METHOD(Pay88_TokenManager, makeRequest)
 		Z_PARAM_STR(method)
 		Z_PARAM_ARRAY_OR_OBJECT_EX(body, true, false)
 	ZEND_PARSE_PARAMETERS_END();
-	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
-	if (!handle) {
-		RETURN_THROWS();
-	}
+	HANDLE_OR_THROW(handle);
 	struct request_parts parts = {0};
 	method = method ? zend_string_copy(method) : zend_string_init(ZEND_STRL("GET"), false);
 	/* As in the documentation's class, an empty array is no body. */
@@ -364,10 +360,7 @@ ZEND_METHOD(Pay88_TokenManager, makeRequest)
 ZEND_METHOD(Pay88_TokenManager, stats)
 {
 	ZEND_PARSE_PARAMETERS_NONE();
-	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
-	if (!handle) {
-		RETURN_THROWS();
-	}
+	HANDLE_OR_THROW(handle);
 	pay88_stats *stats = NULL;
 	pay88_error *error = NULL;
 	if (libpay88.manager_stats(handle, &stats, &error) != PAY88_OK) {
@@ -399,10 +392,7 @@ ZEND_METHOD(Pay88_TokenManager, invalidate)
 		Z_PARAM_OPTIONAL
 		Z_PARAM_ARRAY_HT_OR_NULL(array)
 	ZEND_PARSE_PARAMETERS_END();
-	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
-	if (!handle) {
-		RETURN_THROWS();
-	}
+	HANDLE_OR_THROW(handle);
 	events_follow();
 	pay88_error *error = NULL;
 	pay88_token *token = NULL;
@@ -441,10 +431,7 @@ ZEND_METHOD(Pay88_TokenManager, rotate)
 		Z_PARAM_OPTIONAL
 		Z_PARAM_BOOL(keep_old)
 	ZEND_PARSE_PARAMETERS_END();
-	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
-	if (!handle) {
-		RETURN_THROWS();
-	}
+	HANDLE_OR_THROW(handle);
 	events_follow();
 	pay88_error *error = NULL;
 	if (libpay88.manager_rotate(handle, ZSTR_VAL(api_key), ZSTR_LEN(api_key), keep_old, &error) != PAY88_OK) {
@@ -455,46 +442,36 @@ ZEND_METHOD(Pay88_TokenManager, rotate)
 ZEND_METHOD(Pay88_TokenManager, close)
 {
 	ZEND_PARSE_PARAMETERS_NONE();
-	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
-	if (handle) {
-		libpay88.manager_close(handle);
-	}
+	HANDLE_OR_THROW(handle);
+	libpay88.manager_close(handle);
 }
 
 ZEND_METHOD(Pay88_TokenManager, isClosed)
 {
 	ZEND_PARSE_PARAMETERS_NONE();
-	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
-	if (handle) {
-		RETURN_BOOL(libpay88.manager_is_closed(handle));
-	}
+	HANDLE_OR_THROW(handle);
+	RETURN_BOOL(libpay88.manager_is_closed(handle));
 }
 
 ZEND_METHOD(Pay88_TokenManager, managerId)
 {
 	ZEND_PARSE_PARAMETERS_NONE();
-	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
-	if (handle) {
-		RETURN_LONG((zend_long)libpay88.manager_id(handle));
-	}
+	HANDLE_OR_THROW(handle);
+	RETURN_LONG((zend_long)libpay88.manager_id(handle));
 }
 
 ZEND_METHOD(Pay88_TokenManager, baseUrl)
 {
 	ZEND_PARSE_PARAMETERS_NONE();
-	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
-	if (handle) {
-		pay88_str text = libpay88.manager_base_url(handle);
-		RETURN_STRINGL(text.data, text.len);
-	}
+	HANDLE_OR_THROW(handle);
+	pay88_str text = libpay88.manager_base_url(handle);
+	RETURN_STRINGL(text.data, text.len);
 }
 
 ZEND_METHOD(Pay88_TokenManager, merchantId)
 {
 	ZEND_PARSE_PARAMETERS_NONE();
-	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
-	if (handle) {
-		pay88_str text = libpay88.manager_merchant_id(handle);
-		RETURN_STRINGL(text.data, text.len);
-	}
+	HANDLE_OR_THROW(handle);
+	pay88_str text = libpay88.manager_merchant_id(handle);
+	RETURN_STRINGL(text.data, text.len);
 }
