@@ -1,5 +1,5 @@
 /* This is a generated file, edit the .stub.php file instead.
- * Stub hash: 75dd00af1cc115deda33becb5456c06feb160cd2 */
+ * Stub hash: ba1834189658c1d37e4cd2da92017136c332f547 */
 
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_Pay88_events, 0, 0, IS_ARRAY, 0)
 ZEND_END_ARG_INFO()

@@ -9,7 +9,11 @@ namespace Pay88 {
      * What happened in this process since the last call: at most the thousand events that wait, and "events_dropped" says how
      * many more there were. The first call begins to listen and returns nothing. No event holds a secret.
      *
-     * @phpstan-return list<array{name: string, level: string, time: int, manager_id: int, fields: array<string, mixed>}>
+     * "time" is in milliseconds since 1970. Later releases may have more names.
+     *
+     * @phpstan-return list<array{name: 'token_issued'|'token_shared'|'share_degraded'|'token_failed'|'token_invalidated'
+     *     |'token_kept'|'life_short'|'pause_capped'|'key_fallback'|'key_rotated'|'call_repeated'|'call_failed'
+     *     |'events_dropped', level: 'info'|'warning', time: int, manager_id: int, fields: array<string, mixed>}>
      */
     function events(): array {}
 
@@ -26,7 +30,12 @@ namespace Pay88 {
          * (EIGHTY_EIGHT_PAY_<OPTION>, in $_ENV, $_SERVER or that of the process). So does false, which is what getenv() has
          * for a variable that is not set.
          *
-         * @phpstan-param array<string, string|int|float|null> $options by the names of the README's table
+         * @phpstan-param array{api_key?: string|null, merchant_id?: string|null, base_url?: string|null,
+         *     previous_api_key?: string|null, timeout?: float|int|string|null, connect_timeout?: float|int|string|null,
+         *     ca_bundle?: string|null, proxy?: string|null, share?: string|null, safety_margin?: float|int|string|null,
+         *     tokens_per_minute?: int|string|null, tokens_per_hour?: int|string|null, max_response_bytes?: int|string|null,
+         *     idle_timeout?: float|int|string|null, user_agent_suffix?: string|null} $options times in seconds; `pay88 token
+         *     --help` says what each does
          * @throws Exception\ConfigInvalidException
          */
         public function __construct(
@@ -214,7 +223,7 @@ namespace Pay88\Exception {
         public function response(): ?\Pay88\Response {}
     }
 
-    /** An option, credential or argument cannot be used, or the manager is closed; nothing was sent. */
+    /** An option, credential or argument cannot be used; nothing was sent. Also thrown once the manager is closed. */
     class ConfigInvalidException extends Pay88Exception {}
 
     /** An endpoint or header would endanger the token; nothing was sent. */
@@ -226,28 +235,36 @@ namespace Pay88\Exception {
     /** The token endpoint answered 403: account or address not allowed. */
     class AccessDeniedException extends Pay88Exception {}
 
-    /** No token may be asked for now: the token endpoint answered 429, or the local budget is used up. Has retryAfter(). */
+    /**
+     * No new token is allowed now: the token endpoint answered 429, or the limits that are counted here are used up. Has
+     * retryAfter().
+     */
     class RateLimitedException extends Pay88Exception {}
 
-    /** The deadline passed. */
+    /** The time limit passed before there was a result. */
     class TimeoutException extends Pay88Exception {}
 
-    /** The manager was closed, or the caller gave up, while the call was pending. */
+    /** The caller gave up, or the manager was closed while the call was pending. */
     class CanceledException extends Pay88Exception {}
 
-    /** No connection could be had, or it was cut. */
+    /** No connection could be made, or it was cut. */
     class ConnectionFailedException extends Pay88Exception {}
 
-    /** TLS could not be agreed, or the certificate was not accepted. */
+    /** The TLS handshake failed, or the certificate was not accepted. */
     class TlsFailedException extends Pay88Exception {}
 
-    /** The answer is not what 88Pay documents, was cut, or is too large. */
+    /** The answer is not as 88Pay documents it, was cut, or is too large. */
     class BadResponseException extends Pay88Exception {}
 
-    /** A status of 400 or above, where raiseForStatus() asked for an exception. Its response() is the answer. */
+    /**
+     * The answer has an HTTP status of 400 or above, and the caller asked for an error. That was raiseForStatus();
+     * response() is the answer.
+     */
     class HttpException extends Pay88Exception {}
 
-    /** A fault of the library, to be reported, or of its host (no thread, descriptor or memory): the hint says which. */
+    /**
+     * The library has a fault (please report it), or the system gave no thread, descriptor or memory. The hint says which.
+     */
     class InternalException extends Pay88Exception {}
 
     /** The call was begun before a fork, in the parent process. */
