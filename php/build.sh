@@ -6,8 +6,9 @@
 #
 # The directory is target/php/API, where API is `php-config --phpapi`, with -zts behind it for a thread-safe PHP; it holds
 # pay88.so and libpay88.so.0, which belong together and may be moved together. With --debug the library is built quickly and runs
-# slowly, and the directory is target/php/API-debug. PHP_CONFIG and PHPIZE name another PHP's tools; PHP_CFLAGS (for the extension alone) and CARGO_TARGET_DIR
-# are honoured; BUILD_SUFFIX is put behind the name of the directory, for another build beside the first. Nothing is written outside of the target directory.
+# slowly, and the directory is target/php/API-debug. PHP_CONFIG and PHPIZE name another PHP's tools; PHP_CFLAGS (for the extension
+# alone) and CARGO_TARGET_DIR are honoured; CARGO=true takes the library that is there; BUILD_SUFFIX is put behind the name of the
+# directory, for another build beside the first. Nothing is written outside of the target directory.
 set -eu
 cd "$(dirname "$0")/.."
 case ${1-} in
@@ -16,7 +17,7 @@ case ${1-} in
     *) echo "usage: php/build.sh [--debug]" >&2; exit 2 ;;
 esac
 # The same packages as in `make build`, so that features are chosen once and nothing is compiled twice.
-cargo build --quiet --locked --package pay88-c --package pay88-cli "$@"
+${CARGO:-cargo} build --quiet --locked --package pay88-c --package pay88-cli "$@"
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 config=${PHP_CONFIG:-php-config}

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tests the extension. Needs what php/build.sh has built, called with the same argument.
 #
-#     php/test.sh [--debug] [drift] [tables] [embed] [plain] [valgrind] [asan]        (all of them unless named)
+#     php/test.sh [--debug] [drift] [tables] [source] [embed] [plain] [valgrind] [asan]        (all of them unless named)
 #
 # TESTS="calls errors" runs these of tests/*.phpt alone. PHP_CONFIG, PHPIZE and CARGO_TARGET_DIR are as for php/build.sh. Nothing is
 # written outside of the target directory.
@@ -12,7 +12,7 @@ if [ "${1-}" = --debug ]; then
     kind=debug argument=--debug
     shift
 fi
-steps=${*:-drift tables embed plain valgrind asan}
+steps=${*:-drift tables source embed plain valgrind asan}
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 config=${PHP_CONFIG:-php-config}
@@ -52,9 +52,9 @@ phpt() {
     # What the tests start has the same modules.
     # shellcheck disable=SC2086
     env PAY88_TEST_PHP_FLAGS="-n $modules-d pcre.jit=0 -d extension=$extension" NO_INTERACTION=1 \
-        TEST_PHP_EXECUTABLE="${test_php:-$php}" TEST_PHP_CGI_EXECUTABLE="${test_cgi:-$(command -v php-cgi || true)}" \
+        TEST_PHP_EXECUTABLE="${test_php:-$php}" TEST_PHP_CGI_EXECUTABLE="$(command -v php-cgi || true)" \
         timeout -k 10 "$limit" "$sandbox" sandbox "$@" --exec -- "$php" -n $modules "$runner" -n -q --offline --show-diff \
-        --set-timeout "${each:-60}" $modules-d pcre.jit=0 -d "extension=$extension" "${tests[@]}" >"$work/$name.log" 2>&1 || status=$?
+        --set-timeout 500 $modules-d pcre.jit=0 -d "extension=$extension" "${tests[@]}" >"$work/$name.log" 2>&1 || status=$?
     local passed skipped
     passed=$(sed -n 's/^Tests passed *: *\([0-9]*\) .*/\1/p' "$work/$name.log")
     skipped=$(sed -n 's/^Tests skipped *: *\([0-9]*\) .*/\1/p' "$work/$name.log")
@@ -91,6 +91,37 @@ for step in $steps; do
         # shellcheck disable=SC2086
         php/tests/tables.py "$place/libpay88.so.0" "$php" -n $modules -d "extension=$place/pay88.so"
         ;;
+    source)
+        # As PIE installs it: from its own files alone, with the library where pkg-config or --with-pay88 says.
+        rm -rf "$work/source" "$work/prefix" "$work/installed"
+        mkdir -p "$work/source"
+        cp php/*.c php/*.h php/config.m4 "$work/source/"
+        bindings/c/install.sh "$target/$kind" "$work/prefix"
+        (
+            cd "$work/source"
+            "${PHPIZE:-phpize}"
+            # What the package says that it takes is what there is.
+            for option in $("$php" -n -r 'foreach (json_decode(file_get_contents($argv[1]))->{"php-ext"}->{"configure-options"} as $option)
+                echo $option->name, " ";' "$OLDPWD/php/composer.json"); do
+                ./configure --help | grep -F -e "--$option"
+            done
+            ! env -u PKG_CONFIG_PATH ./configure --with-php-config="$config"
+            ./configure --with-php-config="$config" --with-pay88="$work/prefix"
+            grep "^#define PAY88_LIBRARY_DIRECTORY \"$work/prefix/lib\"" config.h
+            PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig ./configure --with-php-config="$config"
+            make
+            make install INSTALL_ROOT="$work/installed"
+        ) >"$work/source.log" 2>&1 || {
+            cat "$work/source.log"
+            echo "FAILED: php, source"
+            exit 1
+        }
+        "$php" -n -d extension="$(find "$work/installed" -name pay88.so)" --ri pay88 |
+            grep -F "Loaded from => $work/prefix/lib/libpay88.so." || {
+            echo "FAILED: php, source: the library that pkg-config names is not loaded"
+            exit 1
+        }
+        ;;
     embed)
         rm -rf "$work/embed"
         mkdir -p "$work/embed"
@@ -101,23 +132,22 @@ for step in $steps; do
             php/tests/again.c "$library" -Wl,-rpath,"${library%/*}"
         timeout -k 5 60 "$sandbox" sandbox --exec -- "$work/embed/again" "$work/embed/pay88.so" "$place/libpay88.so.0"
         ;;
-    plain) phpt plain "$place" 300 ;;
+    plain) phpt plain "$place" 600 ;;
     valgrind)
         # The heap of a request would hide what is leaked; TLS has false reports (assembly of ring).
         rm -rf "$work/valgrind-logs"
         mkdir -p "$work/valgrind-logs"
-        for binary in "$php" "$(command -v php-cgi)"; do
-            cat >"$work/valgrind-${binary##*/}" <<END
+        # php-cgi, which a test starts, is traced as all other PHP is.
+        cat >"$work/valgrind-php" <<END
 #!/bin/sh
 # What a child has inherited, and its parent's other threads had, is lost in it.
 case \$* in */fork.php* | */events.php*) leaks=no ;; *) leaks=full ;; esac
 exec valgrind -q --num-callers=40 --leak-check=\$leaks --show-leak-kinds=definite,indirect --trace-children=yes \\
-    --trace-children-skip='/bin/*,/usr/bin/*sh,/usr/bin/[a-oq-z]*' --log-file="$work/valgrind-logs/%p%q{PAY88_TEST_FATAL}" "$binary" "\$@"
+    --trace-children-skip='/bin/*,/usr/bin/*sh,/usr/bin/[a-oq-z]*' --log-file="$work/valgrind-logs/%p.%q{PAY88_TEST_END}" "$php" "\$@"
 END
-            chmod +x "$work/valgrind-${binary##*/}"
-        done
-        PAY88_TEST_FATAL='' test_php=$work/valgrind-${php##*/} test_cgi=$work/valgrind-php-cgi each=300 USE_ZEND_ALLOC=0 PAY88_TEST_SLOW=10 \
-            phpt valgrind "$place" 900 --http
+        chmod +x "$work/valgrind-php"
+        PAY88_TEST_END=usual EIGHTY_EIGHT_PAY_TIMEOUT=300 test_php=$work/valgrind-php USE_ZEND_ALLOC=0 PAY88_TEST_SLOW=10 \
+            phpt valgrind "$place" 1500 --http
         php/tests/valgrind.py php "$work"/valgrind-logs/*
         ;;
     asan)
@@ -128,7 +158,7 @@ END
         gcc -shared -fPIC -o "$work.no_deepbind.so" php/tests/no_deepbind.c
         LD_PRELOAD="$work.no_deepbind.so $(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
             ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:strict_string_checks=1 UBSAN_OPTIONS=halt_on_error=1 \
-            USE_ZEND_ALLOC=0 PAY88_TEST_SLOW=3 phpt asan "$place-asan" 600
+            USE_ZEND_ALLOC=0 PAY88_TEST_SLOW=3 phpt asan "$place-asan" 900
         ;;
     *)
         echo "no such step: $step" >&2

@@ -4,6 +4,7 @@ The documentation's sample runs with only its class replaced: its arguments, its
 <?php
 require __DIR__ . '/sandbox.inc';
 Sandbox::begin();
+Sandbox::set(['expires_in' => 60]);
 
 use Pay88\TokenManager;
 

@@ -31,7 +31,7 @@ $cut = thrown($charge, Exception\ConnectionFailedException::class);
 same(['unknown', false, null, null], [$cut->outcome(), $cut->retryable(), $cut->httpStatus(), $cut->retryAfter()]);
 same(1, Sandbox::charges());
 Sandbox::fault('calls', 'stall');
-$late = thrown(fn () => $tm->request('POST', CHARGES, ['json' => CHARGE, 'timeout' => 0.3]), Exception\TimeoutException::class);
+$late = thrown(fn () => $tm->request('POST', CHARGES, ['json' => CHARGE, 'timeout' => 5]), Exception\TimeoutException::class);
 same('unknown', $late->outcome());
 $closed = fn (TokenManager $tm) => $tm->request('POST', CHARGES, ['json' => CHARGE]);
 $unreachable = new TokenManager(Sandbox::$key, baseUrl: 'https://localhost:1');

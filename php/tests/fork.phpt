@@ -57,8 +57,8 @@ pcntl_signal(SIGUSR1, function () use (&$child, &$read, &$write) {
     [$read, $write] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
     $child = pcntl_fork();
 });
-Sandbox::fault('calls', ['delay' => ['seconds' => 1]]);
-exec("(sleep 0.3; kill -USR1 $process) >/dev/null 2>&1 &");
+Sandbox::fault('calls', ['delay' => ['seconds' => 4]]);
+exec("(sleep 1; kill -USR1 $process) >/dev/null 2>&1 &");
 $answer = thrown_or(fn () => $charge($tm));
 if ($child === 0) {
     fwrite($write, json_encode([$answer, $charge($tm), count($tm->getToken())]));
@@ -72,9 +72,9 @@ same(0, pcntl_wexitstatus($status));
 same('Success', $charge($tm));
 
 // While a token is being asked for.
-Sandbox::set(['token_delay' => 1]);
+Sandbox::set(['token_delay' => 4]);
 $tm = new TokenManager(Sandbox::newKey());
-exec("(sleep 0.3; kill -USR1 $process) >/dev/null 2>&1 &");
+exec("(sleep 1; kill -USR1 $process) >/dev/null 2>&1 &");
 $answer = thrown_or(fn () => count($tm->getToken()));
 if ($child === 0) {
     fwrite($write, json_encode([$answer, count($tm->getToken()), $charge($tm)]));

@@ -57,7 +57,7 @@ $socket = "$directory/socket";
 $flags = array_slice(explode(' ', trim(getenv('PAY88_TEST_PHP_FLAGS'))), 1);
 $environment = ['EIGHTY_EIGHT_PAY_API_KEY' => '', 'PHP_FCGI_CHILDREN' => '0', 'PHP_INI_SCAN_DIR' => $directory] + getenv();
 $server = proc_open([getenv('TEST_PHP_CGI_EXECUTABLE'), '-c', "$directory/settings", ...$flags, '-b', $socket], [], $pipes, null, $environment);
-for ($i = 0; $i < 500 && !@stream_socket_client("unix://$socket"); $i++) {
+for ($i = 0; $i < 3000 && !@stream_socket_client("unix://$socket"); $i++) {
     pause(0.02);
 }
 try {

@@ -28,7 +28,7 @@ same([0, 'shutdown 200|3200|3200|'], [$status, $output]);
     register_shutdown_function(function () use ($tm) { echo "shutdown ", $tm->request("GET", "/api/echo")->status(), "|"; });
     $late = new Late($tm);
     undefined();
-', [], ['PAY88_TEST_FATAL' => 'fatal']);
+', [], ['PAY88_TEST_END' => 'fatal']);
 same([255, 'shutdown 200|3200|'], [$status, $output]);
 
 [$status, $output] = run($use . '
@@ -36,7 +36,7 @@ same([255, 'shutdown 200|3200|'], [$status, $output]);
     register_shutdown_function(function () use ($tm) { echo "shutdown ", $tm->request("GET", "/api/echo")->status(), "|"; });
     ini_set("memory_limit", "8M");
     $tm->request("GET", "/api/bytes/12000000")->body();
-', [], ['PAY88_TEST_FATAL' => 'fatal']);
+', [], ['PAY88_TEST_END' => 'fatal']);
 if (getenv('USE_ZEND_ALLOC') !== '0') {
     same([255, 'shutdown 200|'], [$status, $output]);
 }
@@ -44,7 +44,7 @@ if (getenv('USE_ZEND_ALLOC') !== '0') {
 [$status, $output] = run($use . '
     set_exception_handler(function ($e) use ($tm) { echo get_class($e), " ", $tm->request("GET", "/api/echo")->status(); });
     $tm->getToken(-1);
-', [], ['PAY88_TEST_FATAL' => 'fatal']);
+', [], ['PAY88_TEST_END' => 'fatal']);
 same(['Pay88\Exception\ConfigInvalidException 200'], [$output]);
 
 // A token of its own, which is new when they begin.

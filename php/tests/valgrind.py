@@ -3,7 +3,7 @@
 
 PHP has reports of its own. A report counts if a function of the extension's sources, or one of libpay88's, is in it. What a
 fatal error leaves behind PHP frees with the whole heap of the request, which valgrind does not see: in a log whose name ends
-with "fatal" a leak counts only if the library has made it.
+with ".fatal" a leak counts only if the library has made it.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ def main(sources: str, logs: list[str]) -> int:
         text = pathlib.Path(log).read_text(errors="replace")
         lines = [re.sub(r"^==\d+== ?", "", line) for line in text.splitlines()]
         for report in "\n".join(lines).split("\n\n"):
-            if log.endswith("fatal") and of_heap.match(report):
+            if log.endswith(".fatal") and of_heap.match(report):
                 continue
             if ours.search(report):
                 print(f"{log}:\n{report}\n")

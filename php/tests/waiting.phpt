@@ -21,12 +21,11 @@ function wait_in(string $phase, string $what): array
     $flags = explode(' ', trim(getenv('PAY88_TEST_PHP_FLAGS')));
     $command = [PHP_BINARY, ...$flags, '-d', 'html_errors=0', '-d', 'display_errors=1', __DIR__ . '/waiting.inc', $phase, $what, $file];
     // For valgrind, which sees that PHP frees nothing then.
-    $fatal = ['PAY88_TEST_FATAL' => in_array($what, ['fatal', 'memory', 'time', 'exit']) ? 'fatal' : ''];
-    $process = proc_open($command, [1 => ['pipe', 'w'], 2 => ['redirect', 1]], $pipes, null, $fatal + getenv());
+    $end = ['PAY88_TEST_END' => preg_match('/^(fatal|memory|exit|time.*)$/', $what) ? 'fatal' : 'usual'];
+    $process = proc_open($command, [1 => ['pipe', 'w'], 2 => ['redirect', 1]], $pipes, null, $end + getenv());
     $output = stream_get_contents($pipes[1]);
     $status = proc_close($process);
     unlink($file);
-    Sandbox::set(['token_delay' => 0]);
     // How late a handler was.
     $late = preg_match('/\|(\d+\.\d{3})/', $output, $match) ? (float)$match[1] : null;
     return [str_replace($match[0] ?? '', '', $output), $late, $status];
@@ -44,8 +43,10 @@ foreach ($phases as $phase => $outcome) {
         'exit' => ['|shutdown', 7],
         'memory' => ['/Fatal error: Allowed memory size of 16777216 bytes exhausted.*\|shutdown$/s', 255],
         'fatal' => ['/Fatal error: the end.*\|shutdown$/s', 255],
-        'time' => ['/Fatal error: Maximum execution time of 100 seconds exceeded.*\|shutdown$/s', 255],
     ];
+    foreach (['time', 'time with a signal', 'time in a handler', 'time and a throw'] as $what) {
+        $expected[$what] = ['/Fatal error: Maximum execution time of 100 seconds exceeded.*\|shutdown$/s', 255];
+    }
     if (getenv('USE_ZEND_ALLOC') === '0') {
         // There is no limit of memory then.
         unset($expected['memory']);
