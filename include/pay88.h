@@ -261,7 +261,8 @@ enum pay88_status pay88_manager_send_async(const struct pay88_manager *manager,
                                            struct pay88_error **error);
 
 // Cancels the call, which soon ends with PAY88_CANCELED, unless its result is there already. Never waits. You may
-// call it at any time, also several times and in the callback. NULL is allowed.
+// call it at any time, also several times and in the callback. In a forked child it does nothing: the call goes on in the
+// process that began it. NULL is allowed.
 void pay88_call_cancel(const struct pay88_call *call);
 
 // Releases the handle. The call itself goes on. May be called in the callback. NULL is allowed.

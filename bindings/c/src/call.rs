@@ -200,7 +200,8 @@ pub unsafe extern "C" fn pay88_manager_send_async(
 }
 
 /// Cancels the call, which soon ends with PAY88_CANCELED, unless its result is there already. Never waits. You may
-/// call it at any time, also several times and in the callback. NULL is allowed.
+/// call it at any time, also several times and in the callback. In a forked child it does nothing: the call goes on in the
+/// process that began it. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_call_cancel(call: Option<&pay88_call>) {
     boundary!(act, || {

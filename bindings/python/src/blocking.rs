@@ -1,5 +1,6 @@
 //! Managers whose calls block: the compiled half of `pay88.TokenManager`.
 
+use pay88_sys::Reply;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -47,9 +48,13 @@ impl BlockingManager {
             None => wait(py, "not_sent", |interrupt| {
                 manager.get_token(timeout, interrupt)
             })?,
-            Some(waiter) => green::wait(&waiter, ("not_sent", true), |completions| {
-                manager.get_token_async(timeout, completions.on_complete(0))
-            })?,
+            Some(waiter) => green::wait(
+                &waiter,
+                shared.library,
+                ("not_sent", true),
+                |completions| manager.get_token_queued(timeout, completions, 0),
+                Reply::into_token,
+            )?,
         };
         shared.hand_out(py, token)
     }
@@ -64,8 +69,10 @@ impl BlockingManager {
             None => wait(py, "unknown", |interrupt| manager.send(&request, interrupt)),
             Some(waiter) => green::wait(
                 &waiter,
+                *library,
                 ("unknown", arguments.safe_to_repeat()),
-                |completions| manager.send_async(&request, completions.on_complete(0)),
+                |completions| manager.send_queued(&request, completions, 0),
+                Reply::into_response,
             ),
         }
         .map(Response)

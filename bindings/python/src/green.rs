@@ -3,12 +3,12 @@
 //! Promises: nothing is imported that the program has not imported itself; a wait that is given up cancels its call; one
 //! that goes on in a forked child ends with `forked` within a second.
 
-use pay88_sys::Reply;
+use pay88_sys::{Completions, Library, Reply};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::completion::{Call, PollableQueue, given_up};
+use crate::completion::{Call, given_up};
 use crate::error::exception;
 
 /// The function that waits for a descriptor while other green threads run; `None` where a thread is a thread, which is
@@ -31,20 +31,26 @@ pub(crate) fn waiter(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
 /// Runs an asynchronous call, and waits for its result by `waiter`. `forked` is the outcome that a child gets which is forked
 /// meanwhile, and whether it may call again. What is raised in the wait, such as a `gevent.Timeout`, has as its cause the
 /// error of the call, which says whether the request can have reached 88Pay, and has an answer that came nevertheless.
-pub(crate) fn wait<T: Send + 'static>(
+pub(crate) fn wait<T>(
     waiter: &Bound<'_, PyAny>,
+    library: Library,
     forked: (&str, bool),
-    start: impl FnOnce(&PollableQueue<T>) -> pay88_sys::Result<pay88_sys::Call>,
+    start: impl FnOnce(&Completions) -> pay88_sys::Result<pay88_sys::Call>,
+    expected: fn(Reply) -> pay88_sys::Result<T>,
 ) -> PyResult<T>
 where
     Reply: From<T>,
 {
     let py = waiter.py();
     let raise = |error| exception(py, &error);
-    let completions = PollableQueue::open()?;
-    let call = Call::from(start(&completions).map_err(raise)?);
-    let wait = || waiter.call1((completions.descriptor(),)).map(drop);
-    let result = || completions.take().pop().map(|(_, result)| result);
+    let completions = library.completions().map_err(raise)?;
+    let call = Call(start(&completions).map_err(raise)?);
+    let descriptor = completions.descriptor();
+    let wait = || waiter.call1((descriptor,)).map(drop);
+    let result = || {
+        let (_, result) = completions.take().ok()?.pop()?;
+        Some(result.and_then(expected))
+    };
     let in_child = || {
         let error = || py.import("pay88._error")?.getattr("forked")?.call1(forked);
         error().map_or_else(|failure| failure, PyErr::from_value)
@@ -52,7 +58,7 @@ where
     loop {
         let waited = wait();
         let Err(raised) = waited else {
-            if completions.are_elsewhere() {
+            if completions.is_inherited() {
                 return Err(in_child());
             }
             match result() {
@@ -64,7 +70,7 @@ where
         // The library ends it at once, and the waiter waits for a second at most. What is raised meanwhile is dropped:
         // the caller gives up already.
         let _ = wait();
-        let cause = match completions.are_elsewhere() {
+        let cause = match completions.is_inherited() {
             true => in_child(),
             false => given_up(py, result(), forked.0),
         };

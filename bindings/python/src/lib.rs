@@ -12,7 +12,6 @@ mod events;
 mod green;
 mod manager;
 mod option;
-mod process;
 mod request;
 mod response;
 mod token;

@@ -210,10 +210,10 @@ impl Manager {
         number: u64,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Call> {
-        let on_complete = completions.get().0.on_complete(number);
+        let completions = &completions.get().0;
         let timeout = seconds(timeout)?;
-        py.detach(|| self.manager.get_token_async(timeout, on_complete))
-            .map(Call::from)
+        py.detach(|| self.manager.get_token_queued(timeout, completions, number))
+            .map(Call)
             .map_err(|error| exception(py, &error))
     }
 
@@ -224,10 +224,10 @@ impl Manager {
         number: u64,
         arguments: Arguments<'_>,
     ) -> PyResult<Call> {
-        let on_complete = completions.get().0.on_complete(number);
+        let completions = &completions.get().0;
         let request = arguments.request(py, self.library)?;
-        py.detach(|| self.manager.send_async(&request, on_complete))
-            .map(Call::from)
+        py.detach(|| self.manager.send_queued(&request, completions, number))
+            .map(Call)
             .map_err(|error| exception(py, &error))
     }
 }

@@ -20,7 +20,7 @@ use crate::time::milliseconds;
 use crate::token::Token;
 
 /// A call that was started. Dropping it lets the call go on.
-pub struct Call(Handle<pay88_call>);
+pub struct Call(pub(crate) Handle<pay88_call>);
 
 impl Call {
     /// Ends the call soon with `canceled`, unless its result is there already. Never waits. May be called at any time, by

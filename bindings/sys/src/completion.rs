@@ -4,6 +4,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::error::{Error, Result};
 use crate::response::Response;
 use crate::token::Token;
 
@@ -13,6 +14,30 @@ pub enum Reply {
     Token(Token),
     /// It was sent to 88Pay.
     Response(Response),
+}
+
+impl Reply {
+    /// What a call for a token gives.
+    ///
+    /// # Errors
+    /// It is no token.
+    pub fn into_token(self) -> Result<Token> {
+        match self {
+            Reply::Token(token) => Ok(token),
+            Reply::Response(_) => Err(Error::none()),
+        }
+    }
+
+    /// What a call that was sent gives.
+    ///
+    /// # Errors
+    /// It is no response.
+    pub fn into_response(self) -> Result<Response> {
+        match self {
+            Reply::Response(response) => Ok(response),
+            Reply::Token(_) => Err(Error::none()),
+        }
+    }
 }
 
 impl From<Token> for Reply {

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use pay88_sandbox::{Action, Config, Fault, Match, Merchant, Sandbox, TEST_MERCHANT};
-use pay88_sys::{Library, Manager, Result};
+use pay88_sys::{Completions, Library, Manager, Reply, Result};
 
 mod support;
 
@@ -144,6 +144,80 @@ fn a_panic_in_the_closure_ends_there() {
     let (done, receiver) = told(|token: pay88_sys::Token| token.expires_in().to_string());
     manager.get_token_async(None, done).unwrap();
     assert_eq!(heard(&receiver), ["60", "dropped"]);
+}
+
+/// Waits until so many have come, and gives the tags with what came.
+fn taken(completions: &Completions, number: usize) -> Vec<(u64, String)> {
+    let mut all = Vec::new();
+    while all.len() < number {
+        let mut readable = libc::pollfd {
+            fd: completions.descriptor(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one entry, which may be written to.
+        let ready = unsafe { libc::poll(&raw mut readable, 1, LIMIT.as_millis() as i32) };
+        assert_eq!(ready, 1, "{} of {number} came", all.len());
+        all.extend(
+            completions
+                .take()
+                .unwrap()
+                .into_iter()
+                .map(|(tag, result)| {
+                    let text = match result {
+                        Ok(Reply::Token(token)) => token.expires_in().to_string(),
+                        Ok(Reply::Response(response)) => response.status().to_string(),
+                        Err(error) => error.code().to_owned(),
+                    };
+                    (tag, text)
+                }),
+        );
+    }
+    all
+}
+
+#[test]
+fn a_queue_gives_every_result_once_with_its_tag() {
+    let (_sandbox, manager) = manager("queued");
+    let completions = library().completions().unwrap();
+    assert!(completions.take().unwrap().is_empty() && !completions.is_inherited());
+    let request = library().request("GET", "/api/echo").unwrap();
+    manager
+        .send_queued(&request, &completions, u64::MAX)
+        .unwrap();
+    drop(request);
+    assert_eq!(taken(&completions, 1), [(u64::MAX, "200".to_owned())]);
+    // More than are taken with one call of the library.
+    for tag in 0..1000 {
+        manager.get_token_queued(None, &completions, tag).unwrap();
+    }
+    let mut all = taken(&completions, 1000);
+    all.sort();
+    assert!(
+        all.into_iter()
+            .eq((0..1000).map(|tag| (tag, "60".to_owned())))
+    );
+    assert!(completions.take().unwrap().is_empty());
+}
+
+#[test]
+fn a_queue_gets_what_was_canceled_and_nothing_that_was_not_taken() {
+    let (sandbox, manager) = manager("queued_cancel");
+    sandbox.fault(Fault::always(Match::Calls, Action::Stall));
+    let completions = library().completions().unwrap();
+    let request = library().request("GET", "/api/echo").unwrap();
+    let call = manager.send_queued(&request, &completions, 1).unwrap();
+    std::thread::sleep(MOMENT);
+    assert!(completions.take().unwrap().is_empty());
+    call.cancel();
+    call.cancel();
+    assert_eq!(taken(&completions, 1), [(1, "canceled".to_owned())]);
+    manager.close();
+    let Err(error) = manager.send_queued(&request, &completions, 2) else {
+        panic!("a closed manager took a call");
+    };
+    assert_eq!(error.code(), "config_invalid");
+    assert!(completions.take().unwrap().is_empty());
 }
 
 #[test]
