@@ -7,6 +7,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 CARGO ?= cargo --locked
 COMMAND := target/release/pay88
+# The benchmark is a workspace of its own. In the same target directory less is compiled twice.
+BENCH := --manifest-path bench/Cargo.toml --target-dir $${CARGO_TARGET_DIR:-target}
 
 .PHONY: help setup build demo test test-php-zts check header dist install simulate bench clean
 
@@ -58,6 +60,8 @@ check: setup ## formatters, linters, the walls of the core, and features that mu
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p pay88 -p pay88-c --all-targets --features test-hooks -- -D warnings
 	$(CARGO) clippy -p pay88 --all-targets --features test-hooks,reqwest -- -D warnings
+	$(CARGO) clippy $(BENCH) --all-targets -- -D warnings
+	$(CARGO) test -q $(BENCH)
 	@# An adapter of Rust programs alone.
 	! $(CARGO) tree -p pay88-c -e normal | grep reqwest
 	@# Process-global state that a fork breaks.
@@ -78,7 +82,7 @@ simulate: ## let fleets of up to 1,000 hosts run for three hours under a virtual
 	$(CARGO) test --release -p pay88 --lib -- --ignored --nocapture --test-threads=1 simulation::
 
 bench: setup build ## measure against peers (bench/README.md)
-	bench/run.sh
+	bench/run.sh --results bench/results
 
 clean: ## remove what was built
 	$(CARGO) clean

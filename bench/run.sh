@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the library and its contenders as they are shipped, then measures: bench/run.sh [--rounds N] [--minutes N]
-# [--only TEXT] [--json FILE]. Writes below the target directory only, but for the packages that are built in place. As root, missing Debian packages are installed.
+# [--only TEXT] [--results DIRECTORY]. Writes below the target directory only, but for the packages that are built in place and the
+# results. As root, missing Debian packages are installed.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -11,6 +12,7 @@ built=$target/bench
 
 missing=
 [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
+command -v ip >/dev/null || missing="$missing iproute2"
 command -v cc >/dev/null || missing="$missing gcc libc6-dev"
 # shellcheck disable=SC2016
 dpkg-query -W -f='${Status}\n' libcurl4-openssl-dev 2>/dev/null | grep -q '^install ok' ||
@@ -60,4 +62,4 @@ mkdir -p "$built/php"
 echo "extension=$target/php/$(php-config --phpapi)/pay88.so" >"$built/php/pay88.ini"
 export BENCH_PHP=php PHP_INI_SCAN_DIR=":$built/php"
 
-BENCH_C=$built/pay88 BENCH_CURL=$built/curl exec "$target/release/pay88-bench" "$@"
+BENCH_C=$built/pay88 BENCH_CURL=$built/curl BENCH_COMMAND=$target/release/pay88 exec "$target/release/pay88-bench" "$@"

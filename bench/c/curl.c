@@ -2,7 +2,6 @@
 #include "contender.h"
 
 #include <curl/curl.h>
-#include <string.h>
 
 static CURL *handle;
 static size_t answer_bytes;
@@ -48,12 +47,27 @@ static void charge(unsigned long times) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2 || strcmp(argv[1], "charge") != 0)
-        fail("there is no such contender");
-    char url[256], bearer[1024];
-    snprintf(url, sizeof url, "%s/api/transactions/charges", told("BENCH_BASE_URL"));
-    snprintf(bearer, sizeof bearer, "Bearer %s", told("BENCH_ACCESS_TOKEN"));
+    const char *name = argc == 2 ? argv[1] : "", *body = told("BENCH_BODY"), *path = "/api/transactions/charges";
+    if (strcmp(name, "--version") == 0)
+        return puts(curl_version()) < 0;
+    char url[256], bearer[1024], answer_path[64];
+    size_t body_length = strlen(body);
+    unsigned long sent = length_of(name, "send-"), fetched = length_of(name, "fetch-");
     answer_bytes = strtoul(told("BENCH_ANSWER_BYTES"), NULL, 10);
+    if (sent > 0) {
+        path = "/api/send";
+        body = body_of(sent);
+        body_length = sent;
+    } else if (fetched > 0) {
+        snprintf(answer_path, sizeof answer_path, "/api/answers/%lu", fetched);
+        path = answer_path;
+        body = NULL;
+        answer_bytes = fetched;
+    } else if (strcmp(name, "charge") != 0) {
+        fail("there is no such contender");
+    }
+    snprintf(url, sizeof url, "%s%s", told("BENCH_BASE_URL"), path);
+    snprintf(bearer, sizeof bearer, "Bearer %s", told("BENCH_ACCESS_TOKEN"));
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
     handle = curl_easy_init();
@@ -65,8 +79,10 @@ int main(int argc, char **argv) {
     headers = header(headers, "Content-Type", "application/json");
     curl_easy_setopt(handle, CURLOPT_URL, url);
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, told("BENCH_BODY"));
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE, (long)strlen(told("BENCH_BODY")));
+    if (body != NULL) {
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body);
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE, (long)body_length);
+    }
     curl_easy_setopt(handle, CURLOPT_USERAGENT, told("BENCH_USER_AGENT"));
     curl_easy_setopt(handle, CURLOPT_CAINFO, told("BENCH_CA"));
     curl_easy_setopt(handle, CURLOPT_CAPATH, NULL);

@@ -2,8 +2,8 @@
 #include "contender.h"
 
 #include <pay88.h>
+#include <poll.h>
 #include <pthread.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { THREADS = 8, AT_A_TIME = 32 };
@@ -38,6 +38,35 @@ static void build_manager(void) {
     check(pay88_request_new("POST", 4, endpoint, strlen(endpoint), &charge, &error), error);
     check(pay88_request_set_body(charge, (const uint8_t *)body, strlen(body), &error), error);
     answer_bytes = strtoul(told("BENCH_ANSWER_BYTES"), NULL, 10);
+}
+
+/* A call with a long body or a long answer. */
+struct call {
+    const char *method, *body;
+    char endpoint[64];
+    size_t length, answer;
+};
+
+/* The call that a name such as `send-1000` or `fetch-1000` means, if it means one. */
+static int call_named(const char *name, struct call *call) {
+    unsigned long sent = length_of(name, "send-"), fetched = length_of(name, "fetch-");
+    *call = (struct call){.method = "GET", .length = sent, .answer = fetched};
+    snprintf(call->endpoint, sizeof call->endpoint, "/api/answers/%lu", fetched);
+    if (sent > 0) {
+        *call = (struct call){"POST", body_of(sent), "/api/send", sent, answer_bytes};
+    }
+    return sent > 0 || fetched > 0;
+}
+
+/* From now on charges are that call. */
+static void call_instead(const struct call *call) {
+    pay88_error *error = NULL;
+    const char *endpoint = call->endpoint;
+    pay88_request_release(charge);
+    check(pay88_request_new(call->method, strlen(call->method), endpoint, strlen(endpoint), &charge, &error), error);
+    if (call->body != NULL)
+        check(pay88_request_set_body(charge, (const uint8_t *)call->body, call->length, &error), error);
+    answer_bytes = call->answer;
 }
 
 static void read_clock(unsigned long times) {
@@ -141,6 +170,30 @@ static void charge_asynchronously(unsigned long times) {
     pthread_mutex_unlock(&lock);
 }
 
+/* The same with a queue of completions, which this thread waits for and from which it starts the next ones. */
+static void charge_queued(unsigned long times) {
+    static pay88_completions *completions;
+    pay88_error *error = NULL;
+    if (completions == NULL)
+        check(pay88_completions_open(&completions, &error), error);
+    unsigned long started = 0, finished = 0;
+    while (finished < times) {
+        for (; started < times && started - finished < AT_A_TIME; started++)
+            check(pay88_manager_send_queued(manager, charge, 0, completions, started, NULL, &error), error);
+        struct pollfd readable = {.fd = pay88_completions_fd(completions), .events = POLLIN};
+        if (poll(&readable, 1, 30000) != 1)
+            fail("no completion came");
+        pay88_completion taken[AT_A_TIME];
+        size_t count = 0;
+        check(pay88_completions_next(completions, taken, AT_A_TIME, &count, &error), error);
+        for (size_t i = 0; i < count; i++) {
+            check(taken[i].status, taken[i].error);
+            check_answer(taken[i].response);
+        }
+        finished += count;
+    }
+}
+
 /* Tells the bytes that are resident after a charge and were not before the library was used. */
 static size_t resident(void) {
     unsigned long total = 0, pages = 0;
@@ -156,6 +209,26 @@ static int tell_memory(void) {
     build_manager();
     charge_blocking(1);
     printf("%zu\n", resident() - before);
+    return 0;
+}
+
+/* Tells how much more memory the process has at most, from making the request to the answer, when all else has been used once. */
+static int tell_peak(const struct call *call) {
+    charge_blocking(1);
+    FILE *clear = fopen("/proc/self/clear_refs", "w");
+    if (clear == NULL || fputs("5", clear) < 0 || fclose(clear) != 0)
+        fail("the peak cannot be forgotten");
+    size_t before = resident(), peak = 0;
+    call_instead(call);
+    charge_blocking(1);
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[256];
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "VmHWM: %zu kB", &peak) == 1)
+            break;
+    if (peak == 0)
+        fail("/proc/self/status does not tell the peak");
+    printf("%zu\n", peak * 1024 - before);
     return 0;
 }
 
@@ -176,5 +249,14 @@ int main(int argc, char **argv) {
         return serve(charge_blocking);
     if (strcmp(name, "async") == 0)
         return serve(charge_asynchronously);
+    if (strcmp(name, "queued") == 0)
+        return serve(charge_queued);
+    struct call call;
+    if (call_named(name, &call)) {
+        call_instead(&call);
+        return serve(charge_blocking);
+    }
+    if (strncmp(name, "memory-", 7) == 0 && call_named(name + 7, &call))
+        return tell_peak(&call);
     fail("there is no such contender");
 }

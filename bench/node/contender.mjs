@@ -26,6 +26,12 @@ const reference = JSON.parse(told.BENCH_ANSWER).data.reference;
 
 /** Does the work until the input ends; a tenth of it before each measurement, so that what idled is awake. */
 async function serve(work) {
+  if (told.BENCH_ONCE) {
+    await work(1);
+    console.log('answered');
+    // Connections that are kept would keep the process.
+    process.exit();
+  }
   for await (const line of createInterface({ input: process.stdin })) {
     const operations = Number(line);
     await work(Math.floor(operations / 10));

@@ -7,12 +7,15 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::chart::Chart;
 use crate::contender::Contender;
 use crate::job::{API_KEY, Failure, Job};
 use crate::program::Program;
+use crate::results::Report;
 use crate::server::Server;
+use crate::spread::Spread;
 
 pub(crate) const TITLE: &str = "Tokens an hour";
 
@@ -66,7 +69,7 @@ fn rate(times: &[f64]) -> Option<f64> {
     (later > 0).then(|| later as f64 / (last - first) * 3600.0)
 }
 
-pub(crate) fn measure(server: &Server, minutes: u64) -> Result<Value, Failure> {
+pub(crate) fn measure(server: &Server, minutes: u64) -> Result<Report, Failure> {
     let all_kinds: Vec<Processes> = [
         ("busy", "pay88", Some(AIM)),
         ("busy-documented", "documented class", None),
@@ -90,7 +93,15 @@ pub(crate) fn measure(server: &Server, minutes: u64) -> Result<Value, Failure> {
 
     let log = fs::read_to_string(&server.token_log)?;
     println!("\n{TITLE}\n  real processes, {minutes} minutes");
-    let mut all = Vec::new();
+    let mut figures = Vec::new();
+    let mut chart = Chart {
+        title: TITLE.to_owned(),
+        unit: format!(
+            "tokens an hour, of real processes watched for {minutes} minutes; 88Pay grants 100"
+        ),
+        rows: Vec::new(),
+        notes: Vec::new(),
+    };
     for kind in &all_kinds {
         let rate = kind.rate(&log)?;
         let name = format!("{}, {} processes", kind.shown, kind.size);
@@ -101,9 +112,14 @@ pub(crate) fn measure(server: &Server, minutes: u64) -> Result<Value, Failure> {
             None => String::new(),
         };
         println!("  {name:<34}{rate:>24.1}  {verdict}");
-        all.push(json!({"name": name, "tokens_an_hour": rate, "verdict": verdict}));
+        figures.push(json!({"name": name, "tokens_an_hour": rate, "verdict": verdict}));
+        chart.add(&name, Spread::of([rate].into_iter()), &verdict);
     }
-    Ok(json!({"title": TITLE, "minutes": minutes, "rows": all}))
+    Ok(Report {
+        title: TITLE,
+        figures: json!({"minutes": minutes, "rows": figures}),
+        chart,
+    })
 }
 
 #[cfg(test)]

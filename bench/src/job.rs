@@ -69,6 +69,12 @@ impl Job {
             .env("BENCH_USER_AGENT", user_agent())
             .env("BENCH_API_KEY", &self.api_key)
             .env("BENCH_MERCHANT_ID", MERCHANT_ID)
+            // The command has no other way to be told.
+            .env("EIGHTY_EIGHT_PAY_API_KEY", &self.api_key)
+            .env("EIGHTY_EIGHT_PAY_MERCHANT_ID", MERCHANT_ID)
+            .env("EIGHTY_EIGHT_PAY_BASE_URL", &self.base_url)
+            .env("EIGHTY_EIGHT_PAY_CA_BUNDLE", &self.ca)
+            .env("EIGHTY_EIGHT_PAY_SHARE", &self.share)
             // The documented classes have no other way to trust the bench's CA.
             .env("REQUESTS_CA_BUNDLE", &self.ca)
             .env("NODE_EXTRA_CA_CERTS", &self.ca);

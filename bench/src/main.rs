@@ -1,13 +1,16 @@
 //! pay88 measured against its peers, in rounds in which all take turns.
 //!
-//! `pay88-bench [--rounds N] [--minutes N] [--json FILE] [--only TEXT]` prints one table. The programs in other languages
-//! are found by the environment: `run.sh` builds and names them.
+//! `pay88-bench [--rounds N] [--minutes N] [--results DIRECTORY] [--only TEXT]` prints one table, and writes a file
+//! and a chart for each group. The programs in other languages are found by the environment: `run.sh` builds and names
+//! them.
 
 #![deny(missing_docs)]
 
+mod chart;
 mod contender;
 mod contenders;
 mod cost;
+mod far;
 mod hourly;
 mod job;
 mod measured;
@@ -15,8 +18,10 @@ mod memory;
 mod options;
 mod program;
 mod report;
+mod results;
 mod rounds;
 mod server;
+mod servers;
 mod spread;
 mod suite;
 mod table;
@@ -25,8 +30,9 @@ use std::process::ExitCode;
 
 use job::Failure;
 use options::Options;
-use server::Server;
-use suite::GROUPS;
+use results::{Report, Setting};
+use servers::Servers;
+use suite::{GROUPS, Port};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,36 +50,29 @@ fn main() -> ExitCode {
 }
 
 fn measure(options: &Options) -> Result<(), Failure> {
-    let server = Server::start()?;
-    println!(
-        "{} rounds; {} processors; {}; load {}",
-        options.rounds,
-        std::thread::available_parallelism()?,
-        server.version,
-        load()?
-    );
-    let mut all = Vec::new();
+    let servers = Servers::start()?;
+    let setting = Setting::look(&servers.near.version)?;
+    println!("{} rounds; {}", options.rounds, setting.lines().join("\n"));
+    let keep = |mut report: Report| match &options.results {
+        Some(directory) => results::write(directory, &setting, &mut report),
+        None => Ok(()),
+    };
     let wanted = |title: &str| title.contains(&options.only);
     for group in GROUPS.iter().copied().filter(|group| wanted(group.title)) {
-        let measured = rounds::measure(group, &server, options.rounds)?;
+        if matches!(group.server, Port::Far) && !program::is_root() {
+            println!("\n{}\n  left out: it needs root", group.title);
+            continue;
+        }
+        let measured = rounds::measure(group, &servers, options.rounds)?;
         table::print(&measured);
-        all.push(report::json(&measured));
+        keep(report::of(&measured))?;
     }
     if wanted(memory::TITLE) {
-        all.push(memory::measure(&server.http1, options.rounds)?);
+        keep(memory::measure(&servers.near.http1, options.rounds)?)?;
     }
     if wanted(hourly::TITLE) && options.minutes > 0 {
-        all.push(hourly::measure(&server, options.minutes)?);
+        keep(hourly::measure(&servers.near, options.minutes)?)?;
     }
-    println!("\nload {} at the end", load()?);
-    if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_string_pretty(&all)?)?;
-    }
+    println!("\nload {:.1} at the end", results::load()?);
     Ok(())
-}
-
-/// How busy the machine was in the last minute.
-fn load() -> Result<String, Failure> {
-    let text = std::fs::read_to_string("/proc/loadavg")?;
-    Ok(text.split(' ').next().unwrap_or_default().to_owned())
 }

@@ -12,8 +12,8 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     /// For how long processes are watched that ask for tokens.
     pub(crate) minutes: u64,
-    /// The file to write the results to.
-    pub(crate) json: Option<String>,
+    /// The directory to write the results to.
+    pub(crate) results: Option<String>,
     /// A part of the titles of those groups that are measured.
     pub(crate) only: String,
 }
@@ -23,7 +23,7 @@ impl Options {
         let mut options = Options {
             rounds: ROUNDS,
             minutes: MINUTES,
-            json: None,
+            results: None,
             only: String::new(),
         };
         for pair in arguments.chunks(2) {
@@ -33,7 +33,7 @@ impl Options {
             match name.as_str() {
                 "--rounds" => options.rounds = value.parse()?,
                 "--minutes" => options.minutes = value.parse()?,
-                "--json" => options.json = Some(value.clone()),
+                "--results" => options.results = Some(value.clone()),
                 "--only" => options.only = value.clone(),
                 _ => return Err(format!("there is no option {name}").into()),
             }

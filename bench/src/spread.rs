@@ -29,6 +29,15 @@ impl Spread {
         }
     }
 
+    /// In another unit.
+    pub(crate) fn divided_by(self, unit: f64) -> Spread {
+        Spread {
+            low: self.low / unit,
+            median: self.median / unit,
+            high: self.high / unit,
+        }
+    }
+
     pub(crate) fn json(self) -> Value {
         json!({"q1": self.low, "median": self.median, "q3": self.high})
     }

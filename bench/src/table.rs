@@ -5,28 +5,21 @@ use crate::spread::Spread;
 
 /// Prints the group's part of the table.
 pub(crate) fn print(measured: &Measured) {
-    let largest = (0..measured.group.contenders.len())
-        .map(|contender| measured.cost(contender, wall).median)
-        .fold(0.0, f64::max);
-    let (unit, scale) = if largest < 10_000.0 {
-        ("ns", 1.0)
-    } else {
-        ("us", 1000.0)
-    };
-    let costs = format!("{unit} an operation: median (q1-q3)");
+    let unit = measured.unit();
+    let costs = format!("{} an operation: median (q1-q3)", unit.name);
     println!("\n{}", measured.group.title);
-    println!("  {:<34}{:>24}{:>24}", costs, "wall", "CPU");
+    println!("  {:<34}{:>24}{:>24}  connections", costs, "wall", "CPU");
     for (index, entry) in measured.group.contenders.iter().enumerate() {
         let cell = |spread: Spread| {
+            let spread = spread.divided_by(unit.nanoseconds);
             format!(
                 "{:.1} ({:.1}-{:.1})",
-                spread.median / scale,
-                spread.low / scale,
-                spread.high / scale
+                spread.median, spread.low, spread.high
             )
         };
+        let connections = measured.connections[index].map_or(String::new(), |n| format!("{n}"));
         println!(
-            "  {:<34}{:>24}{:>24}",
+            "  {:<34}{:>24}{:>24}  {connections}",
             entry.shown,
             cell(measured.cost(index, wall)),
             cell(measured.cost(index, cpu))

@@ -7,8 +7,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::job::Failure;
 
-/// Writes a CA and the server's certificate; gives the CA's file.
-pub(super) fn write(root: &Path) -> Result<String, Failure> {
+/// Writes a CA and the certificate of a server at that address; gives the CA's file.
+pub(super) fn write(root: &Path, address: &str) -> Result<String, Failure> {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority
@@ -18,7 +18,7 @@ pub(super) fn write(root: &Path) -> Result<String, Failure> {
     let ca = authority.self_signed(&authority_key)?;
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate()?;
-    let certificate = CertificateParams::new(["127.0.0.1".to_owned()])?.signed_by(&key, &issuer)?;
+    let certificate = CertificateParams::new([address.to_owned()])?.signed_by(&key, &issuer)?;
     fs::write(root.join("server.pem"), certificate.pem())?;
     fs::write(root.join("server.key"), key.serialize_pem())?;
     let path = root.join("ca.pem");

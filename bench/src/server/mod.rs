@@ -53,14 +53,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it on free ports of the loopback address.
-    pub(crate) fn start() -> Result<Server, Failure> {
+    /// Starts it on free ports of an address that this machine has.
+    pub(crate) fn start(address: &str) -> Result<Server, Failure> {
         let directory = tempfile::Builder::new().prefix("pay88-bench-").tempdir()?;
         let root = directory.path();
-        let ca = certificates::write(root)?;
-        let ports = free_ports()?;
+        let ca = certificates::write(root, address)?;
+        write_answers(&root.join("answers"))?;
+        let ports = free_ports(address)?;
         let job = |port: Port| Job {
-            base_url: format!("https://127.0.0.1:{}", ports[port as usize]),
+            base_url: format!("https://{address}:{}", ports[port as usize]),
             api_key: API_KEY.to_owned(),
             share: "process".to_owned(),
             ca: ca.clone(),
@@ -73,7 +74,10 @@ impl Server {
         };
         let http1 = job(Port::Http1);
         let configuration = root.join("nginx.conf");
-        fs::write(&configuration, configuration::text(root, ports, &http1))?;
+        fs::write(
+            &configuration,
+            configuration::text(root, address, ports, &http1),
+        )?;
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx"]
             .into_iter()
             .find(|path| Path::new(path).exists())
@@ -108,13 +112,13 @@ impl Server {
             version: version(program)?,
             _directory: directory,
         };
-        server.wait_until_listening(ports[Port::Minute as usize])?;
+        server.wait_until_listening((address, ports[Port::Minute as usize]))?;
         Ok(server)
     }
 
-    fn wait_until_listening(&mut self, port: u16) -> Result<(), Failure> {
+    fn wait_until_listening(&mut self, at: (&str, u16)) -> Result<(), Failure> {
         let end = Instant::now() + TIMEOUT;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(at).is_err() {
             if let Some(status) = self.nginx.try_wait()? {
                 return Err(format!("nginx ended at its start: {status}").into());
             }
@@ -139,11 +143,20 @@ impl Drop for Server {
     }
 }
 
-fn free_ports() -> Result<Ports, Failure> {
+/// Files of the lengths that contenders ask for.
+fn write_answers(directory: &Path) -> Result<(), Failure> {
+    fs::create_dir(directory)?;
+    for length in [1_000, 100_000, 10_000_000] {
+        fs::write(directory.join(length.to_string()), "x".repeat(length))?;
+    }
+    Ok(())
+}
+
+fn free_ports(address: &str) -> Result<Ports, Failure> {
     let mut held = Vec::new();
     let mut ports = Ports::default();
     for port in &mut ports {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let listener = TcpListener::bind((address, 0))?;
         *port = listener.local_addr()?.port();
         held.push(listener);
     }

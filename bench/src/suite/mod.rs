@@ -1,32 +1,43 @@
 //! What is measured against what, and what is aimed at.
 
-mod at_a_time;
+mod asynchronous;
 mod charges;
+mod far;
+mod fresh;
 mod group;
-mod imports;
+mod growth;
 mod tokens;
 
-pub(crate) use group::{Aim, Comparison, Group, Port};
+pub(crate) use group::{Aim, Comparison, Entry, Group, Life, Port};
 
 /// In the order of the table.
 pub(crate) const GROUPS: &[&Group] = &[
     &tokens::RUST,
+    &tokens::C,
     &tokens::SHARED,
     &tokens::PYTHON,
+    &tokens::NODE,
     &tokens::PHP,
     &tokens::PHP_JIT,
-    &tokens::NODE,
     &tokens::LEARNED_TOKEN,
-    &tokens::C,
     &charges::BLOCKING,
-    &at_a_time::COMPILED_HTTP2,
-    &at_a_time::COMPILED_HTTP1,
-    &charges::PHP,
-    &imports::PYTHON,
     &charges::PYTHON,
-    &at_a_time::PYTHON_HTTP1,
-    &at_a_time::PYTHON_HTTP2,
     &charges::NODE,
-    &at_a_time::NODE_HTTP1,
-    &at_a_time::NODE_HTTP2,
+    &charges::PHP,
+    &asynchronous::COMPILED_HTTP1,
+    &asynchronous::COMPILED_HTTP2,
+    &asynchronous::PYTHON_ONE,
+    &asynchronous::PYTHON,
+    &asynchronous::NODE,
+    &fresh::COMMAND,
+    &fresh::COMPILED,
+    &fresh::PYTHON,
+    &fresh::NODE,
+    &fresh::PHP,
+    &fresh::IMPORT,
+    &far::WARM,
+    &far::COLD,
+    &growth::MERCHANTS,
+    &growth::SENT,
+    &growth::ANSWERED,
 ];

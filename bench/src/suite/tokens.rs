@@ -1,131 +1,107 @@
 //! Reads of a cached token, and of one that another process has renewed.
 
-use super::group::{Aim, Group, Port, compare, entry};
-use crate::program::Program;
+use super::group::{Aim, GROUP, Group, Port, compare, entry};
+use crate::program::Program::{C as InC, Node, Php, Python, Rust};
 
 const READS: u64 = 2_000_000;
 const SCRIPT_READS: u64 = 500_000;
 /// At most as many as `learn` has managers.
 const LEARNED: u64 = 100;
 
-pub(crate) const RUST: Group = Group {
-    title: "Cached token, Rust",
-    server: Port::Http1,
-    contenders: &[
-        entry(Program::Rust, "clock", "one clock read", READS),
-        entry(Program::Rust, "token", "get_token and drop", READS),
-        entry(Program::Rust, "clock-threads", "clock, 8 threads", READS),
-        entry(Program::Rust, "token-threads", "token, 8 threads", READS),
-    ],
-    comparisons: &[
-        compare(1, 0, Aim::Both(0.8)),
-        compare(3, 1, Aim::Cpu(1.1)),
-        compare(2, 0, Aim::None),
-    ],
-    limits: &[],
-};
+/// Against reads of the clock, on one thread and on several.
+macro_rules! against_clock {
+    ($title:literal, $program:expr, $aim:literal) => {
+        Group {
+            title: $title,
+            operations: READS,
+            contenders: &[
+                entry($program, "clock", "one clock read"),
+                entry($program, "token", "cached token"),
+                entry($program, "clock-threads", "clock, 8 threads"),
+                entry($program, "token-threads", "token, 8 threads"),
+            ],
+            comparisons: &[
+                compare(1, 0, Aim::Both($aim)),
+                compare(3, 1, Aim::Cpu(1.1)),
+                compare(2, 0, Aim::None),
+            ],
+            ..GROUP
+        }
+    };
+}
+
+/// Against the class of 88Pay's documentation.
+macro_rules! against_documented {
+    ($title:literal, $program:expr, $documented:literal, $name:literal, $shown:literal, $aim:literal) => {
+        Group {
+            title: $title,
+            operations: SCRIPT_READS,
+            contenders: &[
+                entry($program, $documented, "documented class"),
+                entry($program, $name, $shown),
+            ],
+            comparisons: &[compare(1, 0, Aim::Both($aim))],
+            ..GROUP
+        }
+    };
+}
+
+pub(crate) const RUST: Group = against_clock!("Cached token, Rust", Rust, 1.0);
+
+pub(crate) const C: Group = against_clock!("Cached token, C", InC, 1.3);
 
 pub(crate) const SHARED: Group = Group {
     title: "Cached token, shared with other processes or not",
-    server: Port::Http1,
+    operations: READS,
     contenders: &[
-        entry(Program::Rust, "token", "share=process", READS),
-        entry(Program::Rust, "token-shared", "share=host", READS),
+        entry(Rust, "token", "share=process"),
+        entry(Rust, "token", "share=host").on_host(),
     ],
     comparisons: &[compare(1, 0, Aim::Both(1.05))],
-    limits: &[],
+    ..GROUP
 };
 
-pub(crate) const PYTHON: Group = Group {
-    title: "Cached token, Python",
-    server: Port::Http1,
-    contenders: &[
-        entry(
-            Program::Python,
-            "token-documented",
-            "documented class",
-            SCRIPT_READS,
-        ),
-        entry(Program::Python, "token", "get_token", SCRIPT_READS),
-    ],
-    comparisons: &[compare(1, 0, Aim::Both(0.6))],
-    limits: &[],
-};
+pub(crate) const PYTHON: Group = against_documented!(
+    "Cached token, Python",
+    Python,
+    "token-documented",
+    "token",
+    "get_token",
+    0.6
+);
 
-pub(crate) const PHP: Group = Group {
-    title: "Cached token, PHP",
-    server: Port::Http1,
-    contenders: &[
-        entry(
-            Program::Php,
-            "token-documented",
-            "documented class",
-            SCRIPT_READS,
-        ),
-        entry(Program::Php, "token", "getToken", SCRIPT_READS),
-    ],
-    comparisons: &[compare(1, 0, Aim::Both(1.0))],
-    limits: &[],
-};
+pub(crate) const NODE: Group = against_documented!(
+    "Cached token, Node",
+    Node,
+    "token-documented",
+    "token",
+    "await getToken",
+    0.8
+);
 
-pub(crate) const PHP_JIT: Group = Group {
-    title: "Cached token, PHP with JIT",
-    server: Port::Http1,
-    contenders: &[
-        entry(
-            Program::Php,
-            "token-documented-jit",
-            "documented class, JIT",
-            SCRIPT_READS,
-        ),
-        entry(Program::Php, "token-jit", "getToken, JIT", SCRIPT_READS),
-    ],
-    comparisons: &[compare(1, 0, Aim::Both(1.0))],
-    limits: &[],
-};
+pub(crate) const PHP: Group = against_documented!(
+    "Cached token, PHP",
+    Php,
+    "token-documented",
+    "token",
+    "getToken",
+    1.0
+);
 
-pub(crate) const NODE: Group = Group {
-    title: "Cached token, Node",
-    server: Port::Http1,
-    contenders: &[
-        entry(
-            Program::Node,
-            "token-documented",
-            "documented class",
-            SCRIPT_READS,
-        ),
-        entry(Program::Node, "token", "await getToken", SCRIPT_READS),
-    ],
-    comparisons: &[compare(1, 0, Aim::Both(1.1))],
-    limits: &[],
-};
+pub(crate) const PHP_JIT: Group = against_documented!(
+    "Cached token, PHP with JIT",
+    Php,
+    "token-documented-jit",
+    "token-jit",
+    "getToken",
+    1.0
+);
 
 pub(crate) const LEARNED_TOKEN: Group = Group {
     title: "A renewed token, learned from another process",
     server: Port::Brief,
-    contenders: &[entry(
-        Program::Rust,
-        "learn",
-        "get_token that learns",
-        LEARNED,
-    )],
-    comparisons: &[],
+    operations: LEARNED,
+    contenders: &[entry(Rust, "learn", "get_token that learns")],
     limits: &[(0, 100_000.0)],
-};
-
-pub(crate) const C: Group = Group {
-    title: "Cached token, C",
-    server: Port::Http1,
-    contenders: &[
-        entry(Program::C, "clock", "one clock read", READS),
-        entry(Program::C, "token", "get_token and release", READS),
-        entry(Program::C, "clock-threads", "clock, 8 threads", READS),
-        entry(Program::C, "token-threads", "token, 8 threads", READS),
-    ],
-    comparisons: &[
-        compare(1, 0, Aim::Both(1.0)),
-        compare(3, 1, Aim::Cpu(1.1)),
-        compare(2, 0, Aim::None),
-    ],
-    limits: &[],
+    ..GROUP
 };
