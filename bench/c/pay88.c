@@ -12,10 +12,12 @@ static pay88_manager *manager;
 static pay88_request *charge;
 static size_t answer_bytes;
 
-static void check(pay88_status status, pay88_error *error) {
-    if (status != PAY88_OK)
-        fail(pay88_error_message(error).data);
-}
+/* A macro, since the arguments of a function may be read in any order: the error is what the call has written. */
+#define check(call, error) \
+    do { \
+        if ((call) != PAY88_OK) \
+            fail(pay88_error_message(error).data); \
+    } while (0)
 
 static void set(pay88_config *config, const char *name, const char *value) {
     pay88_error *error = NULL;

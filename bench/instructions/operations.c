@@ -10,12 +10,17 @@
 static pay88_manager *manager;
 static pay88_request *charge;
 
-static void check(pay88_status status, pay88_error *error) {
-    if (status == PAY88_OK)
-        return;
+static void fail(pay88_error *error) {
     fprintf(stderr, "operations: %s\n", pay88_error_message(error).data);
     exit(1);
 }
+
+/* A macro, since the arguments of a function may be read in any order: the error is what the call has written. */
+#define check(call, error) \
+    do { \
+        if ((call) != PAY88_OK) \
+            fail(error); \
+    } while (0)
 
 static void token(void) {
     pay88_token *token = NULL;
