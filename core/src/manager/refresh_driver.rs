@@ -48,7 +48,7 @@ type Patience<'a> = (Instant, &'a dyn Fn() -> bool);
 #[derive(Default)]
 pub(crate) struct Tier {
     record: Option<Arc<LocalRecord>>,
-    lease: Option<WriteLease>,
+    pub(crate) lease: Option<WriteLease>,
     fleet: Option<FleetClient>,
 }
 
@@ -63,11 +63,6 @@ macro_rules! reached {
 }
 
 impl Tier {
-    #[cfg(test)]
-    pub(crate) fn leads(&self) -> bool {
-        self.lease.is_some()
-    }
-
     fn look(&mut self, account: &Account, keys: &Keys, key: Key) -> Result<Input, String> {
         self.lease = None;
         let key = keys.get(key);

@@ -94,12 +94,6 @@ impl SingleFlight {
         }
     }
 
-    /// What it brought, if it has completed.
-    #[cfg(test)]
-    pub(crate) fn completed(&self) -> Option<Completion> {
-        self.state().completion.clone()
-    }
-
     /// Waits in a task.
     pub(crate) async fn completion(&self) -> Completion {
         poll_fn(|context| {

@@ -8,7 +8,7 @@
 //! sends, never reads a clock, a file or a store.
 
 mod fleet;
-mod host;
+pub(crate) mod host;
 pub(crate) mod ledger;
 pub(crate) mod record;
 
@@ -16,8 +16,6 @@ use std::time::Duration;
 
 pub(crate) use self::fleet::{Ask, COME_BACK, Found};
 use self::fleet::{Question, Session};
-#[cfg(test)]
-pub(crate) use self::host::LOOK_AGAIN;
 use self::host::{Attempt, Version};
 pub(crate) use self::ledger::Ledger;
 use crate::error::Error;

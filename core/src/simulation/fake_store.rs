@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 
 use super::setup::{At, MILLISECOND, SECOND, micros};
 use crate::platform::clock::{Clock, VirtualClock};
-use crate::store::fleet::{ATTEMPT_TIME, Backend, Kept, Owner, Session, StoreTime};
+use crate::store::fleet::session::{Found, StoreTime};
+use crate::store::fleet::{ATTEMPT_TIME, Backend, Owner, Session};
 
 /// To the store or back.
 const WAY: At = MILLISECOND / 2;
@@ -270,11 +271,11 @@ impl Connection {
         Ok(answer)
     }
 
-    fn found(&mut self, inside: &Inside, now: At) -> Kept {
+    fn found(&mut self, inside: &Inside, now: At) -> Found {
         self.token = inside.tokens;
         let others = inside.lease.filter(|(owner, _)| *owner != self.owner);
         let millis = (now + self.store.ahead) / 1000 / self.store.step * self.store.step;
-        Kept {
+        Found {
             value: inside.value.clone().map(Zeroizing::new),
             leased: others.map(|(_, until)| Duration::from_micros(until - now)),
             now: StoreTime {
@@ -287,13 +288,13 @@ impl Connection {
 }
 
 impl Session for Connection {
-    fn read(&mut self, within: Duration) -> Result<Kept, String> {
+    fn read(&mut self, within: Duration) -> Result<Found, String> {
         self.ask(within, |connection, inside, now| {
             connection.found(inside, now)
         })
     }
 
-    fn take_lease(&mut self, lease: Duration, within: Duration) -> Result<(bool, Kept), String> {
+    fn take_lease(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String> {
         self.ask(within, |connection, inside, now| {
             let free = inside
                 .lease

@@ -77,6 +77,7 @@ fn run(seed: u64, operations: usize, fleet: Fleet, windows: Windows) -> (Row, u6
         processes: 8 / hosts,
         lasts,
         calls_every: 2 * SECOND,
+        calls_are_regular: false,
         stores: [1].into_iter().filter(|_| hosts > 1).collect(),
         windows,
         clocks_apart: HOUR,

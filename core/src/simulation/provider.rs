@@ -36,7 +36,7 @@ pub(super) struct Provider {
 }
 
 /// What asks for a token.
-pub(super) fn token_request() -> Request {
+fn token_request() -> Request {
     Request {
         method: "POST".into(),
         target: "/api/auth/token".into(),
@@ -49,7 +49,7 @@ pub(super) fn token_request() -> Request {
 }
 
 /// The sandbox's answer as it comes from the network.
-pub(super) fn as_received(answer: pay88_sandbox::Answer) -> Answer {
+fn as_received(answer: pay88_sandbox::Answer) -> Answer {
     let headers: HeaderMap = answer
         .headers
         .iter()
@@ -117,6 +117,12 @@ impl Provider {
         as_received(answer)
     }
 
+    /// So many token requests are answered with that status.
+    pub(super) fn fail(&mut self, status: u16, times: u32) {
+        let fault = Fault::times(times, Match::Token, Action::status(status));
+        self.service.fault(fault);
+    }
+
     pub(super) fn revoke(&mut self) {
         self.service.revoke_all();
         self.epoch += 1;
@@ -163,10 +169,15 @@ impl Provider {
         answer.status == 200
     }
 
+    /// How often it answered a token request with that status.
+    pub(super) fn refused(&self, status: u16) -> u64 {
+        let refused = self.service.counters().tokens_refused;
+        refused.get(&status).copied().unwrap_or_default()
+    }
+
     /// How often it said 429 because of its limits.
     pub(super) fn over_limit(&self) -> u64 {
-        let refused = self.service.counters().tokens_refused;
-        refused.get(&429).copied().unwrap_or_default() - self.limited
+        self.refused(429) - self.limited
     }
 
     /// The most tokens that were granted within any hour.

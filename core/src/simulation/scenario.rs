@@ -143,6 +143,7 @@ impl Scenario {
             processes: 16,
             lasts: 3 * HOUR,
             calls_every: 3 * SECOND,
+            calls_are_regular: false,
             // As Redis tells the time, and as Memcached does.
             stores: [Some(1), second].into_iter().flatten().collect(),
             windows: Windows::Sliding,

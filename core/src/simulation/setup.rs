@@ -24,6 +24,8 @@ pub(super) struct Setup {
     pub(super) lasts: At,
     /// Between two calls of a process, on average.
     pub(super) calls_every: At,
+    /// It is the same time between any two of them.
+    pub(super) calls_are_regular: bool,
     /// Of each store the step of its clock in milliseconds.
     pub(super) stores: Vec<u64>,
     pub(super) windows: Windows,
@@ -57,6 +59,10 @@ pub(super) enum Disturbance {
     Latency(At, At),
     /// Every token request is answered with that status for so long.
     Refuse(u16, At),
+    /// So many token requests are answered with that status.
+    Fail(u16, u32),
+    /// From the next call on, the time between two calls of a process.
+    CallsEvery(At),
     /// Every token is revoked.
     Revoke,
     /// The way of a host to 88Pay.

@@ -370,6 +370,8 @@ impl World {
             Disturbance::Refuse(status, time) => {
                 self.provider.refuses = (status, self.now + time);
             }
+            Disturbance::Fail(status, times) => self.provider.fail(status, times),
+            Disturbance::CallsEvery(time) => self.setup.calls_every = time,
             Disturbance::Revoke => self.provider.revoke(),
             Disturbance::Way(host, way) => self.hosts[host].way = way,
             Disturbance::Kill(index) => self.kill(index, Some(self.now + SECOND / 10)),
@@ -500,14 +502,17 @@ impl World {
         self.host_of(index).counts.calls += 1;
         self.want(index, &manager, self.now, false);
         let lives = self.processes[index].lives;
-        let every = self.setup.calls_every as f64;
+        let (every, regular) = (self.setup.calls_every, self.setup.calls_are_regular);
         let process = &mut self.processes[index];
         // What comes of a refresh that is under way may be that the token is to be renewed sooner.
         let settled = process
             .life
             .as_ref()
             .is_some_and(|life| life.refreshing.is_none());
-        let mut pause = || (-every * (1.0 - process.random.fraction()).ln()) as At + 1;
+        let mut pause = || match regular {
+            true => every,
+            false => (-(every as f64) * (1.0 - process.random.fraction()).ln()) as At + 1,
+        };
         let mut next = self.now + pause();
         if self.setup.skips
             && settled

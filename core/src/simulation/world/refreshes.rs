@@ -11,7 +11,8 @@ use crate::manager::account::Job;
 use crate::manager::manager::{Manager, settled};
 use crate::manager::refresh_driver::{Tier, ask_store, complete, use_record};
 use crate::platform::seeded::mixed;
-use crate::refresh::{Action, Finish, Input, LOOK_AGAIN};
+use crate::refresh::host::LOOK_AGAIN;
+use crate::refresh::{Action, Finish, Input};
 
 impl World {
     /// Begins the refresh for which a thread was wanted, if one was.
@@ -226,7 +227,7 @@ impl World {
             .and_then(|record| record.done_by)
             .map(|done_by| manager.account.clock.boot().until(done_by).as_micros() as At);
         let until = late.map(|late| (self.now + late).min(refreshing.begun + PATIENCE));
-        let follows = pause == micros(LOOK_AGAIN) && !refreshing.tier.leads();
+        let follows = pause == micros(LOOK_AGAIN) && refreshing.tier.lease.is_none();
         let parks = self.setup.skips && follows;
         match until.filter(|until| parks && *until > self.now + pause) {
             Some(until) => {
@@ -274,7 +275,8 @@ impl World {
 
     /// Tells those who waited for it.
     fn completed(&mut self, index: usize, manager: &Manager, job: &Job) {
-        let completion = job.flight.completed().expect("it has completed");
+        let completion = job.flight.wait(Instant::now(), &|| false);
+        let completion = completion.ok().expect("it has completed");
         let life = self.processes[index].life.as_mut();
         let waiting = life.map_or(Vec::new(), |life| std::mem::take(&mut life.waiting));
         for Waiting { since, again } in waiting {

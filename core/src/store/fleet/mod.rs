@@ -11,7 +11,7 @@ mod memcached;
 mod memcached_clock;
 mod redis;
 mod server;
-mod session;
+pub(crate) mod session;
 
 #[cfg(test)]
 mod tests;
@@ -21,8 +21,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use self::server::Server;
-#[cfg(test)]
-pub(crate) use self::session::{Found as Kept, StoreTime};
 pub(crate) use self::session::{Owner, Session};
 use crate::config::credentials::ApiKey;
 use crate::config::store_url::StoreUrl;
