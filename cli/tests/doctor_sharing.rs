@@ -501,7 +501,7 @@ fn while_the_store_is_away_the_host_says_what_its_part_of_the_budget_is() {
     thread::sleep(Duration::from_millis(9_100));
     let diagnosis = hosts.doctor(1);
     diagnosis
-        .expect("host", "passed", &["this host's part of 2"])
+        .expect("host", "passed", &["this host's share, one of 2"])
         .expect("store", "warning", &["cannot be used"]);
     let tier = &diagnosis.tiers[0];
     assert_eq!(

@@ -137,7 +137,7 @@ fn budget(state: &TierState) -> String {
     let left = format!("{minute} tokens left in this minute, {hour} in this hour");
     match state.budget_split {
         0 | 1 => left,
-        hosts => format!("{left}: this host's part of {hosts}, while no store can be used"),
+        hosts => format!("{left}: this host's share, one of {hosts}, while no store can be used"),
     }
 }
 

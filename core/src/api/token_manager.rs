@@ -18,7 +18,7 @@ use crate::config::option::Opt;
 use crate::error::{Error, Outcome, Result};
 use crate::manager::manager::Manager;
 use crate::manager::registry;
-use crate::manager::shared_tier::forget_holds;
+use crate::manager::shared_tier;
 use crate::manager::statistics::stats;
 use crate::manager::tiers::{Tier, tiers};
 use crate::manager::token::Token;
@@ -459,7 +459,7 @@ impl TokenManager {
     /// `config_invalid` if this handle is closed.
     pub fn forget_failures(&self) -> Result<()> {
         self.open()?;
-        forget_holds(&self.0.manager.account)
+        shared_tier::forget_failures(&self.0.manager.account)
     }
 
     /// Drops the cached token, for example because another program has revoked it. Returns whether there was one.

@@ -25,7 +25,7 @@ use crate::platform::process::PerProcess;
 use crate::platform::random;
 use crate::policy::expiry::Lifetime;
 use crate::refresh::record::Issue;
-use crate::refresh::{COME_BACK, Kept, Key, Ledger, REFRESH_TIME, Refresh, Terms};
+use crate::refresh::{COME_BACK, Context, Kept, Key, Ledger, REFRESH_TIME, Refresh};
 use crate::store::Store;
 use crate::telemetry::stats::Counters;
 use crate::time::{BootTime, Reading};
@@ -35,7 +35,7 @@ use crate::transport::{Link, Proxy, SystemRoots};
 pub(crate) const RENEWAL_PAUSE: Duration = Duration::from_millis(500);
 
 /// Whoever may not ask looks that often for what others have asked for, while its own token lasts.
-const LOOK_PAUSE: Duration = Duration::from_secs(1);
+const PEEK_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Account {
     pub(crate) id: u64,
@@ -205,7 +205,7 @@ impl Account {
     /// This process may not ask before; others may have a token sooner.
     pub(crate) fn renew_later(&self, pause: Duration) {
         self.cache
-            .renew_later(pause.clamp(RENEWAL_PAUSE, LOOK_PAUSE));
+            .renew_later(pause.clamp(RENEWAL_PAUSE, PEEK_PAUSE));
     }
 
     pub(crate) fn job(&self, state: &mut State) -> Job {
@@ -223,7 +223,7 @@ impl Account {
     pub(crate) fn refresh(&self, state: &State, keys: &Keys) -> Refresh {
         let now = self.clock.boot();
         let (key, other_key) = keys.begin_with(now);
-        let terms = Terms {
+        let context = Context {
             id: random::number().unwrap_or_default(),
             newest: self.newest(),
             kept: self.kept(now),
@@ -232,7 +232,7 @@ impl Account {
             fleet: self.store.fleet().is_some(),
             limit: refresh_limit(),
         };
-        Refresh::new(state.attempts, now, key, other_key, terms)
+        Refresh::new(state.attempts, now, key, other_key, context)
     }
 
     /// The instant at which the newest token that was ever kept here was asked for.
@@ -264,7 +264,7 @@ impl Account {
         let token = Snapshot::new(generation, &issue.grant, lifetime, asked_at, clock)
             .map(|snapshot| self.cache.publish(snapshot.stamped(issue.stamp)))
             .ok_or_else(|| Error::internal("A checked token does not fit into a header."));
-        if issue.apart > 0 {
+        if issue.budget_shares > 0 {
             // In use, it is what brings this host back to the store.
             let record = self.store.record(self.keys().get(key));
             let ask_at = record.remembered().ask_at;

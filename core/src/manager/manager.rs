@@ -16,7 +16,7 @@ use crate::config::share::Share;
 use crate::error::{Outcome, Result};
 use crate::manager::account::{Account, Job, RENEWAL_PAUSE, SharedSettings, State};
 use crate::manager::refresh_driver;
-use crate::manager::shared_tier::{self, Look};
+use crate::manager::shared_tier::{self, Peeked};
 use crate::manager::single_flight::{Completion, GaveUp, SingleFlight};
 use crate::manager::token::Token;
 use crate::platform::clock::Clock;
@@ -184,10 +184,10 @@ impl Manager {
         if let Some(boarding) = under_way(&self.account.state()) {
             return Ok(boarding);
         }
-        match shared_tier::look(&self.account) {
-            Look::Token(token) => return Ok(Joined::Token(token)),
-            Look::Refused(error) => return Err(error),
-            Look::Open | Look::Kept(_) => {}
+        match shared_tier::peek(&self.account) {
+            Peeked::Token(token) => return Ok(Joined::Token(token)),
+            Peeked::Refused(error) => return Err(error),
+            Peeked::Open | Peeked::Kept(_) => {}
         }
         let job = {
             let mut state = self.account.state();
@@ -209,16 +209,16 @@ impl Manager {
         if self.account.state().flight.is_some() {
             return;
         }
-        match shared_tier::look(&self.account) {
-            Look::Token(_) => return,
-            Look::Refused(error) => {
+        match shared_tier::peek(&self.account) {
+            Peeked::Token(_) => return,
+            Peeked::Refused(error) => {
                 let pause = error.retry_after().unwrap_or_default();
                 return self.account.renew_later(pause);
             }
-            Look::Kept(again) => {
+            Peeked::Kept(again) => {
                 return self.account.cache.renew_later(again.max(RENEWAL_PAUSE));
             }
-            Look::Open => {}
+            Peeked::Open => {}
         }
         let job = {
             let mut state = self.account.state();
@@ -292,7 +292,7 @@ impl Manager {
         if self.account.cache.generation() != Some(generation) {
             return Ok(());
         }
-        if let Look::Token(_) = shared_tier::look(&self.account) {
+        if let Peeked::Token(_) = shared_tier::peek(&self.account) {
             return Ok(());
         }
         if !self.paths().may_force(path, self.account.clock.boot()) {
@@ -336,8 +336,8 @@ impl Manager {
             self.account.set_keys(keys);
             let keys = self.account.keys();
             self.account.store.keep(|key| keys.has(key));
-            state.ledger.holds.clear();
-            state.ledger.budget.forget_told();
+            state.ledger.backoffs.clear();
+            state.ledger.budget.forget_server_limits();
             let flight = state.flight.take();
             if flight.is_some() {
                 // It may have been the renewal of a token that is still in use.
@@ -352,8 +352,8 @@ impl Manager {
                 record.common.counts.merge(&spent);
                 state.ledger.budget.set_counts(record.common.counts.clone());
             }
-            let hold = record.common.hold.take();
-            record.common.hold = hold.filter(|hold| hold.class != Class::Unauthorized);
+            let backoff = record.common.backoff.take();
+            record.common.backoff = backoff.filter(|known| known.class != Class::Unauthorized);
             Ok(())
         });
         emit(

@@ -63,22 +63,22 @@ macro_rules! reached {
 }
 
 impl Tier {
-    fn look(&mut self, account: &Account, keys: &Keys, key: Key) -> Result<Input, String> {
+    fn read(&mut self, account: &Account, keys: &Keys, key: Key) -> Result<Input, String> {
         self.lease = None;
         let key = keys.get(key);
         self.fleet = account.store.fleet().and_then(|fleet| fleet.client(key));
         let record = self.record.insert(account.store.record(key));
-        record.read().map(Input::Seen)
+        record.read().map(Input::Read)
     }
 
-    fn lead(&mut self, term: u64) -> Result<Input, String> {
-        let record = self.record.as_ref().ok_or("no record was looked at")?;
+    fn lock(&mut self, term: u64) -> Result<Input, String> {
+        let record = self.record.as_ref().ok_or("no record was read")?;
         let Some((lease, found)) = record.try_lease(term)? else {
-            return Ok(Input::Led(None));
+            return Ok(Input::Locked(None));
         };
         self.lease = Some(lease);
         reached!(Locked);
-        Ok(Input::Led(Some(found)))
+        Ok(Input::Locked(Some(found)))
     }
 
     /// `None` if this process leads without the record.
@@ -108,7 +108,7 @@ impl Tier {
         let record = self.record.as_ref();
         let remembered = || record.map(|record| record.remembered()).unwrap_or_default();
         match action {
-            Action::Look { .. } => Input::Seen(remembered()),
+            Action::Read { .. } => Input::Read(remembered()),
             Action::Write(contents) => {
                 if let Some(fleet) = &mut self.fleet {
                     fleet.act_for(&contents);
@@ -118,7 +118,7 @@ impl Tier {
                 }
                 Input::Written(contents)
             }
-            _ => Input::Led(Some(remembered())),
+            _ => Input::Locked(Some(remembered())),
         }
     }
 }
@@ -186,8 +186,8 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
             (now, job.refresh.step(&mut state.ledger, now, jitter, input))
         };
         input = match action {
-            action @ (Action::Look { .. }
-            | Action::Lead { .. }
+            action @ (Action::Read { .. }
+            | Action::Lock { .. }
             | Action::GoAlone
             | Action::Write(_)) => use_record(account, &mut tier, &job.keys, action),
             Action::Ask { what, within } => ask_store(account, &mut tier, what, within),
@@ -254,8 +254,8 @@ pub(crate) fn use_record(
     mut action: Action,
 ) -> Input {
     let (how, used) = match &mut action {
-        Action::Look { key } => (Use::Read, tier.look(account, keys, *key)),
-        Action::Lead { term } => (Use::Read, tier.lead(*term)),
+        Action::Read { key } => (Use::Read, tier.read(account, keys, *key)),
+        Action::Lock { term } => (Use::Read, tier.lock(*term)),
         Action::Write(record) => {
             let Some(written) = tier.write(record) else {
                 return tier.without(action);
@@ -303,7 +303,7 @@ pub(crate) fn ask_store(account: &Account, tier: &mut Tier, what: Ask, within: D
         Ok(Answer::Found(found)) => Input::Found(found),
         Ok(Answer::Stored(written)) => Input::Stored(written),
         Ok(Answer::Counted(hosts)) => Input::Counted(hosts),
-        Err(_) => Input::Away,
+        Err(_) => Input::Unreachable,
     }
 }
 
@@ -385,7 +385,7 @@ pub(crate) fn complete(
         }
         Finish::Failed {
             error,
-            held,
+            backoff,
             capped,
         } => {
             account.counters.failed.add();
@@ -398,7 +398,7 @@ pub(crate) fn complete(
             emit(EventName::TokenFailed, account.id, || {
                 json!({
                     "code": error.code().name(), "message": error.message(), "attempt": attempt,
-                    "hold": held.map(|(class, _)| class.name()), "pause": pause.as_secs_f64(),
+                    "hold": backoff.map(|(class, _)| class.name()), "pause": pause.as_secs_f64(),
                 })
             });
             if capped {

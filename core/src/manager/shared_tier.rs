@@ -22,7 +22,7 @@ use crate::telemetry::event::{EventName, emit};
 const STORE_TIME: Duration = Duration::from_secs(1);
 
 /// What others have.
-pub(crate) enum Look {
+pub(crate) enum Peeked {
     /// A newer token, which is kept here now.
     Token(Token),
     /// Nothing, and none may be asked for now.
@@ -33,13 +33,13 @@ pub(crate) enum Look {
     Kept(Duration),
 }
 
-/// Looks whether others have a newer token, on the caller's thread: a refresh that ends where it would need the lock.
-pub(crate) fn look(account: &Account) -> Look {
+/// Reads whether others have a newer token, on the caller's thread: a refresh that ends where it would need the lock.
+pub(crate) fn peek(account: &Account) -> Peeked {
     let keys = account.keys();
     let (mut refresh, attempts) = {
         let state = account.state();
         if state.flight.is_some() {
-            return Look::Open;
+            return Peeked::Open;
         }
         (account.refresh(&state, &keys), state.attempts)
     };
@@ -50,12 +50,12 @@ pub(crate) fn look(account: &Account) -> Look {
             let mut state = account.state();
             if state.attempts != attempts {
                 // A refresh has begun since, and what it brings is newer than what was read here.
-                return Look::Open;
+                return Peeked::Open;
             }
             refresh.step(&mut state.ledger, now, 0.5, input)
         };
         input = match action {
-            Action::Look { key } => {
+            Action::Read { key } => {
                 let shared = account.store.record(keys.get(key));
                 let read = shared.read();
                 tier_went(
@@ -68,21 +68,21 @@ pub(crate) fn look(account: &Account) -> Look {
                     // Another process of this host has been there.
                     store_went(account, Ok(None));
                 }
-                Input::Seen(seen)
+                Input::Read(seen)
             }
             Action::Finish(Finish::Shared { issue, key }) => {
                 let _state = account.state();
                 if account.keys().epoch() != keys.epoch() {
-                    return Look::Open;
+                    return Peeked::Open;
                 }
                 return match adopt(account, &issue, key) {
-                    Some(Ok(token)) => Look::Token(token),
-                    Some(Err(_)) | None => Look::Open,
+                    Some(Ok(token)) => Peeked::Token(token),
+                    Some(Err(_)) | None => Peeked::Open,
                 };
             }
-            Action::Finish(Finish::Failed { error, .. }) => return Look::Refused(error),
-            Action::Finish(Finish::Kept { again }) => return Look::Kept(again),
-            _ => return Look::Open,
+            Action::Finish(Finish::Failed { error, .. }) => return Peeked::Refused(error),
+            Action::Finish(Finish::Kept { again }) => return Peeked::Kept(again),
+            _ => return Peeked::Open,
         };
     }
 }
@@ -96,7 +96,7 @@ pub(crate) fn adopt(account: &Account, issue: &Issue, key: Key) -> Option<Result
     // Boot time is what both have in common; it is rounded down to milliseconds.
     let age = issue.stamp.asked_at.until(account.clock.boot()) + Duration::from_millis(1);
     let token = account.publish(issue, key, account.clock.reading().minus(age));
-    if issue.apart == 0 && account.store.fleet().is_some() {
+    if issue.budget_shares == 0 && account.store.fleet().is_some() {
         // Whoever brought it has been at the store.
         store_went(account, Ok(None));
     }
@@ -182,15 +182,15 @@ pub(crate) fn change<T>(
 
 /// Forgets the failures that are remembered, here and where they are shared, so that the next caller asks again.
 /// What was counted stays.
-pub(crate) fn forget_holds(account: &Account) -> Result<()> {
+pub(crate) fn forget_failures(account: &Account) -> Result<()> {
     let changed = change(account, |record, state| {
-        (record.common.hold, record.common.outage) = (None, None);
+        (record.common.backoff, record.common.outage) = (None, None);
         record.ask_at = None;
-        state.ledger.holds.clear();
+        state.ledger.backoffs.clear();
         Ok(())
     });
     let changed = changed.map(Option::unwrap_or_default);
-    let forgotten = forget_fleets_hold(account);
+    let forgotten = forget_failures_in_store(account);
     store_went(
         account,
         forgotten.as_ref().map(|()| None).map_err(String::as_str),
@@ -199,22 +199,22 @@ pub(crate) fn forget_holds(account: &Account) -> Result<()> {
 }
 
 /// The same in the fleet's store, unless another host is at a refresh: what comes of that is newer.
-fn forget_fleets_hold(account: &Account) -> Result<(), String> {
+fn forget_failures_in_store(account: &Account) -> Result<(), String> {
     let keys = account.keys();
     let key = keys.get(keys.begin_with(account.clock.boot()).0);
     let fleet = account.store.fleet().and_then(|fleet| fleet.client(key));
     let Some(mut fleet) = fleet else {
         return Ok(());
     };
-    let lead = Ask::Lead { lease: STORE_TIME };
-    let Answer::Found(found) = fleet.ask(lead, STORE_TIME)? else {
+    let lease = Ask::Lease { lease: STORE_TIME };
+    let Answer::Found(found) = fleet.ask(lease, STORE_TIME)? else {
         return Ok(());
     };
     if !found.leads {
         return Ok(());
     }
     let mut record = found.record.unwrap_or_default();
-    (record.common.hold, record.common.outage) = (None, None);
+    (record.common.backoff, record.common.outage) = (None, None);
     record.forgotten = Some(account.clock.boot());
     let write = Ask::Write {
         record: Box::new(record),

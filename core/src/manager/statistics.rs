@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::manager::account::Account;
-use crate::manager::shared_tier::{self, Look};
+use crate::manager::shared_tier::{self, Peeked};
 use crate::manager::token::Token;
 use crate::refresh::Key;
 use crate::telemetry::stats::Stats;
 
 pub(crate) fn stats(account: &Account) -> Stats {
     // What is shared counts, not what this process has seen of it last.
-    let _: Look = shared_tier::look(account);
+    let _: Peeked = shared_tier::peek(account);
     let now = account.clock.boot();
     let token = account.cache.peek();
     let (share, share_path, share_degraded) = account.store.status();
@@ -41,7 +41,7 @@ pub(crate) fn stats(account: &Account) -> Stats {
             .map(|token| token.0.snapshot.stamp.asked_at.until(now)),
         token_valid_for: token.as_ref().map_or(Duration::ZERO, Token::valid_for),
         budget_left: state.ledger.budget.left(now),
-        budget_split: state.ledger.budget.hosts(),
-        hold: state.ledger.holds.current(now),
+        budget_split: state.ledger.budget.shares(),
+        hold: state.ledger.backoffs.current(now),
     }
 }

@@ -185,7 +185,7 @@ fn in_store(account: &Account, url: &StoreUrl) -> Tier {
     let answer = match client {
         Some(mut client) => {
             let deadline = account.clock.boot().plus(STORE_TIME);
-            client.ask(Ask::Look, STORE_TIME).and_then(|answer| {
+            client.ask(Ask::Read, STORE_TIME).and_then(|answer| {
                 let hosts = client.hosts(account.clock.boot().until(deadline))?;
                 // A store that can be read may still take no writes: a replica, a full one, a user without the rights.
                 client.writable(account.clock.boot().until(deadline))?;
@@ -224,8 +224,8 @@ fn state_of(account: &Account, common: &Common, ledger: &Ledger) -> TierState {
             now.until(issue.stamp.asked_at.plus(account.lifetime(issue).usable))
         }),
         budget_left: ledger.budget.left(now),
-        budget_split: ledger.budget.hosts(),
-        hold: ledger.holds.current(now),
+        budget_split: ledger.budget.shares(),
+        hold: ledger.backoffs.current(now),
         hosts: common.hosts,
     }
 }
@@ -255,6 +255,6 @@ fn no_store(reason: &str, url: &StoreUrl) -> Error {
         ErrorCode::ConnectionFailed,
         format!("The store {shown} cannot be used: {reason}."),
         "Check that it runs, that it can be reached from here, and its URL in `share`. Meanwhile the next store is used; \
-         without any, each host goes on with its part of the budget.",
+         without any, each host goes on with its share of the budget.",
     )
 }

@@ -1,4 +1,4 @@
-//! Remembered failures of the token endpoint: while one holds, callers get it again and 88Pay is not asked.
+//! Remembered failures of the token endpoint: while one is remembered, callers get it again and 88Pay is not asked.
 //!
 //! Promises: a 429 is kept as long as the server said; rejected credentials are asked about again after 5 s, doubling
 //! to 5 minutes; everything else backs off shortly, with jitter, and longer where each attempt costs a slot of the
@@ -15,14 +15,14 @@ const IN_A_ROW: u32 = 3;
 
 /// Pauses that double with each failure in a row.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Backoff {
+pub(crate) struct ExponentialBackoff {
     first: Duration,
     longest: Duration,
 }
 
-impl Backoff {
-    pub(crate) const fn new(first: Duration, longest: Duration) -> Backoff {
-        Backoff { first, longest }
+impl ExponentialBackoff {
+    pub(crate) const fn new(first: Duration, longest: Duration) -> ExponentialBackoff {
+        ExponentialBackoff { first, longest }
     }
 
     /// The pause after a failure that so many others came before.
@@ -33,8 +33,8 @@ impl Backoff {
     }
 
     /// So many times as long.
-    fn times(self, times: u32) -> Backoff {
-        Backoff {
+    fn times(self, times: u32) -> ExponentialBackoff {
+        ExponentialBackoff {
             first: self.first.saturating_mul(times),
             longest: self.longest.saturating_mul(times),
         }
@@ -43,19 +43,19 @@ impl Backoff {
 
 impl Class {
     /// An attempt of which nothing was written costs no slot.
-    fn backoff(self, unsent: bool) -> Backoff {
+    fn pauses(self, unsent: bool) -> ExponentialBackoff {
         let (first, longest) = match self {
             Class::Temporary if unsent => (1, 16),
             Class::Temporary => (1, 60),
             _ => (5, 300),
         };
-        Backoff::new(Duration::from_secs(first), Duration::from_secs(longest))
+        ExponentialBackoff::new(Duration::from_secs(first), Duration::from_secs(longest))
     }
 }
 
 /// One remembered failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Hold {
+pub(crate) struct Backoff {
     pub(crate) class: Class,
     /// When it happened.
     pub(crate) at: BootTime,
@@ -65,32 +65,32 @@ pub(crate) struct Hold {
     pub(crate) streak: u32,
 }
 
-impl Hold {
-    /// One more failure after that one. See [`Holds::note`].
+impl Backoff {
+    /// One more failure after that one. See [`Backoffs::note`].
     pub(crate) fn after(
-        before: Option<&Hold>,
+        before: Option<&Backoff>,
         now: BootTime,
         rejection: &Rejection,
         jitter: f64,
-        parts: u32,
-    ) -> Hold {
+        shares: u32,
+    ) -> Backoff {
         let class = rejection.class;
         let streak = before
-            .filter(|hold| hold.class == class)
-            .map_or(0, |hold| hold.streak)
+            .filter(|backoff| backoff.class == class)
+            .map_or(0, |backoff| backoff.streak)
             .saturating_add(1);
-        let mut backoff = class.backoff(rejection.unsent);
+        let mut pauses = class.pauses(rejection.unsent);
         if class == Class::Temporary && !rejection.unsent {
             // All together spend no more than one would.
-            backoff = backoff.times(parts);
+            pauses = pauses.times(shares);
         }
-        let doubled = backoff.pause(streak - 1);
+        let doubled = pauses.pause(streak - 1);
         let pause = match (class, rejection.error.retry_after()) {
-            (Class::RateLimited, Some(told)) => told,
+            (Class::RateLimited, Some(asked)) => asked,
             (Class::Temporary, _) => doubled.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0),
             _ => doubled,
         };
-        Hold {
+        Backoff {
             class,
             at: now,
             until: now.plus(pause),
@@ -107,60 +107,60 @@ impl Hold {
 
     /// Among the failures of several hosts, one more.
     pub(crate) fn among_hosts(
-        mut before: Option<Hold>,
+        mut before: Option<Backoff>,
         of_the_same: bool,
         now: BootTime,
         rejection: &Rejection,
         jitter: f64,
-    ) -> Hold {
+    ) -> Backoff {
         if let Some(before) = before.as_mut().filter(|_| of_the_same) {
             // As long as one host fails it may be its own way.
             before.streak = before.streak.saturating_sub(1);
         }
-        Hold::after(before.as_ref(), now, rejection, jitter, 1)
+        Backoff::after(before.as_ref(), now, rejection, jitter, 1)
     }
 }
 
-/// The failures that hold, if any do.
+/// The back-offs of a key.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Holds {
+pub(crate) struct Backoffs {
     /// The failure that was met last, here or by others who share the key.
-    last: Option<Hold>,
-    /// The failures of several hosts in a row, see [`Hold::among_hosts`].
-    outage: Option<Hold>,
+    last: Option<Backoff>,
+    /// The failures of several hosts in a row, see [`Backoff::among_hosts`].
+    outage: Option<Backoff>,
 }
 
-impl Holds {
-    /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1. `parts`: among so many hosts the
-    /// budget is split, and each of them finds out for itself.
+impl Backoffs {
+    /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1. `shares`: the
+    /// budget is divided among so many hosts, and each of them finds out for itself.
     pub(crate) fn note(
         &mut self,
         now: BootTime,
         rejection: &Rejection,
         jitter: f64,
-        parts: u32,
+        shares: u32,
     ) -> Duration {
-        let hold = Hold::after(self.last.as_ref(), now, rejection, jitter, parts);
-        let pause = hold.at.until(hold.until);
-        self.last = Some(hold);
+        let backoff = Backoff::after(self.last.as_ref(), now, rejection, jitter, shares);
+        let pause = backoff.at.until(backoff.until);
+        self.last = Some(backoff);
         pause
     }
 
     /// The remembered failure, with the time that is left of it.
     pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
-        let last = self.last.as_ref().and_then(|hold| hold.check(now));
+        let last = self.last.as_ref().and_then(|backoff| backoff.check(now));
         last.or_else(|| self.outage()?.check(now))
     }
 
-    /// Whether what holds now holds everybody who has the key.
+    /// Whether the back-off of now is that of everybody who has the key.
     pub(crate) fn are_everybodys(&self, now: BootTime) -> bool {
-        let last = self.last.as_ref().filter(|hold| hold.class.of_key());
+        let last = self.last.as_ref().filter(|backoff| backoff.class.of_key());
         let mut all = [last, self.outage()].into_iter().flatten();
-        all.any(|hold| now < hold.until)
+        all.any(|backoff| now < backoff.until)
     }
 
     /// That the way of one host has failed the others are not to notice, but an outage of 88Pay is everybody's.
-    fn outage(&self) -> Option<&Hold> {
+    fn outage(&self) -> Option<&Backoff> {
         let outage = self.outage.as_ref();
         outage.filter(|outage| outage.streak >= IN_A_ROW)
     }
@@ -168,26 +168,28 @@ impl Holds {
     /// Whether the last attempt failed for now, too.
     pub(crate) fn is_temporary(&self) -> bool {
         let last = self.last.as_ref();
-        last.is_some_and(|hold| hold.class == Class::Temporary)
+        last.is_some_and(|backoff| backoff.class == Class::Temporary)
     }
 
     /// The failure that was remembered last, over or not.
-    pub(crate) fn last(&self) -> Option<&Hold> {
+    pub(crate) fn last(&self) -> Option<&Backoff> {
         self.last.as_ref()
     }
 
-    /// Takes over what is remembered by those who share the token. Only answers about the key itself hold everybody;
+    /// Takes over what is remembered by those who share the token. Only answers about the key itself are everybody's;
     /// what else failed may be this process's own way to 88Pay, so it is told to those who have waited for that very
     /// attempt, since `waiting`, and to nobody else.
-    pub(crate) fn learn(&mut self, shared: Option<&Hold>, waiting: Option<BootTime>) {
+    pub(crate) fn learn(&mut self, shared: Option<&Backoff>, waiting: Option<BootTime>) {
         match shared {
-            Some(hold) if hold.class.of_key() || waiting.is_some_and(|since| hold.at >= since) => {
+            Some(backoff)
+                if backoff.class.of_key() || waiting.is_some_and(|since| backoff.at >= since) =>
+            {
                 // Its own failure a process knows better than the record tells it: with the attempt.
                 if self.last.as_ref().is_none_or(|own| {
-                    (own.class, own.at) != (hold.class, hold.at)
-                        && (own.class.of_key() || own.until <= hold.until)
+                    (own.class, own.at) != (backoff.class, backoff.at)
+                        && (own.class.of_key() || own.until <= backoff.until)
                 }) {
-                    self.last = Some(hold.clone());
+                    self.last = Some(backoff.clone());
                 }
             }
             // Whoever was told so has been granted a token since.
@@ -196,20 +198,20 @@ impl Holds {
     }
 
     /// The failures of several hosts, as they are in their store.
-    pub(crate) fn learn_outage(&mut self, outage: Option<&Hold>) {
+    pub(crate) fn learn_outage(&mut self, outage: Option<&Backoff>) {
         self.outage = outage.cloned();
     }
 
-    /// What holds now, for statistics: the name of the class and how long still.
+    /// The back-off of now, for statistics: the name of the class and how long still.
     pub(crate) fn current(&self, now: BootTime) -> Option<(&'static str, Duration)> {
         let mut all = [self.last.as_ref(), self.outage()].into_iter().flatten();
-        let hold = all.find(|hold| now < hold.until)?;
-        Some((hold.class.name(), now.until(hold.until)))
+        let backoff = all.find(|backoff| now < backoff.until)?;
+        Some((backoff.class.name(), now.until(backoff.until)))
     }
 
     /// A token was granted, or the credentials changed.
     pub(crate) fn clear(&mut self) {
-        *self = Holds::default();
+        *self = Backoffs::default();
     }
 }
 
@@ -234,41 +236,41 @@ mod tests {
 
     #[test]
     fn rejected_credentials_are_asked_about_after_5_s_doubling_to_5_minutes() {
-        let mut holds = Holds::default();
+        let mut backoffs = Backoffs::default();
         let mut now = BootTime(0);
         for expected in [5, 10, 20, 40, 80, 160, 300, 300] {
-            let pause = holds.note(now, &rejection(Class::Unauthorized, None), 0.3, 1);
+            let pause = backoffs.note(now, &rejection(Class::Unauthorized, None), 0.3, 1);
             assert_eq!(pause.as_secs(), expected);
-            assert_eq!(holds.check(now).unwrap().retry_after(), Some(pause));
+            assert_eq!(backoffs.check(now).unwrap().retry_after(), Some(pause));
             now = now.plus(pause);
-            assert!(holds.check(now).is_none());
+            assert!(backoffs.check(now).is_none());
         }
         assert_eq!(
-            holds
+            backoffs
                 .note(now, &rejection(Class::Forbidden, None), 0.0, 1)
                 .as_secs(),
             5
         );
-        holds.clear();
-        assert!(holds.check(now).is_none());
+        backoffs.clear();
+        assert!(backoffs.check(now).is_none());
     }
 
     #[test]
     fn a_429_holds_as_long_as_it_says() {
-        let mut holds = Holds::default();
-        holds.note(
+        let mut backoffs = Backoffs::default();
+        backoffs.note(
             BootTime(0),
             &rejection(Class::RateLimited, Some(60)),
             0.0,
             1,
         );
-        assert!(holds.check(BootTime(59_999)).is_some());
-        assert!(holds.check(BootTime(60_000)).is_none());
+        assert!(backoffs.check(BootTime(59_999)).is_some());
+        assert!(backoffs.check(BootTime(60_000)).is_none());
     }
 
     #[test]
     fn who_met_a_failure_tells_it_with_its_attempt_after_reading_of_it_too() {
-        let mut own = Holds::default();
+        let mut own = Backoffs::default();
         let mut met = rejection(Class::Unauthorized, None);
         met.error = met.error.with_attempt(7);
         own.note(BootTime(9), &met, 0.0, 1);
@@ -287,18 +289,18 @@ mod tests {
 
     #[test]
     fn temporary_faults_back_off_shortly_with_jitter() {
-        let mut holds = Holds::default();
-        let pause = |holds: &mut Holds, jitter| {
-            holds
+        let mut backoffs = Backoffs::default();
+        let pause = |backoffs: &mut Backoffs, jitter| {
+            backoffs
                 .note(BootTime(0), &rejection(Class::Temporary, None), jitter, 1)
                 .as_millis()
         };
-        assert_eq!(pause(&mut holds, 0.0), 500);
-        assert_eq!(pause(&mut holds, 1.0), 2000);
+        assert_eq!(pause(&mut backoffs, 0.0), 500);
+        assert_eq!(pause(&mut backoffs, 1.0), 2000);
         for unsent in [true, false] {
             let mut rejection = rejection(Class::Temporary, None);
             rejection.unsent = unsent;
-            let longest = (0..40).map(|_| holds.note(BootTime(0), &rejection, 1.0, 1).as_secs());
+            let longest = (0..40).map(|_| backoffs.note(BootTime(0), &rejection, 1.0, 1).as_secs());
             assert_eq!(longest.max(), Some(if unsent { 16 } else { 60 }));
         }
     }

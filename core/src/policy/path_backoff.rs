@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::policy::backoff::Backoff;
+use crate::policy::backoff::ExponentialBackoff;
 use crate::time::BootTime;
 
-const BACKOFF: Backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(3600));
+const BACKOFF: ExponentialBackoff =
+    ExponentialBackoff::new(Duration::from_secs(60), Duration::from_secs(3600));
 
 /// More paths than an API has; beyond it the one that ends first makes room.
 const MOST: usize = 256;

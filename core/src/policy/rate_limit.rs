@@ -21,7 +21,7 @@ const HOUR: Duration = Duration::from_secs(3600 + 15);
 
 /// Tokens forced by a 401 or by `invalidate` come from a reserve of their own, inside the budget.
 const FORCED_PER_HOUR: usize = 20;
-const FORCED_APART: Duration = Duration::from_secs(10);
+const FORCED_EVERY: Duration = Duration::from_secs(10);
 
 /// A slot that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub(crate) struct Slot {
     pub(crate) at: BootTime,
     /// Random, so that those who share the budget know it again; 0 where nobody needs to.
     pub(crate) id: u32,
-    /// It was taken while the other hosts could not be told.
-    pub(crate) apart: bool,
+    /// It was taken while no store could be reached, and the other hosts do not know of it.
+    pub(crate) partitioned: bool,
     /// Another host has taken it and may give it back.
     pub(crate) pending: bool,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Refusal {
 pub(crate) enum Limit {
     Minute,
     Hour,
-    /// This host's share of either, while hosts split them.
+    /// This host's share of either, while hosts cannot tell each other what they take.
     Share,
     /// 88Pay said that none is left.
     Server,
@@ -72,12 +72,12 @@ const IN_TURNS: u32 = 4;
 /// A turn that is not used by then is over.
 const TURN: Duration = MINUTE;
 
-/// More statements of the server than this that all say something are not kept apart.
-const MOST_TOLD: usize = 8;
+/// More limits of the server than this are not kept one by one.
+const MOST_SERVER_LIMITS: usize = 8;
 
 /// What the server said is left, until it counts anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct ServerLimit {
     pub(crate) left: u32,
     /// It is the hour that it was said of, else the minute.
     pub(crate) hourly: bool,
@@ -90,8 +90,8 @@ pub(crate) struct Counts {
     /// The slots that were taken, oldest first, no older than an hour.
     pub(crate) taken: VecDeque<Slot>,
     pub(crate) forced: VecDeque<Slot>,
-    /// What the server said and still holds, the one that ends first before the others. None says less than another.
-    pub(crate) told: Vec<Told>,
+    /// What the server said is left, the one that ends first before the others. None says less than another.
+    pub(crate) server_limits: Vec<ServerLimit>,
 }
 
 /// The counts and the limits that this process keeps.
@@ -100,8 +100,8 @@ pub(crate) struct Budget {
     per_minute: usize,
     per_hour: usize,
     counts: Counts,
-    /// That many hosts split what is left while they cannot tell each other; else 1.
-    split: usize,
+    /// Into so many shares, one for each host, what is left is divided while hosts cannot tell each other; else 1.
+    shares: usize,
     /// A random number of this host.
     host: u64,
 }
@@ -145,24 +145,26 @@ impl Counts {
             );
             mine.make_contiguous().sort_by_key(|slot| slot.at);
         }
-        // Which was said later is not known; all of it holds until it ends.
-        self.hear_all(other.told.iter().copied());
+        // Which was said later is not known: each limit is kept until it ends.
+        self.add_server_limits(other.server_limits.iter().copied());
     }
 
     /// Adds what the server said.
-    pub(crate) fn hear(&mut self, told: Told) {
-        self.hear_all([told]);
+    pub(crate) fn add_server_limit(&mut self, limit: ServerLimit) {
+        self.add_server_limits([limit]);
     }
 
     /// All of it is added before any becomes one, so that it does not matter which of two said what first.
-    fn hear_all(&mut self, all: impl IntoIterator<Item = Told>) {
-        all.into_iter().for_each(|told| self.add_told(told));
-        while self.told.len() > MOST_TOLD {
+    fn add_server_limits(&mut self, all: impl IntoIterator<Item = ServerLimit>) {
+        all.into_iter()
+            .for_each(|limit| self.insert_server_limit(limit));
+        while self.server_limits.len() > MOST_SERVER_LIMITS {
             // The two that end last become one that says as much as both.
-            let Some((last, before)) = self.told.pop().zip(self.told.pop()) else {
+            let limits = &mut self.server_limits;
+            let Some((last, before)) = limits.pop().zip(limits.pop()) else {
                 return;
             };
-            self.add_told(Told {
+            self.insert_server_limit(ServerLimit {
                 left: last.left.min(before.left),
                 hourly: last.hourly || before.hourly,
                 until: last.until,
@@ -170,18 +172,21 @@ impl Counts {
         }
     }
 
-    fn add_told(&mut self, told: Told) {
-        if self.told.iter().any(|known| known.covers(&told)) {
+    fn insert_server_limit(&mut self, limit: ServerLimit) {
+        let limits = &mut self.server_limits;
+        if limits.iter().any(|known| known.covers(&limit)) {
             return;
         }
-        self.told.retain(|known| !told.covers(known));
-        self.told.push(told);
-        self.told.sort_by_key(|told| (told.until, told.left));
+        limits.retain(|known| !limit.covers(known));
+        limits.push(limit);
+        limits.sort_by_key(|limit| (limit.until, limit.left));
     }
 
-    /// What the server said that holds now.
-    fn holding(&self, now: BootTime) -> impl Iterator<Item = &Told> {
-        self.told.iter().filter(move |told| now < told.until)
+    /// The limits of the server that have not ended.
+    fn server_limits_at(&self, now: BootTime) -> impl Iterator<Item = &ServerLimit> {
+        self.server_limits
+            .iter()
+            .filter(move |limit| now < limit.until)
     }
 
     /// Takes over what all hosts have together: what another host has given back since it was found is free again. Slots
@@ -203,7 +208,7 @@ impl Counts {
         self.taken.extend((0..per_minute).map(|_| Slot {
             at: now,
             id: 0,
-            apart: false,
+            partitioned: false,
             pending: false,
         }));
     }
@@ -214,9 +219,9 @@ impl Counts {
     }
 
     /// The other hosts know of all of these by now.
-    pub(crate) fn told_to_all(&mut self) {
+    pub(crate) fn known_to_all(&mut self) {
         for slots in [&mut self.taken, &mut self.forced] {
-            slots.iter_mut().for_each(|slot| slot.apart = false);
+            slots.iter_mut().for_each(|slot| slot.partitioned = false);
         }
     }
 
@@ -226,13 +231,13 @@ impl Counts {
                 times.pop_front();
             }
         }
-        self.told.retain(|told| now < told.until);
+        self.server_limits.retain(|limit| now < limit.until);
     }
 }
 
-impl Told {
+impl ServerLimit {
     /// Whether it says all that `other` says.
-    fn covers(&self, other: &Told) -> bool {
+    fn covers(&self, other: &ServerLimit) -> bool {
         self.left <= other.left && self.until >= other.until && self.hourly >= other.hourly
     }
 }
@@ -243,20 +248,20 @@ impl Budget {
             per_minute: per_minute as usize,
             per_hour: per_hour as usize,
             counts: Counts::default(),
-            split: 1,
+            shares: 1,
             host: 0,
         }
     }
 
-    /// From now on so many hosts, of which none knows what the others take, each keep to their part; 1 if all can be told.
+    /// From now on so many hosts, of which none knows what the others take, each keep to a share of it; 1 if all can be told.
     /// `host` is a random number of this one.
-    pub(crate) fn split(&mut self, hosts: u32, host: u64) {
-        (self.split, self.host) = (hosts.max(1) as usize, host);
+    pub(crate) fn divide(&mut self, hosts: u32, host: u64) {
+        (self.shares, self.host) = (hosts.max(1) as usize, host);
     }
 
-    /// Among how many hosts what is left is split.
-    pub(crate) fn hosts(&self) -> usize {
-        self.split
+    /// Into how many shares what is left is divided.
+    pub(crate) fn shares(&self) -> usize {
+        self.shares
     }
 
     pub(crate) fn counts(&self) -> &Counts {
@@ -269,17 +274,22 @@ impl Budget {
     }
 
     /// Takes a slot for one request that is about to be sent.
-    pub(crate) fn take(&mut self, now: BootTime, id: u32, apart: bool) -> Result<Slot, Refusal> {
+    pub(crate) fn take(
+        &mut self,
+        now: BootTime,
+        id: u32,
+        partitioned: bool,
+    ) -> Result<Slot, Refusal> {
         if let Some(refusal) = self.refusal(now) {
             return Err(refusal);
         }
-        for told in &mut self.counts.told {
-            told.left = told.left.saturating_sub(1);
+        for limit in &mut self.counts.server_limits {
+            limit.left = limit.left.saturating_sub(1);
         }
         let slot = Slot {
             at: now,
             id,
-            apart,
+            partitioned,
             pending: false,
         };
         self.counts.taken.push_back(slot);
@@ -291,8 +301,8 @@ impl Budget {
         let same = |taken: &Slot| (taken.at, taken.id) == (slot.at, slot.id);
         if let Some(at) = self.counts.taken.iter().rposition(same) {
             self.counts.taken.remove(at);
-            for told in &mut self.counts.told {
-                told.left = told.left.saturating_add(1);
+            for limit in &mut self.counts.server_limits {
+                limit.left = limit.left.saturating_add(1);
             }
         }
     }
@@ -314,10 +324,10 @@ impl Budget {
         if id != 0 && forced.iter().any(|slot| slot.id == id) {
             return Ok(());
         }
-        let apart = forced.back().map(|last| last.at.plus(FORCED_APART));
+        let next = forced.back().map(|last| last.at.plus(FORCED_EVERY));
         let oldest = forced.len().checked_sub(FORCED_PER_HOUR);
         let full = oldest.map(|index| forced[index].at.plus(HOUR));
-        let reserve = [apart, full].into_iter().flatten().max();
+        let reserve = [next, full].into_iter().flatten().max();
         if let Some(until) = reserve.filter(|until| now < *until) {
             return Err(Refusal {
                 until,
@@ -330,14 +340,14 @@ impl Budget {
         self.counts.forced.push_back(Slot {
             at: now,
             id,
-            apart: false,
+            partitioned: false,
             pending: false,
         });
         Ok(())
     }
 
     /// `X-RateLimit-Remaining` of a token answer, and when the server counts anew. It can only lower what is left.
-    pub(crate) fn told(
+    pub(crate) fn note_server_limit(
         &mut self,
         now: BootTime,
         limit: Option<u32>,
@@ -347,18 +357,18 @@ impl Budget {
         // Which of its two windows the server means is not documented; its limit says so where it is the hourly one.
         let hourly = limit.is_some_and(|limit| limit as usize > self.per_minute);
         let window = if hourly { HOUR } else { MINUTE };
-        let told = Told {
+        let limit = ServerLimit {
             left: remaining,
             hourly,
             until: now.plus(reset_in.min(window)),
         };
         self.counts.forget(now);
-        self.counts.hear(told);
+        self.counts.add_server_limit(limit);
     }
 
-    /// What the server said was said of a key that is no longer used.
-    pub(crate) fn forget_told(&mut self) {
-        self.counts.told.clear();
+    /// What the server said is left was left of a key that is no longer used.
+    pub(crate) fn forget_server_limits(&mut self) {
+        self.counts.server_limits.clear();
     }
 
     /// How many slots there are: in a minute and in an hour.
@@ -370,30 +380,31 @@ impl Budget {
     pub(crate) fn left(&self, now: BootTime) -> (usize, usize) {
         let mut minute = self.free(now, &self.window(now, self.per_minute, MINUTE));
         let mut hour = self.free(now, &self.window(now, self.per_hour, HOUR));
-        for told in self.counts.holding(now) {
-            let left = told.left as usize;
+        for limit in self.counts.server_limits_at(now) {
+            let left = limit.left as usize;
             minute = minute.min(left);
-            if told.hourly {
+            if limit.hourly {
                 hour = hour.min(left);
             }
         }
         (minute.min(hour), hour)
     }
 
-    /// The limit that is reached, if one is: the one that is free last. What the server said is told where it is more than was
-    /// counted here.
+    /// The limit that is reached, if one is: the one that is free last. That of the server, where it is more than was counted
+    /// here.
     pub(crate) fn refusal(&mut self, now: BootTime) -> Option<Refusal> {
         self.counts.forget(now);
         let full = |most: usize, window, limit| {
             let until = self.full_until(now, most, window)?;
             Some(Refusal { until, limit })
         };
-        let told = self.counts.told.iter().filter(|told| told.left == 0);
-        let told = told.map(|told| told.until).max();
+        let server = self.counts.server_limits.iter();
+        let server = server.filter(|limit| limit.left == 0);
+        let server = server.map(|limit| limit.until).max();
         let minute = full(self.per_minute, MINUTE, Limit::Minute);
         let hour = full(self.per_hour, HOUR, Limit::Hour);
         let counted = [minute, hour].into_iter().flatten();
-        let refusal = match (counted.max_by_key(|refusal| refusal.until), told) {
+        let refusal = match (counted.max_by_key(|refusal| refusal.until), server) {
             (Some(refusal), Some(until)) if until < refusal.until.plus(MARGIN) => {
                 // It was said of the same slots: its seconds are whole, and the answer was on its way.
                 let until = refusal.until.max(until);
@@ -406,7 +417,7 @@ impl Budget {
             (counted, None) => counted,
         };
         refusal.map(|refusal| match refusal.limit {
-            Limit::Minute | Limit::Hour if self.split > 1 => Refusal {
+            Limit::Minute | Limit::Hour if self.shares > 1 => Refusal {
                 limit: Limit::Share,
                 ..refusal
             },
@@ -446,8 +457,8 @@ impl Budget {
     fn has_turn(&self, now: BootTime, used: &Window) -> bool {
         let (since, _) = self.turn(now);
         let began = BootTime(now.0.saturating_sub(since.as_millis() as u64));
-        let taken = |slot: &Slot| slot.apart && slot.at >= began;
-        used.split > used.limit
+        let taken = |slot: &Slot| slot.partitioned && slot.at >= began;
+        used.shares > used.limit
             && 2 * used.common <= used.limit
             && since < TURN
             && !self.counts.taken.iter().any(taken)
@@ -458,22 +469,26 @@ impl Budget {
         let each =
             |window: Duration, limit: usize| window * IN_TURNS / limit.clamp(1, 1 << 16) as u32;
         let each = each(HOUR, self.per_hour).max(each(MINUTE, self.per_minute));
-        let period = each.as_millis() as u64 * self.split.clamp(1, 1 << 32) as u64;
+        let period = each.as_millis() as u64 * self.shares.clamp(1, 1 << 32) as u64;
         let since = (now.0 % period + self.host % period) % period;
         (Duration::from_millis(since), Duration::from_millis(period))
     }
 
     fn window(&self, now: BootTime, limit: usize, window: Duration) -> Window {
         let inside = |slot: &&Slot| now < slot.at.plus(window);
-        let (mut common, mut apart) = (0, 0);
+        let (mut common, mut partitioned) = (0, 0);
         for slot in self.counts.taken.iter().filter(inside) {
-            *(if slot.apart { &mut apart } else { &mut common }) += 1;
+            *(if slot.partitioned {
+                &mut partitioned
+            } else {
+                &mut common
+            }) += 1;
         }
         Window {
             limit,
-            split: self.split,
+            shares: self.shares,
             common,
-            apart,
+            partitioned,
         }
     }
 }
@@ -481,21 +496,21 @@ impl Budget {
 /// What was taken inside a window.
 struct Window {
     limit: usize,
-    split: usize,
+    shares: usize,
     /// All hosts know of these.
     common: usize,
     /// Only this one does.
-    apart: usize,
+    partitioned: usize,
 }
 
 impl Window {
     fn left(&self) -> usize {
-        (self.limit.saturating_sub(self.common) / self.split).saturating_sub(self.apart)
+        (self.limit.saturating_sub(self.common) / self.shares).saturating_sub(self.partitioned)
     }
 
     fn remove(&mut self, slot: &Slot) {
-        *(if slot.apart {
-            &mut self.apart
+        *(if slot.partitioned {
+            &mut self.partitioned
         } else {
             &mut self.common
         }) -= 1;
@@ -508,7 +523,7 @@ pub(crate) fn over_budget(budget: &Budget, now: BootTime, refusal: Refusal) -> E
     let message = match refusal.limit {
         Limit::Minute => format!("The {per_minute} tokens that 88Pay grants in a minute are used up."),
         Limit::Hour => format!("The {per_hour} tokens that 88Pay grants in an hour are used up."),
-        Limit::Share => "No store can be reached, and this host's part of the tokens that 88Pay grants is used up."
+        Limit::Share => "No store can be reached, and this host's share of the tokens that 88Pay grants is used up."
             .to_owned(),
         Limit::Reserve => {
             "Too many tokens were invalidated or rejected lately to ask for another one now."

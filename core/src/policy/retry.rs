@@ -11,13 +11,14 @@ use std::time::Duration;
 use http::Method;
 
 use crate::exchange::{Failure, FailureKind};
-use crate::policy::backoff::Backoff;
+use crate::policy::backoff::ExponentialBackoff;
 
 /// Repetitions after faults, beyond the one that a 401 may cost.
 const MOST_REPEATS: u32 = 2;
 
 /// The pause before each of them, with full jitter.
-const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(1));
+const BACKOFF: ExponentialBackoff =
+    ExponentialBackoff::new(Duration::from_millis(500), Duration::from_secs(1));
 
 /// The one POST that only reads ("Balance").
 const BALANCE: &str = "/api/balance";

@@ -2,15 +2,17 @@
 //!
 //! Promises: who asks 88Pay for a token has the store's lease and has told the store of its slot before; what is taken
 //! over is newer than what is known here and was not rejected here; failures that are this host's own leave the lease to
-//! the others, and failures of several of them in a row hold all. A store that is away costs a refresh half a second at
-//! most; the host then goes on with its part of the budget and comes back as soon as the store does, with what it has taken
+//! the others, and after failures of several of them in a row all back off. A store that cannot be reached costs a refresh half a second
+//! at most; the host then goes on with its share of the budget and comes back as soon as the store does, with what it has taken
 //! and its token.
 
 use std::time::Duration;
 
-use super::{Action, Finish, Fleet, Kept, Lead, Ledger, Progress, Refresh, State, Step, Then};
+use super::{
+    Action, Finish, Fleet, Kept, Leadership, Ledger, Progress, Refresh, State, Step, Then,
+};
 use crate::error::{Error, ErrorCode};
-use crate::policy::backoff::Hold;
+use crate::policy::backoff::Backoff;
 use crate::policy::rate_limit::Counts;
 use crate::policy::token_response::{Class, Rejection};
 use crate::refresh::record::{Common, FleetRecord, HostRecord, Issue};
@@ -18,29 +20,29 @@ use crate::time::BootTime;
 
 /// What the store may take: for one answer, and in one refresh.
 const ANSWER_TIME: Duration = Duration::from_millis(250);
-const VISIT_TIME: Duration = Duration::from_millis(500);
+const SESSION_TIME: Duration = Duration::from_millis(500);
 
-/// The visit of a leader is up to nine answers. If they take longer than that it may come to no end, and leave its lease
+/// The session of a leader is up to nine answers. If they take longer than that it may come to no end, and leave its lease
 /// behind.
 const SLOW_ANSWER: Duration = Duration::from_millis(50);
 
-/// A store that was away is asked again after this time.
+/// A store that could not be reached is asked again after this time.
 pub(crate) const COME_BACK: Duration = Duration::from_secs(5);
 
 /// The hosts are told of each other's slots by then, once the store is back: all that are in use have come back.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// That long after the store was away, the grace and the life of a token, all hosts that are in use have come for one.
+/// That long after the store could not be reached, the grace and the life of a token, all hosts that are in use have come for one.
 const GATHERED: Duration = Duration::from_secs(75);
 
 /// A host that was refused asks the store for others' tokens as often as that, as long as there may be some.
 const REFUSED: Duration = Duration::from_secs(1);
 
-/// How often a host looks whether another one's token has come: with callers who wait, and without.
-const LOOK_OFTEN: Duration = Duration::from_millis(25);
-const LOOK_SELDOM: Duration = Duration::from_millis(500);
+/// How often a host reads whether another one's token has come: with callers who wait, and without.
+const READ_OFTEN: Duration = Duration::from_millis(25);
+const READ_SELDOM: Duration = Duration::from_millis(500);
 
-/// All hosts together, up to 2,000, look no more often than 4,000 times a second.
+/// All hosts together, up to 2,000, read no more often than 4,000 times a second.
 const FOR_EACH_HOST: Duration = Duration::from_micros(250);
 
 /// Until the slot is told nobody has to wait longer than that for a host that died.
@@ -55,9 +57,9 @@ const LEASE_MARGIN: Duration = Duration::from_secs(2);
 /// What is asked of the store.
 #[derive(Debug)]
 pub(crate) enum Ask {
-    Look,
+    Read,
     /// Take the lease for that long, if nobody has it.
-    Lead {
+    Lease {
         lease: Duration,
     },
     /// Under the lease, which is kept for that much longer or given back. `fresh`: the token is a new one.
@@ -85,7 +87,7 @@ pub(crate) struct Found {
 
 /// With the fleet's store.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct StoreSession {
     /// This host has the lease.
     leads: bool,
     /// What may still be spent on answers, and since when one is awaited.
@@ -116,54 +118,54 @@ pub(super) enum Question {
 }
 
 impl HostRecord {
-    /// Among how many what is left of the budget is split now.
-    pub(super) fn split(&self, now: BootTime) -> u32 {
-        match self.away {
-            Some(away) if now < away.plus(GRACE) => self.common.hosts.max(1),
+    /// Into how many shares what is left of the budget is divided now.
+    pub(super) fn budget_shares(&self, now: BootTime) -> u32 {
+        match self.unreachable_at {
+            Some(at) if now < at.plus(GRACE) => self.common.hosts.max(1),
             _ => 1,
         }
     }
 
-    /// Whether this host has been at the store again since it last found it away.
+    /// Whether this host has been at the store again since it last could not reach it.
     pub(crate) fn is_back(&self) -> bool {
-        let tries_again = |away: BootTime| self.ask_at == Some(away.plus(COME_BACK));
-        self.away.is_some_and(|away| !tries_again(away))
+        let tries_again = |at: BootTime| self.ask_at == Some(at.plus(COME_BACK));
+        self.unreachable_at.is_some_and(|at| !tries_again(at))
     }
 }
 
 impl Refresh {
     /// Whether the store should be asked for a token, whatever is known here.
     pub(super) fn asks_store(&self, record: &HostRecord, now: BootTime) -> bool {
-        self.terms.fleet && record.ask_at.is_none_or(|at| now >= at)
+        self.context.fleet && record.ask_at.is_none_or(|at| now >= at)
     }
 
     /// Whether nothing is done without the store.
-    pub(super) fn visits_store(&self, record: &HostRecord, now: BootTime) -> bool {
-        let away = record.away.map(|away| away.plus(COME_BACK));
-        self.terms.fleet && away.is_none_or(|until| now >= until)
+    pub(super) fn needs_store(&self, record: &HostRecord, now: BootTime) -> bool {
+        let again_at = record.unreachable_at.map(|at| at.plus(COME_BACK));
+        self.context.fleet && again_at.is_none_or(|until| now >= until)
     }
 
     fn kept(&self, now: BootTime) -> Option<Kept> {
-        self.terms.kept.filter(|kept| now < kept.due)
+        self.context.kept.filter(|kept| now < kept.due)
     }
 
     /// The token of this process needs neither renewal nor to be told to the other hosts; for how long.
     pub(super) fn is_kept(&self, record: &HostRecord, now: BootTime) -> Option<Duration> {
         let kept = self.kept(now)?;
-        let apart = record
+        let untold = record
             .common
             .good()
-            .is_some_and(|issue| issue.apart > 0 && issue.stamp.id == kept.id);
+            .is_some_and(|issue| issue.budget_shares > 0 && issue.stamp.id == kept.id);
         match record.ask_at.filter(|at| now < *at) {
-            _ if !apart => Some(now.until(kept.due)),
+            _ if !untold => Some(now.until(kept.due)),
             Some(at) => Some(now.until(at)),
             None => None,
         }
     }
 }
 
-impl Lead {
-    fn session(&mut self) -> Option<&mut Session> {
+impl Leadership {
+    fn session(&mut self) -> Option<&mut StoreSession> {
         match &mut self.progress.fleet {
             Fleet::Session(session) => Some(session),
             Fleet::None | Fleet::Partitioned => None,
@@ -194,11 +196,11 @@ impl Lead {
         let host = self.record.host;
         if rejection.class == Class::Temporary
             && !rejection.unsent
-            && let Some(Session { record: stored, .. }) = self.session()
+            && let Some(StoreSession { record: stored, .. }) = self.session()
         {
             let of_the_same = stored.failed_host == host;
             let before = stored.common.outage.take();
-            let outage = Hold::among_hosts(before, of_the_same, now, rejection, jitter);
+            let outage = Backoff::among_hosts(before, of_the_same, now, rejection, jitter);
             stored.common.outage = Some(outage.clone());
             stored.failed_host = host;
             self.record.common.outage = Some(outage);
@@ -214,8 +216,8 @@ impl Lead {
 
     /// The store has taken note: if it can be asked, the others know what was taken.
     fn noted(&mut self, step: &mut Step<'_>) {
-        if self.record.split(step.now) == 1 {
-            self.record.common.counts.told_to_all();
+        if self.record.budget_shares(step.now) == 1 {
+            self.record.common.counts.known_to_all();
         }
         step.ledger
             .budget
@@ -223,11 +225,11 @@ impl Lead {
     }
 }
 
-impl Session {
-    pub(super) fn new(now: BootTime) -> Session {
-        Session {
+impl StoreSession {
+    pub(super) fn new(now: BootTime) -> StoreSession {
+        StoreSession {
             leads: false,
-            left: VISIT_TIME,
+            left: SESSION_TIME,
             asked_at: now,
             slow: false,
             record: FleetRecord::default(),
@@ -267,7 +269,7 @@ impl Session {
             fresh = matches!(**finish, Finish::Granted { .. } | Finish::Kept { .. });
             if matches!(**finish, Finish::Granted { .. }) {
                 // Not every host may have needed the last token, so the number goes down by halves; not at all if they
-                // may not have come for it: it was rejected or dropped, or the store has just been away.
+                // may not have come for it: it was rejected or dropped, or the store could not be reached just before.
                 let halves = common.hosts.saturating_add(self.hosts).div_ceil(2);
                 let last = if cut_short { common.hosts } else { halves };
                 common.hosts = self.hosts.max(last);
@@ -282,20 +284,20 @@ impl Session {
 }
 
 impl Refresh {
-    pub(super) fn open_session(&mut self, step: &mut Step<'_>, lead: Lead) -> Action {
-        self.ask(step, lead, Question::Read, Ask::Look)
+    pub(super) fn open_session(&mut self, step: &mut Step<'_>, lead: Leadership) -> Action {
+        self.ask(step, lead, Question::Read, Ask::Read)
     }
 
     fn ask(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Lead,
+        mut lead: Leadership,
         question: Question,
         what: Ask,
     ) -> Action {
         // The first answer may come from the second store.
         let most = match question {
-            Question::Read => VISIT_TIME,
+            Question::Read => SESSION_TIME,
             _ => ANSWER_TIME,
         };
         let within = lead.session().map(|session| session.asks(step.now, most));
@@ -306,21 +308,26 @@ impl Refresh {
         Action::Ask { what, within }
     }
 
-    fn ask_for_lease(&mut self, step: &mut Step<'_>, lead: Lead) -> Action {
-        let what = Ask::Lead { lease: SLOT_LEASE };
+    fn ask_for_lease(&mut self, step: &mut Step<'_>, lead: Leadership) -> Action {
+        let what = Ask::Lease { lease: SLOT_LEASE };
         self.ask(step, lead, Question::Lease, what)
     }
 
-    /// Another look at the store, after a pause that is not on the store's account. The looks themselves are, if the store
-    /// is slow: who leads there may have given it up, and nobody waits for that host's lease to end.
-    pub(super) fn ask_again(&mut self, step: &mut Step<'_>, mut lead: Lead) -> Action {
+    /// Reads the store again, after a pause that is not on the store's account. The reads themselves are, if the store is
+    /// slow: who leads there may have given it up, and nobody waits for that host's lease to end.
+    pub(super) fn ask_again(&mut self, step: &mut Step<'_>, mut lead: Leadership) -> Action {
         if lead.session().is_some_and(|session| !session.slow) {
             lead.spare_store();
         }
         self.open_session(step, lead)
     }
 
-    pub(super) fn found(&mut self, step: &mut Step<'_>, mut lead: Lead, found: Found) -> Action {
+    pub(super) fn found(
+        &mut self,
+        step: &mut Step<'_>,
+        mut lead: Leadership,
+        found: Found,
+    ) -> Action {
         let Fleet::Session(session) = &mut lead.progress.fleet else {
             return self.partitioned(step, lead, Question::Read);
         };
@@ -328,20 +335,20 @@ impl Refresh {
         session.answered(step.now);
         session.leads = found.leads;
         session.hosts = found.hosts;
-        if own.away.is_some() && !own.is_back() {
+        if own.unreachable_at.is_some() && !own.is_back() {
             // The grace begins now.
-            own.away = Some(step.now);
+            own.unreachable_at = Some(step.now);
         }
         own.ask_at = None;
         session.record = found.record.clone().unwrap_or_default();
         if let Some(stored) = &found.record {
             // Another host that has the lease may give its slot back; an older one that is gone was lost with the store.
-            let lease = (self.terms.request_time() + LEASE_MARGIN).as_millis() as u64;
+            let lease = (self.context.request_time() + LEASE_MARGIN).as_millis() as u64;
             let since = BootTime(step.now.0.saturating_sub(lease));
             let at_work = found.leased && !found.leads;
-            step.ledger.holds.learn(hold(own, stored), None);
+            step.ledger.backoffs.learn(backoff(own, stored), None);
             step.ledger
-                .holds
+                .backoffs
                 .learn_outage(stored.common.outage.as_ref());
             let (own, stored) = (&mut own.common, &stored.common);
             own.counts.find(&stored.counts, at_work.then_some(since));
@@ -357,9 +364,11 @@ impl Refresh {
         let counts = &own.common.counts;
         session.lacks = session.record.common.counts.lack(counts, step.now);
         step.ledger.budget.set_counts(counts.clone());
-        step.ledger.budget.split(own.split(step.now), own.host);
+        step.ledger
+            .budget
+            .divide(own.budget_shares(step.now), own.host);
         let newer = session.record.common.good().filter(|issue| {
-            Some(issue.stamp.id) != own.common.rejected && self.terms.takes(issue, step.now)
+            Some(issue.stamp.id) != own.common.rejected && self.context.takes(issue, step.now)
         });
         if let Some(issue) = newer.cloned() {
             let key = self.key;
@@ -388,21 +397,25 @@ impl Refresh {
             // The others may have this host's token.
             let (own, stored) = (&mut own.common, &mut session.record.common);
             if let Some(issue) = &mut own.issue {
-                issue.apart = 0;
+                issue.budget_shares = 0;
             }
             stored.issue = own.issue.clone();
             stored.hosts = stored.hosts.max(own.hosts);
             return self.keep(step, lead, step.now.until(kept.due));
         }
-        if let Some(error) = step.ledger.holds.check(step.now) {
+        if let Some(error) = step.ledger.backoffs.check(step.now) {
             return self.refuse(step, lead, error);
         }
         if found.leads {
             // Others have taken the time for a request of its own.
-            self.until = self.until.max(step.now.plus(self.terms.request_time()));
+            self.until = self.until.max(step.now.plus(self.context.request_time()));
             return self.send(step, lead);
         }
-        let failed = own.common.hold.as_ref().filter(|hold| !hold.class.of_key());
+        let failed = own
+            .common
+            .backoff
+            .as_ref()
+            .filter(|backoff| !backoff.class.of_key());
         let others_first = step.now < *session.yields.get_or_insert(step.now.plus(OTHERS_FIRST));
         let yields = failed.is_some() && own.common.hosts > 1 && others_first;
         match step.ledger.refusal(step.now) {
@@ -412,20 +425,20 @@ impl Refresh {
         }
     }
 
-    /// Looks again soon whether another host has a token.
-    fn wait_for_host(&mut self, now: BootTime, jitter: f64, lead: Lead) -> Action {
-        let waits = self.terms.kept.is_none_or(|kept| now >= kept.end);
-        let pause = if waits { LOOK_OFTEN } else { LOOK_SELDOM };
+    /// Reads again soon whether another host has a token.
+    fn wait_for_host(&mut self, now: BootTime, jitter: f64, lead: Leadership) -> Action {
+        let waits = self.context.kept.is_none_or(|kept| now >= kept.end);
+        let pause = if waits { READ_OFTEN } else { READ_SELDOM };
         let many = FOR_EACH_HOST
             .saturating_mul(lead.record.common.hosts)
-            .min(LOOK_SELDOM);
+            .min(READ_SELDOM);
         self.state = State::Yielding(lead);
         Action::Pause(pause.max(many).mul_f64(0.5 + jitter / 2.0))
     }
 
-    fn refuse(&mut self, step: &mut Step<'_>, mut lead: Lead, error: Error) -> Action {
+    fn refuse(&mut self, step: &mut Step<'_>, mut lead: Leadership, error: Error) -> Action {
         let again = match (
-            step.ledger.holds.are_everybodys(step.now),
+            step.ledger.backoffs.are_everybodys(step.now),
             error.retry_after(),
         ) {
             // No other host is granted a token before.
@@ -436,13 +449,17 @@ impl Refresh {
         self.leave(step, lead, Then::failed(error))
     }
 
-    fn keep(&mut self, step: &mut Step<'_>, lead: Lead, again: Duration) -> Action {
+    fn keep(&mut self, step: &mut Step<'_>, lead: Leadership, again: Duration) -> Action {
         let kept = Finish::Kept { again };
         self.leave(step, lead, Then::Finish(Box::new(kept)))
     }
 
     /// The slot was taken: the other hosts see it before anything is sent.
-    pub(super) fn tell_store_of_slot(&mut self, step: &mut Step<'_>, mut lead: Lead) -> Action {
+    pub(super) fn tell_store_of_slot(
+        &mut self,
+        step: &mut Step<'_>,
+        mut lead: Leadership,
+    ) -> Action {
         let rejected = lead.record.common.rejected;
         let of_stored = |issue: &Issue| Some(issue.stamp.id) == rejected;
         let Some(session) = lead.session() else {
@@ -455,7 +472,7 @@ impl Refresh {
         }
         let write = Ask::Write {
             record: Box::new(session.record.clone()),
-            lease: Some(self.terms.request_time() + LEASE_MARGIN),
+            lease: Some(self.context.request_time() + LEASE_MARGIN),
             fresh: false,
         };
         self.ask(step, lead, Question::Slot, write)
@@ -465,7 +482,7 @@ impl Refresh {
     pub(super) fn slot_told(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Lead,
+        mut lead: Leadership,
         written: bool,
     ) -> Action {
         if written {
@@ -485,14 +502,14 @@ impl Refresh {
         // That was never there.
         session.record = FleetRecord::default();
         self.state = State::Yielding(lead);
-        Action::Pause(LOOK_OFTEN)
+        Action::Pause(READ_OFTEN)
     }
 
     /// The store knows how it ended, or another host has the lease by now.
     pub(super) fn end_told(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Lead,
+        mut lead: Leadership,
         then: Then,
         written: bool,
     ) -> Action {
@@ -505,7 +522,7 @@ impl Refresh {
         match then {
             Then::Finish(finish) if !written && matches!(*finish, Finish::Granted { .. }) => {
                 // Others have gone on. What comes late is paid for, and of no use to them.
-                self.until = step.now.plus(self.terms.request_time());
+                self.until = step.now.plus(self.context.request_time());
                 self.leave_host(step, lead, Then::Read)
             }
             Then::Finish(finish) if matches!(*finish, Finish::Shared { .. }) => {
@@ -519,7 +536,7 @@ impl Refresh {
     pub(super) fn counted(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Lead,
+        mut lead: Leadership,
         finish: Box<Finish>,
         hosts: u32,
     ) -> Action {
@@ -528,19 +545,24 @@ impl Refresh {
     }
 
     /// Ends the work on this key: tells the other hosts first, if this one has the lease.
-    pub(super) fn leave(&mut self, step: &mut Step<'_>, mut lead: Lead, then: Then) -> Action {
+    pub(super) fn leave(
+        &mut self,
+        step: &mut Step<'_>,
+        mut lead: Leadership,
+        then: Then,
+    ) -> Action {
         if !lead.has_lease() {
             return self.leave_host(step, lead, then);
         }
         // With what the answer said is left.
         let counts = step.ledger.budget.counts().clone();
         lead.record.common.counts = counts.clone();
-        let was_away = lead.record.away;
-        let was_away = was_away.is_some_and(|away| step.now < away.plus(GATHERED));
+        let unreachable_at = lead.record.unreachable_at;
+        let cut_short = unreachable_at.is_some_and(|at| step.now < at.plus(GATHERED));
         let Some(session) = lead.session() else {
             return self.leave_host(step, lead, then);
         };
-        let what = session.end(step.ledger, counts, was_away, &then);
+        let what = session.end(step.ledger, counts, cut_short, &then);
         self.ask(step, lead, Question::End(then), what)
     }
 
@@ -569,21 +591,21 @@ impl Refresh {
     pub(super) fn partitioned(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Lead,
+        mut lead: Leadership,
         question: Question,
     ) -> Action {
         let hosts = lead.record.common.hosts.max(1);
-        lead.record.away = Some(step.now);
+        lead.record.unreachable_at = Some(step.now);
         lead.record.ask_at = Some(step.now.plus(COME_BACK));
         lead.progress.fleet = Fleet::Partitioned;
-        step.ledger.budget.split(hosts, lead.record.host);
+        step.ledger.budget.divide(hosts, lead.record.host);
         match question {
             Question::Count(finish) => self.leave_host(step, lead, Then::Finish(finish)),
             Question::End(mut then) => {
                 if let Then::Finish(finish) = &mut then
                     && let Finish::Granted { issue, .. } = &mut **finish
                 {
-                    issue.apart = hosts;
+                    issue.budget_shares = hosts;
                 }
                 self.leave_host(step, lead, then)
             }
@@ -594,7 +616,7 @@ impl Refresh {
             Question::Read | Question::Lease if self.kept(step.now).is_some() => {
                 self.keep(step, lead, COME_BACK)
             }
-            Question::Read | Question::Lease => match step.ledger.holds.check(step.now) {
+            Question::Read | Question::Lease => match step.ledger.backoffs.check(step.now) {
                 Some(error) => self.leave_host(step, lead, Then::failed(error)),
                 None => self.send(step, lead),
             },
@@ -602,15 +624,15 @@ impl Refresh {
     }
 }
 
-/// What holds the key: as the store says, or as this host has met it while the store could not be told. It is over if
+/// The back-off of the key: as the store says, or as this host has met it while the store could not be told. It is over if
 /// another host has asked for a token later, or if somebody has had it forgotten.
-fn hold<'a>(own: &'a HostRecord, stored: &'a FleetRecord) -> Option<&'a Hold> {
+fn backoff<'a>(own: &'a HostRecord, stored: &'a FleetRecord) -> Option<&'a Backoff> {
     let newest = stored.common.stamp().map(|stamp| stamp.asked_at);
     let over = newest.max(stored.forgotten);
-    let own = own.common.hold.as_ref();
+    let own = own.common.backoff.as_ref();
     let own = own.filter(|own| own.class.of_key() && over < Some(own.at));
-    let holds = [stored.common.hold.as_ref(), own].into_iter().flatten();
-    holds.max_by_key(|hold| hold.until)
+    let backoffs = [stored.common.backoff.as_ref(), own].into_iter().flatten();
+    backoffs.max_by_key(|backoff| backoff.until)
 }
 
 fn no_token_of_others() -> Error {

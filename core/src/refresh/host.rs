@@ -5,17 +5,17 @@
 
 use std::time::Duration;
 
-use super::fleet::Session;
+use super::fleet::StoreSession;
 use super::{
-    Action, Finish, Fleet, Key, Lead, Ledger, NEW_KEY_TRIED_EVERY, Progress, Refresh, State, Step,
-    Then,
+    Action, Finish, Fleet, Key, Leadership, Ledger, NEW_KEY_TRIED_EVERY, Progress, Refresh, State,
+    Step, Then,
 };
 use crate::error::{Error, ErrorCode};
 use crate::refresh::record::{Common, HostRecord};
 use crate::time::BootTime;
 
-/// How often one who waits for another's refresh looks again.
-pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How often one who waits for another's refresh reads again.
+pub(crate) const READ_AGAIN: Duration = Duration::from_millis(20);
 
 /// Past the instant by which a leader said to be done, this is left to it for clearing up.
 const OVERTIME: Duration = Duration::from_millis(100);
@@ -45,7 +45,7 @@ pub(super) struct Attempt {
 impl Refresh {
     pub(super) fn read(&mut self) -> Action {
         self.state = State::Reading;
-        Action::Look { key: self.key }
+        Action::Read { key: self.key }
     }
 
     pub(super) fn seen(&mut self, step: &mut Step<'_>, record: &HostRecord) -> Action {
@@ -66,7 +66,7 @@ impl Refresh {
             read: record.version(),
             at_work,
         });
-        Action::Lead { term }
+        Action::Lock { term }
     }
 
     /// Takes the token that is there or the other key, if the record says so, or leaves the one that is kept in use.
@@ -75,7 +75,7 @@ impl Refresh {
         if let Some(issue) = record
             .common
             .good()
-            .filter(|issue| self.terms.takes(issue, step.now))
+            .filter(|issue| self.context.takes(issue, step.now))
         {
             return Some(Action::Finish(Finish::Shared {
                 issue: issue.clone(),
@@ -106,7 +106,7 @@ impl Refresh {
 
     /// Somebody else has the lock.
     pub(super) fn follow(&mut self, now: BootTime, attempt: Attempt) -> Action {
-        if self.terms.kept.is_some_and(|kept| now < kept.due) {
+        if self.context.kept.is_some_and(|kept| now < kept.due) {
             // Whoever leads does what this one came for.
             return Action::Finish(Finish::Kept { again: SILENCE });
         }
@@ -125,10 +125,10 @@ impl Refresh {
             return Action::GoAlone;
         }
         self.state = State::Following;
-        Action::Pause(LOOK_AGAIN)
+        Action::Pause(READ_AGAIN)
     }
 
-    /// Under the lock of that term everything is looked at once more.
+    /// Under the lock of that term everything is checked once more.
     pub(super) fn lead(
         &mut self,
         step: &mut Step<'_>,
@@ -139,40 +139,45 @@ impl Refresh {
             return action;
         }
         if !self.asks_store(&record, step.now)
-            && let Some(error) = step.ledger.holds.check(step.now)
+            && let Some(error) = step.ledger.backoffs.check(step.now)
         {
             return Action::Finish(Finish::failed(error));
         }
         record.term = self.term(&record, step.now);
         if term != record.term {
-            // Others have gone on between the look and the lock.
+            // Others have gone on between the reading and the lock.
             return self.read();
         }
         // Whoever is passed over, this refresh has a time of its own.
-        self.until = self.until.max(step.now.plus(self.terms.request_time()));
-        let visits = self.visits_store(&record, step.now);
-        let fleet = match self.terms.fleet {
-            true if visits => Fleet::Session(Box::new(Session::new(step.now))),
+        self.until = self.until.max(step.now.plus(self.context.request_time()));
+        let needs_store = self.needs_store(&record, step.now);
+        let fleet = match self.context.fleet {
+            true if needs_store => Fleet::Session(Box::new(StoreSession::new(step.now))),
             true => Fleet::Partitioned,
             false => Fleet::None,
         };
-        let mut lead = Lead {
+        let mut lead = Leadership {
             record: Box::new(record),
             progress: Progress { slot: None, fleet },
         };
-        if !visits {
+        if !needs_store {
             return self.send(step, lead);
         }
         // Says on this host by when it will be done, and goes to the store.
         lead.record.done_by = Some(self.until);
         if lead.record.host == 0 {
-            lead.record.host = self.terms.id;
+            lead.record.host = self.context.id;
         }
         self.write(lead, Then::OpenSession)
     }
 
     /// Ends the work on this key: tells the others of this host first.
-    pub(super) fn leave_host(&mut self, step: &mut Step<'_>, mut lead: Lead, then: Then) -> Action {
+    pub(super) fn leave_host(
+        &mut self,
+        step: &mut Step<'_>,
+        mut lead: Leadership,
+        then: Then,
+    ) -> Action {
         let record = &mut lead.record;
         record.done_by = None;
         record.common.counts = step.ledger.budget.counts().clone();
@@ -218,25 +223,28 @@ impl Common {
         match finish {
             Finish::Granted { issue, .. } => {
                 self.issue = Some(issue.clone());
-                (self.hold, self.outage) = (None, None);
+                (self.backoff, self.outage) = (None, None);
             }
             Finish::Shared { issue, .. } => {
                 self.issue = Some(issue.clone());
-                self.keep_own_hold();
+                self.keep_own_backoff();
             }
-            Finish::Failed { held, .. } => match ledger.holds.last() {
-                Some(last) if held.is_some() || last.class.of_key() => {
-                    self.hold = Some(last.clone());
+            Finish::Failed { backoff, .. } => match ledger.backoffs.last() {
+                Some(last) if backoff.is_some() || last.class.of_key() => {
+                    self.backoff = Some(last.clone());
                 }
-                _ => self.keep_own_hold(),
+                _ => self.keep_own_backoff(),
             },
             Finish::Kept { .. } | Finish::Abandoned => {}
         }
     }
 
-    /// Nothing is held against the key. That this host's own way to 88Pay failed stays so until it is granted a token:
+    /// The key is in order. That this host's own way to 88Pay failed stays so until it is granted a token:
     /// it leaves the next one to the other hosts, too.
-    fn keep_own_hold(&mut self) {
-        self.hold = self.hold.take().filter(|hold| !hold.class.of_key());
+    fn keep_own_backoff(&mut self) {
+        self.backoff = self
+            .backoff
+            .take()
+            .filter(|backoff| !backoff.class.of_key());
     }
 }

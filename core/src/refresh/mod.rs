@@ -15,7 +15,7 @@ pub(crate) mod record;
 use std::time::Duration;
 
 pub(crate) use self::fleet::{Ask, COME_BACK, Found};
-use self::fleet::{Question, Session};
+use self::fleet::{Question, StoreSession};
 use self::host::{Attempt, Version};
 pub(crate) use self::ledger::Ledger;
 use crate::error::Error;
@@ -57,9 +57,9 @@ pub(crate) enum Key {
 pub(crate) enum Input {
     Start,
     /// The host's record as it is.
-    Seen(HostRecord),
+    Read(HostRecord),
     /// The lock was had, and this is the record under it; or somebody else has it.
-    Led(Option<HostRecord>),
+    Locked(Option<HostRecord>),
     Written(Box<HostRecord>),
     /// This process was too late to write: others may have gone on.
     Late,
@@ -70,7 +70,7 @@ pub(crate) enum Input {
     /// So many hosts have the token by now.
     Counted(u32),
     /// No store can be reached.
-    Away,
+    Unreachable,
     Answer(Result<Grant, Rejection>, Option<RateLimit>),
     PauseOver,
     /// Who carries it out gives up; whether nothing of the last request was written.
@@ -82,12 +82,12 @@ pub(crate) enum Input {
 /// What to do next.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Let go of the lock, and look into the record of that key.
-    Look {
+    /// Free the lock, and read the record of that key.
+    Read {
         key: Key,
     },
     /// Try the lock of that term.
-    Lead {
+    Lock {
         term: u64,
     },
     /// Somebody has the lock and says nothing: go on without the record, with what is remembered of it.
@@ -106,7 +106,7 @@ pub(crate) enum Action {
         connect_within: Duration,
     },
     Pause(Duration),
-    /// Let go of the lock; it is over.
+    /// Free the lock; it is over.
     Finish(Finish),
 }
 
@@ -122,13 +122,13 @@ pub(crate) enum Finish {
         issue: Issue,
         key: Key,
     },
-    /// `held` says for how long it is remembered; `None` if nothing was sent.
+    /// `backoff` says for how long it is remembered; `None` if nothing was sent.
     Failed {
         error: Error,
-        held: Option<(Class, Duration)>,
+        backoff: Option<(Class, Duration)>,
         capped: bool,
     },
-    /// The token that is kept is as good as any; look again after that time.
+    /// The token that is kept is as good as any; read again after that time.
     Kept {
         again: Duration,
     },
@@ -139,7 +139,7 @@ pub(crate) enum Finish {
 #[derive(Debug)]
 pub(crate) struct Refresh {
     attempt: u64,
-    terms: Terms,
+    context: Context,
     /// The token that is asked for.
     stamp: Stamp,
     key: Key,
@@ -175,22 +175,22 @@ enum State {
     /// It leads, and its record is being written.
     Writing(Progress, Then),
     /// It leads, and waits for the answer of the fleet's store.
-    Asking(Lead, Question),
+    Asking(Leadership, Question),
     /// It was too late to write on this host, and gives the store's lease back.
     Releasing(Then),
     /// It leads, and pauses while another host has the store's lease.
-    Yielding(Lead),
+    Yielding(Leadership),
     /// It leads, and its request is under way.
-    Sending(Lead),
+    Sending(Leadership),
     /// It leads, and pauses before its request is sent once more.
-    Resending(Lead),
+    Resending(Leadership),
     /// It has ended, or a step is under way.
     Over,
 }
 
 /// What a refresh has while it leads the processes of its host.
 #[derive(Debug)]
-struct Lead {
+struct Leadership {
     record: Box<HostRecord>,
     progress: Progress,
 }
@@ -210,7 +210,7 @@ enum Fleet {
     None,
     /// There is a store, and it cannot be reached: the others cannot be told what is taken.
     Partitioned,
-    Session(Box<Session>),
+    Session(Box<StoreSession>),
 }
 
 /// One step: what is counted and remembered, when it is, and a random number from 0 to 1.
@@ -231,7 +231,7 @@ enum Then {
 
 /// What this process knows of tokens when it begins to ask for one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct Context {
     /// For the token that is asked for, random.
     pub(crate) id: u64,
     /// No token is taken over that was not asked for later.
@@ -262,25 +262,25 @@ impl Refresh {
         now: BootTime,
         key: Key,
         other_key: bool,
-        terms: Terms,
+        context: Context,
     ) -> Refresh {
         Refresh {
             attempt,
             stamp: Stamp {
-                id: terms.id,
+                id: context.id,
                 ..Stamp::default()
             },
             key,
             other_key,
-            until: now.plus(terms.limit),
-            patience: now.plus(terms.limit + terms.request_time()),
+            until: now.plus(context.limit),
+            patience: now.plus(context.limit + context.request_time()),
             waiting: None,
             silent: None,
             late: 0,
             taken: 0,
             resent: false,
             state: State::New,
-            terms,
+            context,
         }
     }
 
@@ -312,14 +312,14 @@ impl Refresh {
         }
         match (state, input) {
             (State::New, Input::Start) | (State::Following, Input::PauseOver) => self.read(),
-            (State::Reading, Input::Seen(record)) => self.seen(step, &record),
-            (State::Locking(attempt), Input::Led(None)) => self.follow(step.now, attempt),
-            (State::Locking(attempt), Input::Led(Some(record))) => {
+            (State::Reading, Input::Read(record)) => self.seen(step, &record),
+            (State::Locking(attempt), Input::Locked(None)) => self.follow(step.now, attempt),
+            (State::Locking(attempt), Input::Locked(Some(record))) => {
                 self.lead(step, attempt.term, record)
             }
             (State::Writing(progress, then), Input::Written(record)) => {
                 step.ledger.budget.set_counts(record.common.counts.clone());
-                let lead = Lead { record, progress };
+                let lead = Leadership { record, progress };
                 match then {
                     Then::Send => self.request(step, lead),
                     Then::OpenSession => self.open_session(step, lead),
@@ -339,17 +339,22 @@ impl Refresh {
             (State::Asking(lead, Question::Count(finish)), Input::Counted(hosts)) => {
                 self.counted(step, lead, finish, hosts)
             }
-            (State::Asking(lead, question), Input::Away) => self.partitioned(step, lead, question),
-            (State::Releasing(then), Input::Stored(_) | Input::Away) => self.end(then),
+            (State::Asking(lead, question), Input::Unreachable) => {
+                self.partitioned(step, lead, question)
+            }
+            (State::Releasing(then), Input::Stored(_) | Input::Unreachable) => self.end(then),
             (State::Yielding(lead), Input::PauseOver) => self.ask_again(step, lead),
             (State::Resending(lead), Input::PauseOver) => self.send(step, lead),
-            (State::Sending(mut lead), Input::Answer(result, told)) => {
+            (State::Sending(mut lead), Input::Answer(result, limit)) => {
                 let unsent = result.as_ref().is_err_and(|rejection| rejection.unsent);
                 lead.settle(step, unsent);
-                if let Some(told) = told {
-                    step.ledger
-                        .budget
-                        .told(step.now, told.limit, told.remaining, told.reset_in);
+                if let Some(limit) = limit {
+                    step.ledger.budget.note_server_limit(
+                        step.now,
+                        limit.limit,
+                        limit.remaining,
+                        limit.reset_in,
+                    );
                 }
                 match result {
                     Ok(grant) => self.granted(step, lead, grant),
@@ -376,9 +381,9 @@ impl Refresh {
     // --- Asking ----------------------------------------------------------------------------------------------------
 
     /// Takes a slot, where others see it first, and sends.
-    fn send(&mut self, step: &mut Step<'_>, mut lead: Lead) -> Action {
+    fn send(&mut self, step: &mut Step<'_>, mut lead: Leadership) -> Action {
         // Low bits of the token's random number, and a number of its own for each sending.
-        let id = match self.terms.id as u32 {
+        let id = match self.context.id as u32 {
             0 => 0,
             id => id.wrapping_add(self.taken).max(1),
         };
@@ -399,17 +404,17 @@ impl Refresh {
     }
 
     /// Says on this host by when it will be done, and sends.
-    fn announce(&mut self, mut lead: Lead) -> Action {
+    fn announce(&mut self, mut lead: Leadership) -> Action {
         lead.record.done_by = Some(self.until);
         self.write(lead, Then::Send)
     }
 
-    fn write(&mut self, lead: Lead, then: Then) -> Action {
+    fn write(&mut self, lead: Leadership, then: Then) -> Action {
         self.state = State::Writing(lead.progress, then);
         Action::Write(lead.record)
     }
 
-    fn request(&mut self, step: &mut Step<'_>, mut lead: Lead) -> Action {
+    fn request(&mut self, step: &mut Step<'_>, mut lead: Leadership) -> Action {
         let slot = lead.progress.slot;
         if slot.is_some_and(|slot| step.now >= slot.at.plus(SLOT_GOOD)) {
             // It was stopped in between, and 88Pay would count the request later than the others do. Nothing was sent yet.
@@ -420,22 +425,22 @@ impl Refresh {
         self.stamp.asked_at = step.now;
         let connect_within = match lead.others_wait() {
             true => OTHERS_WAIT,
-            false => self.terms.request_time(),
+            false => self.context.request_time(),
         };
         self.state = State::Sending(lead);
         Action::Send {
             key: self.key,
-            within: self.terms.request_time().min(step.now.until(self.until)),
+            within: self.context.request_time().min(step.now.until(self.until)),
             connect_within,
         }
     }
 
-    fn granted(&mut self, step: &mut Step<'_>, lead: Lead, grant: Grant) -> Action {
-        step.ledger.holds.clear();
+    fn granted(&mut self, step: &mut Step<'_>, lead: Leadership, grant: Grant) -> Action {
+        step.ledger.backoffs.clear();
         let issue = Issue {
             stamp: self.stamp,
             grant,
-            apart: match lead.is_partitioned() {
+            budget_shares: match lead.is_partitioned() {
                 true => lead.record.common.hosts.max(1),
                 false => 0,
             },
@@ -448,7 +453,7 @@ impl Refresh {
     fn rejected(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Lead,
+        mut lead: Leadership,
         mut rejection: Rejection,
     ) -> Action {
         rejection.error = rejection.error.with_attempt(self.attempt);
@@ -461,7 +466,7 @@ impl Refresh {
         }
         let pause = RESEND_PAUSE.mul_f64(0.5 + step.jitter / 2.0);
         // In a row of failures one slot each is enough.
-        let first = !step.ledger.holds.is_temporary() && !lead.others_failed();
+        let first = !step.ledger.backoffs.is_temporary() && !lead.others_failed();
         let soon = !lead.others_wait() || self.stamp.asked_at.until(step.now) < OTHERS_WAIT;
         let resend = rejection.resend && first && soon && !self.resent;
         if resend && pause < step.now.until(self.until) {
@@ -470,11 +475,11 @@ impl Refresh {
             return Action::Pause(pause);
         }
         let capped = rejection.capped;
-        let parts = lead.record.split(step.now);
+        let shares = lead.record.budget_shares(step.now);
         let pause = step
             .ledger
-            .holds
-            .note(step.now, &rejection, step.jitter, parts);
+            .backoffs
+            .note(step.now, &rejection, step.jitter, shares);
         lead.tell_others_of_failure(step.now, &rejection, step.jitter);
         let error = match rejection.error.retry_after() {
             None => rejection.error.with_retry_after(pause),
@@ -482,7 +487,7 @@ impl Refresh {
         };
         let failed = Finish::Failed {
             error,
-            held: Some((rejection.class, pause)),
+            backoff: Some((rejection.class, pause)),
             capped,
         };
         self.leave(step, lead, Then::Finish(Box::new(failed)))
@@ -491,7 +496,7 @@ impl Refresh {
     /// What was being written comes too late: others have gone on.
     fn late(&mut self, step: &mut Step<'_>, progress: Progress) -> Action {
         // What was brought is discarded, what was spent stays in the record.
-        self.until = step.now.plus(self.terms.limit);
+        self.until = step.now.plus(self.context.limit);
         self.late += 1;
         let then = match self.late {
             // The machine is too slow to be in time even once.
@@ -511,7 +516,7 @@ impl Refresh {
 }
 
 impl State {
-    fn lead(&self) -> Option<&Lead> {
+    fn lead(&self) -> Option<&Leadership> {
         match self {
             State::Asking(lead, _)
             | State::Yielding(lead)
@@ -528,7 +533,7 @@ impl State {
     }
 }
 
-impl Lead {
+impl Leadership {
     fn is_partitioned(&self) -> bool {
         matches!(self.progress.fleet, Fleet::Partitioned)
     }
@@ -559,13 +564,13 @@ impl Finish {
     fn failed(error: Error) -> Finish {
         Finish::Failed {
             error,
-            held: None,
+            backoff: None,
             capped: false,
         }
     }
 }
 
-impl Terms {
+impl Context {
     /// How long one token request may take.
     fn request_time(&self) -> Duration {
         REQUEST_TIME.min(self.limit)

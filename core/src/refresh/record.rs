@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::policy::backoff::Hold;
+use crate::policy::backoff::Backoff;
 use crate::policy::expiry::Lifetime;
 use crate::policy::rate_limit::Counts;
 use crate::policy::token_response::Grant;
@@ -32,14 +32,15 @@ pub(crate) struct Stamp {
 pub(crate) struct Issue {
     pub(crate) stamp: Stamp,
     pub(crate) grant: Grant,
-    /// Asked for while the other hosts could not be told: by one of so many; else 0.
-    pub(crate) apart: u32,
+    /// Into how many shares the budget was divided when it was asked for, because no store could be reached; 0 if the
+    /// other hosts were told.
+    pub(crate) budget_shares: u32,
 }
 
 impl Issue {
     pub(crate) fn lifetime(&self, safety_margin: Duration, tokens_per_hour: u32) -> Lifetime {
         let life = Duration::from_secs(self.grant.expires_in);
-        match self.apart {
+        match self.budget_shares {
             // One host alone has the whole budget.
             0 | 1 => Lifetime::derive(life, safety_margin, tokens_per_hour),
             _ => Lifetime::longest(life),
@@ -56,9 +57,10 @@ pub(crate) struct Common {
     /// How many hosts share the token, as far as is known; 0 where nothing is.
     pub(crate) hosts: u32,
     pub(crate) counts: Counts,
-    pub(crate) hold: Option<Hold>,
+    /// The failure of the key that is remembered.
+    pub(crate) backoff: Option<Backoff>,
     /// Attempts of hosts that have failed in a row, at the cost of a slot each.
-    pub(crate) outage: Option<Hold>,
+    pub(crate) outage: Option<Backoff>,
     /// Fields of a later release.
     pub(crate) others: Map<String, Value>,
 }
@@ -77,8 +79,8 @@ pub(crate) struct HostRecord {
     pub(crate) previous_until: Option<BootTime>,
     /// A random number by which the fleet's store knows this host; 0 before it was asked.
     pub(crate) host: u64,
-    /// Until when the fleet's store was last out of reach, as far as is known.
-    pub(crate) away: Option<BootTime>,
+    /// Until when no store could last be reached, as far as is known.
+    pub(crate) unreachable_at: Option<BootTime>,
     /// The fleet's store need not be asked before.
     pub(crate) ask_at: Option<BootTime>,
 }
@@ -121,13 +123,13 @@ impl Common {
         if kept.is_some() && (found == kept || known == kept) {
             self.rejected = kept;
         }
-        let until = |hold: &Option<Hold>| hold.as_ref().map(|hold| hold.until);
-        for (mine, hold) in [
-            (&mine.hold, &mut self.hold),
+        let until = |backoff: &Option<Backoff>| backoff.as_ref().map(|backoff| backoff.until);
+        for (mine, backoff) in [
+            (&mine.backoff, &mut self.backoff),
             (&mine.outage, &mut self.outage),
         ] {
-            if until(mine) > until(hold) {
-                *hold = mine.clone();
+            if until(mine) > until(backoff) {
+                *backoff = mine.clone();
             }
         }
         self.hosts = self.hosts.max(mine.hosts);
@@ -152,7 +154,7 @@ impl HostRecord {
         self.sequence = self.sequence.max(mine.sequence);
         self.previous_until = self.previous_until.max(mine.previous_until);
         self.host = self.host.max(mine.host);
-        self.away = self.away.max(mine.away);
+        self.unreachable_at = self.unreachable_at.max(mine.unreachable_at);
         self.ask_at = self.ask_at.max(mine.ask_at);
     }
 }
@@ -161,13 +163,13 @@ impl FleetRecord {
     /// It, without what one host alone is to know.
     pub(crate) fn for_all_hosts(mut self) -> FleetRecord {
         let common = &mut self.common;
-        common.hold.take_if(|hold| !hold.class.of_key());
+        common.backoff.take_if(|backoff| !backoff.class.of_key());
         // Slots without an id stand for what was lost here; the store knows better.
         common.counts.taken.retain(|slot| slot.id != 0);
-        common.counts.told_to_all();
+        common.counts.known_to_all();
         common.counts.settled();
         if let Some(issue) = &mut common.issue {
-            issue.apart = 0;
+            issue.budget_shares = 0;
         }
         self
     }
@@ -186,12 +188,15 @@ impl FleetRecord {
         }
         common
             .counts
-            .told
+            .server_limits
             .iter_mut()
-            .for_each(|told| shift(&mut told.until));
-        for hold in [&mut common.hold, &mut common.outage].into_iter().flatten() {
-            shift(&mut hold.at);
-            shift(&mut hold.until);
+            .for_each(|limit| shift(&mut limit.until));
+        for backoff in [&mut common.backoff, &mut common.outage]
+            .into_iter()
+            .flatten()
+        {
+            shift(&mut backoff.at);
+            shift(&mut backoff.until);
         }
         if let Some(forgotten) = &mut self.forgotten {
             shift(forgotten);

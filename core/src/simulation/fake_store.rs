@@ -26,7 +26,7 @@ pub(super) enum Health {
 }
 
 /// One store of the fleet.
-pub(super) struct PlayedStore {
+pub(super) struct FakeStore {
     /// Its clock shows whole steps of so many milliseconds.
     step: u64,
     /// By how much its clock is ahead of the simulation's.
@@ -58,13 +58,13 @@ pub(super) struct Wire {
 }
 
 struct Way {
-    store: Arc<PlayedStore>,
+    store: Arc<FakeStore>,
     index: usize,
     wire: Arc<Wire>,
 }
 
 struct Connection {
-    store: Arc<PlayedStore>,
+    store: Arc<FakeStore>,
     wire: Arc<Wire>,
     owner: Owner,
     /// Of the value when the lease was had or the value written, and of the token that was seen last.
@@ -72,9 +72,9 @@ struct Connection {
     token: u64,
 }
 
-impl PlayedStore {
-    pub(super) fn new(step: u64, ahead: At) -> PlayedStore {
-        PlayedStore {
+impl FakeStore {
+    pub(super) fn new(step: u64, ahead: At) -> FakeStore {
+        FakeStore {
             step,
             ahead,
             inside: Mutex::new(Inside {
@@ -177,8 +177,8 @@ impl Wire {
         self.time()
     }
 
-    pub(super) fn stores(wire: &Arc<Wire>, stores: &[Arc<PlayedStore>]) -> Vec<Box<dyn Backend>> {
-        let way = |(index, store): (usize, &Arc<PlayedStore>)| {
+    pub(super) fn stores(wire: &Arc<Wire>, stores: &[Arc<FakeStore>]) -> Vec<Box<dyn Backend>> {
+        let way = |(index, store): (usize, &Arc<FakeStore>)| {
             Box::new(Way {
                 store: store.clone(),
                 index,
@@ -191,14 +191,14 @@ impl Wire {
     /// How long a question takes until the store has it, or until it is known that none answers.
     pub(super) fn time_to_reach(
         &self,
-        stores: &[Arc<PlayedStore>],
+        stores: &[Arc<FakeStore>],
         candidates: &[usize],
         within: Duration,
     ) -> At {
         if let Some(index) = *self.open() {
             return match stores[index].health() {
                 Health::Up => WAY,
-                other => PlayedStore::failure_time(other, within),
+                other => FakeStore::failure_time(other, within),
             };
         }
         let mut time = 0;
@@ -206,7 +206,7 @@ impl Wire {
             let left = within.saturating_sub(Duration::from_micros(time));
             match stores[*index].health() {
                 Health::Up => return time + 3 * WAY,
-                other => time += PlayedStore::failure_time(other, left.min(ATTEMPT_TIME)),
+                other => time += FakeStore::failure_time(other, left.min(ATTEMPT_TIME)),
             }
         }
         time
@@ -215,13 +215,13 @@ impl Wire {
 
 impl Backend for Way {
     fn shown(&self) -> &str {
-        "played://store"
+        "fake://store"
     }
 
     fn open(&self, _: &str, owner: Owner, within: Duration) -> Result<Box<dyn Session>, String> {
         let health = self.store.health();
         if health != Health::Up {
-            self.wire.pass(PlayedStore::failure_time(health, within));
+            self.wire.pass(FakeStore::failure_time(health, within));
             return Err("it does not answer".to_owned());
         }
         self.wire.pass(2 * WAY);
@@ -253,7 +253,7 @@ impl Connection {
         let mut inside = store.inside();
         if inside.health != Health::Up {
             self.wire
-                .pass(PlayedStore::failure_time(inside.health, within));
+                .pass(FakeStore::failure_time(inside.health, within));
             return Err("it does not answer any more".to_owned());
         }
         let now = self.wire.arrive();

@@ -32,7 +32,7 @@ fn greedy(windows: Windows, start: f64, listen: bool) -> usize {
         for _ in 0..arrived {
             let answer = provider.token_request(false);
             if let Some(told) = RateLimit::of(&answer).filter(|_| listen) {
-                budget.told(now, told.limit, told.remaining, told.reset_in);
+                budget.note_server_limit(now, told.limit, told.remaining, told.reset_in);
             }
         }
         on_the_way.iter_mut().for_each(|ticks| *ticks -= 1);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use pay88_sandbox::{TEST_KEY, TEST_MERCHANT};
 
-use super::fake_store::{PlayedStore, Wire};
+use super::fake_store::{FakeStore, Wire};
 use super::provider::Provider;
 use super::setup::{
     At, Counts, Disturbance, HOUR, MILLISECOND, MINUTE, SECOND, Setup, Way, micros,
@@ -155,7 +155,7 @@ pub(super) struct World {
     tickets: u64,
     hosts: Vec<Host>,
     processes: Vec<Process>,
-    stores: Vec<Arc<PlayedStore>>,
+    stores: Vec<Arc<FakeStore>>,
     pub(super) provider: Provider,
     latency: (At, At),
     random: Random,
@@ -183,7 +183,7 @@ impl World {
         let share = if setup.stores.is_empty() {
             "host"
         } else {
-            "host,redis://played"
+            "host,redis://fake"
         };
         let config = [
             ("api_key", TEST_KEY),
@@ -215,7 +215,7 @@ impl World {
         };
         for step in world.setup.stores.clone() {
             let ahead = world.random.below(1_000_000 * HOUR);
-            world.stores.push(Arc::new(PlayedStore::new(step, ahead)));
+            world.stores.push(Arc::new(FakeStore::new(step, ahead)));
         }
         for number in 0..world.setup.hosts {
             let clock = Arc::new(VirtualClock::default());

@@ -98,7 +98,7 @@ pub struct Stats {
     pub share_degraded: Option<String>,
     /// The store of the fleet that this process used last, without user and password.
     pub store: Option<String>,
-    /// Why no store can be used, so that this host goes on with its part of the budget; `None` if a store works.
+    /// Why no store can be used, so that this host goes on with its share of the budget; `None` if a store works.
     pub store_degraded: Option<String>,
     /// How many hosts share the token, as far as this host knows; 0 without a store.
     pub hosts: u32,

@@ -377,7 +377,7 @@ fn two_hosts_without_their_store_split_what_was_left() {
         });
         let before = harness.sandbox.counters().tokens_requested;
         redis.borrow_mut().kill();
-        // Each takes no more than its part of what was left of the minute's six, and is then refused with a time.
+        // Each takes no more than its share of what was left of the minute's six, and is then refused with a time.
         let part = (6 - before) / 2;
         until(Duration::from_secs(60), "both parts are used up", || {
             let answers: Vec<_> = workers

@@ -36,7 +36,7 @@ fn the_hundred_and_first_in_an_hour_is_refused_with_the_time_to_come_back() {
 fn what_is_used_up_here_is_told_as_that_and_with_the_time_at_which_the_server_has_more() {
     let mut budget = Budget::new(2, 100);
     budget.take(START, 0, false).unwrap();
-    budget.told(after(3.0), Some(2), 1, Duration::from_secs(60));
+    budget.note_server_limit(after(3.0), Some(2), 1, Duration::from_secs(60));
     budget.take(after(3.0), 0, false).unwrap();
     let refusal = budget.refusal(after(4.0)).unwrap();
     assert_eq!((refusal.limit, refusal.until), (Limit::Minute, after(63.0)));
@@ -50,7 +50,7 @@ fn what_is_used_up_here_is_told_as_that_and_with_the_time_at_which_the_server_ha
         for _ in 0..taken {
             budget.take(START, 0, false).unwrap();
         }
-        budget.told(START, Some(limit), 0, Duration::from_secs(seconds));
+        budget.note_server_limit(START, Some(limit), 0, Duration::from_secs(seconds));
         let refusal = budget.refusal(after(1.0)).unwrap();
         let until = after(seconds as f64);
         assert_eq!(
@@ -98,7 +98,7 @@ fn only_a_slot_that_was_given_back_is_free_again() {
     assert!(budget.take(START, 0, false).is_ok());
     // Also of what the server said is left.
     let mut budget = Budget::new(10, 100);
-    budget.told(START, Some(10), 1, Duration::from_secs(30));
+    budget.note_server_limit(START, Some(10), 1, Duration::from_secs(30));
     let slot = budget.take(START, 0, false).unwrap();
     assert!(budget.take(START, 0, false).is_err());
     budget.give_back(slot);
@@ -108,19 +108,19 @@ fn only_a_slot_that_was_given_back_is_free_again() {
 #[test]
 fn what_the_server_says_only_lowers_what_is_left() {
     let mut budget = Budget::new(10, 100);
-    budget.told(START, Some(10), 50, Duration::from_secs(30));
+    budget.note_server_limit(START, Some(10), 50, Duration::from_secs(30));
     assert_eq!(budget.left(START), (10, 100));
-    budget.told(START, Some(100), 40, Duration::from_secs(30));
+    budget.note_server_limit(START, Some(100), 40, Duration::from_secs(30));
     assert_eq!(budget.left(START), (10, 40));
-    budget.told(START, Some(10), 1, Duration::from_secs(30));
-    budget.told(START, Some(10), 9, Duration::from_secs(30));
+    budget.note_server_limit(START, Some(10), 1, Duration::from_secs(30));
+    budget.note_server_limit(START, Some(10), 9, Duration::from_secs(30));
     assert!(budget.take(START, 0, false).is_ok());
     assert_eq!(
         budget.take(after(1.0), 0, false).unwrap_err().until,
         after(30.0)
     );
     assert!(budget.take(after(30.0), 0, false).is_ok());
-    budget.told(after(31.0), None, 0, Duration::from_secs(1 << 40));
+    budget.note_server_limit(after(31.0), None, 0, Duration::from_secs(1 << 40));
     assert_eq!(
         budget.take(after(32.0), 0, false).unwrap_err().until,
         after(31.0 + 62.0)
@@ -129,15 +129,15 @@ fn what_the_server_says_only_lowers_what_is_left() {
 
 #[test]
 fn what_the_server_said_and_holds_still_is_not_displaced_by_what_has_ended() {
-    let told = |left, until| Told {
+    let told = |left, until| ServerLimit {
         left,
         hourly: false,
         until: after(until),
     };
-    let (mut ended, mut holds) = (Counts::default(), Counts::default());
-    ended.hear(told(0, 10.0));
-    holds.hear(told(2, 50.0));
-    for (one, other) in [(&ended, &holds), (&holds, &ended)] {
+    let (mut ended, mut later) = (Counts::default(), Counts::default());
+    ended.add_server_limit(told(0, 10.0));
+    later.add_server_limit(told(2, 50.0));
+    for (one, other) in [(&ended, &later), (&later, &ended)] {
         let mut budget = Budget::new(10, 100);
         let mut both = one.clone();
         both.merge(other);
@@ -147,13 +147,18 @@ fn what_the_server_said_and_holds_still_is_not_displaced_by_what_has_ended() {
         assert_eq!(budget.left(after(50.0)).0, 10);
     }
     // What says less than is known is not kept, and never more than a few.
-    holds.hear(told(3, 50.0));
-    assert_eq!(holds.told.len(), 1);
+    later.add_server_limit(told(3, 50.0));
+    assert_eq!(later.server_limits.len(), 1);
     for left in 3..1000 {
-        holds.hear(told(left, 50.0 + f64::from(left)));
+        later.add_server_limit(told(left, 50.0 + f64::from(left)));
     }
-    assert!(holds.told.len() <= MOST_TOLD);
-    assert!(holds.told.iter().any(|told| told.until == after(1049.0)));
+    assert!(later.server_limits.len() <= MOST_SERVER_LIMITS);
+    assert!(
+        later
+            .server_limits
+            .iter()
+            .any(|told| told.until == after(1049.0))
+    );
 }
 
 #[test]
@@ -182,12 +187,12 @@ fn forced_tokens_are_ten_seconds_apart_and_twenty_an_hour() {
     );
 }
 
-fn slot(at: f64, id: u32, apart: bool) -> Slot {
+fn slot(at: f64, id: u32, partitioned: bool) -> Slot {
     let at = after(at);
     Slot {
         at,
         id,
-        apart,
+        partitioned,
         pending: false,
     }
 }
@@ -197,16 +202,16 @@ fn hosts_that_cannot_tell_each_other_split_what_was_left() {
     for (hosts, each) in [(1, 100 - 20), (2, 40), (8, 10)] {
         let mut budget = Budget::new(100, 100);
         budget.counts.taken = (0..20).map(|i| slot(0.0, i + 1, false)).collect();
-        budget.split(hosts, 0);
+        budget.divide(hosts, 0);
         for i in 0..each {
             budget.take(after(100.0), 100 + i, true).unwrap();
         }
         let refusal = budget.take(after(100.0), 1, true).unwrap_err();
-        // What all have taken leaves the window, and each has its part of that.
+        // What all have taken leaves the window, and each has its share of that.
         assert_eq!(refusal.until, after(3615.0), "{hosts}");
     }
     let mut budget = Budget::new(10, 100);
-    budget.split(11, 0);
+    budget.divide(11, 0);
     assert_eq!(budget.take(START, 1, true).unwrap_err().limit, Limit::Share);
 }
 
@@ -223,7 +228,7 @@ fn more_hosts_than_slots_take_turns_and_each_has_one_but_all_together_never_over
             .map(|_| {
                 let mut budget = Budget::new(10, 100);
                 budget.counts.taken = before.clone();
-                budget.split(hosts, random());
+                budget.divide(hosts, random());
                 budget
             })
             .collect();
@@ -262,7 +267,7 @@ fn more_hosts_than_slots_take_turns_and_each_has_one_but_all_together_never_over
 #[test]
 fn whose_turn_it_is_not_is_told_to_look_again_within_a_minute() {
     let mut budget = Budget::new(10, 100);
-    budget.split(1_000, 0);
+    budget.divide(1_000, 0);
     for second in 0..200_000 {
         let now = after(f64::from(second));
         if let Some(refusal) = budget.refusal(now) {
@@ -314,7 +319,7 @@ fn what_the_server_said_to_two_is_the_same_together_whoever_adds_the_other() {
     let heard = |all: &[(u32, bool, u64)]| {
         let mut counts = Counts::default();
         for &(left, hourly, until) in all {
-            counts.hear(Told {
+            counts.add_server_limit(ServerLimit {
                 left,
                 hourly,
                 until: BootTime(until),
@@ -339,9 +344,9 @@ fn what_the_server_said_to_two_is_the_same_together_whoever_adds_the_other() {
     let (mut here, mut there) = (one.clone(), other.clone());
     here.merge(&other);
     there.merge(&one);
-    assert_eq!(here.told, there.told);
+    assert_eq!(here.server_limits, there.server_limits);
     let again = here.clone();
     here.merge(&one);
     here.merge(&other);
-    assert_eq!(here.told, again.told);
+    assert_eq!(here.server_limits, again.server_limits);
 }

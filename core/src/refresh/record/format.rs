@@ -10,14 +10,14 @@ use zeroize::Zeroizing;
 
 use super::{Common, FleetRecord, HostRecord, Issue, Stamp};
 use crate::error::{Error, ErrorCode};
-use crate::policy::backoff::Hold;
-use crate::policy::rate_limit::{Counts, Slot, Told};
+use crate::policy::backoff::Backoff;
+use crate::policy::rate_limit::{Counts, ServerLimit, Slot};
 use crate::policy::token_response::{Class, Grant};
 use crate::secret::{Secret, wipe};
 use crate::time::BootTime;
 
 /// What is known of a slot that has an entry of its own.
-const APART: u64 = 1;
+const PARTITIONED: u64 = 1;
 const PENDING: u64 = 2;
 
 /// More slots than that are written in coarser steps.
@@ -37,7 +37,7 @@ impl HostRecord {
                 ("done_by", time(self.done_by)),
                 ("previous_until", time(self.previous_until)),
                 ("host", number(self.host)),
-                ("away", time(self.away)),
+                ("unreachable_at", time(self.unreachable_at)),
                 ("ask_at", time(self.ask_at)),
             ],
         )
@@ -52,7 +52,7 @@ impl HostRecord {
                 done_by: optional(fields, "done_by", as_time)?,
                 previous_until: optional(fields, "previous_until", as_time)?,
                 host: optional(fields, "host", |value| value.as_u64())?.unwrap_or_default(),
-                away: optional(fields, "away", as_time)?,
+                unreachable_at: optional(fields, "unreachable_at", as_time)?,
                 ask_at: optional(fields, "ask_at", as_time)?,
                 common: Common::read(fields)?,
             })
@@ -94,7 +94,7 @@ impl Common {
         let Counts {
             taken,
             forced,
-            told,
+            server_limits,
         } = &self.counts;
         let common = [
             // Moved, not copied: all of it is wiped below.
@@ -106,9 +106,12 @@ impl Common {
             ("hosts", number(self.hosts.into())),
             ("taken", runs(taken, now)),
             ("forced", runs(forced, now)),
-            ("told", told.iter().map(told_to_json).collect()),
-            ("hold", json!(self.hold.as_ref().map(hold_to_json))),
-            ("outage", json!(self.outage.as_ref().map(hold_to_json))),
+            (
+                "server_limits",
+                server_limits.iter().map(server_limit_to_json).collect(),
+            ),
+            ("backoff", json!(self.backoff.as_ref().map(backoff_to_json))),
+            ("outage", json!(self.outage.as_ref().map(backoff_to_json))),
         ];
         let mut fields = self.others.clone();
         for (name, value) in common.into_iter().chain(own) {
@@ -137,10 +140,11 @@ impl Common {
             counts: Counts {
                 taken: optional(fields, "taken", read_runs)?.unwrap_or_default(),
                 forced: optional(fields, "forced", read_runs)?.unwrap_or_default(),
-                told: optional(fields, "told", read_all_told)?.unwrap_or_default(),
+                server_limits: optional(fields, "server_limits", read_server_limits)?
+                    .unwrap_or_default(),
             },
-            hold: optional(fields, "hold", read_hold)?.flatten(),
-            outage: optional(fields, "outage", read_hold)?.flatten(),
+            backoff: optional(fields, "backoff", read_backoff)?.flatten(),
+            outage: optional(fields, "outage", read_backoff)?.flatten(),
             others: std::mem::take(fields),
         })
     }
@@ -173,7 +177,7 @@ fn number(number: u64) -> Value {
 
 fn issue_to_json(issue: &Issue) -> Value {
     json!({
-        "apart": issue.apart,
+        "budget_shares": issue.budget_shares,
         "id": issue.stamp.id,
         "asked_at": issue.stamp.asked_at.0,
         "access_token": issue.grant.access_token.expose(),
@@ -182,15 +186,15 @@ fn issue_to_json(issue: &Issue) -> Value {
     })
 }
 
-fn told_to_json(told: &Told) -> Value {
-    json!({"left": told.left, "hourly": told.hourly, "until": told.until.0})
+fn server_limit_to_json(limit: &ServerLimit) -> Value {
+    json!({"left": limit.left, "hourly": limit.hourly, "until": limit.until.0})
 }
 
-fn hold_to_json(hold: &Hold) -> Value {
+fn backoff_to_json(backoff: &Backoff) -> Value {
     json!({
-        "class": hold.class.name(), "at": hold.at.0, "until": hold.until.0, "streak": hold.streak,
-        "code": hold.error.code().name(), "message": hold.error.message(), "hint": hold.error.hint(),
-        "http_status": hold.error.http_status(),
+        "class": backoff.class.name(), "at": backoff.at.0, "until": backoff.until.0, "streak": backoff.streak,
+        "code": backoff.error.code().name(), "message": backoff.error.message(), "hint": backoff.error.hint(),
+        "http_status": backoff.error.http_status(),
     })
 }
 
@@ -208,7 +212,8 @@ fn runs(slots: &VecDeque<Slot>, now: BootTime) -> Value {
             Some([last, count]) if *last == at && id == 0 => *count += 1,
             _ if id == 0 => runs.push(vec![at, 1]),
             _ => {
-                let known = u64::from(slot.apart) * APART + u64::from(slot.pending) * PENDING;
+                let known =
+                    u64::from(slot.partitioned) * PARTITIONED + u64::from(slot.pending) * PENDING;
                 let mut run = vec![at, 1, id.into()];
                 run.extend(Some(known).filter(|known| *known != 0));
                 runs.push(run);
@@ -253,7 +258,7 @@ fn read_issue(value: &mut Value) -> Option<Issue> {
             id: value.get("id")?.as_u64()?,
             asked_at: BootTime(value.get("asked_at")?.as_u64()?),
         },
-        apart: as_count(value.get_mut("apart")?)?,
+        budget_shares: as_count(value.get_mut("budget_shares")?)?,
         grant: Grant {
             access_token: grant.0,
             session_id: grant.1,
@@ -262,16 +267,16 @@ fn read_issue(value: &mut Value) -> Option<Issue> {
     })
 }
 
-fn read_all_told(value: &mut Value) -> Option<Vec<Told>> {
+fn read_server_limits(value: &mut Value) -> Option<Vec<ServerLimit>> {
     let mut counts = Counts::default();
-    for told in value.as_array()? {
-        counts.hear(read_told(told)?);
+    for limit in value.as_array()? {
+        counts.add_server_limit(read_server_limit(limit)?);
     }
-    Some(counts.told)
+    Some(counts.server_limits)
 }
 
-fn read_told(value: &Value) -> Option<Told> {
-    Some(Told {
+fn read_server_limit(value: &Value) -> Option<ServerLimit> {
+    Some(ServerLimit {
         left: u32::try_from(value.get("left")?.as_u64()?).ok()?,
         hourly: value.get("hourly")?.as_bool()?,
         until: BootTime(value.get("until")?.as_u64()?),
@@ -279,7 +284,7 @@ fn read_told(value: &Value) -> Option<Told> {
 }
 
 /// A class or code that this release does not know is nothing that it could keep to.
-fn read_hold(value: &mut Value) -> Option<Option<Hold>> {
+fn read_backoff(value: &mut Value) -> Option<Option<Backoff>> {
     let text = |name: &str| value.get(name)?.as_str();
     let code = text("code")?;
     let code = ErrorCode::ALL.iter().find(|known| known.name() == code);
@@ -290,7 +295,7 @@ fn read_hold(value: &mut Value) -> Option<Option<Hold>> {
     if let Some(status) = value.get("http_status").and_then(Value::as_u64) {
         error = error.with_status(u16::try_from(status).ok()?);
     }
-    Some(Some(Hold {
+    Some(Some(Backoff {
         class,
         at: BootTime(value.get("at")?.as_u64()?),
         until: BootTime(value.get("until")?.as_u64()?),
@@ -306,7 +311,7 @@ fn read_runs(value: &mut Value) -> Option<VecDeque<Slot>> {
         let slot = Slot {
             at: BootTime(run.get(0)?.as_u64()?),
             id: u32::try_from(number(2)?).ok()?,
-            apart: number(3)? & APART != 0,
+            partitioned: number(3)? & PARTITIONED != 0,
             pending: number(3)? & PENDING != 0,
         };
         // Sealed by whoever has the key, so a large number is a fault and not an attack; it is bounded all the same.

@@ -12,7 +12,7 @@ use super::format::EXACT_SLOTS;
 use super::*;
 use crate::error::{Error, ErrorCode};
 use crate::policy::rate_limit::Budget;
-use crate::policy::rate_limit::{Slot, Told};
+use crate::policy::rate_limit::{ServerLimit, Slot};
 use crate::policy::token_response::Class;
 use crate::secret::Secret;
 
@@ -30,13 +30,13 @@ fn slot() -> impl Strategy<Value = Slot> {
         (1..40_u32).prop_map(|id| Slot {
             at: BootTime(NOW - u64::from(id) * 97_000),
             id,
-            apart: id % 7 == 0,
+            partitioned: id % 7 == 0,
             pending: false,
         }),
         (0..40_u64).prop_map(|at| Slot {
             at: BootTime(NOW - at * 91_000),
             id: 0,
-            apart: false,
+            partitioned: false,
             pending: false,
         }),
     ]
@@ -50,8 +50,8 @@ fn slots() -> impl Strategy<Value = VecDeque<Slot>> {
     })
 }
 
-fn told() -> impl Strategy<Value = Told> {
-    (0..20_u32, any::<bool>(), instant()).prop_map(|(left, hourly, until)| Told {
+fn server_limit() -> impl Strategy<Value = ServerLimit> {
+    (0..20_u32, any::<bool>(), instant()).prop_map(|(left, hourly, until)| ServerLimit {
         left,
         hourly,
         until,
@@ -59,18 +59,20 @@ fn told() -> impl Strategy<Value = Told> {
 }
 
 fn counts() -> impl Strategy<Value = Counts> {
-    (slots(), slots(), vec(told(), 0..12)).prop_map(|(taken, forced, told)| {
+    (slots(), slots(), vec(server_limit(), 0..12)).prop_map(|(taken, forced, limits)| {
         let mut counts = Counts {
             taken,
             forced,
-            told: Vec::new(),
+            server_limits: Vec::new(),
         };
-        told.into_iter().for_each(|told| counts.hear(told));
+        limits
+            .into_iter()
+            .for_each(|limit| counts.add_server_limit(limit));
         counts
     })
 }
 
-fn hold() -> impl Strategy<Value = Hold> {
+fn backoff() -> impl Strategy<Value = Backoff> {
     let class = prop_oneof![
         Just(Class::RateLimited),
         Just(Class::Unauthorized),
@@ -86,7 +88,7 @@ fn hold() -> impl Strategy<Value = Hold> {
         }
     });
     (class, instant(), instant(), error, any::<u32>()).prop_map(
-        |(class, at, until, error, streak)| Hold {
+        |(class, at, until, error, streak)| Backoff {
             class,
             at,
             until,
@@ -109,7 +111,7 @@ fn issue() -> impl Strategy<Value = Issue> {
                 session_id: Secret::new(session_id),
                 expires_in,
             },
-            apart: 0,
+            budget_shares: 0,
         },
     )
 }
@@ -118,11 +120,11 @@ prop_compose! {
     fn common()(
         (issue, rejected, hosts) in (of(issue()), of(1..4_u64), 0..9_u32),
         counts in counts(),
-        (hold, outage) in (of(hold()), of(hold())),
+        (backoff, outage) in (of(backoff()), of(backoff())),
         others in vec(("later_[a-z]{1,5}", any::<u32>()), 0..3),
     ) -> Common {
         Common {
-            issue, rejected, hosts, counts, hold, outage,
+            issue, rejected, hosts, counts, backoff, outage,
             others: others.into_iter().map(|(name, value)| (name, json!(value))).collect(),
         }
     }
@@ -133,9 +135,9 @@ prop_compose! {
         common in common(),
         (term, sequence, host) in (0..5_u64, 0..9_u64, any::<u64>()),
         (done_by, previous_until) in (of(instant()), of(instant())),
-        (away, ask_at) in (of(instant()), of(instant())),
+        (unreachable_at, ask_at) in (of(instant()), of(instant())),
     ) -> HostRecord {
-        HostRecord { common, term, sequence, done_by, previous_until, host, away, ask_at }
+        HostRecord { common, term, sequence, done_by, previous_until, host, unreachable_at, ask_at }
     }
 }
 
@@ -283,7 +285,7 @@ fn both(one: &HostRecord, other: &HostRecord) -> HostRecord {
     both
 }
 
-/// What may be done by it at that instant: the slots that are left, when there is one, and what holds until when.
+/// What may be done by it at that instant: the slots that are left, when there is one, and until when what is remembered stops requests.
 fn allows(
     record: &HostRecord,
     now: BootTime,
@@ -291,17 +293,18 @@ fn allows(
     let mut budget = Budget::new(10, 100);
     budget.set_counts(record.common.counts.clone());
     let (minute, hour) = budget.left(now);
-    let holds = [&record.common.hold, &record.common.outage].into_iter();
-    let holds = holds.map(|hold| {
-        hold.as_ref()
-            .map(|hold| hold.until)
+    let backoffs = [&record.common.backoff, &record.common.outage].into_iter();
+    let backoffs = backoffs.map(|backoff| {
+        backoff
+            .as_ref()
+            .map(|backoff| backoff.until)
             .filter(|until| now < *until)
     });
     (
         minute,
         hour,
         budget.refusal(now).map(|refusal| refusal.until),
-        holds.collect(),
+        backoffs.collect(),
     )
 }
 
@@ -362,19 +365,19 @@ proptest! {
         prop_assert_eq!((here.term, here.sequence), (there.term, there.sequence));
         prop_assert_eq!(here.previous_until, there.previous_until);
         prop_assert_eq!((here.host, here.common.hosts), (there.host, there.common.hosts));
-        prop_assert_eq!((here.away, here.ask_at), (there.away, there.ask_at));
+        prop_assert_eq!((here.unreachable_at, here.ask_at), (there.unreachable_at, there.ask_at));
     }
 
     #[test]
     fn nothing_that_holds_in_either_of_two_records_is_lost((one, other) in records(), now in instant()) {
         let both = both(&one, &other);
-        let (minute, hour, until, holds) = allows(&both, now);
+        let (minute, hour, until, backoffs) = allows(&both, now);
         for record in [&one, &other] {
             let known = allows(record, now);
             prop_assert!(minute <= known.0 && hour <= known.1);
             prop_assert!(until >= known.2);
-            for (holds, known) in holds.iter().zip(known.3) {
-                prop_assert!(*holds >= known);
+            for (backoffs, known) in backoffs.iter().zip(known.3) {
+                prop_assert!(*backoffs >= known);
             }
             for (slots, known) in [
                 (&both.common.counts.taken, &record.common.counts.taken),

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::format::COARSE_STEP;
 use super::*;
 use crate::error::{Error, ErrorCode};
-use crate::policy::rate_limit::{Slot, Told};
+use crate::policy::rate_limit::{ServerLimit, Slot};
 use crate::policy::token_response::Class;
 use crate::secret::Secret;
 
@@ -15,7 +15,7 @@ fn slot(at: u64) -> Slot {
     Slot {
         at: BootTime(at),
         id: 0,
-        apart: false,
+        partitioned: false,
         pending: false,
     }
 }
@@ -31,7 +31,7 @@ fn issue(id: u64, asked_at: u64) -> Issue {
             session_id: Secret::new(format!("sess_{id}")),
             expires_in: 60,
         },
-        apart: 2,
+        budget_shares: 2,
     }
 }
 
@@ -47,33 +47,33 @@ fn full() -> Common {
                 Slot { id: 9, ..slot(1) },
                 Slot {
                     id: 8,
-                    apart: true,
+                    partitioned: true,
                     pending: true,
                     ..slot(70)
                 },
             ]),
             forced: VecDeque::from([slot(70)]),
-            told: vec![
-                Told {
+            server_limits: vec![
+                ServerLimit {
                     left: 2,
                     hourly: false,
                     until: BootTime(70),
                 },
-                Told {
+                ServerLimit {
                     left: 3,
                     hourly: true,
                     until: BootTime(80),
                 },
             ],
         },
-        hold: Some(Hold {
+        backoff: Some(Backoff {
             class: Class::RateLimited,
             at: BootTime(3),
             until: BootTime(60_003),
             error: Error::new(ErrorCode::RateLimited, "m \"quoted\"", "h").with_status(429),
             streak: 2,
         }),
-        outage: Some(Hold {
+        outage: Some(Backoff {
             class: Class::Temporary,
             at: BootTime(4),
             until: BootTime(60_004),
@@ -92,7 +92,7 @@ fn of_host() -> HostRecord {
         done_by: Some(BootTime(9_000)),
         previous_until: Some(BootTime(11)),
         host: u64::MAX,
-        away: Some(BootTime(12)),
+        unreachable_at: Some(BootTime(12)),
         ask_at: Some(BootTime(13)),
     }
 }
@@ -122,13 +122,13 @@ fn a_record_comes_back_as_it_was_written() {
 #[test]
 fn fields_of_a_later_release_are_kept_and_unknown_failures_are_no_fault() {
     let text =
-        br#"{"term":1,"sequence":2,"colour":{"x":[1]},"hold":{"class":"eclipse","code":"dark"}}"#;
+        br#"{"term":1,"sequence":2,"colour":{"x":[1]},"backoff":{"class":"eclipse","code":"dark"}}"#;
     let host = HostRecord::from_bytes(text).unwrap();
-    assert_eq!(host.common.hold, None);
+    assert_eq!(host.common.backoff, None);
     let again = HostRecord::from_bytes(&host.to_bytes(BootTime(0))).unwrap();
     assert_eq!(again.common.others["colour"], json!({"x": [1]}));
     let fleet = FleetRecord::from_bytes(text).unwrap();
-    assert_eq!(fleet.common.hold, None);
+    assert_eq!(fleet.common.backoff, None);
     let again = FleetRecord::from_bytes(&fleet.for_all_hosts().to_bytes(BootTime(0))).unwrap();
     assert_eq!(again.common.others["colour"], json!({"x": [1]}));
 }
@@ -152,7 +152,7 @@ fn what_is_no_record_is_none() {
         "[]",
         r#"{"issue":{"id":1}}"#,
         r#"{"taken":[[1]]}"#,
-        r#"{"told":7}"#,
+        r#"{"server_limits":7}"#,
     ] {
         assert_eq!(FleetRecord::from_bytes(text.as_bytes()), None, "{text}");
     }
@@ -211,8 +211,11 @@ fn what_is_remembered_is_added_to_a_record_that_was_set_back() {
         "it was another that was rejected"
     );
     assert_eq!((found.term, found.sequence), (2, 40));
-    let (hold, outage) = (&mine.common.hold, &mine.common.outage);
-    assert_eq!((&found.common.hold, &found.common.outage), (hold, outage));
+    let (backoff, outage) = (&mine.common.backoff, &mine.common.outage);
+    assert_eq!(
+        (&found.common.backoff, &found.common.outage),
+        (backoff, outage)
+    );
     let again = found.clone();
     found.recall(&mine);
     assert_eq!(found, again, "once is enough");

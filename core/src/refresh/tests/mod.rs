@@ -3,7 +3,7 @@
 mod fleet;
 mod properties;
 
-use super::host::LOOK_AGAIN;
+use super::host::READ_AGAIN;
 use super::*;
 use crate::error::ErrorCode;
 use crate::policy::rate_limit::Budget;
@@ -22,8 +22,8 @@ fn ledger() -> Ledger {
     Ledger::new(10, 100)
 }
 
-fn terms() -> Terms {
-    Terms {
+fn context() -> Context {
+    Context {
         id: 7,
         newest: BootTime(0),
         kept: None,
@@ -35,7 +35,7 @@ fn terms() -> Terms {
 }
 
 fn sharing(now: BootTime, other_key: bool) -> Refresh {
-    Refresh::new(1, now, Key::Current, other_key, terms())
+    Refresh::new(1, now, Key::Current, other_key, context())
 }
 
 /// What is done next that takes time, where nobody else has the lock and `record` is what is there.
@@ -48,8 +48,8 @@ fn run(
 ) -> Action {
     loop {
         input = match refresh.step(ledger, now, 0.0, input) {
-            Action::Look { .. } => Input::Seen(record.clone()),
-            Action::Lead { .. } => Input::Led(Some(record.clone())),
+            Action::Read { .. } => Input::Read(record.clone()),
+            Action::Lock { .. } => Input::Locked(Some(record.clone())),
             Action::Write(written) => {
                 *record = *written.clone();
                 Input::Written(written)
@@ -117,12 +117,12 @@ fn a_gateway_fault_is_sent_once_more_after_half_a_second_to_a_second() {
     assert!(matches!(
         action,
         Action::Finish(Finish::Failed {
-            held: Some((Class::Temporary, _)),
+            backoff: Some((Class::Temporary, _)),
             ..
         })
     ));
     assert_eq!(ledger.budget.left(now).0, 8);
-    assert!(ledger.holds.check(now).is_some());
+    assert!(ledger.backoffs.check(now).is_some());
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_new_key_that_is_not_known_yet_falls_back_to_the_previous_one() {
     assert!(matches!(
         action,
         Action::Finish(Finish::Failed {
-            held: Some((Class::Unauthorized, _)),
+            backoff: Some((Class::Unauthorized, _)),
             ..
         })
     ));
@@ -168,7 +168,9 @@ fn over_the_budget_nothing_is_sent_and_the_time_is_told() {
     let mut refresh = sharing(now, false);
     let action = run(&mut refresh, &mut ledger, &mut record, now, Input::Start);
     let Action::Finish(Finish::Failed {
-        error, held: None, ..
+        error,
+        backoff: None,
+        ..
     }) = action
     else {
         panic!("sent")
@@ -185,7 +187,7 @@ fn issue(asked_at: BootTime) -> Issue {
     Issue {
         stamp: Stamp { id: 1, asked_at },
         grant: grant(),
-        apart: 0,
+        budget_shares: 0,
     }
 }
 
@@ -204,8 +206,8 @@ fn announce(
     let mut announced = None;
     loop {
         input = match refresh.step(ledger, now, 0.5, input) {
-            Action::Look { .. } => Input::Seen(record.clone()),
-            Action::Lead { .. } => Input::Led(Some(record.clone())),
+            Action::Read { .. } => Input::Read(record.clone()),
+            Action::Lock { .. } => Input::Locked(Some(record.clone())),
             Action::Write(record) => {
                 announced = Some(*record.clone());
                 Input::Written(record)
@@ -229,9 +231,9 @@ fn a_token_that_another_has_asked_for_is_taken_without_the_lock() {
         (after(10), after(0), false),
     ] {
         let mut refresh = sharing(now, false);
-        refresh.terms.newest = newest;
+        refresh.context.newest = newest;
         refresh.step(&mut ledger(), now, 0.5, Input::Start);
-        let action = refresh.step(&mut ledger(), now, 0.5, Input::Seen(record.clone()));
+        let action = refresh.step(&mut ledger(), now, 0.5, Input::Read(record.clone()));
         let shared = matches!(action, Action::Finish(Finish::Shared { .. }));
         assert_eq!(shared, taken, "{now:?} {newest:?}");
     }
@@ -276,17 +278,17 @@ fn the_budget_that_counts_is_the_shared_one() {
     let mut refresh = sharing(now, false);
     refresh.step(&mut ledger(), now, 0.5, Input::Start);
     let mut ledger = ledger();
-    let action = refresh.step(&mut ledger, now, 0.5, Input::Seen(record.clone()));
+    let action = refresh.step(&mut ledger, now, 0.5, Input::Read(record.clone()));
     assert!(matches!(
         action,
-        Action::Finish(Finish::Failed { held: None, .. })
+        Action::Finish(Finish::Failed { backoff: None, .. })
     ));
     // While a leader is at work its slot may be the last one, and its token is waited for.
     record.done_by = Some(after(1000));
     let mut refresh = sharing(now, false);
     refresh.step(&mut ledger, now, 0.5, Input::Start);
-    let action = refresh.step(&mut ledger, now, 0.5, Input::Seen(record));
-    assert!(matches!(action, Action::Lead { term: 0 }));
+    let action = refresh.step(&mut ledger, now, 0.5, Input::Read(record));
+    assert!(matches!(action, Action::Lock { term: 0 }));
 }
 
 /// What a follower does at that time, when the lock of each term below `free` is held.
@@ -299,8 +301,8 @@ fn follow(refresh: &mut Refresh, now: BootTime, record: &HostRecord, free: u64) 
     let mut action = refresh.step(&mut ledger, now, 0.5, input);
     loop {
         let input = match action {
-            Action::Look { .. } => Input::Seen(record.clone()),
-            Action::Lead { term } => Input::Led((term >= free).then(|| record.clone())),
+            Action::Read { .. } => Input::Read(record.clone()),
+            Action::Lock { term } => Input::Locked((term >= free).then(|| record.clone())),
             other => return other,
         };
         action = refresh.step(&mut ledger, now, 0.5, input);
@@ -319,12 +321,12 @@ fn where_the_locks_of_two_turns_are_held_in_silence_it_goes_on_alone_with_a_slot
         let mut refresh = sharing(after(0), false);
         for millis in [0, 1_000, 1_990] {
             let action = follow(&mut refresh, after(begun + millis), &record, nobody);
-            assert!(matches!(action, Action::Pause(LOOK_AGAIN)), "{action:?}");
+            assert!(matches!(action, Action::Pause(READ_AGAIN)), "{action:?}");
         }
         let now = after(begun + 2_000);
         let action = follow(&mut refresh, now, &record, nobody);
         assert!(matches!(action, Action::GoAlone), "{action:?}");
-        let action = refresh.step(&mut ledger, now, 0.5, Input::Led(Some(record)));
+        let action = refresh.step(&mut ledger, now, 0.5, Input::Locked(Some(record)));
         let Action::Write(written) = action else {
             panic!("{action:?}")
         };
@@ -344,7 +346,7 @@ fn a_leader_that_died_is_followed_at_once_and_one_that_hangs_when_its_time_is_ov
     for millis in [0, 20, 5_000, 20_099] {
         let action = follow(&mut refresh, after(millis), &record, 1);
         assert!(
-            matches!(action, Action::Pause(LOOK_AGAIN)),
+            matches!(action, Action::Pause(READ_AGAIN)),
             "{millis}: {action:?}"
         );
     }
@@ -410,13 +412,13 @@ fn what_a_late_leader_brings_is_discarded_and_it_looks_for_what_others_have() {
     let action = refresh.step(&mut ledger, late, 0.5, Input::Answer(Ok(grant()), None));
     assert!(matches!(action, Action::Write(_)));
     let action = refresh.step(&mut ledger, late, 0.5, Input::Late);
-    assert!(matches!(action, Action::Look { .. }), "{action:?}");
+    assert!(matches!(action, Action::Read { .. }), "{action:?}");
     let theirs = HostRecord {
         term: 1,
         common: has(issue(after(30_000))),
         ..HostRecord::default()
     };
-    let action = refresh.step(&mut ledger, late, 0.5, Input::Seen(theirs));
+    let action = refresh.step(&mut ledger, late, 0.5, Input::Read(theirs));
     assert!(matches!(action, Action::Finish(Finish::Shared { .. })));
 }
 
@@ -442,7 +444,7 @@ fn failures_of_the_key_are_told_to_all_and_others_to_those_who_waited_for_them()
             panic!("{action:?}")
         };
         let action = follow(&mut follower, after(30), &record, 0);
-        let refused = matches!(action, Action::Finish(Finish::Failed { held: None, .. }));
+        let refused = matches!(action, Action::Finish(Finish::Failed { backoff: None, .. }));
         assert_eq!(refused, told, "{class:?} {waited}");
     }
 }
@@ -464,8 +466,8 @@ fn a_stall_between_slot_and_sending_spends_no_slot() {
     let (mut now, mut input, mut written) = (now, Input::Start, 0);
     loop {
         input = match refresh.step(&mut ledger, now, 0.5, input) {
-            Action::Look { .. } => Input::Seen(HostRecord::default()),
-            Action::Lead { .. } => Input::Led(Some(HostRecord::default())),
+            Action::Read { .. } => Input::Read(HostRecord::default()),
+            Action::Lock { .. } => Input::Locked(Some(HostRecord::default())),
             Action::Write(record) => {
                 assert_eq!(
                     record.common.counts.taken.len(),
@@ -526,12 +528,12 @@ fn a_new_key_that_is_not_known_yet_is_told_to_all_and_the_old_ones_record_is_gon
     assert_eq!(record.previous_until, Some(now.plus(NEW_KEY_TRIED_EVERY)));
     let told = *record.clone();
     let action = refresh.step(&mut ledger, now, 0.5, Input::Written(record));
-    assert!(matches!(action, Action::Look { key: Key::Previous }));
+    assert!(matches!(action, Action::Read { key: Key::Previous }));
     // Who comes later goes there without asking.
     let mut next = sharing(now, true);
     next.step(&mut ledger, now, 0.5, Input::Start);
-    let action = next.step(&mut ledger, now, 0.5, Input::Seen(told));
-    assert!(matches!(action, Action::Look { key: Key::Previous }));
+    let action = next.step(&mut ledger, now, 0.5, Input::Read(told));
+    assert!(matches!(action, Action::Read { key: Key::Previous }));
 }
 
 #[test]
@@ -541,8 +543,8 @@ fn whoever_is_late_again_and_again_gives_up_in_the_end() {
     let mut action = refresh.step(&mut ledger, after(0), 0.5, Input::Start);
     for millis in (0..60_000).step_by(600) {
         let input = match action {
-            Action::Look { .. } => Input::Seen(HostRecord::default()),
-            Action::Lead { .. } => Input::Led(Some(HostRecord::default())),
+            Action::Read { .. } => Input::Read(HostRecord::default()),
+            Action::Lock { .. } => Input::Locked(Some(HostRecord::default())),
             Action::Write(_) => Input::Late,
             Action::Finish(Finish::Failed { error, .. }) => {
                 assert_eq!(error.code(), ErrorCode::Timeout);
@@ -559,13 +561,13 @@ fn whoever_is_late_again_and_again_gives_up_in_the_end() {
 fn what_was_not_asked_for_ends_a_refresh_and_what_it_took_stays_spent() {
     let told: [fn() -> Input; 9] = [
         || Input::Start,
-        || Input::Seen(HostRecord::default()),
-        || Input::Led(None),
+        || Input::Read(HostRecord::default()),
+        || Input::Locked(None),
         || Input::Written(Box::default()),
         || Input::Late,
         || Input::Stored(true),
         || Input::Counted(3),
-        || Input::Away,
+        || Input::Unreachable,
         || Input::PauseOver,
     ];
     for input in told {

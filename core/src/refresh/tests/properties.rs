@@ -210,7 +210,7 @@ impl World {
 
     fn begin(&mut self, number: usize, now: u64) {
         self.numbers += 1;
-        let terms = Terms {
+        let context = Context {
             id: self.numbers * 1_000,
             newest: self.processes[number].newest,
             kept: None,
@@ -220,7 +220,7 @@ impl World {
             limit: REFRESH_TIME,
         };
         let process = &mut self.processes[number];
-        let refresh = Refresh::new(1, BootTime(now), Key::Current, false, terms);
+        let refresh = Refresh::new(1, BootTime(now), Key::Current, false, context);
         process.refresh = Some(refresh);
         (process.began, process.stopped, process.late) = (now, 0, 0);
         process.next = (now, Next::Tell(Box::new(Input::Start)));
@@ -233,7 +233,7 @@ impl World {
         let action = refresh.step(&mut process.ledger, BootTime(now), course.jitter, input);
         process.decided = now;
         let Action::Finish(finish) = action else {
-            // A stop would count as the store's, which is then taken for away: what that means is not looked at here.
+            // A stop would count as the store's, which then counts as unreachable: what that means is not tested here.
             let stall = if matches!(action, Action::Ask { .. }) {
                 0
             } else {
@@ -271,11 +271,11 @@ impl World {
     fn carry_out(&mut self, number: usize, now: u64, action: Action) {
         let host = self.processes[number].host;
         let tell = match action {
-            Action::Look { .. } => {
+            Action::Read { .. } => {
                 self.unlock(number);
-                (now, Input::Seen(self.places[host].record.clone()))
+                (now, Input::Read(self.places[host].record.clone()))
             }
-            Action::Lead { term } => {
+            Action::Lock { term } => {
                 let place = &mut self.places[host];
                 let free = !place.locks.contains_key(&term);
                 if free {
@@ -284,7 +284,7 @@ impl World {
                 }
                 (
                     now,
-                    Input::Led(free.then(|| self.places[host].record.clone())),
+                    Input::Locked(free.then(|| self.places[host].record.clone())),
                 )
             }
             // What it would take from there on nobody else can know of, so its caller gives up here.
@@ -391,13 +391,13 @@ impl World {
                 }
                 return Input::Stored(true);
             }
-            Ask::Lead { lease } if store.lease.is_none() || mine => {
+            Ask::Lease { lease } if store.lease.is_none() || mine => {
                 store.lease = Some((host, until(lease)));
             }
-            Ask::Lead { .. } | Ask::Look => {}
+            Ask::Lease { .. } | Ask::Read => {}
         }
         let leads =
-            matches!(what, Ask::Lead { .. }) && store.lease.is_some_and(|(by, _)| by == host);
+            matches!(what, Ask::Lease { .. }) && store.lease.is_some_and(|(by, _)| by == host);
         Input::Found(Box::new(Found {
             record: store.record.clone(),
             leads,
@@ -501,7 +501,7 @@ fn key(number: usize) -> ApiKey {
 /// The key by which a refresh is granted a token, where 88Pay accepts these.
 fn granted(keys: &Keys, accepted: &HashSet<usize>, now: BootTime) -> Option<Key> {
     let (first, other) = keys.begin_with(now);
-    let mut refresh = Refresh::new(1, now, first, other, terms());
+    let mut refresh = Refresh::new(1, now, first, other, context());
     let (mut ledger, mut record, mut input) = (ledger(), HostRecord::default(), Input::Start);
     loop {
         input = match run(&mut refresh, &mut ledger, &mut record, now, input) {
@@ -567,7 +567,7 @@ fn common() -> impl Strategy<Value = VecDeque<Slot>> {
         let slot = |(id, age)| Slot {
             at: BootTime(START - age),
             id: id as u32 + 1,
-            apart: false,
+            partitioned: false,
             pending: false,
         };
         ages.into_iter().enumerate().map(slot).collect()
@@ -610,7 +610,7 @@ proptest! {
         let mut fleet: Vec<Budget> = (0..hosts).map(|host| {
             let mut budget = Budget::new(10, 100);
             budget.set_counts(before.counts().clone());
-            budget.split(hosts, u64::from(host));
+            budget.divide(hosts, u64::from(host));
             budget
         }).collect();
         let mut now = START;
@@ -636,7 +636,7 @@ proptest! {
         let parted = |host| {
             let mut budget = Budget::new(10, 100);
             budget.set_counts(before.counts().clone());
-            budget.split(split, host);
+            budget.divide(split, host);
             (budget, None)
         };
         let mut fleet: Vec<(Budget, Option<u64>)> = hosts.into_iter().map(parted).collect();

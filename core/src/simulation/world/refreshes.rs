@@ -11,7 +11,7 @@ use crate::manager::account::Job;
 use crate::manager::manager::{Manager, settled};
 use crate::manager::refresh_driver::{Tier, ask_store, complete, use_record};
 use crate::platform::seeded::mixed;
-use crate::refresh::host::LOOK_AGAIN;
+use crate::refresh::host::READ_AGAIN;
 use crate::refresh::{Action, Finish, Input};
 
 impl World {
@@ -116,8 +116,8 @@ impl World {
                 input,
             );
             input = match action {
-                action @ (Action::Look { .. }
-                | Action::Lead { .. }
+                action @ (Action::Read { .. }
+                | Action::Lock { .. }
                 | Action::GoAlone
                 | Action::Write(_)) => use_record(
                     &manager.account,
@@ -227,7 +227,7 @@ impl World {
             .and_then(|record| record.done_by)
             .map(|done_by| manager.account.clock.boot().until(done_by).as_micros() as At);
         let until = late.map(|late| (self.now + late).min(refreshing.begun + PATIENCE));
-        let follows = pause == micros(LOOK_AGAIN) && refreshing.tier.lease.is_none();
+        let follows = pause == micros(READ_AGAIN) && refreshing.tier.lease.is_none();
         let parks = self.setup.skips && follows;
         match until.filter(|until| parks && *until > self.now + pause) {
             Some(until) => {
@@ -256,7 +256,7 @@ impl World {
             return;
         }
         host.seen = seen;
-        let step = micros(LOOK_AGAIN);
+        let step = micros(READ_AGAIN);
         for (index, ticket) in std::mem::take(&mut host.parked) {
             let life = self.processes[index].life.as_mut();
             let refreshing = life.and_then(|life| {

@@ -21,13 +21,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use self::server::Server;
-pub(crate) use self::session::{Owner, Session};
+pub(crate) use self::session::{Backend, Owner, Session};
 use crate::config::credentials::ApiKey;
 use crate::config::store_url::StoreUrl;
 use crate::platform::clock::Clock;
 use crate::platform::process::PerProcess;
 use crate::platform::random;
-use crate::policy::backoff::Backoff;
+use crate::policy::backoff::ExponentialBackoff;
 use crate::policy::rate_limit::Slot;
 use crate::refresh::record::{FleetRecord, HostRecord, Stamp};
 use crate::refresh::{Ask, Found};
@@ -38,7 +38,8 @@ use crate::time::BootTime;
 pub(crate) const ATTEMPT_TIME: Duration = Duration::from_millis(250);
 
 /// A store that failed is left alone for so long, while another one answers.
-const LEFT_ALONE: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
+const LEFT_ALONE: ExponentialBackoff =
+    ExponentialBackoff::new(Duration::from_secs(5), Duration::from_secs(60));
 
 /// The record is kept as long as the counts of an hour matter.
 const KEPT: Duration = Duration::from_secs(3700);
@@ -52,7 +53,7 @@ const FORMAT: u8 = 1;
 const HEADER: usize = 9;
 
 /// Nothing that 88Pay says stops anybody for longer.
-const LONGEST_HOLD: Duration = Duration::from_secs(3615);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(3615);
 
 /// Nobody takes a lease for longer. A lease that has more left cannot be told from one that never ends.
 const LONGEST_LEASE: Duration = Duration::from_secs(20);
@@ -65,28 +66,6 @@ pub(crate) struct Fleet {
     clock: Clock,
     /// The stores that failed, at their places in the list.
     failed: PerProcess<Mutex<Vec<Option<Failed>>>>,
-}
-
-/// A store to which a session can be opened.
-pub(crate) trait Backend: Send + Sync {
-    /// The name of the store for people.
-    fn shown(&self) -> &str;
-
-    /// Connects, for the credential of that hidden name and that owner of leases.
-    ///
-    /// # Errors
-    /// Why that did not happen within the time.
-    fn open(&self, name: &str, owner: Owner, within: Duration) -> Result<Box<dyn Session>, String>;
-}
-
-impl Backend for Server {
-    fn shown(&self) -> &str {
-        Server::shown(self)
-    }
-
-    fn open(&self, name: &str, owner: Owner, within: Duration) -> Result<Box<dyn Session>, String> {
-        Server::open(self, name, owner, within)
-    }
 }
 
 /// A store that is left alone.
@@ -217,7 +196,7 @@ impl FleetClient {
             tried = Some(index);
             match (self.ask_one(index, session, &what, within), &what) {
                 // The store may be read-only. Nothing was begun there, and the next store may give its lease.
-                (Err(reason), Ask::Lead { .. }) => failed.push(reason),
+                (Err(reason), Ask::Lease { .. }) => failed.push(reason),
                 (answer, _) => return answer,
             }
         }
@@ -283,7 +262,7 @@ impl FleetClient {
         match answer {
             Ok(answer) => {
                 // A store that can be read may still not be writable.
-                if !matches!(what, Ask::Look) {
+                if !matches!(what, Ask::Read) {
                     self.fleet.note(index, true);
                 }
                 self.session = Some((index, session));
@@ -301,8 +280,8 @@ impl FleetClient {
     ) -> Result<Answer, String> {
         let until = self.fleet.clock.boot().plus(within);
         let (leads, found) = match what {
-            Ask::Look => (false, session.read(within)?),
-            Ask::Lead { lease } => session.take_lease(*lease, within)?,
+            Ask::Read => (false, session.read(within)?),
+            Ask::Lease { lease } => session.take_lease(*lease, within)?,
             Ask::Release => return session.release(within).map(|()| Answer::Stored(true)),
             Ask::Count => {
                 let mine = self.mark(&self.stored, self.host);
@@ -476,13 +455,16 @@ fn not_from_the_future(stored: &mut FleetRecord, latest: u64) {
             slot.at = slot.at.min(BootTime(latest));
         }
     }
-    for told in &mut stored.counts.told {
-        told.until = told.until.min(BootTime(latest).plus(LONGEST_HOLD));
+    for limit in &mut stored.counts.server_limits {
+        limit.until = limit.until.min(BootTime(latest).plus(LONGEST_BACKOFF));
     }
-    for hold in [&mut stored.hold, &mut stored.outage].into_iter().flatten() {
-        let pause = hold.at.until(hold.until).min(LONGEST_HOLD);
-        hold.at = hold.at.min(BootTime(latest));
-        hold.until = hold.until.min(hold.at.plus(pause));
+    for backoff in [&mut stored.backoff, &mut stored.outage]
+        .into_iter()
+        .flatten()
+    {
+        let pause = backoff.at.until(backoff.until).min(LONGEST_BACKOFF);
+        backoff.at = backoff.at.min(BootTime(latest));
+        backoff.until = backoff.until.min(backoff.at.plus(pause));
     }
 }
 

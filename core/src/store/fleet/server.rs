@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::memcached::Memcached;
 use super::memcached_clock::ServerClock;
 use super::redis::Redis;
-use super::session::{Owner, Session, deadline};
+use super::session::{Backend, Owner, Session, deadline};
 use crate::config::store_url::{Kind, StoreUrl};
 use crate::transport::Dialer;
 
@@ -27,22 +27,14 @@ impl Server {
             url,
         }
     }
+}
 
-    /// Its URL for people, without user, password and query.
-    pub(crate) fn shown(&self) -> &str {
+impl Backend for Server {
+    fn shown(&self) -> &str {
         self.url.shown()
     }
 
-    /// Connects and logs in. `name` is the credential's hidden name. A lease that `owner` has already stays its own.
-    ///
-    /// # Errors
-    /// Why that did not happen within the time.
-    pub(crate) fn open(
-        &self,
-        name: &str,
-        owner: Owner,
-        within: Duration,
-    ) -> Result<Box<dyn Session>, String> {
+    fn open(&self, name: &str, owner: Owner, within: Duration) -> Result<Box<dyn Session>, String> {
         let deadline = deadline(within);
         let connection = Connection::dial(&self.dialer, deadline)?;
         Ok(match &self.url.kind {

@@ -114,6 +114,18 @@ pub(crate) trait Session: Send {
     fn marks(&mut self, mine: &[u8], within: Duration) -> Result<Vec<u8>, String>;
 }
 
+/// A store to which a session can be opened.
+pub(crate) trait Backend: Send + Sync {
+    /// The name of the store for people: its URL without user, password and query.
+    fn shown(&self) -> &str;
+
+    /// Connects and logs in, for the credential of that hidden name. A lease that `owner` has already stays its own.
+    ///
+    /// # Errors
+    /// Why that did not happen within the time.
+    fn open(&self, name: &str, owner: Owner, within: Duration) -> Result<Box<dyn Session>, String>;
+}
+
 /// What a store has for a credential.
 pub(crate) struct Found {
     /// Unchanged from what was written.

@@ -88,7 +88,7 @@ fn issue(id: u64) -> Issue {
             session_id: Secret::new(format!("sess_{id}")),
             expires_in: 60,
         },
-        apart: 0,
+        budget_shares: 0,
     }
 }
 
@@ -152,7 +152,7 @@ fn what_could_not_be_written_is_told_before_anything_else_is_read() {
         let slots = ids.map(|id| Slot {
             at: now(),
             id,
-            apart: false,
+            partitioned: false,
             pending: false,
         });
         record.common.counts.taken.extend(slots);

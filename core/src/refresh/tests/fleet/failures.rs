@@ -25,8 +25,8 @@ fn a_429_holds_all_hosts_and_a_403_the_one_that_saw_it() {
             let finish = one.refresh(&mut store, after(5_000));
             assert!(matches!(finish, Finish::Shared { .. }), "{finish:?}");
         } else {
-            let hold: &Hold = two.record.common.hold.as_ref().unwrap();
-            assert_eq!(hold.class, class);
+            let backoff: &Backoff = two.record.common.backoff.as_ref().unwrap();
+            assert_eq!(backoff.class, class);
         }
     }
 }
@@ -43,9 +43,12 @@ fn what_a_host_alone_has_met_does_not_hide_what_holds_all() {
         let answer = rejected(class, false, false);
         host.run(&mut refresh, &mut store, after(at), answer);
     }
-    one.record.common.hold.as_mut().unwrap().until = after(300_000);
+    one.record.common.backoff.as_mut().unwrap().until = after(300_000);
     one.refresh(&mut store, after(2_000));
-    assert_eq!(one.ledger.holds.last().unwrap().class, Class::RateLimited);
+    assert_eq!(
+        one.ledger.backoffs.last().unwrap().class,
+        Class::RateLimited
+    );
 }
 
 #[test]
@@ -107,10 +110,10 @@ fn failures_of_several_hosts_in_a_row_hold_all_until_one_is_granted_a_token() {
     assert_eq!(taken, 4, "one is tried again");
     // The fourth has not failed, and yet does not ask; it is told why and when.
     let now = after(1_000_100);
-    let Finish::Failed { error, held, .. } = hosts[3].refresh(&mut store, now) else {
+    let Finish::Failed { error, backoff, .. } = hosts[3].refresh(&mut store, now) else {
         panic!("it asked")
     };
-    assert!(held.is_none());
+    assert!(backoff.is_none());
     let pause = error.retry_after().unwrap();
     assert!(pause <= Duration::from_secs(4), "{pause:?}");
     let asked = store.asked;
@@ -157,7 +160,7 @@ fn a_failure_that_was_forgotten_in_the_store_holds_no_host_any_more() {
     let finish = two.refresh(&mut store, after(20));
     assert!(matches!(finish, Finish::Failed { .. }), "{finish:?}");
     let stored = store.record.as_mut().unwrap();
-    (stored.common.hold, stored.forgotten) = (None, Some(after(1_000)));
+    (stored.common.backoff, stored.forgotten) = (None, Some(after(1_000)));
     let asked = store.asked;
     let finish = two.refresh(&mut store, after(5_000));
     assert!(matches!(finish, Finish::Failed { .. }), "{finish:?}");

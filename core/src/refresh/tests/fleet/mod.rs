@@ -4,7 +4,7 @@ mod failures;
 mod outages;
 
 use super::*;
-use crate::policy::backoff::Hold;
+use crate::policy::backoff::Backoff;
 use crate::policy::rate_limit::Slot;
 use crate::refresh::fleet::COME_BACK;
 use crate::refresh::record::FleetRecord;
@@ -16,7 +16,7 @@ struct Store {
     /// The host that has the lease.
     leased_by: Option<u32>,
     counted: u32,
-    away: bool,
+    unreachable: bool,
     asked: u32,
 }
 
@@ -41,7 +41,7 @@ impl Host {
     }
 
     fn begin(&self, now: BootTime) -> Refresh {
-        let terms = Terms {
+        let context = Context {
             id: u64::from(self.number) * 100_000_000 + now.0,
             newest: self.newest,
             kept: self.kept,
@@ -50,7 +50,7 @@ impl Host {
             fleet: true,
             limit: REFRESH_TIME,
         };
-        Refresh::new(1, now, Key::Current, false, terms)
+        Refresh::new(1, now, Key::Current, false, context)
     }
 
     /// Goes on until the store and this host's record have nothing more to say.
@@ -64,8 +64,8 @@ impl Host {
         for _ in 0..30 {
             let action = refresh.step(&mut self.ledger, now, 1.0, input);
             input = match action {
-                Action::Look { .. } => Input::Seen(self.record.clone()),
-                Action::Lead { .. } => Input::Led(Some(self.record.clone())),
+                Action::Read { .. } => Input::Read(self.record.clone()),
+                Action::Lock { .. } => Input::Locked(Some(self.record.clone())),
                 Action::Write(record) => {
                     self.record = *record.clone();
                     Input::Written(record)
@@ -79,8 +79,8 @@ impl Host {
 
     fn ask(&self, store: &mut Store, what: Ask) -> Input {
         store.asked += 1;
-        if store.away {
-            return Input::Away;
+        if store.unreachable {
+            return Input::Unreachable;
         }
         let mine = store.leased_by == Some(self.number);
         match what {
@@ -107,10 +107,10 @@ impl Host {
                 }
                 return Input::Stored(true);
             }
-            Ask::Lead { .. } if store.leased_by.is_none() => store.leased_by = Some(self.number),
-            Ask::Lead { .. } | Ask::Look => {}
+            Ask::Lease { .. } if store.leased_by.is_none() => store.leased_by = Some(self.number),
+            Ask::Lease { .. } | Ask::Read => {}
         }
-        let leads = matches!(what, Ask::Lead { .. }) && store.leased_by == Some(self.number);
+        let leads = matches!(what, Ask::Lease { .. }) && store.leased_by == Some(self.number);
         Input::Found(Box::new(Found {
             record: store.record.clone(),
             leads,
@@ -158,7 +158,7 @@ fn one_host_asks_and_the_others_take_its_token_over() {
         first.refresh(&mut store, after(0)),
         Finish::Granted { .. }
     ));
-    assert_eq!(store.asked, 4, "look, lead, slot, token");
+    assert_eq!(store.asked, 4, "read, lease, slot, token");
     for number in 2..=8 {
         let mut host = Host::new(number);
         let asked = store.asked;
@@ -166,7 +166,7 @@ fn one_host_asks_and_the_others_take_its_token_over() {
             panic!("asked again")
         };
         assert_eq!(issue.stamp.asked_at, after(0));
-        assert_eq!(store.asked - asked, 2, "look, count");
+        assert_eq!(store.asked - asked, 2, "read, count");
         assert_eq!(host.record.common.counts, first.record.common.counts);
         assert_eq!(host.record.common.hosts, number);
     }
@@ -365,7 +365,11 @@ fn what_88pay_says_is_left_is_told_to_the_host_as_well_as_to_the_fleet() {
         &store.record.unwrap().common.counts,
     ] {
         assert_eq!(
-            counts.told.iter().map(|told| told.left).collect::<Vec<_>>(),
+            counts
+                .server_limits
+                .iter()
+                .map(|told| told.left)
+                .collect::<Vec<_>>(),
             [3]
         );
     }
@@ -378,12 +382,12 @@ fn a_lease_is_short_until_the_slot_is_told_and_then_outlasts_the_request() {
     let (mut input, mut leases) = (Input::Start, Vec::new());
     loop {
         input = match refresh.step(&mut one.ledger, after(0), 1.0, input) {
-            Action::Look { .. } => Input::Seen(one.record.clone()),
-            Action::Lead { .. } => Input::Led(Some(one.record.clone())),
+            Action::Read { .. } => Input::Read(one.record.clone()),
+            Action::Lock { .. } => Input::Locked(Some(one.record.clone())),
             Action::Write(record) => Input::Written(record),
             Action::Ask { what, .. } => {
                 match &what {
-                    Ask::Lead { lease } => leases.push(*lease),
+                    Ask::Lease { lease } => leases.push(*lease),
                     Ask::Write { lease, .. } => leases.extend(*lease),
                     _ => {}
                 }
@@ -407,8 +411,8 @@ fn a_slot_is_not_used_for_a_request_that_is_sent_much_later() {
     let action = loop {
         let action = refresh.step(&mut host.ledger, after(0), 1.0, input);
         input = match action {
-            Action::Look { .. } => Input::Seen(host.record.clone()),
-            Action::Lead { .. } => Input::Led(Some(host.record.clone())),
+            Action::Read { .. } => Input::Read(host.record.clone()),
+            Action::Lock { .. } => Input::Locked(Some(host.record.clone())),
             Action::Write(record) => Input::Written(record),
             Action::Ask { what, .. } if matches!(what, Ask::Write { .. }) => break what,
             Action::Ask { what, .. } => host.ask(&mut store, what),

@@ -1,4 +1,4 @@
-//! While the store is away, slow, or has lost what it knew, and after that.
+//! While the store cannot be reached, is slow, or has lost what it knew, and after that.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn without_the_store_each_host_keeps_to_its_part_of_the_budget() {
     for host in &mut hosts[1..] {
         host.refresh(&mut store, after(48_100));
     }
-    store.away = true;
+    store.unreachable = true;
     // Two slots of a hundred are taken, so each of four hosts has 24.
     for host in &mut hosts {
         let mut granted = 0;
@@ -22,7 +22,7 @@ fn without_the_store_each_host_keeps_to_its_part_of_the_budget() {
             host.kept = None;
             match host.refresh(&mut store, now) {
                 Finish::Granted { issue, .. } => {
-                    assert_eq!(issue.apart, 4);
+                    assert_eq!(issue.budget_shares, 4);
                     let lifetime = issue.lifetime(Duration::from_secs(10), 100);
                     assert_eq!(lifetime.usable, Duration::from_secs(58));
                     granted += 1;
@@ -42,20 +42,20 @@ fn a_host_that_was_alone_has_the_whole_budget() {
     let mut store = Store::default();
     let mut host = Host::new(1);
     host.refresh(&mut store, after(0));
-    store.away = true;
+    store.unreachable = true;
     host.kept = None;
     let Finish::Granted { issue, .. } = host.refresh(&mut store, after(48_000)) else {
         panic!("refused")
     };
     let lifetime = issue.lifetime(Duration::from_secs(10), 100);
-    assert_eq!((issue.apart, lifetime.usable.as_secs()), (1, 50));
+    assert_eq!((issue.budget_shares, lifetime.usable.as_secs()), (1, 50));
     assert_eq!(host.ledger.budget.left(after(48_000)), (8, 98));
 }
 
 #[test]
 fn a_store_that_is_away_is_asked_once_in_five_seconds() {
     let mut store = Store {
-        away: true,
+        unreachable: true,
         ..Store::default()
     };
     let mut host = Host::new(1);
@@ -79,15 +79,15 @@ fn back_from_an_outage_a_host_tells_its_slots_and_its_token_without_a_new_one() 
     let (mut one, mut two) = (Host::new(1), Host::new(2));
     one.refresh(&mut store, after(0));
     two.refresh(&mut store, after(10));
-    store.away = true;
+    store.unreachable = true;
     one.refresh(&mut store, after(48_000));
     two.refresh(&mut store, after(48_100));
     let both = (one.newest, two.newest);
     assert_eq!(both, (after(48_000), after(48_100)));
-    // Still away: the token is kept, and that is all.
+    // Still unreachable: the token is kept, and that is all.
     let finish = one.refresh(&mut store, after(53_500));
     assert!(matches!(finish, Finish::Kept { again } if again == COME_BACK));
-    store.away = false;
+    store.unreachable = false;
     let finish = one.refresh(&mut store, after(59_000));
     assert!(
         matches!(finish, Finish::Kept { again } if again > COME_BACK),
@@ -99,7 +99,10 @@ fn back_from_an_outage_a_host_tells_its_slots_and_its_token_without_a_new_one() 
     assert!(matches!(finish, Finish::Kept { .. }), "{finish:?}");
     let stored = store.record.as_ref().unwrap();
     let issue = stored.common.issue.as_ref().unwrap();
-    assert_eq!((issue.stamp.asked_at, issue.apart), (after(48_100), 0));
+    assert_eq!(
+        (issue.stamp.asked_at, issue.budget_shares),
+        (after(48_100), 0)
+    );
     assert_eq!(stored.common.counts.taken.len(), 3);
     assert!(
         stored
@@ -107,9 +110,9 @@ fn back_from_an_outage_a_host_tells_its_slots_and_its_token_without_a_new_one() 
             .counts
             .taken
             .iter()
-            .all(|slot: &Slot| !slot.apart)
+            .all(|slot: &Slot| !slot.partitioned)
     );
-    // Each keeps to its part for fifteen seconds more: not all may have told their slots.
+    // Each keeps to its share for fifteen seconds more: not all may have told their slots.
     let own = (100 - 1) / 2 - 1;
     for (millis, left) in [(59_100, own), (73_999, own), (74_000, 100 - 2)] {
         let mut refresh = one.begin(after(millis));
@@ -138,8 +141,8 @@ fn a_slow_store_takes_half_a_second_of_a_refresh_at_most() {
     loop {
         let action = refresh.step(&mut host.ledger, now, 1.0, input);
         input = match action {
-            Action::Look { .. } => Input::Seen(host.record.clone()),
-            Action::Lead { .. } => Input::Led(Some(host.record.clone())),
+            Action::Read { .. } => Input::Read(host.record.clone()),
+            Action::Lock { .. } => Input::Locked(Some(host.record.clone())),
             Action::Write(record) => Input::Written(record),
             Action::Ask { what, within } => {
                 let takes = Duration::from_millis(200);
@@ -147,7 +150,7 @@ fn a_slow_store_takes_half_a_second_of_a_refresh_at_most() {
                 now = now.plus(takes.min(within));
                 match takes <= within {
                     true => host.ask(&mut store, what),
-                    false => Input::Away,
+                    false => Input::Unreachable,
                 }
             }
             Action::Send { .. } => break,
@@ -200,7 +203,7 @@ fn a_429_that_the_store_could_not_be_told_holds_this_host_when_the_store_is_back
     let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
     let mut refresh = one.begin(after(0));
     one.run(&mut refresh, &mut store, after(0), Input::Start);
-    store.away = true;
+    store.unreachable = true;
     let error = Error::new(ErrorCode::RateLimited, "m", "h");
     let rejection = Rejection {
         error: error.with_retry_after(Duration::from_secs(60)),
@@ -211,7 +214,7 @@ fn a_429_that_the_store_could_not_be_told_holds_this_host_when_the_store_is_back
     };
     let answer = Input::Answer(Err(rejection), None);
     one.run(&mut refresh, &mut store, after(100), answer);
-    store.away = false;
+    store.unreachable = false;
     store.leased_by = None;
     let left = retry_after(one.refresh(&mut store, after(10_100)));
     assert_eq!(left, Duration::from_secs(50));
@@ -263,14 +266,14 @@ fn wait_at_a_store(answers: Duration) -> (Duration, Action) {
     loop {
         let action = refresh.step(&mut host.ledger, now, 1.0, input);
         input = match action {
-            Action::Look { .. } => Input::Seen(host.record.clone()),
-            Action::Lead { .. } => Input::Led(Some(host.record.clone())),
+            Action::Read { .. } => Input::Read(host.record.clone()),
+            Action::Lock { .. } => Input::Locked(Some(host.record.clone())),
             Action::Write(record) => Input::Written(record),
             Action::Ask { what, within } => {
                 now = now.plus(answers.min(within));
                 match answers <= within {
                     true => host.ask(&mut store, what),
-                    false => Input::Away,
+                    false => Input::Unreachable,
                 }
             }
             Action::Pause(pause) => {
@@ -301,11 +304,11 @@ fn nobody_waits_for_another_host_at_a_store_that_is_slow() {
 fn a_host_is_back_as_soon_as_one_of_its_processes_has_been_at_the_store() {
     let (mut store, mut host) = (Store::default(), Host::new(1));
     host.refresh(&mut store, after(0));
-    assert!(!host.record.is_back(), "it was never away");
-    store.away = true;
+    assert!(!host.record.is_back(), "it could always be reached");
+    store.unreachable = true;
     host.refresh(&mut store, after(48_000));
     assert!(!host.record.is_back());
-    store.away = false;
+    store.unreachable = false;
     host.refresh(&mut store, after(53_000));
     assert!(host.record.is_back());
 }
@@ -316,10 +319,10 @@ fn an_outage_does_not_make_the_fleet_seem_smaller_while_not_all_hosts_have_come_
     for host in &mut hosts {
         host.refresh(&mut store, after(0));
     }
-    store.away = true;
+    store.unreachable = true;
     let host = &mut hosts[0];
     host.refresh(&mut store, after(48_000));
-    store.away = false;
+    store.unreachable = false;
     let finish = host.refresh(&mut store, after(53_000));
     assert!(matches!(finish, Finish::Kept { .. }), "{finish:?}");
     for (at, left) in [(120_000, 8), (170_000, 5)] {

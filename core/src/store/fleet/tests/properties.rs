@@ -138,7 +138,7 @@ fn is_read(
     let fleet = Fleet::new(&stores, "https://pay.example", "MCH-COL-1", Clock::System);
     let key = record::api_key("sk_test_sandbox_0123456789abcdef");
     let mut client = Arc::new(fleet).client(&key).unwrap();
-    let lead = Ask::Lead { lease: SECOND };
+    let lead = Ask::Lease { lease: SECOND };
     match client.ask(lead, SECOND) {
         Ok(Answer::Found(found)) => {
             // Nobody else has the key.

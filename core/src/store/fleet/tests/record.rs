@@ -12,8 +12,8 @@ use crate::config::endpoint::BaseUrl;
 use crate::config::option::Opt;
 use crate::error::{Error, ErrorCode};
 use crate::platform::clock::VirtualClock;
-use crate::policy::backoff::Hold;
-use crate::policy::rate_limit::Told;
+use crate::policy::backoff::Backoff;
+use crate::policy::rate_limit::ServerLimit;
 use crate::policy::token_response::{Class, Grant};
 use crate::refresh::Ask;
 use crate::refresh::record::Issue;
@@ -104,7 +104,7 @@ fn host(shelf: &Arc<Mutex<Shelf>>, key: &str, merchant_id: &str) -> FleetClient 
 }
 
 fn look(host: &mut FleetClient) -> Option<FleetRecord> {
-    match host.ask(Ask::Look, ATTEMPT_TIME).unwrap() {
+    match host.ask(Ask::Read, ATTEMPT_TIME).unwrap() {
         Answer::Found(found) => found.record,
         _ => panic!("not found"),
     }
@@ -126,7 +126,7 @@ fn record(now: BootTime) -> FleetRecord {
     let slot = |id| Slot {
         at: now,
         id,
-        apart: true,
+        partitioned: true,
         pending: false,
     };
     let mut record = FleetRecord::default();
@@ -140,7 +140,7 @@ fn record(now: BootTime) -> FleetRecord {
             session_id: Secret::new("sess_1".into()),
             expires_in: 60,
         },
-        apart: 3,
+        budget_shares: 3,
     });
     record.common.counts.taken.extend([slot(0), slot(5)]);
     record
@@ -182,7 +182,7 @@ fn a_token_never_seems_younger_nor_a_slot_older_than_it_is_whatever_the_stores_c
             issue.stamp.asked_at <= now && age <= 2 * step + 50,
             "{age} {step}"
         );
-        assert_eq!(issue.apart, 0, "that was said of another host");
+        assert_eq!(issue.budget_shares, 0, "that was said of another host");
     }
 }
 
@@ -214,12 +214,12 @@ fn a_store_whose_clock_was_set_back_counts_from_now() {
     let mut one = host(&shelf, KEY, "MCH-COL-1");
     look(&mut one);
     let mut told = record(now);
-    told.common.counts.told = vec![Told {
+    told.common.counts.server_limits = vec![ServerLimit {
         left: 0,
         hourly: false,
         until: now.plus(Duration::from_secs(30)),
     }];
-    told.common.hold = Some(Hold {
+    told.common.backoff = Some(Backoff {
         class: Class::RateLimited,
         at: now,
         until: now.plus(Duration::from_secs(60)),
@@ -231,10 +231,12 @@ fn a_store_whose_clock_was_set_back_counts_from_now() {
     let mut other = host(&shelf, KEY, "MCH-COL-1");
     let found = look(&mut other).unwrap();
     let hold = now
-        .until(found.common.hold.as_ref().unwrap().until)
+        .until(found.common.backoff.as_ref().unwrap().until)
         .as_secs();
     assert!((55..=61).contains(&hold), "{hold} s");
-    let told = now.until(found.common.counts.told[0].until).as_secs();
+    let told = now
+        .until(found.common.counts.server_limits[0].until)
+        .as_secs();
     assert!(told <= 3616, "{told} s");
     let later = found.common.counts.taken[0].at.0 - now.0;
     assert!(later < 1_000, "{later} ms");
@@ -247,9 +249,9 @@ fn a_lease_that_does_not_end_keeps_nobody_from_going_on_without_the_store() {
     let shelf = shelf(0, 1);
     let mut one = host(&shelf, KEY, "MCH-COL-1");
     shelf.lock().unwrap().leased = Some(Duration::from_secs(14));
-    assert!(one.ask(Ask::Look, ATTEMPT_TIME).is_ok());
+    assert!(one.ask(Ask::Read, ATTEMPT_TIME).is_ok());
     shelf.lock().unwrap().leased = Some(Duration::from_secs(3600));
-    assert!(one.ask(Ask::Look, ATTEMPT_TIME).is_err());
+    assert!(one.ask(Ask::Read, ATTEMPT_TIME).is_err());
 }
 
 #[test]
@@ -351,7 +353,7 @@ const KEY: &str = "sk_test_sandbox_1";
 
 /// How many hosts have the token, as its next leader counts them.
 fn counted(host: &mut FleetClient) -> u32 {
-    let lead = Ask::Lead {
+    let lead = Ask::Lease {
         lease: ATTEMPT_TIME,
     };
     match host.ask(lead, ATTEMPT_TIME).unwrap() {

@@ -180,9 +180,9 @@ fn a_store_that_can_only_be_read_gives_way_to_the_next_of_the_list() {
         let key = record::api_key("sk_test_sandbox_1");
         for (first, seconds) in [(0, 4), (1, 1), (0, 9), (1, 1), (0, 0)] {
             let mut client = fleet.client(&key).unwrap();
-            client.ask(Ask::Look, SECOND).unwrap();
+            client.ask(Ask::Read, SECOND).unwrap();
             assert_eq!(client.shown().unwrap(), urls[first]);
-            let lead = Ask::Lead { lease: SECOND };
+            let lead = Ask::Lease { lease: SECOND };
             let Answer::Found(found) = client.ask(lead, SECOND).unwrap() else {
                 panic!("not found")
             };
