@@ -21,7 +21,7 @@ use crate::manager::manager::Manager;
 use crate::manager::token::Token;
 use crate::platform::cancel::{ASK_EVERY, either};
 use crate::platform::random;
-use crate::policy::outcome::{canceled, error_of, forked, no_token_in_time, outcome_of, worse};
+use crate::policy::outcome::{canceled, combine, error_of, forked, no_token_in_time, outcome_of};
 use crate::policy::provider_message::provider_message;
 use crate::policy::retry::{Retry, Unauthorized};
 use crate::telemetry::event::{EventName, emit};
@@ -268,7 +268,7 @@ impl Call {
         reason: &str,
         pause: Duration,
     ) -> Step {
-        self.past = worse(self.past, outcome);
+        self.past = combine(self.past, outcome);
         manager.account.counters.calls_repeated.add();
         let (method, path) = (self.method.as_str(), self.target.path());
         emit(
@@ -310,7 +310,7 @@ impl Call {
 
     /// The error of a call that ends without an answer.
     fn ended(&self, manager: &Manager, error: Error) -> Error {
-        let outcome = worse(self.past, error.outcome());
+        let outcome = combine(self.past, error.outcome());
         let error = match outcome {
             // The last sending may not have left this machine, but an earlier one did.
             Outcome::Unknown => error.with_hint(LOOK_IT_UP),

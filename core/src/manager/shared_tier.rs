@@ -124,7 +124,7 @@ pub(crate) fn tier_went(account: &Account, how: Use, result: Result<(), &str>) {
     }
 }
 
-/// How a visit to the fleet's stores went, and why if none can be had.
+/// How a session with the fleet's stores went, and why if none can be used.
 pub(crate) fn store_went(account: &Account, result: Result<Option<&str>, &str>) {
     if account.store.note_stores(result) {
         let reason = result.err();

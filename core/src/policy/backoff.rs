@@ -131,8 +131,8 @@ pub(crate) struct Backoffs {
 }
 
 impl Backoffs {
-    /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1. `shares`: the
-    /// budget is divided among so many hosts, and each of them finds out for itself.
+    /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1. The budget is divided into so many
+    /// `shares`, and each of their hosts finds out for itself.
     pub(crate) fn note(
         &mut self,
         now: BootTime,

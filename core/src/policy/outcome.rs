@@ -13,7 +13,7 @@ pub(crate) fn outcome_of(sent: bool) -> Outcome {
 }
 
 /// Of two sendings, what is known of both together.
-pub(crate) fn worse(a: Outcome, b: Outcome) -> Outcome {
+pub(crate) fn combine(a: Outcome, b: Outcome) -> Outcome {
     let rank = |outcome| match outcome {
         Outcome::NotSent => 0,
         Outcome::Answered => 1,

@@ -390,8 +390,8 @@ impl Budget {
         (minute.min(hour), hour)
     }
 
-    /// The limit that is reached, if one is: the one that is free last. That of the server, where it is more than was counted
-    /// here.
+    /// The limit that is reached, if one is: the one that is free last, and that of the server if it says more than was
+    /// counted here.
     pub(crate) fn refusal(&mut self, now: BootTime) -> Option<Refusal> {
         self.counts.forget(now);
         let full = |most: usize, window, limit| {

@@ -2,15 +2,13 @@
 //!
 //! Promises: who asks 88Pay for a token has the store's lease and has told the store of its slot before; what is taken
 //! over is newer than what is known here and was not rejected here; failures that are this host's own leave the lease to
-//! the others, and after failures of several of them in a row all back off. A store that cannot be reached costs a refresh half a second
-//! at most; the host then goes on with its share of the budget and comes back as soon as the store does, with what it has taken
-//! and its token.
+//! the others, and after failures of several of them in a row all back off. A store that cannot be reached costs a
+//! refresh half a second at most. The host then goes on with its share of the budget. It comes back as soon as the store
+//! does, with what it has taken and its token.
 
 use std::time::Duration;
 
-use super::{
-    Action, Finish, Fleet, Kept, Leadership, Ledger, Progress, Refresh, State, Step, Then,
-};
+use super::{Action, Finish, Fleet, Kept, Leader, Ledger, Progress, Refresh, State, Step, Then};
 use crate::error::{Error, ErrorCode};
 use crate::policy::backoff::Backoff;
 use crate::policy::rate_limit::Counts;
@@ -32,7 +30,8 @@ pub(crate) const COME_BACK: Duration = Duration::from_secs(5);
 /// The hosts are told of each other's slots by then, once the store is back: all that are in use have come back.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// That long after the store could not be reached, the grace and the life of a token, all hosts that are in use have come for one.
+/// That long after the store could not be reached all hosts that are in use have come for a token: the grace, and the
+/// life of one.
 const GATHERED: Duration = Duration::from_secs(75);
 
 /// A host that was refused asks the store for others' tokens as often as that, as long as there may be some.
@@ -164,7 +163,7 @@ impl Refresh {
     }
 }
 
-impl Leadership {
+impl Leader {
     fn session(&mut self) -> Option<&mut StoreSession> {
         match &mut self.progress.fleet {
             Fleet::Session(session) => Some(session),
@@ -284,14 +283,14 @@ impl StoreSession {
 }
 
 impl Refresh {
-    pub(super) fn open_session(&mut self, step: &mut Step<'_>, lead: Leadership) -> Action {
+    pub(super) fn open_session(&mut self, step: &mut Step<'_>, lead: Leader) -> Action {
         self.ask(step, lead, Question::Read, Ask::Read)
     }
 
     fn ask(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Leadership,
+        mut lead: Leader,
         question: Question,
         what: Ask,
     ) -> Action {
@@ -308,26 +307,21 @@ impl Refresh {
         Action::Ask { what, within }
     }
 
-    fn ask_for_lease(&mut self, step: &mut Step<'_>, lead: Leadership) -> Action {
+    fn ask_for_lease(&mut self, step: &mut Step<'_>, lead: Leader) -> Action {
         let what = Ask::Lease { lease: SLOT_LEASE };
         self.ask(step, lead, Question::Lease, what)
     }
 
     /// Reads the store again, after a pause that is not on the store's account. The reads themselves are, if the store is
     /// slow: who leads there may have given it up, and nobody waits for that host's lease to end.
-    pub(super) fn ask_again(&mut self, step: &mut Step<'_>, mut lead: Leadership) -> Action {
+    pub(super) fn ask_again(&mut self, step: &mut Step<'_>, mut lead: Leader) -> Action {
         if lead.session().is_some_and(|session| !session.slow) {
             lead.spare_store();
         }
         self.open_session(step, lead)
     }
 
-    pub(super) fn found(
-        &mut self,
-        step: &mut Step<'_>,
-        mut lead: Leadership,
-        found: Found,
-    ) -> Action {
+    pub(super) fn found(&mut self, step: &mut Step<'_>, mut lead: Leader, found: Found) -> Action {
         let Fleet::Session(session) = &mut lead.progress.fleet else {
             return self.partitioned(step, lead, Question::Read);
         };
@@ -426,7 +420,7 @@ impl Refresh {
     }
 
     /// Reads again soon whether another host has a token.
-    fn wait_for_host(&mut self, now: BootTime, jitter: f64, lead: Leadership) -> Action {
+    fn wait_for_host(&mut self, now: BootTime, jitter: f64, lead: Leader) -> Action {
         let waits = self.context.kept.is_none_or(|kept| now >= kept.end);
         let pause = if waits { READ_OFTEN } else { READ_SELDOM };
         let many = FOR_EACH_HOST
@@ -436,7 +430,7 @@ impl Refresh {
         Action::Pause(pause.max(many).mul_f64(0.5 + jitter / 2.0))
     }
 
-    fn refuse(&mut self, step: &mut Step<'_>, mut lead: Leadership, error: Error) -> Action {
+    fn refuse(&mut self, step: &mut Step<'_>, mut lead: Leader, error: Error) -> Action {
         let again = match (
             step.ledger.backoffs.are_everybodys(step.now),
             error.retry_after(),
@@ -449,17 +443,13 @@ impl Refresh {
         self.leave(step, lead, Then::failed(error))
     }
 
-    fn keep(&mut self, step: &mut Step<'_>, lead: Leadership, again: Duration) -> Action {
+    fn keep(&mut self, step: &mut Step<'_>, lead: Leader, again: Duration) -> Action {
         let kept = Finish::Kept { again };
         self.leave(step, lead, Then::Finish(Box::new(kept)))
     }
 
     /// The slot was taken: the other hosts see it before anything is sent.
-    pub(super) fn tell_store_of_slot(
-        &mut self,
-        step: &mut Step<'_>,
-        mut lead: Leadership,
-    ) -> Action {
+    pub(super) fn tell_store_of_slot(&mut self, step: &mut Step<'_>, mut lead: Leader) -> Action {
         let rejected = lead.record.common.rejected;
         let of_stored = |issue: &Issue| Some(issue.stamp.id) == rejected;
         let Some(session) = lead.session() else {
@@ -482,7 +472,7 @@ impl Refresh {
     pub(super) fn slot_told(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Leadership,
+        mut lead: Leader,
         written: bool,
     ) -> Action {
         if written {
@@ -509,7 +499,7 @@ impl Refresh {
     pub(super) fn end_told(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Leadership,
+        mut lead: Leader,
         then: Then,
         written: bool,
     ) -> Action {
@@ -536,7 +526,7 @@ impl Refresh {
     pub(super) fn counted(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Leadership,
+        mut lead: Leader,
         finish: Box<Finish>,
         hosts: u32,
     ) -> Action {
@@ -545,12 +535,7 @@ impl Refresh {
     }
 
     /// Ends the work on this key: tells the other hosts first, if this one has the lease.
-    pub(super) fn leave(
-        &mut self,
-        step: &mut Step<'_>,
-        mut lead: Leadership,
-        then: Then,
-    ) -> Action {
+    pub(super) fn leave(&mut self, step: &mut Step<'_>, mut lead: Leader, then: Then) -> Action {
         if !lead.has_lease() {
             return self.leave_host(step, lead, then);
         }
@@ -591,7 +576,7 @@ impl Refresh {
     pub(super) fn partitioned(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Leadership,
+        mut lead: Leader,
         question: Question,
     ) -> Action {
         let hosts = lead.record.common.hosts.max(1);

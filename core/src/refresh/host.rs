@@ -1,13 +1,14 @@
 //! Among the processes of a host: one leads, the others wait for what it writes into their record.
 //!
 //! Promises: a leader that died is followed at once, one that does not get on when its time is over, and what it brings
-//! later is discarded; whoever holds the lock and does nothing keeps nobody from a token. What a leader has done is in the record before its lock is free.
+//! later is discarded; whoever holds the lock and does nothing keeps nobody from a token. What a leader has done is in
+//! the record before its lock is free.
 
 use std::time::Duration;
 
 use super::fleet::StoreSession;
 use super::{
-    Action, Finish, Fleet, Key, Leadership, Ledger, NEW_KEY_TRIED_EVERY, Progress, Refresh, State,
+    Action, Finish, Fleet, Key, Leader, Ledger, NEW_KEY_TRIED_EVERY, Progress, Refresh, State,
     Step, Then,
 };
 use crate::error::{Error, ErrorCode};
@@ -156,7 +157,7 @@ impl Refresh {
             true => Fleet::Partitioned,
             false => Fleet::None,
         };
-        let mut lead = Leadership {
+        let mut lead = Leader {
             record: Box::new(record),
             progress: Progress { slot: None, fleet },
         };
@@ -175,7 +176,7 @@ impl Refresh {
     pub(super) fn leave_host(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Leadership,
+        mut lead: Leader,
         then: Then,
     ) -> Action {
         let record = &mut lead.record;

@@ -175,22 +175,22 @@ enum State {
     /// It leads, and its record is being written.
     Writing(Progress, Then),
     /// It leads, and waits for the answer of the fleet's store.
-    Asking(Leadership, Question),
+    Asking(Leader, Question),
     /// It was too late to write on this host, and gives the store's lease back.
     Releasing(Then),
     /// It leads, and pauses while another host has the store's lease.
-    Yielding(Leadership),
+    Yielding(Leader),
     /// It leads, and its request is under way.
-    Sending(Leadership),
+    Sending(Leader),
     /// It leads, and pauses before its request is sent once more.
-    Resending(Leadership),
+    Resending(Leader),
     /// It has ended, or a step is under way.
     Over,
 }
 
 /// What a refresh has while it leads the processes of its host.
 #[derive(Debug)]
-struct Leadership {
+struct Leader {
     record: Box<HostRecord>,
     progress: Progress,
 }
@@ -319,7 +319,7 @@ impl Refresh {
             }
             (State::Writing(progress, then), Input::Written(record)) => {
                 step.ledger.budget.set_counts(record.common.counts.clone());
-                let lead = Leadership { record, progress };
+                let lead = Leader { record, progress };
                 match then {
                     Then::Send => self.request(step, lead),
                     Then::OpenSession => self.open_session(step, lead),
@@ -381,7 +381,7 @@ impl Refresh {
     // --- Asking ----------------------------------------------------------------------------------------------------
 
     /// Takes a slot, where others see it first, and sends.
-    fn send(&mut self, step: &mut Step<'_>, mut lead: Leadership) -> Action {
+    fn send(&mut self, step: &mut Step<'_>, mut lead: Leader) -> Action {
         // Low bits of the token's random number, and a number of its own for each sending.
         let id = match self.context.id as u32 {
             0 => 0,
@@ -404,17 +404,17 @@ impl Refresh {
     }
 
     /// Says on this host by when it will be done, and sends.
-    fn announce(&mut self, mut lead: Leadership) -> Action {
+    fn announce(&mut self, mut lead: Leader) -> Action {
         lead.record.done_by = Some(self.until);
         self.write(lead, Then::Send)
     }
 
-    fn write(&mut self, lead: Leadership, then: Then) -> Action {
+    fn write(&mut self, lead: Leader, then: Then) -> Action {
         self.state = State::Writing(lead.progress, then);
         Action::Write(lead.record)
     }
 
-    fn request(&mut self, step: &mut Step<'_>, mut lead: Leadership) -> Action {
+    fn request(&mut self, step: &mut Step<'_>, mut lead: Leader) -> Action {
         let slot = lead.progress.slot;
         if slot.is_some_and(|slot| step.now >= slot.at.plus(SLOT_GOOD)) {
             // It was stopped in between, and 88Pay would count the request later than the others do. Nothing was sent yet.
@@ -435,7 +435,7 @@ impl Refresh {
         }
     }
 
-    fn granted(&mut self, step: &mut Step<'_>, lead: Leadership, grant: Grant) -> Action {
+    fn granted(&mut self, step: &mut Step<'_>, lead: Leader, grant: Grant) -> Action {
         step.ledger.backoffs.clear();
         let issue = Issue {
             stamp: self.stamp,
@@ -453,7 +453,7 @@ impl Refresh {
     fn rejected(
         &mut self,
         step: &mut Step<'_>,
-        mut lead: Leadership,
+        mut lead: Leader,
         mut rejection: Rejection,
     ) -> Action {
         rejection.error = rejection.error.with_attempt(self.attempt);
@@ -516,7 +516,7 @@ impl Refresh {
 }
 
 impl State {
-    fn lead(&self) -> Option<&Leadership> {
+    fn lead(&self) -> Option<&Leader> {
         match self {
             State::Asking(lead, _)
             | State::Yielding(lead)
@@ -533,7 +533,7 @@ impl State {
     }
 }
 
-impl Leadership {
+impl Leader {
     fn is_partitioned(&self) -> bool {
         matches!(self.progress.fleet, Fleet::Partitioned)
     }

@@ -88,7 +88,7 @@ fn course() -> impl Strategy<Value = Course> {
 
 /// The record of a host, and who has the lock of which term.
 #[derive(Default)]
-struct Place {
+struct Directory {
     record: HostRecord,
     locks: BTreeMap<u64, usize>,
 }
@@ -131,7 +131,7 @@ struct World {
     courses: Vec<Course>,
     at: usize,
     fleet: bool,
-    places: Vec<Place>,
+    directories: Vec<Directory>,
     store: Store,
     processes: Vec<Process>,
     /// When requests were received.
@@ -163,7 +163,7 @@ impl World {
             courses,
             at: 0,
             fleet: hosts > 1,
-            places: (0..hosts).map(|_| Place::default()).collect(),
+            directories: (0..hosts).map(|_| Directory::default()).collect(),
             store: Store::default(),
             processes: processes.collect(),
             received: Vec::new(),
@@ -264,7 +264,7 @@ impl World {
     fn unlock(&mut self, number: usize) {
         let process = &mut self.processes[number];
         if let Some((term, _)) = process.term.take() {
-            self.places[process.host].locks.remove(&term);
+            self.directories[process.host].locks.remove(&term);
         }
     }
 
@@ -273,39 +273,40 @@ impl World {
         let tell = match action {
             Action::Read { .. } => {
                 self.unlock(number);
-                (now, Input::Read(self.places[host].record.clone()))
+                (now, Input::Read(self.directories[host].record.clone()))
             }
             Action::Lock { term } => {
-                let place = &mut self.places[host];
-                let free = !place.locks.contains_key(&term);
+                let directory = &mut self.directories[host];
+                let free = !directory.locks.contains_key(&term);
                 if free {
-                    place.locks.insert(term, number);
+                    directory.locks.insert(term, number);
                     self.processes[number].term = Some((term, now + 500));
                 }
                 (
                     now,
-                    Input::Locked(free.then(|| self.places[host].record.clone())),
+                    Input::Locked(free.then(|| self.directories[host].record.clone())),
                 )
             }
             // What it would take from there on nobody else can know of, so its caller gives up here.
             Action::GoAlone => (now, Input::Abandoned { unsent: true }),
             Action::Write(mut record) => {
-                let (place, process) = (&mut self.places[host], &mut self.processes[number]);
+                let (directory, process) =
+                    (&mut self.directories[host], &mut self.processes[number]);
                 let (term, until) = process.term.unwrap();
-                if place.record.term > term || now >= until {
+                if directory.record.term > term || now >= until {
                     self.lost += usize::from(std::mem::take(&mut process.unused));
                     process.late += 1;
                     (now, Input::Late)
                 } else {
                     // As the host's record does it, see `store::host`.
-                    if place.record.sequence != record.sequence {
-                        record.recall(&place.record);
+                    if directory.record.sequence != record.sequence {
+                        record.recall(&directory.record);
                     }
                     record.sequence += 1;
                     let until = record.done_by.map_or(until, |until| until.0);
                     (process.term, process.unused) =
                         (Some((term, until)), record.done_by.is_some());
-                    place.record = *record.clone();
+                    directory.record = *record.clone();
                     (now, Input::Written(record))
                 }
             }
@@ -424,7 +425,7 @@ impl World {
     fn spent(&self) -> usize {
         match &self.store.record {
             Some(record) => record.common.counts.taken.len(),
-            None => self.places[0].record.common.counts.taken.len(),
+            None => self.directories[0].record.common.counts.taken.len(),
         }
     }
 }
