@@ -343,7 +343,7 @@ impl Call {
 /// Fills in the token that is valid now, otherwise the one that the call waited for. Returns which.
 fn authorize(manager: &Manager, waited_for: &Token, headers: &mut HeaderMap) -> Token {
     let token = manager.peek().unwrap_or_else(|| waited_for.clone());
-    let snapshot = &token.0.snapshot;
+    let snapshot = &*token.0;
     headers.insert(header::AUTHORIZATION, snapshot.authorization.clone());
     headers.insert("x-session-id", snapshot.session.clone());
     token

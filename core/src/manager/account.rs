@@ -244,7 +244,7 @@ impl Account {
     /// The token that is kept, if it may still be used.
     fn kept(&self, now: BootTime) -> Option<Kept> {
         let token = self.cache.peek()?;
-        let snapshot = &token.0.snapshot;
+        let snapshot = &*token.0;
         let asked_at = snapshot.stamp.asked_at;
         Some(Kept {
             id: snapshot.stamp.id,

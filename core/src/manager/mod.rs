@@ -8,6 +8,7 @@ pub(crate) mod cache;
 pub(crate) mod key_ring;
 #[allow(clippy::module_inception)]
 pub(crate) mod manager;
+pub(crate) mod published;
 pub(crate) mod refresh_driver;
 pub(crate) mod registry;
 pub(crate) mod shared_tier;

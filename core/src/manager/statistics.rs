@@ -38,7 +38,7 @@ pub(crate) fn stats(account: &Account) -> Stats {
         generation: token.as_ref().map_or(0, Token::generation),
         token_age: token
             .as_ref()
-            .map(|token| token.0.snapshot.stamp.asked_at.until(now)),
+            .map(|token| token.0.stamp.asked_at.until(now)),
         token_valid_for: token.as_ref().map_or(Duration::ZERO, Token::valid_for),
         budget_left: state.ledger.budget.left(now),
         budget_split: state.ledger.budget.shares(),

@@ -4,12 +4,12 @@
 
 use std::ffi::c_void;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::manager::published::Ref;
 use crate::platform::clock::Clock;
 use crate::policy::expiry::Lifetime;
 use crate::policy::token_response::Grant;
@@ -73,16 +73,6 @@ impl Snapshot {
     }
 }
 
-/// How many threads can read the token at once without sharing a reference count.
-pub(crate) const SHARDS: usize = 8;
-
-/// One reference count and hit counter of a snapshot, on cache lines of their own.
-#[repr(align(128))]
-pub(crate) struct Shard {
-    pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) hits: AtomicU64,
-}
-
 /// Holds an access token and the session ID that belongs to it.
 ///
 /// Cloning it is cheap. The pair stays readable as long as a clone lives, also after the token has ended. Its memory
@@ -101,40 +91,39 @@ pub(crate) struct Shard {
 /// # Ok::<(), pay88::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Token(pub(crate) Arc<Shard>);
+pub struct Token(pub(crate) Ref<Snapshot>);
 
 impl Token {
     /// The access token, for `Authorization: Bearer …`.
     pub fn access_token(&self) -> &str {
-        &self.0.snapshot.bearer.expose()[BEARER.len()..]
+        &self.0.bearer.expose()[BEARER.len()..]
     }
 
     /// The session ID, for `x-session-id`.
     pub fn session_id(&self) -> &str {
-        self.0.snapshot.session_id.expose()
+        self.0.session_id.expose()
     }
 
     /// The life of the token in seconds, as 88Pay granted it. 88Pay counts it from when it issued the token. It is
     /// documented to be always 60.
     pub fn expires_in(&self) -> u64 {
-        self.0.snapshot.expires_in
+        self.0.expires_in
     }
 
     /// For how long the library will still hand the token out; zero when that time is over.
     pub fn valid_for(&self) -> Duration {
-        let snapshot = &self.0.snapshot;
-        snapshot.clock.reading().until(snapshot.end)
+        self.0.clock.reading().until(self.0.end)
     }
 
     /// The number of the token. The tokens of a manager are counted from 1.
     pub fn generation(&self) -> u64 {
-        self.0.snapshot.generation
+        self.0.generation
     }
 
     /// Gives the token up as a pointer, for bindings: a handle that needs no memory of its own.
     #[doc(hidden)]
     pub fn into_raw(self) -> *const c_void {
-        Arc::into_raw(self.0).cast()
+        self.0.into_raw()
     }
 
     /// Takes back a token that [`Token::into_raw`] gave up.
@@ -143,13 +132,13 @@ impl Token {
     /// `raw` came from [`Token::into_raw`], and each of these pointers is taken back at most once.
     #[doc(hidden)]
     pub unsafe fn from_raw(raw: *const c_void) -> Token {
-        // SAFETY: the caller vouches that `into_raw` made it of such an `Arc`, which it still counts.
-        Token(unsafe { Arc::from_raw(raw.cast()) })
+        // SAFETY: the caller vouches for it, and tokens are references to snapshots alone.
+        Token(unsafe { Ref::from_raw(raw) })
     }
 
     /// Whether both are the same token.
     pub fn same_as(&self, other: &Token) -> bool {
-        Arc::ptr_eq(&self.0.snapshot, &other.0.snapshot)
+        self.0.same_as(&other.0)
     }
 }
 
@@ -160,11 +149,5 @@ impl fmt::Debug for Token {
             .field("expires_in", &self.expires_in())
             .field("valid_for", &self.valid_for())
             .finish_non_exhaustive()
-    }
-}
-
-impl Shard {
-    pub(crate) fn hits(&self) -> u64 {
-        self.hits.load(Ordering::Relaxed)
     }
 }

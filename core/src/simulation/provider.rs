@@ -130,7 +130,7 @@ impl Provider {
 
     /// Whether a call with that token is let in.
     pub(super) fn lets_in(&mut self, token: &Token) -> bool {
-        let id = token.0.snapshot.stamp.id;
+        let id = token.0.stamp.id;
         let known = self
             .tried
             .get(&id)

@@ -519,7 +519,7 @@ impl World {
             && let Some(token) = manager.peek()
         {
             // Until then the answer to every call is this token, and nothing else happens.
-            let snapshot = &token.0.snapshot;
+            let snapshot = &*token.0;
             let reading = manager.account.clock.reading();
             let renew_from = snapshot
                 .renew_from

@@ -100,7 +100,7 @@ impl Client {
 }
 
 fn attach(headers: &mut HeaderMap, token: &Token) {
-    let snapshot = &token.0.snapshot;
+    let snapshot = &*token.0;
     headers.insert(header::AUTHORIZATION, snapshot.authorization.clone());
     headers.insert("x-session-id", snapshot.session.clone());
 }
