@@ -13,20 +13,21 @@ import sys
 
 SOURCES = pathlib.Path(__file__).resolve().parent.parent / "core" / "src"
 
-VALUES = ("error", "secret", "time", "exchange", "json")
+VALUES = ("cause", "error", "secret", "time", "exchange", "json")
 BELOW = None
 
 # The rooms, ground first, and which of those before it each may import; BELOW: all of them.
 ROOMS = {
-    "error": (),
+    "cause": (),
+    "error": ("cause",),
     "secret": (),
     "time": (),
-    "exchange": (),
+    "exchange": ("cause",),
     "json": (),
     "platform": VALUES,
     "policy": VALUES,
     "telemetry": (*VALUES, "platform"),
-    "transport": ("time", "exchange", "platform"),
+    "transport": ("cause", "time", "exchange", "platform"),
     "refresh": (*VALUES, "policy"),
     "config": (*VALUES, "platform", "transport"),
     "store": (*VALUES, "platform", "policy", "transport", "refresh", "config"),

@@ -150,7 +150,7 @@ impl Sandbox {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         // Before anybody can know that it runs, so that a signal always ends it properly.
         let mut signals = Signals::new([SIGINT, SIGTERM])
-            .map_err(|error| Error::internal(format!("Signals cannot be received: {error}.")))?;
+            .map_err(|error| Error::by_system("Signals cannot be received", &error))?;
         if let Some(path) = &self.ready_file {
             // A file of an earlier run would be taken for this run's.
             match std::fs::remove_file(path) {
@@ -349,9 +349,9 @@ fn run_beside(
         }
     };
     loop {
-        let ended = child.try_wait().map_err(|error| {
-            Error::internal(format!("The command cannot be waited for: {error}."))
-        })?;
+        let ended = child
+            .try_wait()
+            .map_err(|error| Error::by_system("The command cannot be waited for", &error))?;
         if let Some(status) = ended {
             return Ok(exit_code(status));
         }

@@ -1,12 +1,16 @@
 //! What went wrong, in the same words for every language.
 //!
 //! Promises: there is one table of codes ([`ErrorCode::ALL`]). Every error says whether the request can have reached
-//! 88Pay ([`Outcome`]), and what to do (`hint`). Never holds a key, token, session ID or password.
+//! 88Pay ([`Outcome`]), and what to do (`hint`). Never holds a key, token, session ID or password; nor does what lies below
+//! it ([`std::error::Error::source`]).
 
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::time::Duration;
+
+use crate::cause::Cause;
 
 /// The result of everything in this crate that can fail.
 ///
@@ -149,6 +153,7 @@ struct Details {
     outcome: Outcome,
     safe_to_repeat: bool,
     attempt: Option<u64>,
+    source: Option<Cause>,
 }
 
 impl Error {
@@ -178,6 +183,7 @@ impl Error {
             outcome: Outcome::NotSent,
             safe_to_repeat: false,
             attempt: None,
+            source: None,
         }))
     }
 
@@ -215,17 +221,33 @@ impl Error {
         }
     }
 
-    /// Makes an error for a fault of the library. If the message ends with a refusal of the system (`… (os error
-    /// 24)`), the hint says which limit was reached. It is public for bindings.
+    /// Makes an error for a fault of the library. It is public for bindings.
     ///
     /// ```
-    /// let error = pay88::Error::internal("No thread: Resource temporarily unavailable (os error 11).");
-    /// assert!(error.hint().contains("ulimit -u"));
+    /// let error = pay88::Error::internal("A checked header cannot be sent.");
+    /// assert!(error.hint().contains("report it"));
     /// ```
     pub fn internal(message: impl Into<String>) -> Self {
-        let message = message.into();
-        let hint = limit_reached(&message).unwrap_or(REPORT_IT);
-        Self::new(ErrorCode::Internal, message, hint)
+        Self::new(ErrorCode::Internal, message, REPORT_IT)
+    }
+
+    /// Makes an error (`internal`) for what the system refused: a thread, a descriptor or memory. The hint says which
+    /// limit was reached, if one was, and `error` is the source. It is public for bindings.
+    ///
+    /// ```
+    /// let refused = std::io::Error::from_raw_os_error(11); // EAGAIN
+    /// let error = pay88::Error::by_system("No thread can be started", &refused);
+    /// assert!(error.hint().contains("ulimit -u"));
+    /// assert!(std::error::Error::source(&error).is_some());
+    /// ```
+    pub fn by_system(what: &str, error: &io::Error) -> Self {
+        let cause = Cause::of_system(error);
+        let hint = match cause.number() {
+            // Of a file or a connection it says something else.
+            Some(libc::EAGAIN) => NO_THREAD,
+            _ => limit_reached(&cause).unwrap_or(REPORT_IT),
+        };
+        Self::new(ErrorCode::Internal, format!("{what}: {cause}."), hint).caused_by(Some(cause))
     }
 
     pub(crate) fn refused(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
@@ -284,6 +306,11 @@ impl Error {
     /// ```
     pub fn with_safe_to_repeat(mut self, safe: bool) -> Self {
         self.0.safe_to_repeat = safe;
+        self
+    }
+
+    pub(crate) fn caused_by(mut self, source: Option<Cause>) -> Self {
+        self.0.source = source;
         self
     }
 
@@ -381,18 +408,17 @@ fn sentence(text: Cow<'static, str>) -> Cow<'static, str> {
     }
 }
 
-/// What to do if the system refused a descriptor, a thread or memory. The message tells that as `io::Error` does.
-pub(crate) fn limit_reached(message: &str) -> Option<&'static str> {
-    let (_, number) = message.rsplit_once("(os error ")?;
-    match number.split_once(')')?.0.parse().ok()? {
+/// What to do if the system refused a thread.
+const NO_THREAD: &str = "The system refused a new thread. End some threads or processes, or raise the limit of this user or container (`ulimit -u`, TasksMax, pids.max).";
+
+/// What to do if the system refused a descriptor or memory.
+pub(crate) fn limit_reached(cause: &Cause) -> Option<&'static str> {
+    match cause.number()? {
         libc::EMFILE => Some(
             "This process has reached its limit of open files and connections. Close some, or raise the limit (`ulimit -n`, LimitNOFILE).",
         ),
         libc::ENFILE => Some(
             "The system has reached its limit of open files and connections. Close some, or raise the limit (`sysctl fs.file-max`).",
-        ),
-        libc::EAGAIN => Some(
-            "The system refused a new thread. End some threads or processes, or raise the limit of this user or container (`ulimit -u`, TasksMax, pids.max).",
         ),
         libc::ENOMEM => Some(
             "The system refused more memory. Free some, or raise the limit of this process or container.",
@@ -422,11 +448,17 @@ impl fmt::Debug for Error {
             .field("outcome", &self.0.outcome.name())
             .field("retryable", &self.retryable())
             .field("attempt", &self.0.attempt)
+            .field("source", &self.0.source)
             .finish()
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// What the system (a [`std::io::Error`]), TLS or the look-up of a name said, if one of them did. It holds no secret.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(Cause::error)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -463,13 +495,22 @@ mod tests {
             (libc::EAGAIN, "ulimit -u"),
             (libc::ENOMEM, "memory"),
         ] {
-            let refused = std::io::Error::from_raw_os_error(number);
-            let error = Error::internal(format!("No thread: {refused}."));
+            let refused = io::Error::from_raw_os_error(number);
+            let error = Error::by_system("No thread", &refused);
+            assert_eq!(error.message(), format!("No thread: {refused}."));
             assert!(error.hint().contains(told), "{error}");
             assert!(!error.hint().contains("report"), "{error}");
+            let source = std::error::Error::source(&error).unwrap();
+            let source = source.downcast_ref::<io::Error>().unwrap();
+            assert_eq!(source.raw_os_error(), Some(number));
         }
-        let fault = Error::internal("The number (os error 5) is none of them.");
-        assert!(fault.hint().contains("report"), "{fault}");
+        for other in [
+            io::Error::from_raw_os_error(libc::EIO),
+            io::Error::other("it said (os error 24)"),
+        ] {
+            let fault = Error::by_system("No thread", &other);
+            assert!(fault.hint().contains("report"), "{fault}");
+        }
     }
 
     #[test]

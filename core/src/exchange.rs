@@ -3,9 +3,12 @@
 //! Messages of failures hold no header values, no passwords, no query strings and no bytes of the server's answer.
 
 use std::fmt;
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
+
+use crate::cause::Cause;
 
 /// A complete answer of any status, its body decoded. `Debug` shows neither headers nor body: both may be secret.
 pub(crate) struct Answer {
@@ -75,6 +78,8 @@ pub(crate) struct Failure {
     pub sent: bool,
     /// What happened, for people.
     pub message: String,
+    /// What the system, TLS or the look-up of a name said of it.
+    pub cause: Option<Cause>,
 }
 
 impl Failure {
@@ -83,6 +88,20 @@ impl Failure {
             kind,
             sent: false,
             message,
+            cause: None,
+        }
+    }
+
+    /// The system refused something: its words follow those of `what`.
+    pub(crate) fn by_system(kind: FailureKind, what: &str, error: &io::Error) -> Failure {
+        Failure::before_sending(kind, format!("{what}: {error}")).because(Cause::of_system(error))
+    }
+
+    /// The same, with what lies below it.
+    pub(crate) fn because(self, cause: Cause) -> Failure {
+        Failure {
+            cause: Some(cause),
+            ..self
         }
     }
 

@@ -23,7 +23,7 @@
 //!
 //! # Where things are
 //! The rooms of the source, ground first. An import goes down this list, never up:
-//! - `error`, `secret`, `time`, `exchange`, `json`: values
+//! - `cause`, `error`, `secret`, `time`, `exchange`, `json`: values
 //! - `platform`: clocks, random numbers, threads, the runtime, forks
 //! - `policy`: the rules, one a file: limits, back-off, expiry, retries, what an answer of 88Pay means
 //! - `telemetry`: events and statistics
@@ -40,6 +40,7 @@
 
 mod api;
 mod call;
+mod cause;
 mod config;
 mod error;
 mod exchange;

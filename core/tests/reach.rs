@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use pay88::{Config, ErrorCode, Request, TokenManager};
@@ -63,25 +64,29 @@ fn a_probe_says_what_is_in_the_way() {
     let running = Running::start("in-the-way");
     let other = Running::start("other");
     let mistrusted = running.way().with("ca_bundle", other.ca.to_str().unwrap());
-    assert_eq!(
-        mistrusted.unwrap().probe().unwrap_err().code(),
-        ErrorCode::TlsFailed
-    );
+    let error = mistrusted.unwrap().probe().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::TlsFailed);
+    let source = error.source().unwrap();
+    assert!(source.source().is_none() && source.to_string().contains("certificate"));
     let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = refused.local_addr().unwrap();
     drop(refused);
     let nobody = running
         .way()
         .with("base_url", &format!("https://{address}"));
-    assert_eq!(
-        nobody.unwrap().probe().unwrap_err().code(),
-        ErrorCode::ConnectionFailed
-    );
+    let error = nobody.unwrap().probe().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::ConnectionFailed);
+    assert_eq!(refusal(&error), Some(libc::ECONNREFUSED), "{error:?}");
     let missing = running.way().with("ca_bundle", "/nonexistent/ca.pem");
-    assert_eq!(
-        missing.unwrap().probe().unwrap_err().code(),
-        ErrorCode::ConfigInvalid
-    );
+    let error = missing.unwrap().probe().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+    assert_eq!(refusal(&error), Some(libc::ENOENT), "{error:?}");
+}
+
+/// The number by which the system refused something.
+fn refusal(error: &pay88::Error) -> Option<i32> {
+    let error = error.source()?.downcast_ref::<std::io::Error>()?;
+    error.raw_os_error()
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::endpoint::BaseUrl;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, limit_reached};
 use crate::transport::{Link, LinkSettings, Proxy, SystemRoots};
 
 /// The link to 88Pay. Connects nothing yet.
@@ -29,5 +29,12 @@ pub(crate) fn open_link(
         system_roots,
         proxy,
     })
-    .map_err(|failure| Error::invalid(format!("{}.", failure.message), hint))
+    .map_err(|failure| {
+        let hint = failure
+            .cause
+            .as_ref()
+            .and_then(limit_reached)
+            .unwrap_or(hint);
+        Error::invalid(format!("{}.", failure.message), hint).caused_by(failure.cause)
+    })
 }

@@ -8,6 +8,7 @@
 //! It has one thread, because a call costs mostly the waking of threads. With several threads a call would be handed
 //! from the thread that was woken to the thread that waits for the network.
 
+use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -36,7 +37,7 @@ static RUNTIME: Keeper = Keeper::new(KEPT_UNUSED);
 ///
 /// # Errors
 /// Why there can be none: the system gave no thread, or no event queue.
-pub(crate) fn start() -> Result<(), String> {
+pub(crate) fn start() -> io::Result<()> {
     RUNTIME.with_work().map(drop)
 }
 
@@ -44,7 +45,7 @@ pub(crate) fn start() -> Result<(), String> {
 ///
 /// # Errors
 /// As [`start`]. The future is then dropped.
-pub(crate) fn spawn<F>(future: F) -> Result<JoinHandle<F::Output>, String>
+pub(crate) fn spawn<F>(future: F) -> io::Result<JoinHandle<F::Output>>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -114,7 +115,7 @@ impl Keeper {
         }
     }
 
-    fn spawn<F>(&'static self, future: F) -> Result<JoinHandle<F::Output>, String>
+    fn spawn<F>(&'static self, future: F) -> io::Result<JoinHandle<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -132,7 +133,7 @@ impl Keeper {
     }
 
     /// The runtime, with one more piece of work. It is started if there is none.
-    fn with_work(&'static self) -> Result<Work, String> {
+    fn with_work(&'static self) -> io::Result<Work> {
         if let Some(runtime) = &*self.current() {
             return Ok(self.work_of(runtime));
         }
@@ -158,8 +159,7 @@ impl Keeper {
     }
 
     /// With a piece of work, so that it does not end before it is the current one, however long that takes.
-    fn start(&'static self) -> Result<Work, String> {
-        let none = |e: &dyn std::fmt::Display| format!("no thread for asynchronous calls: {e}");
+    fn start(&'static self) -> io::Result<Work> {
         let (tell, started) = mpsc::channel();
         // Built by the quiet thread that it runs on: those for names inherit its blocked signals.
         spawn_quiet(NAME, STACK, move || {
@@ -188,15 +188,15 @@ impl Keeper {
             let _ = tell.send(Ok(runtime.clone()));
             tokio.block_on(self.until_unused(&runtime));
             tokio.shutdown_background();
-        })
-        .map_err(|e| none(&e))?;
+        })?;
         match started.recv() {
             Ok(Ok(runtime)) => Ok(Work {
                 keeper: self,
                 runtime,
             }),
-            Ok(Err(e)) => Err(none(&e)),
-            Err(_) => Err(none(&"the system refused one")),
+            Ok(Err(e)) => Err(e),
+            // It ended before it said anything.
+            Err(_) => Err(io::Error::other("the system refused one")),
         }
     }
 

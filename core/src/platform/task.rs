@@ -112,8 +112,9 @@ impl Task {
         W: Future<Output = Result<T>> + Send + 'static,
     {
         // Started now, so that the caller of this function gets the error; `start` cannot fail.
-        runtime::start()
-            .map_err(|why| Error::internal(format!("Asynchronous calls cannot start: {why}.")))?;
+        runtime::start().map_err(|why| {
+            Error::by_system("Asynchronous calls cannot start: no thread for them", &why)
+        })?;
         let cancel = Arc::new(CancelFlag::default());
         let running = Running {
             work: Box::pin(work(cancel.clone())),

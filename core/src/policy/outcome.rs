@@ -62,17 +62,17 @@ pub(crate) fn error_of(what: &str, failure: Failure) -> Error {
         }
         FailureKind::Internal => ErrorCode::Internal,
     };
-    let limit = limit_reached(&failure.message).unwrap_or_default();
-    let hint = match (outcome, code) {
-        (Outcome::Unknown, _) => LOOK_IT_UP,
-        (_, ErrorCode::ConnectionFailed | ErrorCode::Internal) if !limit.is_empty() => limit,
-        (_, ErrorCode::ConnectionFailed) => {
+    let limit = failure.cause.as_ref().and_then(limit_reached);
+    let hint = match (outcome, code, limit) {
+        (Outcome::Unknown, ..) => LOOK_IT_UP,
+        (_, ErrorCode::ConnectionFailed | ErrorCode::Internal, Some(limit)) => limit,
+        (_, ErrorCode::ConnectionFailed, _) => {
             "Nothing was sent. Look at the network, the name and the proxy settings."
         }
-        (_, ErrorCode::TlsFailed) => {
+        (_, ErrorCode::TlsFailed, _) => {
             "Nothing was sent. Look at the clock, the base_url and the option ca_bundle."
         }
-        (_, ErrorCode::Timeout) => {
+        (_, ErrorCode::Timeout, _) => {
             "Nothing was sent. Look at the network, or give the call more time with `timeout`."
         }
         _ => "Nothing was sent.",
@@ -83,6 +83,7 @@ pub(crate) fn error_of(what: &str, failure: Failure) -> Error {
         hint,
     )
     .with_outcome(outcome)
+    .caused_by(failure.cause)
 }
 
 /// The caller's deadline passed while it waited for a token.

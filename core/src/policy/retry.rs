@@ -119,6 +119,7 @@ mod tests {
             kind,
             sent,
             message: String::new(),
+            cause: None,
         }
     }
 

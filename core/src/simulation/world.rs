@@ -615,6 +615,7 @@ fn failed(kind: FailureKind, sent: bool) -> Input {
         kind,
         sent,
         message: "nothing came".to_owned(),
+        cause: None,
     };
     Input::Answer(Err(Rejection::from(failure)), None)
 }

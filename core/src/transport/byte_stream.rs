@@ -16,7 +16,7 @@ use super::deadline::Deadline;
 use super::reactor::{CallersThread, Watched, run_here};
 use super::request::authority;
 use super::resolve::{self, Resolver};
-use super::roots::{SystemRoots, roots};
+use super::roots::{SystemRoots, UNREAD, roots};
 use super::socket::Socket;
 use super::tls::{self, SettingNames};
 use crate::exchange::{Failure, FailureKind};
@@ -93,9 +93,8 @@ impl Dialer {
         let tls = match ca {
             Some((ca, system_roots)) => Some(self.tls.get_or_try_make(|| {
                 // Crates open these files.
-                let _occupied = StdioOccupied::new().map_err(|error| {
-                    Failure::before_sending(FailureKind::Internal, error.to_string())
-                })?;
+                let _occupied = StdioOccupied::new()
+                    .map_err(|error| Failure::by_system(FailureKind::Internal, UNREAD, &error))?;
                 let roots = roots(ca.as_deref(), system_roots, STORE_URL)?;
                 let name = ServerName::try_from(host.clone()).map_err(|e| {
                     let message = format!("{host} is no host name: {e}");

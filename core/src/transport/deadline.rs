@@ -114,10 +114,8 @@ impl<'a, R: Reactor> Deadline<'a, R> {
             let end = until.map_or(end, |until| end.min(until));
             let ready = self.reactor.ready(sockets, end).await;
             ready.map_err(|error| {
-                Failure::before_sending(
-                    FailureKind::Internal,
-                    format!("waiting for the network failed: {error}"),
-                )
+                let what = "waiting for the network failed";
+                Failure::by_system(FailureKind::Internal, what, &error)
             })?
         };
         // A signal handler may have forked, and what has come belongs to the parent.

@@ -8,13 +8,14 @@ use std::io;
 
 use super::answer_head::UnreadableHeader;
 use super::tls;
+use crate::cause::Cause;
 use crate::exchange::{Failure, FailureKind};
 
 impl Failure {
     /// A failure that hyper met on a connection. The caller knows whether bytes have left, and sets `sent`.
     pub(super) fn of_exchange(error: &(dyn Error + 'static)) -> Failure {
         if let Some(found) = tls::find(error) {
-            return Failure::before_sending(FailureKind::Tls, tls::explain(found, tls::OPTIONS));
+            return tls::failure(found, tls::OPTIONS);
         }
         let cut = |why: &str| (FailureKind::Cut, format!("the connection was cut: {why}"));
         let malformed = |why: &dyn Display| {
@@ -22,6 +23,7 @@ impl Failure {
             (FailureKind::Malformed, message)
         };
         let mut found = cut("it ended before the answer was complete");
+        let mut cause = None;
         let mut next = Some(error);
         while let Some(error) = next {
             if let Some(http) = error.downcast_ref::<hyper::Error>() {
@@ -33,6 +35,7 @@ impl Failure {
                 let unreadable = io
                     .get_ref()
                     .and_then(|e| e.downcast_ref::<UnreadableHeader>());
+                cause = io.raw_os_error().map(|_| Cause::of_system(io));
                 found = match (unreadable, io.kind()) {
                     (Some(header), _) => malformed(&format_args!(": {header}")),
                     (_, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => malformed(&""),
@@ -44,6 +47,9 @@ impl Failure {
             next = error.source();
         }
         let (kind, message) = found;
-        Failure::before_sending(kind, message)
+        Failure {
+            cause,
+            ..Failure::before_sending(kind, message)
+        }
     }
 }

@@ -120,7 +120,8 @@ impl Link {
             let name = ServerName::try_from(settings.host.clone())
                 .map_err(|e| internal(format!("{} is no host name: {e}", settings.host)))?;
             // Crates open these files.
-            let _occupied = StdioOccupied::new().map_err(|e| internal(e.to_string()))?;
+            let _occupied = StdioOccupied::new()
+                .map_err(|e| Failure::by_system(FailureKind::Internal, roots::UNREAD, &e))?;
             Some((
                 roots::roots(
                     settings.ca_bundle.as_deref(),

@@ -122,12 +122,11 @@ impl Proxy {
     ) -> Result<(), Failure> {
         let socket = watched.socket();
         deadline.enter("while the proxy opened the tunnel");
+        let what = format!("{} opened no tunnel to {target}", self.shown());
         let fail = |why: &dyn std::fmt::Display| {
-            Failure::before_sending(
-                FailureKind::Connect,
-                format!("{} opened no tunnel to {target}: {why}", self.shown()),
-            )
+            Failure::before_sending(FailureKind::Connect, format!("{what}: {why}"))
         };
+        let lost = |error| Failure::by_system(FailureKind::Connect, &what, &error);
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
         if let Some(authorization) = &self.authorization {
             request.extend_from_slice(b"Proxy-Authorization: ");
@@ -140,7 +139,7 @@ impl Proxy {
             let write = || (&**socket).write(left);
             match deadline.finish(watched, write).await? {
                 Ok(n) => left = &left[n..],
-                Err(e) => return Err(fail(&e)),
+                Err(e) => return Err(lost(e)),
             }
         }
         let mut answer = Vec::new();
@@ -150,7 +149,7 @@ impl Proxy {
             match deadline.finish(watched, read).await? {
                 Ok(0) => return Err(fail(&"it closed the connection")),
                 Ok(n) => answer.extend_from_slice(&chunk[..n]),
-                Err(e) => return Err(fail(&e)),
+                Err(e) => return Err(lost(e)),
             }
             let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
             let mut head = httparse::Response::new(&mut headers);

@@ -12,6 +12,7 @@ use std::task::{Poll, Waker};
 
 use super::deadline::Deadline;
 use super::reactor::Reactor;
+use crate::cause::Cause;
 use crate::exchange::{Failure, FailureKind};
 use crate::platform::above_stdio::StdioOccupied;
 use crate::platform::process::{Process, foreign};
@@ -40,7 +41,7 @@ pub(super) struct Resolver {
 
 #[derive(Default)]
 struct Pending {
-    answer: Option<Result<Vec<SocketAddr>, String>>,
+    answer: Option<Result<Vec<SocketAddr>, Cause>>,
     wakers: Vec<Waker>,
 }
 
@@ -74,14 +75,12 @@ impl Resolver {
             }
             Poll::Pending
         }));
-        answer.await?.map_err(|why| self.failure(&why))
+        answer.await?.map_err(|why| self.failure(why))
     }
 
-    fn failure(&self, why: &str) -> Failure {
-        Failure::before_sending(
-            FailureKind::Connect,
-            format!("the host name {} cannot be resolved: {why}", self.host),
-        )
+    fn failure(&self, why: Cause) -> Failure {
+        let message = format!("the host name {} cannot be resolved: {why}", self.host);
+        Failure::before_sending(FailureKind::Connect, message).because(why)
     }
 
     fn without_look_up(&self) -> Option<Vec<SocketAddr>> {
@@ -118,7 +117,7 @@ impl Resolver {
 
     fn finish(&self, pending: &Mutex<Pending>) {
         let begun_in = Process::current();
-        let answer = (self.look_up)(&self.host, self.port).map_err(|e| e.to_string());
+        let answer = (self.look_up)(&self.host, self.port).map_err(|e| Cause::of_system(&e));
         if !begun_in.is_current() {
             // A module of the system's resolver has forked. The waiting call and the locks belong to the parent.
             return;

@@ -14,6 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::tls::SettingNames;
+use crate::cause::Cause;
 use crate::exchange::{Failure, FailureKind};
 
 /// Where to look for the system's authorities. If nothing is named: in the places where systems keep them.
@@ -41,6 +42,9 @@ const SYSTEM_FILES: [&str; 8] = [
 /// The largest bundle that is read. Those of systems have about 250 KB.
 const LARGEST: u64 = 16 << 20;
 
+/// What failed where the system gave no descriptor for a file.
+pub(super) const UNREAD: &str = "no certificates can be read";
+
 /// The authorities of `bundle`, otherwise the system's.
 pub(super) fn roots(
     bundle: Option<&Path>,
@@ -58,7 +62,7 @@ pub(super) fn roots(
                     path.display()
                 ))
             };
-            let bytes = read(path).map_err(unusable)?;
+            let bytes = read(path).map_err(|cause| unusable(cause.to_string()).because(cause))?;
             let certificates = certificates(&bytes).map_err(unusable)?;
             if store.add_parsable_certificates(certificates).0 == 0 {
                 return Err(unusable(match is_der(&bytes) {
@@ -101,7 +105,8 @@ impl SystemRoots {
         let Some(file) = &self.file else {
             return load(None, &dirs, Vec::new(), place);
         };
-        match read(file).and_then(|bytes| certificates(&bytes)) {
+        let bytes = read(file).map_err(|cause| cause.to_string());
+        match bytes.and_then(|bytes| certificates(&bytes)) {
             Ok(certificates) => load(None, &dirs, certificates, place),
             Err(why) => {
                 let place = format!("{place} ({}: {why})", file.display());
@@ -134,13 +139,14 @@ fn load(
     (certificates, place)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+fn read(path: &Path) -> Result<Vec<u8>, Cause> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| Cause::of_system(&error))?;
     if bytes.len() as u64 > LARGEST {
-        return Err(format!("it has more than {} MiB", LARGEST >> 20));
+        let said = format_args!("it has more than {} MiB", LARGEST >> 20);
+        return Err(Cause::said(&said));
     }
     Ok(bytes)
 }

@@ -78,11 +78,14 @@ impl Socket {
                     }
                 }
             } else if trying.is_empty() {
-                let why = last_error.map_or("it has no address".to_owned(), |e| e.to_string());
-                return Err(Failure::before_sending(
-                    FailureKind::Connect,
-                    format!("cannot connect to {peer}: {why}"),
-                ));
+                let what = format!("cannot connect to {peer}");
+                return Err(match last_error {
+                    Some(error) => Failure::by_system(FailureKind::Connect, &what, &error),
+                    None => {
+                        let message = format!("{what}: it has no address");
+                        Failure::before_sending(FailureKind::Connect, message)
+                    }
+                });
             }
             let until = (rest.len() > 0).then(|| Instant::now() + STAGGER);
             if !deadline.ready_before(&trying, until).await? {
@@ -107,10 +110,8 @@ impl Socket {
     ) -> Result<Watched, Failure> {
         deadline.enter("while connecting");
         let fail = |error: io::Error| {
-            Failure::before_sending(
-                FailureKind::Connect,
-                format!("cannot connect to {}: {error}", path.display()),
-            )
+            let what = format!("cannot connect to {}", path.display());
+            Failure::by_system(FailureKind::Connect, &what, &error)
         };
         let address = SockAddr::unix(path).map_err(fail)?;
         let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)

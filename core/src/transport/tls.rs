@@ -11,6 +11,7 @@ use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
 
 use super::deadline::Deadline;
 use super::reactor::{Reactor, Watched};
+use crate::cause::Cause;
 use crate::exchange::{Failure, FailureKind};
 
 /// How messages name the settings that can mend a refusal.
@@ -53,29 +54,24 @@ pub(super) async fn handshake<R: Reactor>(
 ) -> Result<ClientConnection, Failure> {
     let socket = watched.socket();
     deadline.enter("during the TLS handshake");
-    let mut tls = ClientConnection::new(config.clone(), name.clone())
-        .map_err(|e| Failure::before_sending(FailureKind::Tls, explain(&e, names)))?;
-    let lost = |why: &dyn std::fmt::Display| {
-        Failure::before_sending(
-            FailureKind::Connect,
-            format!("the connection was lost during the TLS handshake: {why}"),
-        )
-    };
+    let mut tls =
+        ClientConnection::new(config.clone(), name.clone()).map_err(|e| failure(&e, names))?;
+    const LOST: &str = "the connection was lost during the TLS handshake";
     while tls.is_handshaking() || tls.wants_write() {
         socket.want_nothing();
         let step = if tls.wants_write() {
             tls.write_tls(&mut &**socket)
         } else {
             match tls.read_tls(&mut &**socket) {
-                Ok(0) => return Err(lost(&"the peer closed it")),
+                Ok(0) => {
+                    let message = format!("{LOST}: the peer closed it");
+                    return Err(Failure::before_sending(FailureKind::Connect, message));
+                }
                 Ok(n) => {
                     if let Err(error) = tls.process_new_packets() {
                         // The server is told the reason, if that works at once.
                         let _ = tls.write_tls(&mut &**socket);
-                        return Err(Failure::before_sending(
-                            FailureKind::Tls,
-                            explain(&error, names),
-                        ));
+                        return Err(failure(&error, names));
                     }
                     Ok(n)
                 }
@@ -86,7 +82,7 @@ pub(super) async fn handshake<R: Reactor>(
             // A server that sends byte by byte must not delay past the deadline, so the deadline is checked here too.
             Ok(_) => drop(deadline.check()?),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => deadline.ready(watched).await?,
-            Err(e) => return Err(lost(&e)),
+            Err(e) => return Err(Failure::by_system(FailureKind::Connect, LOST, &e)),
         }
     }
     Ok(tls)
@@ -110,8 +106,12 @@ pub(super) fn find<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&
     None
 }
 
+pub(super) fn failure(error: &rustls::Error, names: SettingNames) -> Failure {
+    Failure::before_sending(FailureKind::Tls, explain(error, names)).because(Cause::said(error))
+}
+
 /// What went wrong, and what to do about it.
-pub(super) fn explain(error: &rustls::Error, names: SettingNames) -> String {
+fn explain(error: &rustls::Error, names: SettingNames) -> String {
     let SettingNames { ca, host } = names;
     let advice = match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
