@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::config::Settings;
-use crate::config::credentials::MerchantId;
+use crate::config::credentials::{ApiKey, MerchantId};
 use crate::config::endpoint::BaseUrl;
 use crate::config::link::open_link;
 use crate::config::share::Share;
@@ -24,6 +24,7 @@ use crate::platform::clock::Clock;
 use crate::platform::process::PerProcess;
 use crate::platform::random;
 use crate::policy::expiry::Lifetime;
+use crate::policy::rate_limit::Counts;
 use crate::refresh::record::Issue;
 use crate::refresh::{COME_BACK, Context, Kept, Key, Ledger, REFRESH_TIME, Refresh};
 use crate::store::Store;
@@ -200,6 +201,26 @@ impl Account {
     /// To be called under the lock of `state`.
     pub(crate) fn set_keys(&self, keys: Keys) {
         self.keys.store(Arc::new(keys));
+    }
+
+    /// What was spent on the other key: it counts for `key` too.
+    pub(crate) fn spent_on_other(&self, keys: &Keys, key: Key) -> Counts {
+        keys.other(key)
+            .map(|other| self.spent_on(other))
+            .unwrap_or_default()
+    }
+
+    /// What was spent on that key, as it counts for another one.
+    pub(crate) fn spent_on(&self, key: &ApiKey) -> Counts {
+        self.store.record(key).counts().for_other_key()
+    }
+
+    /// Forgets that the current key was not accepted.
+    pub(crate) fn forget_fallback(&self) {
+        let _state = self.state();
+        if let Some(keys) = self.keys().untried() {
+            self.set_keys(keys);
+        }
     }
 
     /// This process may not ask before; others may have a token sooner.

@@ -86,6 +86,24 @@ impl Keys {
         }
     }
 
+    /// The other key, if there is one.
+    pub(crate) fn other(&self, key: Key) -> Option<&ApiKey> {
+        let (previous, _) = self.previous.as_ref()?;
+        Some(match key {
+            Key::Current => previous,
+            Key::Previous => &self.current,
+        })
+    }
+
+    /// The keys after it is forgotten that the current one was not accepted; `None` if that changes nothing.
+    pub(crate) fn untried(&self) -> Option<Keys> {
+        self.prefer_previous?;
+        Some(Keys {
+            prefer_previous: None,
+            ..self.clone()
+        })
+    }
+
     /// The keys after a token was granted to `key`; `None` if that changes nothing.
     pub(crate) fn accepted(&self, key: Key, now: BootTime) -> Option<Keys> {
         let prefer_previous = match key {

@@ -12,7 +12,6 @@ use serde_json::json;
 
 use crate::config::Settings;
 use crate::config::credentials::ApiKey;
-use crate::config::share::Share;
 use crate::error::{Outcome, Result};
 use crate::manager::account::{Account, Job, RENEWAL_PAUSE, SharedSettings, State};
 use crate::manager::refresh_driver;
@@ -27,6 +26,7 @@ use crate::policy::path_backoff::PathHolds;
 use crate::policy::rate_limit::over_budget;
 use crate::policy::retry::Unauthorized;
 use crate::policy::token_response::Class;
+use crate::refresh::Key;
 use crate::store::Store;
 use crate::telemetry::event::{EventName, emit};
 use crate::time::BootTime;
@@ -322,36 +322,36 @@ impl Manager {
 
     // --- Keys --------------------------------------------------------------------------------------------------
 
-    /// Replaces the key. Tokens that were handed out live on; what is held against the old key is forgotten.
+    /// Replaces the key. Tokens that were handed out live on; what is held against the old key is forgotten, and what was
+    /// spent on it counts for the new one.
     pub(crate) fn rotate(&self, key: ApiKey, keep_old: bool) {
-        let (flight, spent) = {
-            let mut state = self.account.state();
-            let Some(keys) = self
-                .account
-                .keys()
-                .rotated(key, keep_old, self.account.clock.boot())
-            else {
+        let account = &self.account;
+        // Read here, because nothing is read under the lock.
+        let before = account.keys();
+        let mut spent = account.spent_on(before.get(Key::Current));
+        spent.merge(&account.spent_on_other(&before, Key::Current));
+        let flight = {
+            let mut state = account.state();
+            let Some(keys) = account.keys().rotated(key, keep_old, account.clock.boot()) else {
                 return;
             };
-            self.account.set_keys(keys);
-            let keys = self.account.keys();
-            self.account.store.keep(|key| keys.has(key));
+            account.set_keys(keys);
+            let keys = account.keys();
+            account.store.keep(|key| keys.has(key));
             state.ledger.backoffs.clear();
-            state.ledger.budget.forget_server_limits();
+            spent.merge(&state.ledger.budget.counts().clone().for_other_key());
+            // Before anybody can begin a refresh with the new key.
+            account.store.record(keys.get(Key::Current)).count(&spent);
+            state.ledger.budget.set_counts(spent);
             let flight = state.flight.take();
             if flight.is_some() {
                 // It may have been the renewal of a token that is still in use.
-                self.account.cache.renew_later(Duration::ZERO);
+                account.cache.renew_later(Duration::ZERO);
             }
-            (flight, state.ledger.budget.counts().clone())
+            flight
         };
         // That others were told the new key is wrong may be why it is set again. Where that cannot be changed it ends soon.
-        let _: Result<Option<()>> = shared_tier::change(&self.account, |record, state| {
-            if self.account.settings.share == Share::Process {
-                // What this process has spent counts whichever key it was spent on.
-                record.common.counts.merge(&spent);
-                state.ledger.budget.set_counts(record.common.counts.clone());
-            }
+        let _: Result<Option<()>> = shared_tier::change(account, |record, _| {
             let backoff = record.common.backoff.take();
             record.common.backoff = backoff.filter(|known| known.class != Class::Unauthorized);
             Ok(())

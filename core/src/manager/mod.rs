@@ -14,5 +14,7 @@ pub(crate) mod registry;
 pub(crate) mod shared_tier;
 pub(crate) mod single_flight;
 pub(crate) mod statistics;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tiers;
 pub(crate) mod token;

@@ -21,6 +21,7 @@ use crate::manager::single_flight::{Completion, SingleFlight};
 use crate::platform::cancel::ASK_EVERY;
 use crate::platform::process::{Process, foreign};
 use crate::platform::{random, thread};
+use crate::policy::rate_limit::Counts;
 use crate::policy::token_response::{Grant, MAX_TOKEN_ANSWER, RateLimit, Rejection};
 use crate::refresh::record::{HostRecord, Issue};
 use crate::refresh::{Action, Ask, Finish, Input, Key};
@@ -49,6 +50,8 @@ type Patience<'a> = (Instant, &'a dyn Fn() -> bool);
 pub(crate) struct Tier {
     record: Option<Arc<LocalRecord>>,
     pub(crate) lease: Option<WriteLease>,
+    /// What was spent on the other key.
+    spent: Counts,
     fleet: Option<FleetClient>,
 }
 
@@ -65,10 +68,11 @@ macro_rules! reached {
 impl Tier {
     fn read(&mut self, account: &Account, keys: &Keys, key: Key) -> Result<Input, String> {
         self.lease = None;
+        self.spent = account.spent_on_other(keys, key);
         let key = keys.get(key);
         self.fleet = account.store.fleet().and_then(|fleet| fleet.client(key));
         let record = self.record.insert(account.store.record(key));
-        record.read().map(Input::Read)
+        record.read().map(|record| self.read_with_spent(record))
     }
 
     fn lock(&mut self, term: u64) -> Result<Input, String> {
@@ -78,7 +82,17 @@ impl Tier {
         };
         self.lease = Some(lease);
         reached!(Locked);
-        Ok(Input::Locked(Some(found)))
+        Ok(self.locked_with_spent(found))
+    }
+
+    fn read_with_spent(&self, mut record: HostRecord) -> Input {
+        record.common.counts.merge(&self.spent);
+        Input::Read(record)
+    }
+
+    fn locked_with_spent(&self, mut record: HostRecord) -> Input {
+        record.common.counts.merge(&self.spent);
+        Input::Locked(Some(record))
     }
 
     /// `None` if this process leads without the record.
@@ -108,7 +122,7 @@ impl Tier {
         let record = self.record.as_ref();
         let remembered = || record.map(|record| record.remembered()).unwrap_or_default();
         match action {
-            Action::Read { .. } => Input::Read(remembered()),
+            Action::Read { .. } => self.read_with_spent(remembered()),
             Action::Write(contents) => {
                 if let Some(fleet) = &mut self.fleet {
                     fleet.act_for(&contents);
@@ -118,7 +132,7 @@ impl Tier {
                 }
                 Input::Written(contents)
             }
-            _ => Input::Locked(Some(remembered())),
+            _ => self.locked_with_spent(remembered()),
         }
     }
 }

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::config::credentials::ApiKey;
 use crate::error::{Error, Result};
 use crate::manager::account::{Account, State};
+use crate::manager::key_ring::Keys;
 use crate::manager::token::Token;
 use crate::refresh::record::{HostRecord, Issue};
 use crate::refresh::{Action, Ask, Finish, Input, Key};
@@ -56,6 +58,7 @@ pub(crate) fn peek(account: &Account) -> Peeked {
         };
         input = match action {
             Action::Read { key } => {
+                let spent = account.spent_on_other(&keys, key);
                 let shared = account.store.record(keys.get(key));
                 let read = shared.read();
                 tier_went(
@@ -63,7 +66,8 @@ pub(crate) fn peek(account: &Account) -> Peeked {
                     Use::Read,
                     read.as_ref().map(drop).map_err(String::as_str),
                 );
-                let seen = read.unwrap_or_else(|_| shared.remembered());
+                let mut seen = read.unwrap_or_else(|_| shared.remembered());
+                seen.common.counts.merge(&spent);
                 if account.store.fleet().is_some() && seen.is_back() {
                     // Another process of this host has been there.
                     store_went(account, Ok(None));
@@ -140,11 +144,22 @@ pub(crate) fn store_went(account: &Account, result: Result<Option<&str>, &str>) 
 /// that is newer.
 pub(crate) fn change<T>(
     account: &Account,
-    change: impl FnOnce(&mut HostRecord, &mut State) -> Result<T>,
+    with: impl FnOnce(&mut HostRecord, &mut State) -> Result<T>,
 ) -> Result<Option<T>> {
     let keys = account.keys();
-    let key = keys.get(keys.begin_with(account.clock.boot()).0);
-    let shared = account.store.record(key);
+    let (key, _) = keys.begin_with(account.clock.boot());
+    change_of(account, &keys, key, with)
+}
+
+/// The same for that key.
+fn change_of<T>(
+    account: &Account,
+    keys: &Keys,
+    key: Key,
+    change: impl FnOnce(&mut HostRecord, &mut State) -> Result<T>,
+) -> Result<Option<T>> {
+    let spent = account.spent_on_other(keys, key);
+    let shared = account.store.record(keys.get(key));
     let lead = shared
         .read()
         .and_then(|seen| Ok((shared.try_lease(seen.term)?, seen)));
@@ -163,6 +178,7 @@ pub(crate) fn change<T>(
         if lead.is_none() && state.flight.is_some() {
             return Ok(None);
         }
+        record.common.counts.merge(&spent);
         state.ledger.learn(&record, account.clock.boot(), None);
         let changed = change(&mut record, &mut state)?;
         record.common.counts = state.ledger.budget.counts().clone();
@@ -183,14 +199,22 @@ pub(crate) fn change<T>(
 /// Forgets the failures that are remembered, here and where they are shared, so that the next caller asks again.
 /// What was counted stays.
 pub(crate) fn forget_failures(account: &Account) -> Result<()> {
-    let changed = change(account, |record, state| {
-        (record.common.backoff, record.common.outage) = (None, None);
-        record.ask_at = None;
-        state.ledger.backoffs.clear();
-        Ok(())
+    account.forget_fallback();
+    let keys = account.keys();
+    let (_, two) = keys.begin_with(account.clock.boot());
+    // The current key comes last: from now on it is the one in use.
+    let each = [Key::Previous, Key::Current].into_iter();
+    let each = each.filter(|key| two || *key == Key::Current);
+    let changed = each.clone().try_for_each(|key| {
+        let changed = change_of(account, &keys, key, |record, state| {
+            (record.common.backoff, record.common.outage) = (None, None);
+            (record.previous_until, record.ask_at) = (None, None);
+            state.ledger.backoffs.clear();
+            Ok(())
+        });
+        changed.map(drop)
     });
-    let changed = changed.map(Option::unwrap_or_default);
-    let forgotten = forget_failures_in_store(account);
+    let forgotten = { each }.try_for_each(|key| forget_failures_in_store(account, keys.get(key)));
     store_went(
         account,
         forgotten.as_ref().map(|()| None).map_err(String::as_str),
@@ -199,9 +223,7 @@ pub(crate) fn forget_failures(account: &Account) -> Result<()> {
 }
 
 /// The same in the fleet's store, unless another host is at a refresh: what comes of that is newer.
-fn forget_failures_in_store(account: &Account) -> Result<(), String> {
-    let keys = account.keys();
-    let key = keys.get(keys.begin_with(account.clock.boot()).0);
+fn forget_failures_in_store(account: &Account, key: &ApiKey) -> Result<(), String> {
     let fleet = account.store.fleet().and_then(|fleet| fleet.client(key));
     let Some(mut fleet) = fleet else {
         return Ok(());

@@ -218,6 +218,14 @@ impl Counts {
         self.taken.iter_mut().for_each(|slot| slot.pending = false);
     }
 
+    /// What of it counts for another key of the same merchant, since 88Pay may count by merchant: the slots, of which none is
+    /// given back there. What the server said, it said of this key.
+    pub(crate) fn for_other_key(mut self) -> Counts {
+        self.server_limits.clear();
+        self.settled();
+        self
+    }
+
     /// The other hosts know of all of these by now.
     pub(crate) fn known_to_all(&mut self) {
         for slots in [&mut self.taken, &mut self.forced] {
@@ -364,11 +372,6 @@ impl Budget {
         };
         self.counts.forget(now);
         self.counts.add_server_limit(limit);
-    }
-
-    /// What the server said is left was left of a key that is no longer used.
-    pub(crate) fn forget_server_limits(&mut self) {
-        self.counts.server_limits.clear();
     }
 
     /// How many slots there are: in a minute and in an hour.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::host::{FileLock, Found, HostFiles, Taken, Unwritten};
 use super::memory::{Memory, MemoryLock};
 use crate::platform::clock::Clock;
+use crate::policy::rate_limit::Counts;
 use crate::refresh::record::HostRecord;
 use crate::time::BootTime;
 
@@ -123,6 +124,25 @@ impl LocalRecord {
         known.map(Arc::unwrap_or_clone).unwrap_or_default()
     }
 
+    /// What was counted for that key, as far as it can be read or is remembered. Repairs nothing.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut state = self.state();
+        let record = match state.medium.read() {
+            Ok(Found::Lost) | Err(_) => state.known.clone(),
+            Ok(found) => Some(Arc::new(state.learn(found))),
+        };
+        record.map_or_else(Counts::default, |record| record.common.counts.clone())
+    }
+
+    /// Counts for that key too what was spent on another one. In this process alone, until it can be written.
+    pub(crate) fn count(&self, spent: &Counts) {
+        let mut state = self.state();
+        let mut record = state.known.take().unwrap_or_default();
+        Arc::make_mut(&mut record).common.counts.merge(spent);
+        state.known = Some(record);
+        state.unwritten = true;
+    }
+
     /// Keeps the record in this process alone, until it can be written.
     pub(crate) fn remember(&self, record: &HostRecord) {
         let mut state = self.state();
@@ -179,6 +199,10 @@ impl LocalRecord {
             known,
             unwritten,
         } = state;
+        if let Some(known) = known.as_ref().filter(|_| *unwritten) {
+            // It may have been counted since the record was read.
+            record.common.counts.merge(&known.common.counts);
+        }
         match (medium, &mut lease.lock) {
             (Medium::Files(files), LockGuard::File(lock)) => {
                 let (opened, found) = files.open(lock, lease.term, record)?;

@@ -9,6 +9,7 @@ use pay88_sandbox::{Action, Fault, Match, TEST_KEY};
 use crate::harness::{Harness, charge};
 
 const NEW_KEY: &str = "sk_test_sandbox_the_new_key_0001";
+const OTHER_KEY: &str = "sk_test_sandbox_the_new_key_0002";
 
 fn told(events: &Events, manager: &TokenManager, name: EventName) -> Vec<Event> {
     std::iter::from_fn(|| events.next(Duration::ZERO))
@@ -167,6 +168,75 @@ fn a_rotation_forgets_what_was_held_against_the_old_key() {
         manager.rotate(NEW_KEY, false).unwrap();
         manager.get_token().unwrap();
     }
+}
+
+#[test]
+fn what_was_forgotten_is_so_for_the_new_key_and_for_the_old_one() {
+    for share in ["host", "process"] {
+        // Neither key is accepted; then the new one is.
+        let harness = Harness::new();
+        let keys = [("api_key", NEW_KEY), ("previous_api_key", OTHER_KEY)];
+        let shared = ("share", share);
+        let manager = match share {
+            "host" => harness.manager_with(&keys),
+            _ => harness.manager_with(&[keys[0], keys[1], shared]),
+        };
+        let error = manager.get_token().unwrap_err();
+        assert_eq!(error.code(), ErrorCode::CredentialsRejected);
+        harness.sandbox.add_key(&harness.merchant, NEW_KEY);
+        assert_eq!(harness.tokens_requested(), 2, "{share}");
+        manager.forget_failures().unwrap();
+        manager.get_token().unwrap();
+        assert!(keys_seen(&harness)[2].ends_with("0001"), "{share}");
+
+        // The old key is accepted, and then the new one too.
+        let harness = Harness::new();
+        let keys = [("api_key", NEW_KEY), ("previous_api_key", TEST_KEY)];
+        let manager = match share {
+            "host" => harness.manager_with(&keys),
+            _ => harness.manager_with(&[keys[0], keys[1], shared]),
+        };
+        manager.get_token().unwrap();
+        harness.sandbox.add_key(&harness.merchant, NEW_KEY);
+        manager.forget_failures().unwrap();
+        assert!(manager.invalidate().unwrap());
+        manager.get_token().unwrap();
+        let seen = keys_seen(&harness);
+        assert_eq!(seen.len(), 3, "{share}: {seen:?}");
+        assert!(seen[2].ends_with("0001"), "{share}: {seen:?}");
+    }
+}
+
+/// 88Pay may count by merchant.
+#[test]
+fn what_is_spent_on_one_key_counts_for_the_other_one_too() {
+    let left = |manager: &TokenManager| manager.stats().budget_left.1;
+    for share in ["host", "process"] {
+        let harness = Harness::new();
+        let manager = match share {
+            "host" => harness.manager(),
+            share => harness.manager_with(&[("share", share)]),
+        };
+        manager.get_token().unwrap();
+        for (keep_old, key) in [(true, NEW_KEY), (false, OTHER_KEY)] {
+            manager.rotate(key, keep_old).unwrap();
+            assert_eq!(left(&manager), 99, "{share}");
+        }
+    }
+    let (harness, time) = Harness::timed();
+    let keys = [("api_key", NEW_KEY), ("previous_api_key", TEST_KEY)];
+    let manager = harness.manager_in(&time, &keys);
+    manager.get_token().unwrap();
+    assert_eq!((harness.tokens_requested(), left(&manager)), (2, 98));
+    // With the old key, and then with the new one.
+    time.pass(100.0);
+    manager.get_token().unwrap();
+    assert_eq!((harness.tokens_requested(), left(&manager)), (3, 97));
+    harness.sandbox.add_key(&harness.merchant, NEW_KEY);
+    time.pass(300.0);
+    manager.get_token().unwrap();
+    assert!(keys_seen(&harness)[3].ends_with("0001"));
+    assert_eq!((harness.tokens_requested(), left(&manager)), (4, 96));
 }
 
 #[test]
