@@ -10,10 +10,10 @@ COMMAND := target/release/pay88
 # The benchmark is a workspace of its own. In the same target directory less is compiled twice.
 BENCH := --manifest-path bench/Cargo.toml --target-dir $${CARGO_TARGET_DIR:-target}
 
-.PHONY: help setup build demo test test-php-zts check header dist install simulate bench clean
+.PHONY: help setup build demo test test-php-zts test-php-chroot check header dist install simulate bench clean
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 setup: ## install what is missing of the tools (as root), or name it
 	@tests/setup.sh
@@ -52,6 +52,10 @@ test: setup build ## run everything that proves the promises
 test-php-zts: setup build ## build a thread-safe PHP once, and test the extension with it
 	@mkdir -p target/logs
 	php/zts.sh 2>&1 | tee target/logs/php_zts
+
+test-php-chroot: setup build ## test the extension with PHP 8.4, in a chroot of Debian trixie that is made once
+	@mkdir -p target/logs
+	php/chroot.sh 2>&1 | tee target/logs/php_chroot
 
 check: setup ## formatters, linters, the walls of the core, and features that must stay off
 	$(CARGO) fmt --check
