@@ -27,6 +27,7 @@
 	PLAIN(tokens_per_hour) \
 	PLAIN(max_response_bytes) \
 	PLAIN(idle_timeout) \
+	PLAIN(max_connections) \
 	PLAIN(user_agent_suffix)
 
 #define OPTION_INDEX(name) OPTION_##name,

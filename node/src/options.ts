@@ -47,6 +47,8 @@ export interface Options {
   maxResponseBytes?: number | string | null | undefined;
   /** For how many seconds a connection is kept that is not in use. The default is 45. */
   idleTimeout?: number | string | null | undefined;
+  /** How many connections to 88Pay calls may have open at once; further calls wait in turn. The default is 64. */
+  maxConnections?: number | string | null | undefined;
   /** Text that is added to the User-Agent, for example `my-shop/1.2`. */
   userAgentSuffix?: string | null | undefined;
 }

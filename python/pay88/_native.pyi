@@ -108,6 +108,7 @@ class Manager:
         tokens_per_hour: int | str | None = None,
         max_response_bytes: int | str | None = None,
         idle_timeout: float | str | None = None,
+        max_connections: int | str | None = None,
         user_agent_suffix: str | None = None,
     ) -> Self: ...
     @property

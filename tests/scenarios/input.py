@@ -35,6 +35,7 @@ BAD_VALUES = {
     "tokens_per_hour": ["0", "-1"],
     "max_response_bytes": ["10", "a lot"],
     "idle_timeout": ["-1", "soon"],
+    "max_connections": ["0", "10001", "2.5"],
     "user_agent_suffix": ["a\nb"],
 }
 scenario(
@@ -56,6 +57,7 @@ scenario(
     new(wanted=1),
     new(ca_bundle=OTHER_AUTHORITY, error="config_invalid", message=containing("ca_bundle")),
     new(share=f"host:{DIRECTORY}", error="config_invalid", message=containing("share")),
+    new(max_connections="2", error="config_invalid", message=containing("max_connections")),
     new(wanted=1, timeout="7", user_agent_suffix="other/1"),
 )
 

@@ -42,6 +42,7 @@ impl Config {
             self.ca_bundle()?,
             self.system_roots(),
             self.proxy(&base_url)?,
+            self.max_connections()?,
         )?;
         let mut headers = HeaderMap::with_capacity(1);
         headers.insert(
@@ -55,6 +56,7 @@ impl Config {
             body: Bytes::new(),
             keep_secret: false,
             repeatable: true,
+            urgent: true,
             sent: &AtomicBool::new(false),
         };
         let limits = Limits {

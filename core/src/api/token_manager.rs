@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 
@@ -25,10 +25,12 @@ use crate::manager::token::Token;
 use crate::platform::cancel::{CancelFlag, either};
 use crate::platform::clock::Clock;
 use crate::platform::process::Process;
-use crate::platform::task::Task;
+use crate::platform::runtime::callers_can_wait;
+use crate::platform::task::{Hosted, Task};
 use crate::platform::thread::Uncanceled;
 use crate::policy::outcome::{canceled, forked, no_token_in_time};
 use crate::telemetry::stats::Stats;
+use crate::transport::Tokio;
 
 /// Holds 88Pay's short-lived token and makes authenticated calls with it.
 ///
@@ -329,10 +331,11 @@ impl TokenManager {
     }
 
     /// Gives the token as [`TokenManager::get_token`] does, in a task of any executor. To give up, drop the future.
+    /// [`TokenManager::make_request_async`] says where it waits.
     ///
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
     /// # let (_sandbox, manager) = doc::manager();
     /// let token = manager.get_token_async().await?;
     /// # assert_eq!(token.expires_in(), 60);
@@ -348,18 +351,26 @@ impl TokenManager {
         if let Some(token) = self.0.manager.cached() {
             return Ok(token);
         }
-        Task::awaited(
-            || forked(Outcome::NotSent),
-            |done| self.prepare_token(None, done),
-        )
-        .await
+        let forked = || forked(Outcome::NotSent);
+        if !callers_can_wait() {
+            return Task::awaited(forked, |done| self.prepare_token(None, done)).await;
+        }
+        let deadline = deadline_in(self.0.defaults.timeout)?;
+        let handle = self.0.clone();
+        let waiting = async move { handle.token(deadline, handle.closed.raised()).await };
+        Hosted::new(forked, waiting).await
     }
 
     /// Makes a call as [`TokenManager::make_request`] does, in a task of any executor. To give up, drop the future.
     ///
+    /// On a tokio runtime with drivers for I/O and time, as `#[tokio::main]` and `enable_all` make it, the call waits on
+    /// that runtime. On other executors it waits on a thread of the library. A tokio runtime without one of the two
+    /// drivers is such another executor too, but tokio tells that a driver is missing by a panic. The library catches
+    /// it, once in a process; the program's panic hook shows it.
+    ///
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
     /// # let (_sandbox, manager) = doc::manager();
     /// let balance = pay88::Request::post("/api/balance").param("id", manager.merchant_id());
     /// let answer = manager.make_request_async(balance).await?;
@@ -373,7 +384,19 @@ impl TokenManager {
     /// a waiting future is polled in a child that was forked meanwhile.
     pub async fn make_request_async(&self, request: Request) -> Result<Response> {
         let call = self.checked(request)?;
-        Task::awaited(call.forked(), |done| self.prepare_call(call, done)).await
+        let forked = call.forked();
+        if !callers_can_wait() {
+            return Task::awaited(forked, |done| self.prepare_call(call, done)).await;
+        }
+        #[cfg(feature = "test-hooks")]
+        crate::platform::fault_injection::panic_if_asked();
+        let handle = self.0.clone();
+        let work = async move {
+            let closed = handle.closed.raised();
+            call.run_async(&handle.manager, Tokio::Callers, closed)
+                .await
+        };
+        Hosted::new(forked, work).await
     }
 
     /// Prepares [`TokenManager::get_token`] on the library's own threads, for bindings. After [`Task::start`], `done`
@@ -392,11 +415,7 @@ impl TokenManager {
         let deadline = deadline_in(timeout.unwrap_or(self.0.defaults.timeout))?;
         let handle = self.0.clone();
         Task::new(Outcome::NotSent, done, move |cancel| async move {
-            let waiting = tokio::time::timeout_at(deadline.into(), handle.manager.token_async());
-            match either(waiting, handle.canceled(&cancel)).await {
-                Ok(in_time) => in_time.unwrap_or_else(|_| Err(no_token_in_time())),
-                Err(()) => Err(canceled(Outcome::NotSent)),
-            }
+            handle.token(deadline, handle.canceled(&cancel)).await
         })
     }
 
@@ -423,7 +442,8 @@ impl TokenManager {
         Task::new(Outcome::Unknown, done, move |cancel| async move {
             #[cfg(feature = "test-hooks")]
             crate::platform::fault_injection::panic_if_asked();
-            call.run_async(&handle.manager, handle.canceled(&cancel))
+            let canceled = handle.canceled(&cancel);
+            call.run_async(&handle.manager, Tokio::Library, canceled)
                 .await
         })
     }
@@ -551,6 +571,15 @@ impl TokenManager {
 }
 
 impl Handle {
+    /// Waits for the token in a task of tokio, until `stop` ends.
+    async fn token(&self, deadline: Instant, stop: impl Future<Output = ()>) -> Result<Token> {
+        let waiting = tokio::time::timeout_at(deadline.into(), self.manager.token_async());
+        match either(waiting, stop).await {
+            Ok(in_time) => in_time.unwrap_or_else(|_| Err(no_token_in_time())),
+            Err(()) => Err(canceled(Outcome::NotSent)),
+        }
+    }
+
     /// Ends when the task is canceled or this handle is closed.
     async fn canceled(&self, cancel: &CancelFlag) {
         let (Ok(()) | Err(())) = either(cancel.raised(), self.closed.raised()).await;

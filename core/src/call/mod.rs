@@ -25,7 +25,7 @@ use crate::policy::outcome::{canceled, combine, error_of, forked, no_token_in_ti
 use crate::policy::provider_message::provider_message;
 use crate::policy::retry::{Retry, Unauthorized};
 use crate::telemetry::event::{EventName, emit};
-use crate::transport::{self, Limits};
+use crate::transport::{self, Limits, Tokio};
 
 /// What a handle sets for its calls.
 #[derive(Clone, Debug)]
@@ -148,22 +148,60 @@ impl Call {
         }
     }
 
-    /// Carries out the call in a task of the library's runtime, until `stop` ends.
+    /// Carries out the call in a task of that runtime, until `stop` ends. A call that is dropped half-way is counted and
+    /// told as one that was canceled.
     pub(crate) async fn run_async(
-        mut self,
+        self,
         manager: &Manager,
+        runtime: Tokio,
         stop: impl Future<Output = ()>,
     ) -> Result<Response> {
+        /// Ends without a result if it is dropped.
+        struct UnderWay<'a> {
+            call: Call,
+            manager: &'a Manager,
+            sent: &'a AtomicBool,
+            over: bool,
+        }
+        impl UnderWay<'_> {
+            fn cancel(&mut self) -> Error {
+                self.over = true;
+                let outcome = outcome_of(self.sent.load(Ordering::Acquire));
+                self.call.ended(self.manager, canceled(outcome))
+            }
+        }
+        impl Drop for UnderWay<'_> {
+            fn drop(&mut self) {
+                if !self.over && !std::thread::panicking() {
+                    self.cancel();
+                }
+            }
+        }
         manager.account.counters.calls.add();
         let sent = AtomicBool::new(false);
-        let ended = either(self.carry_out(manager, &sent), stop).await;
-        ended.unwrap_or_else(|()| {
-            Err(self.ended(manager, canceled(outcome_of(sent.load(Ordering::Acquire)))))
-        })
+        let mut under_way = UnderWay {
+            call: self,
+            manager,
+            sent: &sent,
+            over: false,
+        };
+        let carry_out = under_way.call.carry_out(manager, runtime, &sent);
+        match either(carry_out, stop).await {
+            Ok(result) => {
+                under_way.over = true;
+                result
+            }
+            Err(()) => Err(under_way.cancel()),
+        }
     }
 
     /// `sent` tells about the present sending, also if this future is dropped half-way.
-    async fn carry_out(&mut self, manager: &Manager, sent: &AtomicBool) -> Result<Response> {
+    async fn carry_out(
+        &mut self,
+        manager: &Manager,
+        runtime: Tokio,
+        sent: &AtomicBool,
+    ) -> Result<Response> {
         loop {
             let waiting = tokio::time::timeout_at(self.deadline.into(), manager.token_async());
             let token = match waiting.await {
@@ -176,7 +214,7 @@ impl Call {
             let result = manager
                 .account
                 .link
-                .exchange_async(&request, &limits, |headers| {
+                .exchange_async(&request, &limits, runtime, |headers| {
                     used = authorize(manager, &token, headers)
                 })
                 .await;
@@ -199,6 +237,7 @@ impl Call {
             body: self.body.clone(),
             keep_secret: false,
             repeatable: self.retry.is_safe(),
+            urgent: false,
             sent,
         }
     }

@@ -13,6 +13,7 @@ pub(crate) fn open_link(
     ca_bundle: Option<PathBuf>,
     system_roots: SystemRoots,
     proxy: Option<Proxy>,
+    max_connections: usize,
 ) -> Result<Arc<Link>> {
     let hint = match ca_bundle {
         Some(_) => {
@@ -28,6 +29,7 @@ pub(crate) fn open_link(
         ca_bundle,
         system_roots,
         proxy,
+        max_connections,
     })
     .map_err(|failure| {
         let hint = failure

@@ -326,6 +326,7 @@ impl Config {
                 settings.ca_bundle,
                 SystemRoots::default(),
                 None,
+                settings.max_connections,
             )?;
         }
         Ok(())
@@ -385,6 +386,10 @@ impl Config {
         self.seconds(Opt::ConnectTimeout, 0.001..=3600.0)
     }
 
+    pub(crate) fn max_connections(&self) -> Result<usize> {
+        Ok(self.whole(Opt::MaxConnections, 1..=10_000)? as usize)
+    }
+
     /// All options, checked and parsed.
     pub(crate) fn settings(&self) -> Result<Settings> {
         self.refuse_mistyped(None)?;
@@ -418,6 +423,7 @@ impl Config {
             timeout: self.seconds(Opt::Timeout, 0.001..=3600.0)?,
             connect_timeout: self.connect_timeout()?,
             idle_timeout: self.seconds(Opt::IdleTimeout, 0.0..=3600.0)?,
+            max_connections: self.max_connections()?,
             safety_margin: self.seconds(Opt::SafetyMargin, 2.0..=3600.0)?,
             tokens_per_minute: self.whole(Opt::TokensPerMinute, 1..=1_000_000)? as u32,
             tokens_per_hour,
@@ -465,6 +471,7 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
+    pub(crate) max_connections: usize,
     pub(crate) ca_bundle: Option<PathBuf>,
     /// Where the system's certificate authorities are, unless `ca_bundle` is set.
     pub(crate) system_roots: SystemRoots,

@@ -96,6 +96,7 @@ options! {
     TokensPerHour "tokens_per_hour" Count "100" "How many tokens may be asked for in any hour; 1 to 1000000.";
     MaxResponseBytes "max_response_bytes" Bytes "16777216" "The largest answer that a call reads; 1024 to 1073741824.";
     IdleTimeout "idle_timeout" Seconds "45" "How long a connection is kept that is not in use; 0 to 3600.";
+    MaxConnections "max_connections" Count "64" "How many connections to 88Pay calls may have open at once; 1 to 10000. Further calls wait, first come first served, each within its own time. Token requests have as many of their own, so calls cannot hold them up.";
     UserAgentSuffix "user_agent_suffix" Text "none" "Text that is added to the User-Agent, for example `my-shop/1.2`.";
 }
 

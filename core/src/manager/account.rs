@@ -73,6 +73,7 @@ pub(crate) struct SharedSettings {
     ca_bundle: Option<PathBuf>,
     system_roots: SystemRoots,
     proxy: Option<Proxy>,
+    max_connections: usize,
     pub(crate) share: Share,
     pub(crate) safety_margin: Duration,
     pub(crate) tokens_per_minute: u32,
@@ -101,6 +102,7 @@ impl SharedSettings {
             ca_bundle: settings.ca_bundle.clone(),
             system_roots: settings.system_roots.clone(),
             proxy: settings.proxy.clone(),
+            max_connections: settings.max_connections,
             share: settings.share.clone(),
             safety_margin: settings.safety_margin,
             tokens_per_minute: settings.tokens_per_minute,
@@ -120,6 +122,10 @@ impl SharedSettings {
         [
             ("option ca_bundle", mine.ca_bundle == other.ca_bundle),
             ("option proxy", mine.proxy == other.proxy),
+            (
+                "option max_connections",
+                mine.max_connections == other.max_connections,
+            ),
             ("option share", given(&mine.share) == given(&other.share)),
             (
                 "option safety_margin",
@@ -161,6 +167,7 @@ impl Account {
             settings.ca_bundle.clone(),
             settings.system_roots.clone(),
             settings.proxy.clone(),
+            settings.max_connections,
         )?;
         Ok(Account {
             id: IDS.fetch_add(1, Ordering::Relaxed),

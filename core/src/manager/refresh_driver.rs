@@ -348,6 +348,8 @@ fn request_token(
         keep_secret: true,
         // Another token does no harm.
         repeatable: true,
+        // Calls that hang must not hold up the token of all others.
+        urgent: true,
         sent: &AtomicBool::new(false),
     };
     let connect_timeout = account.connect_timeout.load(Ordering::Relaxed);

@@ -4,6 +4,8 @@
 //! one alone: never locks it, never drops it. Reading the value takes no lock.
 
 use std::convert::Infallible;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -121,6 +123,50 @@ pub fn foreign<T>(code: impl FnOnce() -> T) -> T {
     }
     let _parent = Parent(Process::current());
     code()
+}
+
+/// A value that only the process that made it drops. A forked child leaves it alone: dropping it would take locks that
+/// a thread of the parent may have held, or change what the parent uses.
+pub(crate) struct LeftToParent<T> {
+    value: ManuallyDrop<T>,
+    process: Process,
+}
+
+impl<T> LeftToParent<T> {
+    pub(crate) fn new(value: T) -> LeftToParent<T> {
+        LeftToParent {
+            value: ManuallyDrop::new(value),
+            process: Process::current(),
+        }
+    }
+
+    /// Whether this process made it.
+    pub(crate) fn is_own(&self) -> bool {
+        self.process.is_current()
+    }
+}
+
+impl<T> Deref for LeftToParent<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for LeftToParent<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T> Drop for LeftToParent<T> {
+    fn drop(&mut self) {
+        if self.is_own() {
+            // SAFETY: dropped once, here, and not used after this.
+            unsafe { ManuallyDrop::drop(&mut self.value) };
+        }
+    }
 }
 
 /// Holds one `T` for each process that asks, made at the first use.

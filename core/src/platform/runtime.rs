@@ -8,13 +8,17 @@
 //! It has one thread, because a call costs mostly the waking of threads. With several threads a call would be handed
 //! from the thread that was woken to the thread that waits for the network.
 
+use std::cell::Cell;
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::panic::catch_unwind;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Handle};
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::{Builder, Handle, Id};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -51,6 +55,45 @@ where
     F::Output: Send + 'static,
 {
     RUNTIME.spawn(future)
+}
+
+/// Whether the caller is in a task of a tokio runtime of its own that can wait for sockets and for time.
+///
+/// tokio tells which of its drivers a runtime has only by a panic where one is missing. So in a program whose panics
+/// abort it, this is always false. In any other, the first runtime that lacks a driver costs one message of the
+/// program's panic hook, and no further runtime is tried.
+pub(crate) fn callers_can_wait() -> bool {
+    /// No descriptor, so the system refuses it, and nothing is registered.
+    struct Nothing;
+    impl AsRawFd for Nothing {
+        fn as_raw_fd(&self) -> RawFd {
+            -1
+        }
+    }
+    thread_local! {
+        static KNOWN: Cell<Option<Id>> = const { Cell::new(None) };
+    }
+    static SAW_ONE_WITHOUT: AtomicBool = AtomicBool::new(false);
+    let Ok(handle) = Handle::try_current() else {
+        return false;
+    };
+    let id = Some(handle.id());
+    if KNOWN.get() == id {
+        return true;
+    }
+    if cfg!(panic = "abort") || SAW_ONE_WITHOUT.load(Ordering::Relaxed) {
+        return false;
+    }
+    let tried = catch_unwind(|| {
+        drop(tokio::time::sleep(Duration::ZERO));
+        // SAFETY: no descriptor is handed over that could be closed while it is registered.
+        drop(unsafe { AsyncFd::register(Nothing) });
+    });
+    match tried {
+        Ok(()) => KNOWN.set(id),
+        Err(_) => SAW_ONE_WITHOUT.store(true, Ordering::Relaxed),
+    }
+    tried.is_ok()
 }
 
 /// Counts a handle that was opened in this process.

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Outcome, Result};
 use crate::platform::cancel::CancelFlag;
-use crate::platform::process::{Process, foreign};
+use crate::platform::process::{LeftToParent, foreign};
 use crate::platform::runtime;
 
 /// Holds a call that is prepared but not started, for bindings. `TokenManager::prepare_token` and `prepare_request`
@@ -153,9 +152,8 @@ impl Task {
             let _ = sender.send(result);
         }))?;
         let waiting = Waiting {
-            begun_in: Process::current(),
             canceler: task.canceler(),
-            receiver: ManuallyDrop::new(receiver),
+            receiver: LeftToParent::new(receiver),
             forked,
         };
         task.start();
@@ -165,10 +163,9 @@ impl Task {
 
 /// A started task, as its waiter sees it.
 struct Waiting<T, E> {
-    begun_in: Process,
     canceler: Canceler,
     /// A forked child neither reads nor drops it: the parent's thread may have been using it.
-    receiver: ManuallyDrop<oneshot::Receiver<Result<T>>>,
+    receiver: LeftToParent<oneshot::Receiver<Result<T>>>,
     forked: E,
 }
 
@@ -176,7 +173,7 @@ impl<T, E: Fn() -> Error + Unpin> Future for Waiting<T, E> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        if !self.begun_in.is_current() {
+        if !self.receiver.is_own() {
             return Poll::Ready(Err((self.forked)()));
         }
         let received = ready!(Pin::new(&mut *self.receiver).poll(context));
@@ -191,11 +188,48 @@ impl<T, E: Fn() -> Error + Unpin> Future for Waiting<T, E> {
 
 impl<T, E> Drop for Waiting<T, E> {
     fn drop(&mut self) {
-        if self.begun_in.is_current() {
+        if self.receiver.is_own() {
             self.canceler.cancel();
-            // SAFETY: dropped once, here, and not used after this.
-            unsafe { ManuallyDrop::drop(&mut self.receiver) };
         }
+    }
+}
+
+/// Work that is polled by its caller's own tokio runtime. To give up, drop it.
+pub(crate) struct Hosted<W, E> {
+    /// A forked child neither polls nor drops it: with its sockets it would take its parent's out of the event queue
+    /// that both have.
+    work: LeftToParent<Pin<Box<W>>>,
+    forked: E,
+}
+
+impl<W, E> Hosted<W, E> {
+    /// `forked` gives the error for a child that was forked meanwhile.
+    pub(crate) fn new(forked: E, work: W) -> Hosted<W, E> {
+        Hosted {
+            work: LeftToParent::new(Box::pin(work)),
+            forked,
+        }
+    }
+}
+
+impl<T, W, E> Future for Hosted<W, E>
+where
+    W: Future<Output = Result<T>>,
+    E: Fn() -> Error + Unpin,
+{
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        if !self.work.is_own() {
+            return Poll::Ready(Err((self.forked)()));
+        }
+        // It is not polled again after a panic, so nobody ever sees it half done.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context)));
+        // A forked child knows as much of the request as the caller after a panic.
+        polled.unwrap_or_else(|panic| {
+            let outcome = (self.forked)().outcome();
+            Poll::Ready(Err(Error::panicked(&*panic, outcome)))
+        })
     }
 }
 
@@ -264,6 +298,51 @@ mod tests {
             (error.code(), error.outcome()),
             (ErrorCode::Internal, Outcome::Unknown)
         );
+    }
+
+    #[test]
+    fn a_panic_on_a_runtime_of_the_caller_is_an_error_that_leaves_open_what_the_call_did() {
+        let panics = async { std::panic::resume_unwind(Box::new("after it was sent")) };
+        let unknown = || crate::policy::outcome::forked(Outcome::Unknown);
+        let mut hosted = Hosted::new(unknown, panics);
+        let polled = Pin::new(&mut hosted).poll(&mut Context::from_waker(std::task::Waker::noop()));
+        let Poll::Ready(Err(error)) = polled.map(|result: Result<()>| result) else {
+            panic!("it goes on");
+        };
+        assert_eq!(
+            (error.code(), error.outcome()),
+            (ErrorCode::Internal, Outcome::Unknown)
+        );
+    }
+
+    #[test]
+    fn a_child_neither_polls_nor_drops_what_waits_on_its_parents_runtime() {
+        struct Loud;
+        impl Drop for Loud {
+            fn drop(&mut self) {
+                // SAFETY: ends the child at once; the status tells the parent.
+                unsafe { libc::_exit(3) };
+            }
+        }
+        let unknown = || crate::policy::outcome::forked(Outcome::Unknown);
+        let loud = Loud;
+        let mut hosted = Hosted::new(unknown, async move {
+            let _loud = loud;
+            std::future::pending::<Result<()>>().await
+        });
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut hosted).poll(&mut context).is_pending());
+        let status = crate::test_support::limits::in_a_child(|| {
+            let polled = Pin::new(&mut hosted).poll(&mut context);
+            let Poll::Ready(Err(error)) = polled else {
+                return 1;
+            };
+            // SAFETY: nothing of this child uses it any more.
+            unsafe { std::ptr::drop_in_place(&mut hosted) };
+            i32::from(error.code() != ErrorCode::Forked) * 2
+        });
+        assert_eq!(status, 0);
+        std::mem::forget(hosted);
     }
 
     #[test]

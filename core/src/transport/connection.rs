@@ -20,6 +20,7 @@ use hyper::client::conn::http1;
 use super::answer_head::HeadReader;
 use super::body::BodyBuffer;
 use super::deadline::Deadline;
+use super::line::Open;
 use super::reactor::{Reactor, Watched};
 use super::request::headers_to_send;
 use super::socket::Socket;
@@ -35,6 +36,7 @@ pub(super) struct Connection {
     pub(super) socket: Watched,
     /// How long it took to open.
     pub(super) opened_in: Duration,
+    _open: Open,
 }
 
 /// hyper tells it that polling again makes sense.
@@ -58,6 +60,7 @@ impl Connection {
         deadline: &mut Deadline<'_, R>,
     ) -> Result<Connection, Failure> {
         let begun = Instant::now();
+        let open = shared.pool.make_room();
         let settings = &link.settings;
         let addresses = shared.resolver.resolve(deadline).await?;
         let target = super::request::authority(&settings.host, settings.port);
@@ -91,6 +94,7 @@ impl Connection {
             awake: Arc::new(Awake(AtomicBool::new(false))),
             socket,
             opened_in: begun.elapsed(),
+            _open: open,
         })
     }
 

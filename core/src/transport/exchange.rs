@@ -26,6 +26,11 @@ pub(super) async fn exchange<R: Reactor>(
     let mut deadline = Deadline::new(reactor, limits.deadline);
     deadline.check()?;
     let shared = link.shared()?;
+    let line = match request.urgent {
+        true => &shared.urgent_line,
+        false => &shared.line,
+    };
+    let _place = line.enter(&mut deadline).await?;
     loop {
         let kept = take(shared, request, limits, &deadline).await?;
         let idled = kept.as_ref().map(|kept| kept.idled);
@@ -55,6 +60,7 @@ pub(super) async fn exchange<R: Reactor>(
                 // If a server answers HEAD with a body, that body is still to come. No later answer may begin with
                 // it.
                 if connection.is_reusable() && request.method != Method::HEAD {
+                    reactor.release(&mut connection.socket);
                     shared.pool.put(connection, limits.idle_timeout);
                     link.close_if_unused();
                 }
@@ -115,7 +121,7 @@ async fn take<R: Reactor>(
             true => Duration::ZERO,
             false => shared.pool.on_probation(kept.idled),
         };
-        if kept.connection.opened_in < left && shared.pool.is_empty() {
+        if kept.connection.opened_in < left && shared.pool.may_open_second() {
             // Another connection can be opened sooner. This happens once: the next such request watches the older of
             // the two.
             shared.pool.put_back(kept);

@@ -1,5 +1,5 @@
-//! HTTP exchanges with one server, written once: on the caller's thread, or as a task of the library's runtime. Also
-//! the byte streams to servers that do not speak HTTP (`byte_stream`).
+//! HTTP exchanges with one server, written once: on the caller's thread, or as a task of the library's or the program's
+//! own tokio runtime. Also the byte streams to servers that do not speak HTTP (`byte_stream`).
 //!
 //! A [`Link`] is a server together with the path to it: proxy, certificates, connections. All users in the process
 //! with the same settings share it. It follows no redirect, keeps no cookie, and repeats no request of which a byte
@@ -14,6 +14,7 @@ mod connection;
 mod deadline;
 mod exchange;
 mod failure;
+mod line;
 mod pool;
 mod proxy;
 mod reactor;
@@ -35,11 +36,13 @@ use rustls::{ClientConfig, RootCertStore};
 
 pub(crate) use byte_stream::{Address, ByteStream, Dialer};
 pub(crate) use proxy::Proxy;
+pub(crate) use reactor::Tokio;
 pub(crate) use request::{Limits, Request};
 pub(crate) use roots::SystemRoots;
 
+use line::Line;
 use pool::Pool;
-use reactor::{CallersThread, Tokio, run_here};
+use reactor::{CallersThread, run_here};
 use resolve::{LookUp, Resolver};
 
 use crate::exchange::{Answer, Failure, FailureKind};
@@ -60,6 +63,8 @@ pub(crate) struct LinkSettings {
     pub system_roots: SystemRoots,
     /// The proxy that [`Proxy::decide`] found.
     pub proxy: Option<Proxy>,
+    /// How many connections may be open at once for requests that are not urgent, and how many for those that are.
+    pub max_connections: usize,
 }
 
 /// A server and the path to it, as the process uses it.
@@ -77,6 +82,8 @@ pub(crate) struct Link {
 /// What the exchanges of one process over one link share.
 struct Shared {
     pool: Arc<Pool>,
+    line: Line,
+    urgent_line: Line,
     resolver: Arc<Resolver>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
@@ -185,7 +192,7 @@ impl Link {
         ))
     }
 
-    /// As [`Link::exchange`], in a task of the runtime of `crate::platform::runtime`. To interrupt it, drop it.
+    /// As [`Link::exchange`], in a task of that runtime. To interrupt it, drop it.
     ///
     /// # Errors
     /// As [`Link::exchange`].
@@ -193,10 +200,14 @@ impl Link {
         &self,
         request: &Request<'_>,
         limits: &Limits,
+        runtime: Tokio,
         authorize: impl FnMut(&mut HeaderMap) + Send,
     ) -> Result<Answer, Failure> {
         // Boxed, because every future around it is moved several times before it runs, with all its contents.
-        Box::pin(exchange::exchange(self, request, limits, &Tokio, authorize)).await
+        Box::pin(exchange::exchange(
+            self, request, limits, &runtime, authorize,
+        ))
+        .await
     }
 
     fn shared(&self) -> Result<&Shared, Failure> {
@@ -213,7 +224,9 @@ impl Link {
                 None => None,
             };
             Ok(Shared {
-                pool: Arc::default(),
+                pool: Pool::new(self.settings.max_connections),
+                line: Line::new(self.settings.max_connections),
+                urgent_line: Line::new(self.settings.max_connections),
                 resolver: Resolver::new(first_hop.0, first_hop.1, self.look_up),
                 tls,
             })

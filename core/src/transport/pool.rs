@@ -15,11 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::connection::Connection;
+use super::line::Open;
 use crate::platform::runtime::KEPT_UNUSED;
 use crate::platform::thread::spawn_quiet;
-
-/// How many idle connections are kept at most.
-const MOST_IDLE: usize = 64;
 
 /// A connection that was kept this long was not closed right after its answer.
 const PROBATION: Duration = Duration::from_millis(50);
@@ -33,9 +31,12 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 /// The stack of the thread that closes idle connections.
 const STACK: usize = 128 * 1024;
 
-#[derive(Default)]
 pub(super) struct Pool {
     state: Mutex<State>,
+    /// How many connections are open, idle or in use.
+    open: Arc<AtomicUsize>,
+    /// If more are open, idle ones are closed.
+    most: usize,
     /// A thread exists that will close idle connections.
     closing: AtomicBool,
 }
@@ -71,6 +72,26 @@ pub(super) struct Kept {
 }
 
 impl Pool {
+    pub(super) fn new(most: usize) -> Arc<Pool> {
+        Arc::new(Pool {
+            state: Mutex::default(),
+            open: Arc::default(),
+            most,
+            closing: AtomicBool::new(false),
+        })
+    }
+
+    /// Counts a connection that is about to be opened. Closes an idle one if there would be too many.
+    pub(super) fn make_room(&self) -> Open {
+        let mut state = self.lock();
+        let many = self.open.load(Ordering::Relaxed) >= self.most;
+        let open = Open::counted(&self.open);
+        let dropped = many.then(|| state.idle.pop_front());
+        drop(state);
+        drop(dropped);
+        open
+    }
+
     /// A connection that seems alive, as far as that can be told without waiting. For a request that is not
     /// `repeatable`, none of a server that closes connections. Such a request first waits for what
     /// [`Pool::on_probation`] says.
@@ -135,7 +156,9 @@ impl Pool {
         let expired = idle
             .front()
             .is_some_and(|oldest| since.saturating_sub(oldest.since) > idle_timeout);
-        let dropped = (expired || idle.len() > MOST_IDLE).then(|| idle.pop_front());
+        // Those of urgent requests come on top while they are in use.
+        let many = self.open.load(Ordering::Relaxed) > self.most;
+        let dropped = (expired || many).then(|| idle.pop_front());
         drop(state);
         drop(dropped);
     }
@@ -145,6 +168,17 @@ impl Pool {
         let since = time_awake_or_asleep().saturating_sub(kept.idled);
         let connection = kept.connection;
         self.lock().idle.push_front(Idle { since, connection });
+    }
+
+    /// How many connections are open.
+    #[cfg(test)]
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether no connection is idle, and another one may be opened without closing one.
+    pub(super) fn may_open_second(&self) -> bool {
+        self.is_empty() && self.open.load(Ordering::Relaxed) < self.most
     }
 
     /// Whether no connection is idle.

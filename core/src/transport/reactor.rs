@@ -1,4 +1,5 @@
-//! Waits for sockets: the caller's own thread by `poll(2)`, or a task of tokio.
+//! Waits for sockets: the caller's own thread by `poll(2)`, a task on the library's thread, or a task on the program's
+//! own tokio runtime.
 //!
 //! An exchange is written once, over [`Reactor`]. A connection may go from one reactor to another between two
 //! exchanges.
@@ -14,10 +15,12 @@ use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Handle, Id};
+use tokio::sync::Semaphore;
 
 use super::socket::Socket;
 use crate::exchange::{Failure, FailureKind};
 use crate::platform::cancel::ASK_EVERY;
+use crate::platform::process::PerProcess;
 
 /// A socket, and the registration of the reactor that waits for it.
 pub(super) struct Watched {
@@ -42,6 +45,11 @@ impl Watched {
 
     pub(super) fn socket(&self) -> &Arc<Socket> {
         &self.socket
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_registered(&self) -> bool {
+        self.registration.is_some()
     }
 }
 
@@ -68,6 +76,13 @@ pub(super) trait Reactor {
 
     /// Lets others run that wait by this reactor.
     async fn give_way(&self);
+
+    /// Does a piece of work that takes long, such as the arithmetic of a handshake. However many have such work, others
+    /// that wait by this reactor run between two pieces.
+    async fn work<T>(&self, piece: impl FnOnce() -> T) -> T;
+
+    /// The exchange is over, and its connection goes back to the pool.
+    fn release(&self, socket: &mut Watched);
 }
 
 /// The thread of the caller. Every wait blocks it, so no future is ever pending; [`run_here`] runs the futures.
@@ -164,6 +179,12 @@ impl Reactor for CallersThread<'_> {
     }
 
     async fn give_way(&self) {}
+
+    async fn work<T>(&self, piece: impl FnOnce() -> T) -> T {
+        piece()
+    }
+
+    fn release(&self, _: &mut Watched) {}
 }
 
 /// Tells a thread that what it waits for is complete.
@@ -208,8 +229,17 @@ pub(super) fn run_here<T>(future: impl Future<Output = Result<T, Failure>>) -> R
     }
 }
 
-/// A task of tokio's runtime, which polls the exchange.
-pub(super) struct Tokio;
+/// A task of a tokio runtime, which polls the exchange.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Tokio {
+    /// The library's own, with one thread.
+    Library,
+    /// The one of the program. It may end at any time.
+    Callers,
+}
+
+/// Whose turn it is to do a piece of work on the library's thread.
+static TURN: PerProcess<Semaphore> = PerProcess::new();
 
 impl Reactor for Tokio {
     fn adopt(&self, socket: &mut Watched) -> io::Result<()> {
@@ -230,7 +260,9 @@ impl Reactor for Tokio {
     }
 
     async fn ready(&self, sockets: &[Watched], until: Instant) -> io::Result<bool> {
-        keep_a_timer(until);
+        if *self == Tokio::Library {
+            keep_a_timer(until);
+        }
         let mut time = pin!(tokio::time::sleep_until(until.into()));
         poll_fn(|context| {
             let mut ready = false;
@@ -251,6 +283,25 @@ impl Reactor for Tokio {
 
     async fn give_way(&self) {
         tokio::task::yield_now().await;
+    }
+
+    async fn work<T>(&self, piece: impl FnOnce() -> T) -> T {
+        // Whoever waits here is not polled again and again, and whoever was ready before the next piece runs before it.
+        let _turn = match self {
+            Tokio::Library => TURN.get_or_make(|| Semaphore::new(1)).acquire().await.ok(),
+            // It may have several threads, and one that is blocked must not hold up the others.
+            Tokio::Callers => None,
+        };
+        let done = piece();
+        self.give_way().await;
+        done
+    }
+
+    fn release(&self, socket: &mut Watched) {
+        // A registration keeps the descriptors of its runtime open, even if that has ended.
+        if *self == Tokio::Callers {
+            socket.registration = None;
+        }
     }
 }
 

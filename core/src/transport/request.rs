@@ -18,6 +18,8 @@ pub(crate) struct Request<'a> {
     pub keep_secret: bool,
     /// Sending it twice does no harm.
     pub repeatable: bool,
+    /// It waits for a connection with its own kind alone, and not behind other requests.
+    pub urgent: bool,
     /// Whether a byte of it can have left. It can be read even after the exchange was dropped half-way.
     pub sent: &'a AtomicBool,
 }

@@ -8,11 +8,12 @@ mod connecting;
 mod forks;
 mod heads;
 mod limits;
+mod line;
 mod reuse;
 mod server;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,7 @@ fn plain(port: u16) -> LinkSettings {
         ca_bundle: None,
         system_roots: SystemRoots::default(),
         proxy: None,
+        max_connections: 64,
     }
 }
 
@@ -77,6 +79,7 @@ fn request<'a>(body: &'static str, headers: &'a HeaderMap, sent: &'a AtomicBool)
         body: Bytes::from_static(body.as_bytes()),
         keep_secret: false,
         repeatable: true,
+        urgent: false,
         sent,
     }
 }
@@ -104,68 +107,113 @@ fn post_until(
 #[derive(Clone, Copy, Debug)]
 enum By {
     Caller,
+    /// The library's thread.
     Task,
+    /// A tokio runtime of the caller, which ends behind the exchange.
+    Runtime,
 }
 
-const EACH: [By; 2] = [By::Caller, By::Task];
+const EACH: [By; 3] = [By::Caller, By::Task, By::Runtime];
 
 impl By {
     /// A request that may be repeated.
     fn send(self, link: &Arc<Link>, body: &'static str, time: Duration) -> Result<Answer, Failure> {
-        match self {
-            By::Caller => post(link, body, &limits(time)),
-            By::Task => asynchronous::run(link, body, limits(time)),
-        }
+        self.post(link, body, limits(time))
+    }
+
+    fn post(self, link: &Arc<Link>, body: &'static str, limits: Limits) -> Result<Answer, Failure> {
+        self.exchange(
+            link,
+            move |request| Request {
+                body: body.into(),
+                ..request
+            },
+            limits,
+            None,
+        )
     }
 
     /// A request that may not be repeated.
     fn charge(self, link: &Arc<Link>, time: Duration) -> Result<Answer, Failure> {
-        self.charge_within(link, limits(time), None)
+        self.exchange(link, charge, limits(time), None)
     }
 
     /// The same, given up by its caller after a time.
     fn charge_until(self, link: &Arc<Link>, time: Duration) -> Result<Answer, Failure> {
-        self.charge_within(link, limits(20 * SECOND), Some(Instant::now() + time))
+        let given_up = Some(Instant::now() + time);
+        self.exchange(link, charge, limits(20 * SECOND), given_up)
     }
 
-    fn charge_within(
+    /// A request of a kind, until its caller gives up.
+    fn exchange(
         self,
         link: &Arc<Link>,
+        kind: impl FnOnce(Request<'_>) -> Request<'_> + Send + 'static,
         limits: Limits,
         given_up: Option<Instant>,
     ) -> Result<Answer, Failure> {
-        match self {
+        let runtime = match self {
             By::Caller => {
                 let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
-                let request = charge(&headers, &sent);
+                let request = kind(request("", &headers, &sent));
                 let stop = || given_up.is_some_and(|end| Instant::now() >= end);
                 let interrupt: Option<&dyn Fn() -> bool> = given_up.is_some().then_some(&stop);
-                link.exchange(&request, &limits, interrupt, &mut authorize)
+                return link.exchange(&request, &limits, interrupt, &mut authorize);
             }
-            By::Task => {
-                let (tx, rx) = mpsc::channel();
-                let link = link.clone();
-                crate::platform::runtime::spawn(async move {
-                    let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
-                    let request = charge(&headers, &sent);
-                    let exchange = link.exchange_async(&request, &limits, authorize);
-                    let end = given_up.unwrap_or(limits.deadline + SECOND);
-                    let ended = tokio::time::timeout_at(end.into(), exchange).await;
-                    let _ = tx.send(ended.unwrap_or_else(|_| {
-                        let dropped = "it was dropped".to_owned();
-                        Err(Failure::before_sending(FailureKind::Canceled, dropped))
-                    }));
+            By::Task => Tokio::Library,
+            By::Runtime => Tokio::Callers,
+        };
+        let link = link.clone();
+        runtime.run(async move {
+            let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+            let request = kind(request("", &headers, &sent));
+            let exchange = link.exchange_async(&request, &limits, runtime, authorize);
+            let end = given_up.unwrap_or(limits.deadline + 10 * SECOND);
+            let ended = tokio::time::timeout_at(end.into(), exchange).await;
+            let result = ended.unwrap_or_else(|_| {
+                let dropped = Failure::before_sending(FailureKind::Canceled, "dropped".to_owned());
+                Err(Failure {
+                    sent: sent.load(Ordering::Acquire),
+                    ..dropped
                 })
-                .unwrap();
-                rx.recv_timeout(30 * SECOND).unwrap()
+            });
+            if let Err(failure) = &result {
+                assert_eq!(failure.sent, sent.load(Ordering::Acquire));
             }
-        }
+            result
+        })
     }
 }
 
-fn charge<'a>(headers: &'a HeaderMap, sent: &'a AtomicBool) -> Request<'a> {
+const TASKS: [Tokio; 2] = [Tokio::Library, Tokio::Callers];
+
+impl Tokio {
+    /// Starts a task. With a runtime of the caller, it has a thread and a runtime of its own.
+    fn start(self, task: impl Future<Output = ()> + Send + 'static) {
+        match self {
+            Tokio::Library => drop(runtime::spawn(task).unwrap()),
+            Tokio::Callers => drop(std::thread::spawn(move || callers_runtime().block_on(task))),
+        }
+    }
+
+    fn run<T: Send + 'static>(self, task: impl Future<Output = T> + Send + 'static) -> T {
+        let (tx, rx) = mpsc::channel();
+        self.start(async move {
+            let _ = tx.send(task.await);
+        });
+        rx.recv_timeout(60 * SECOND).unwrap()
+    }
+}
+
+fn callers_runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap()
+}
+
+fn charge(request: Request<'_>) -> Request<'_> {
     Request {
+        body: Bytes::from_static(b"{}"),
         repeatable: false,
-        ..request("{}", headers, sent)
+        ..request
     }
 }

@@ -54,8 +54,9 @@ pub(super) async fn handshake<R: Reactor>(
 ) -> Result<ClientConnection, Failure> {
     let socket = watched.socket();
     deadline.enter("during the TLS handshake");
-    let mut tls =
-        ClientConnection::new(config.clone(), name.clone()).map_err(|e| failure(&e, names))?;
+    let begin = || ClientConnection::new(config.clone(), name.clone());
+    let begun = deadline.reactor.work(begin).await;
+    let mut tls = begun.map_err(|e| failure(&e, names))?;
     const LOST: &str = "the connection was lost during the TLS handshake";
     while tls.is_handshaking() || tls.wants_write() {
         socket.want_nothing();
@@ -68,7 +69,8 @@ pub(super) async fn handshake<R: Reactor>(
                     return Err(Failure::before_sending(FailureKind::Connect, message));
                 }
                 Ok(n) => {
-                    if let Err(error) = tls.process_new_packets() {
+                    let process = || tls.process_new_packets().map(drop);
+                    if let Err(error) = deadline.reactor.work(process).await {
                         // The server is told the reason, if that works at once.
                         let _ = tls.write_tls(&mut &**socket);
                         return Err(failure(&error, names));

@@ -4,7 +4,7 @@ use pay88::{ErrorCode, Outcome, Request};
 use pay88_sandbox::{Action, Fault, Match};
 use serde_json::{Value, json};
 
-use crate::harness::{BOTH_WAYS, Harness, charge};
+use crate::harness::{EACH_WAY, Harness, charge};
 
 /// Over plain HTTP, which is quicker to start.
 fn harness() -> Harness {
@@ -154,7 +154,7 @@ fn a_byte_order_mark_and_half_a_character_are_no_reason_to_do_without_a_token_or
             "sess_1"
         );
     }
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let harness = harness();
         let manager = harness.manager();
         for body in ["\u{feff}{\"data\":\"x\u{fffd}\"}", r#"{"data":"x\ud800"}"#] {
@@ -170,7 +170,7 @@ fn a_byte_order_mark_and_half_a_character_are_no_reason_to_do_without_a_token_or
 
 #[test]
 fn an_answer_of_a_call_over_the_limit_is_a_bad_response_with_unknown_outcome() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let harness = Harness::new();
         let manager = harness.manager_with(&[("max_response_bytes", "2048")]);
         let answer = way.call(&manager, Request::get("/api/bytes/2048")).unwrap();
@@ -202,7 +202,7 @@ fn an_answer_of_a_call_over_the_limit_is_a_bad_response_with_unknown_outcome() {
 
 #[test]
 fn any_status_and_body_of_a_call_pass_through_as_they_are() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let harness = Harness::new();
         let manager = harness.manager();
         for status in [200, 201, 299, 300, 304, 400, 403, 404, 418, 422, 501, 599] {

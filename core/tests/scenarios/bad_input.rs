@@ -9,7 +9,7 @@ use std::time::Duration;
 use pay88::{Config, Error, ErrorCode, Outcome, Request, TokenManager};
 use pay88_sandbox::{Action, Fault, Match, TEST_KEY, TEST_MERCHANT};
 
-use crate::harness::{BOTH_WAYS, Harness, Way};
+use crate::harness::{EACH_WAY, Harness, Way};
 
 /// A second server, which must see nothing.
 struct Bystander {
@@ -132,7 +132,7 @@ fn a_dangerous_endpoint_is_refused_and_no_server_sees_anything() {
     );
     endpoints.push(format!("/{}", "a".repeat(9000)));
     for endpoint in &endpoints {
-        for way in BOTH_WAYS {
+        for way in EACH_WAY {
             for request in [
                 Request::get(endpoint.as_str()),
                 Request::post(endpoint.as_str()).body("{}"),
@@ -195,7 +195,7 @@ fn a_header_of_the_credential_or_the_connection_is_refused_and_nothing_is_sent()
         ("x-ok", "a\0b"),
         ("x-ok", "\u{7f}"),
     ] {
-        for way in BOTH_WAYS {
+        for way in EACH_WAY {
             let request = Request::get("/api/echo").header(name, value);
             let error = way.call(&manager, request).expect_err(name);
             assert_told(&error, ErrorCode::Refused, name);
@@ -219,7 +219,7 @@ fn a_header_of_the_credential_or_the_connection_is_refused_and_nothing_is_sent()
 fn headers_parameters_and_any_method_of_the_caller_arrive() {
     let harness = Harness::new();
     let manager = harness.manager();
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let request = Request::new("patch", "/api/echo?a=1")
             .param("b c", "d&e=\u{e9}")
             .header("X-Request-Id", " 7 ")
@@ -240,7 +240,7 @@ fn headers_parameters_and_any_method_of_the_caller_arrive() {
 fn a_method_or_a_timeout_that_cannot_be_used_is_invalid_and_nothing_is_sent() {
     let harness = Harness::new();
     let manager = harness.manager();
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         for method in [
             "",
             " ",
@@ -447,7 +447,7 @@ fn a_redirect_of_a_call_is_an_answer_and_its_target_sees_nothing() {
     let target = format!("http://127.0.0.1:{}/x", other.port);
     let harness = Harness::new();
     let manager = harness.manager();
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         for status in [301, 302, 303, 307, 308] {
             harness
                 .sandbox

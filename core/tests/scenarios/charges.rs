@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pay88::{Control, Error, ErrorCode, Outcome, Request};
 use pay88_sandbox::{Action, Fault, Match, TOKEN_PATH};
 
-use crate::harness::{BOTH_WAYS, CHARGES, Harness, Way, charge};
+use crate::harness::{CHARGES, EACH_WAY, Harness, Way, charge};
 
 /// The charge under a fault of its path: the error, and how many charges and requests the sandbox saw.
 fn charge_under(way: Way, action: Action) -> (Error, u64, usize) {
@@ -28,7 +28,7 @@ fn charge_under(way: Way, action: Action) -> (Error, u64, usize) {
 
 #[test]
 fn a_charge_whose_connection_is_cut_after_it_was_sent_is_unknown_and_not_repeated() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         for (action, created) in [
             (Action::CutAfterRequest, 0),
             (Action::CutBeforeAnswer, 1),
@@ -58,7 +58,7 @@ fn a_charge_whose_connection_is_cut_after_it_was_sent_is_unknown_and_not_repeate
 
 #[test]
 fn a_charge_that_times_out_after_it_was_sent_is_unknown_and_not_repeated() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         for (action, created) in [(Action::Stall, 0), (Action::StallInBody, 1)] {
             let (error, charges, requests) = charge_under(way, action.clone());
             assert_eq!(error.code(), ErrorCode::Timeout, "{way:?} {action:?}");
@@ -71,7 +71,7 @@ fn a_charge_that_times_out_after_it_was_sent_is_unknown_and_not_repeated() {
 
 #[test]
 fn a_charge_that_was_answered_with_a_fault_is_an_answer_and_not_repeated() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let harness = Harness::new();
         let manager = harness.manager();
         for (nth, status) in [500, 501, 502, 503, 504].into_iter().enumerate() {
@@ -165,7 +165,7 @@ fn a_charge_that_is_canceled_is_unknown_once_it_was_sent_and_not_sent_before() {
 
 #[test]
 fn a_charge_that_was_refused_before_it_is_canceled_cannot_have_happened() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let harness = Harness::new();
         let manager = harness.manager();
         harness.sandbox.fault(Fault::always(
@@ -192,7 +192,7 @@ fn a_charge_that_was_refused_before_it_is_canceled_cannot_have_happened() {
 
 #[test]
 fn a_charge_that_finds_no_connection_is_tried_three_times_and_was_not_sent() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         // No connection is kept, so that the charge has to make one.
         let harness = Harness::new();
         let manager = harness.manager_with(&[("idle_timeout", "0")]);
@@ -220,7 +220,7 @@ fn a_charge_that_finds_no_connection_is_tried_three_times_and_was_not_sent() {
 
 #[test]
 fn a_connection_that_never_gets_ready_ends_at_the_deadline_and_was_not_sent() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let harness = Harness::new();
         let manager = harness.manager_with(&[("idle_timeout", "0")]);
         manager.get_token().unwrap();
@@ -247,7 +247,7 @@ fn reads_the_balance_and_marked_calls_are_repeated_with_a_pause() {
         |harness| Request::post("/api/balance").param("id", harness.merchant.as_str()),
         |_| Request::post("/api/echo").safe_to_repeat(true),
     ];
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         for request in requests {
             for action in [Action::status(503), Action::CutBeforeAnswer] {
                 let harness = Harness::new();
@@ -280,7 +280,7 @@ fn reads_the_balance_and_marked_calls_are_repeated_with_a_pause() {
 
 #[test]
 fn a_marked_call_that_never_gets_an_answer_is_unknown_but_may_be_tried_again() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let harness = Harness::new();
         let manager = harness.manager();
         harness
@@ -295,7 +295,7 @@ fn a_marked_call_that_never_gets_an_answer_is_unknown_but_may_be_tried_again() {
 
 #[test]
 fn a_charge_that_is_told_to_come_back_is_repeated_after_that_time() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let harness = Harness::new();
         let manager = harness.manager();
         harness.sandbox.fault(Fault::once(

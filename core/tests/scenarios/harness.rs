@@ -1,8 +1,8 @@
 //! A sandbox, and managers that trust it.
 
 use std::path::PathBuf;
-use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Once, mpsc};
 use std::time::Duration;
 
 use pay88::{Config, Error, Events, Request, Response, TokenManager};
@@ -183,20 +183,29 @@ pub(crate) fn charge() -> Request {
     Request::post(CHARGES).json(&body)
 }
 
-/// The two ways to make a call.
+/// The three ways to make a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Way {
     Blocking,
+    /// On the library's thread.
     Asynchronous,
+    /// On a tokio runtime of the caller.
+    Runtime,
 }
 
-pub(crate) const BOTH_WAYS: [Way; 2] = [Way::Blocking, Way::Asynchronous];
+pub(crate) const EACH_WAY: [Way; 3] = [Way::Blocking, Way::Asynchronous, Way::Runtime];
 
 impl Way {
     pub(crate) fn call(self, manager: &TokenManager, request: Request) -> Result<Response, Error> {
         match self {
             Way::Blocking => manager.make_request(request),
-            Way::Asynchronous => block_on(manager.make_request_async(request)),
+            Way::Asynchronous => {
+                let (done, result) = mpsc::channel();
+                let end = move |result| done.send(result).unwrap();
+                manager.prepare_request(request, end)?.start();
+                result.recv_timeout(Duration::from_secs(60)).unwrap()
+            }
+            Way::Runtime => block_on(manager.make_request_async(request)),
         }
     }
 }
@@ -204,7 +213,7 @@ impl Way {
 /// Waits for a future on this thread.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build()
         .unwrap()
         .block_on(future)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pay88::{Config, ErrorCode, Outcome, Request, TokenManager};
 use pay88_sandbox::{Action, Fault, Match, TEST_KEY, TEST_MERCHANT};
 
-use crate::harness::{Harness, Way, charge};
+use crate::harness::{EACH_WAY, Harness, Way, charge};
 
 fn elsewhere(host: &str, more: &[(&str, &str)]) -> Result<TokenManager, pay88::Error> {
     let mut config = Config::without_environment();
@@ -223,20 +223,16 @@ fn closing_a_handle_cancels_its_pending_calls_and_no_others() {
         .set(|switches| switches.call_delay = Duration::from_secs(5));
     let closing = harness.manager();
     let (sender, receiver) = mpsc::channel();
-    for (handle, way) in [
-        (&closing, Way::Blocking),
-        (&closing, Way::Asynchronous),
-        (&open, Way::Blocking),
-        (&open, Way::Asynchronous),
-    ] {
+    let each = |handle| EACH_WAY.map(|way| (handle, way));
+    for (handle, way) in each(&closing).into_iter().chain(each(&open)) {
         let (handle, sender) = (handle.clone(), sender.clone());
         thread::spawn(move || sender.send(way.call(&handle, charge())).unwrap());
     }
-    while harness.sandbox.counters().charges_created < 4 {
+    while harness.sandbox.counters().charges_created < 6 {
         thread::sleep(Duration::from_millis(10));
     }
     closing.close();
-    for _ in 0..2 {
+    for _ in EACH_WAY {
         let error = receiver
             .recv_timeout(Duration::from_millis(2500))
             .unwrap()
@@ -246,7 +242,7 @@ fn closing_a_handle_cancels_its_pending_calls_and_no_others() {
             (ErrorCode::Canceled, Outcome::Unknown)
         );
     }
-    for _ in 0..2 {
+    for _ in EACH_WAY {
         let answer = receiver
             .recv_timeout(Duration::from_secs(10))
             .unwrap()
@@ -261,6 +257,7 @@ fn closing_a_handle_cancels_its_pending_calls_and_no_others() {
         closing.rotate(TEST_KEY, true).unwrap_err(),
         closing.make_request(charge()).unwrap_err(),
         Way::Asynchronous.call(&closing, charge()).unwrap_err(),
+        Way::Runtime.call(&closing, charge()).unwrap_err(),
     ] {
         assert_eq!(error.code(), ErrorCode::ConfigInvalid);
     }

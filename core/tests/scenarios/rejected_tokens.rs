@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pay88::{ErrorCode, EventName, Events, Outcome, Request};
 use pay88_sandbox::{Action, Fault, Match};
 
-use crate::harness::{BOTH_WAYS, Harness, charge, settle};
+use crate::harness::{EACH_WAY, Harness, charge, settle};
 
 #[test]
 fn tokens_that_are_all_revoked_under_load_cost_one_refresh_and_no_call() {
@@ -73,7 +73,7 @@ fn a_call_whose_token_was_dropped_meanwhile_is_repeated_even_on_a_path_that_forc
 
 #[test]
 fn a_token_that_is_revoked_is_replaced_for_asynchronous_calls_too() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let harness = Harness::new();
         let manager = harness.manager();
         manager.get_token().unwrap();
@@ -154,7 +154,7 @@ fn a_path_that_always_answers_401_costs_at_most_five_tokens_an_hour_and_no_good_
 
 #[test]
 fn a_call_is_repeated_once_only_and_its_second_401_is_the_answer() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let harness = Harness::new();
         let manager = harness.manager();
         harness
@@ -175,7 +175,7 @@ fn a_call_is_repeated_once_only_and_its_second_401_is_the_answer() {
 
 #[test]
 fn a_second_revocation_within_seconds_is_told_as_what_it_is_and_when_it_ends() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let (harness, time) = Harness::timed();
         let manager = harness.manager_in(&time, &[]);
         let events = Events::subscribe(1000);
@@ -213,7 +213,7 @@ fn a_second_revocation_within_seconds_is_told_as_what_it_is_and_when_it_ends() {
 
 #[test]
 fn a_401_says_whether_a_new_token_was_tried() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         let harness = Harness::new();
         let manager = harness.manager();
         let call = |request| {
@@ -233,7 +233,7 @@ fn a_401_says_whether_a_new_token_was_tried() {
 /// A token that cannot be had after a 401 leaves the call as safe to make again as before: it was refused.
 #[test]
 fn a_call_that_is_refused_and_then_gets_no_token_may_be_made_again() {
-    for way in BOTH_WAYS {
+    for way in EACH_WAY {
         for (action, code, retryable) in [
             (Action::status(429), ErrorCode::RateLimited, true),
             (Action::CutInBody, ErrorCode::BadResponse, true),

@@ -112,7 +112,8 @@ enum Way {
 }
 
 fn await_here<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build()?;
     Ok(runtime.block_on(future))
 }
 

@@ -5,76 +5,106 @@ use std::sync::atomic::Ordering;
 
 use super::server::{Authority, OK, Server, answer_all, read_request};
 use super::*;
-
-pub(super) fn run(link: &Arc<Link>, body: &'static str, limits: Limits) -> Result<Answer, Failure> {
-    let (tx, rx) = mpsc::channel();
-    start(link, body, limits, tx);
-    rx.recv_timeout(20 * SECOND).unwrap()
-}
+use crate::transport::reactor::Reactor;
 
 /// Starts an exchange whose result is sent there.
 fn start(
+    runtime: Tokio,
     link: &Arc<Link>,
     body: &'static str,
     limits: Limits,
     result: mpsc::Sender<Result<Answer, Failure>>,
 ) {
     let link = link.clone();
-    crate::platform::runtime::spawn(async move {
+    runtime.start(async move {
         let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
         let request = request(body, &headers, &sent);
-        let answer = link.exchange_async(&request, &limits, authorize).await;
-        if let Err(failure) = &answer {
-            assert_eq!(failure.sent, sent.load(Ordering::Acquire));
-        }
-        let _ = result.send(answer);
-    })
-    .unwrap();
+        let exchange = link.exchange_async(&request, &limits, runtime, authorize);
+        let _ = result.send(exchange.await);
+    });
 }
 
 #[test]
-fn asynchronous_calls_share_connections_and_replace_closed_ones() {
-    let authority = Authority::new();
-    let server = Server::tls(&authority, &["http/1.1"], |stream, number| {
-        if number > 0 {
-            return answer_all(stream);
-        }
-        for _ in 0..3 {
-            read_request(stream).unwrap();
-            stream.write_all(OK).unwrap();
-        }
-    });
-    let link = link(LinkSettings {
-        tls: true,
-        ca_bundle: Some(authority.file.clone()),
-        ..plain(server.port)
-    });
-    let mut answered = 0;
-    for expected in [1, 1, 1, 2, 2] {
-        assert_eq!(run(&link, "x", limits(5 * SECOND)).unwrap().body, b"ok");
-        assert_eq!(server.connections(), expected);
-        answered += 1;
-        if answered == 3 {
-            server.wait_for_ends(1);
+fn calls_share_connections_and_replace_closed_ones() {
+    for by in EACH {
+        let authority = Authority::new();
+        let server = Server::tls(&authority, &["http/1.1"], |stream, number| {
+            if number > 0 {
+                return answer_all(stream);
+            }
+            for _ in 0..3 {
+                read_request(stream).unwrap();
+                stream.write_all(OK).unwrap();
+            }
+        });
+        let link = link(LinkSettings {
+            tls: true,
+            ca_bundle: Some(authority.file.clone()),
+            ..plain(server.port)
+        });
+        let mut answered = 0;
+        for expected in [1, 1, 1, 2, 2] {
+            assert_eq!(by.send(&link, "x", 30 * SECOND).unwrap().body, b"ok");
+            assert_eq!(server.connections(), expected, "{by:?}");
+            answered += 1;
+            if answered == 3 {
+                server.wait_for_ends(1);
+            }
         }
     }
 }
 
 #[test]
 fn thirty_two_asynchronous_calls_at_a_time_are_answered() {
-    let server = Server::raw(|mut stream, _| answer_all(&mut stream));
-    let link = link(plain(server.port));
-    let (tx, rx) = mpsc::channel();
-    for _ in 0..32 {
-        start(&link, "", limits(10 * SECOND), tx.clone());
-    }
-    for _ in 0..32 {
-        assert_eq!(rx.recv_timeout(15 * SECOND).unwrap().unwrap().body, b"ok");
+    for runtime in TASKS {
+        let server = Server::raw(|mut stream, _| answer_all(&mut stream));
+        let link = link(plain(server.port));
+        let (tx, rx) = mpsc::channel();
+        for _ in 0..32 {
+            start(runtime, &link, "", limits(30 * SECOND), tx.clone());
+        }
+        for _ in 0..32 {
+            assert_eq!(rx.recv_timeout(40 * SECOND).unwrap().unwrap().body, b"ok");
+        }
     }
 }
 
 #[test]
-fn an_asynchronous_failure_says_whether_the_request_left() {
+fn others_run_between_two_pieces_of_work() {
+    // One after the other, as they would be carried out without turns.
+    const PIECES: usize = 20;
+    let log = Arc::new(Mutex::new(String::new()));
+    let (tx, rx) = mpsc::channel::<()>();
+    let its = log.clone();
+    Tokio::Library.start(async move {
+        for _ in 0..PIECES {
+            let (its, tx) = (its.clone(), tx.clone());
+            tokio::spawn(async move {
+                Tokio::Library.work(|| its.lock().unwrap().push('w')).await;
+                drop(tx);
+            });
+        }
+        drop(tx);
+        loop {
+            tokio::task::yield_now().await;
+            let mut log = its.lock().unwrap();
+            log.push('.');
+            if log.matches('w').count() == PIECES {
+                break;
+            }
+        }
+    });
+    assert!(
+        rx.recv_timeout(30 * SECOND)
+            .is_err_and(|e| e == mpsc::RecvTimeoutError::Disconnected)
+    );
+    let log = log.lock().unwrap();
+    assert_eq!(log.matches('w').count(), PIECES);
+    assert!(!log.contains("ww"), "{log}");
+}
+
+#[test]
+fn a_failure_says_whether_the_request_left() {
     let authority = Authority::new();
     let other = Authority::new();
     let refused = std::net::TcpListener::bind("127.0.0.1:0")
@@ -123,12 +153,14 @@ fn an_asynchronous_failure_says_whether_the_request_left() {
         ("garbage", plain(garbage.port), FailureKind::Malformed, true),
         ("large", plain(large.port), FailureKind::TooLarge, true),
     ] {
-        for body in ["x", ""] {
-            let failure = run(&link(settings.clone()), body, limits(SECOND / 2)).unwrap_err();
+        for (by, body) in EACH.into_iter().flat_map(|by| [(by, "x"), (by, "")]) {
+            let failure = by
+                .send(&link(settings.clone()), body, SECOND / 2)
+                .unwrap_err();
             assert_eq!(
                 (failure.kind, failure.sent),
                 (kind, sent),
-                "{name}: {}",
+                "{name}, {by:?}: {}",
                 failure.message
             );
             assert!(
@@ -141,7 +173,7 @@ fn an_asynchronous_failure_says_whether_the_request_left() {
 }
 
 #[test]
-fn connect_timeout_ends_an_asynchronous_handshake() {
+fn connect_timeout_ends_a_handshake() {
     let authority = Authority::new();
     let silent = Server::raw(|_stream, _| std::thread::sleep(20 * SECOND));
     let link = link(LinkSettings {
@@ -149,22 +181,23 @@ fn connect_timeout_ends_an_asynchronous_handshake() {
         ca_bundle: Some(authority.file.clone()),
         ..plain(silent.port)
     });
-    let limits = Limits {
-        connect_timeout: SECOND / 5,
-        ..limits(10 * SECOND)
-    };
-    let start = Instant::now();
-    let failure = run(&link, "x", limits).unwrap_err();
-    let took = start.elapsed();
-    assert_eq!(
-        (failure.kind, failure.sent),
-        (FailureKind::Connect, false),
-        "{}",
-        failure.message
-    );
-    println!("a handshake of 200 ms ended after {took:?}");
-    // Ten times what is promised, and less than the deadline.
-    assert!(took < 2 * SECOND, "{took:?}");
+    for by in EACH {
+        let limits = Limits {
+            connect_timeout: SECOND / 5,
+            ..limits(30 * SECOND)
+        };
+        let start = Instant::now();
+        let failure = by.post(&link, "x", limits).unwrap_err();
+        let took = start.elapsed();
+        assert_eq!(
+            (failure.kind, failure.sent),
+            (FailureKind::Connect, false),
+            "{by:?}: {}",
+            failure.message
+        );
+        // Far more than what is promised, and less than the deadline.
+        assert!(took < 15 * SECOND, "{by:?}: {took:?}");
+    }
 }
 
 #[test]
@@ -177,7 +210,8 @@ fn a_dropped_asynchronous_call_still_tells_whether_it_left() {
         let headers = HeaderMap::new();
         let request = request("x", &headers, &its);
         let limits = limits(10 * SECOND);
-        let _ = link.exchange_async(&request, &limits, authorize).await;
+        let exchange = link.exchange_async(&request, &limits, Tokio::Library, authorize);
+        let _ = exchange.await;
     })
     .unwrap();
     let start = Instant::now();
@@ -190,20 +224,26 @@ fn a_dropped_asynchronous_call_still_tells_whether_it_left() {
 }
 
 #[test]
-fn a_connection_that_was_kept_serves_the_next_runtime() {
+fn a_connection_that_was_kept_serves_whoever_waits_next() {
     let server = Server::raw(|mut stream, _| answer_all(&mut stream));
     let link = link(plain(server.port));
-    for body in ["one", "two", "three"] {
-        // Ended with the connection still registered there.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
-        let request = request(body, &headers, &sent);
-        let limits = limits(10 * SECOND);
-        let answer = runtime.block_on(link.exchange_async(&request, &limits, authorize));
-        assert_eq!(answer.unwrap().body, b"ok");
+    for by in EACH.into_iter().cycle().take(9) {
+        assert_eq!(by.send(&link, "x", 30 * SECOND).unwrap().body, b"ok");
     }
     assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn a_runtime_that_has_ended_leaves_its_connection_and_no_descriptor_of_its_own() {
+    let server = Server::raw(|mut stream, _| answer_all(&mut stream));
+    let link = link(plain(server.port));
+    let runtime = callers_runtime();
+    let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+    let request = request("x", &headers, &sent);
+    let limits = limits(30 * SECOND);
+    let exchange = link.exchange_async(&request, &limits, Tokio::Callers, authorize);
+    assert_eq!(runtime.block_on(exchange).unwrap().body, b"ok");
+    assert_eq!(runtime.metrics().num_alive_tasks(), 0);
+    let kept = link.shared().unwrap().pool.take(limits.idle_timeout, true);
+    assert!(!kept.unwrap().connection.socket.is_registered());
 }

@@ -227,6 +227,7 @@ fn through(proxy: &str, authority: &Authority) -> LinkSettings {
         ca_bundle: Some(authority.file.clone()),
         system_roots: SystemRoots::default(),
         proxy,
+        max_connections: 64,
     }
 }
 
@@ -250,7 +251,7 @@ fn a_proxy_opens_a_tunnel_and_sees_nothing_of_the_request() {
             );
         }
         assert_eq!(proxy.connections(), 1);
-        let answer = super::asynchronous::run(&tunnelled, "x", limits(5 * SECOND)).unwrap();
+        let answer = By::Task.send(&tunnelled, "x", 5 * SECOND).unwrap();
         assert_eq!(answer.body, b"ok");
         for request in seen.lock().unwrap().iter() {
             assert!(

@@ -64,6 +64,12 @@ impl Reactor for Forking {
     }
 
     async fn give_way(&self) {}
+
+    async fn work<T>(&self, piece: impl FnOnce() -> T) -> T {
+        piece()
+    }
+
+    fn release(&self, _: &mut Watched) {}
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn gets_there(failure: &Failure, sent: bool) -> Result<(), String> {
 
 #[test]
 fn the_deadline_ends_a_call_in_every_phase() {
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         for Stuck {
             phase,
             link,
@@ -119,20 +119,22 @@ fn the_deadline_ends_a_call_in_every_phase() {
             _held,
         } in stuck_in_each_phase()
         {
-            in_time(phase, || {
-                let (start, due) = (Instant::now(), Duration::from_millis(300));
-                let failure = post(&link, "x", &limits(due)).unwrap_err();
-                ended(start.elapsed(), due, LATE)?;
-                assert_eq!(failure.kind, FailureKind::Timeout, "{phase}");
-                gets_there(&failure, sent)
-            });
+            for by in EACH {
+                in_time(phase, || {
+                    let (start, due) = (Instant::now(), Duration::from_millis(300));
+                    let failure = by.send(&link, "x", due).unwrap_err();
+                    ended(start.elapsed(), due, LATE)?;
+                    assert_eq!(failure.kind, FailureKind::Timeout, "{phase}, {by:?}");
+                    gets_there(&failure, sent)
+                });
+            }
         }
     });
 }
 
 #[test]
 fn the_interrupt_ends_a_call_in_every_phase() {
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         for Stuck {
             phase,
             link,
@@ -164,7 +166,7 @@ fn the_interrupt_ends_a_call_in_every_phase() {
 
 #[test]
 fn connect_timeout_ends_everything_before_the_request_and_nothing_after_it() {
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         let (short, long) = (Duration::from_millis(200), Duration::from_millis(600));
         for Stuck {
             phase,
@@ -173,23 +175,25 @@ fn connect_timeout_ends_everything_before_the_request_and_nothing_after_it() {
             _held,
         } in stuck_in_each_phase()
         {
-            in_time(phase, || {
-                let start = Instant::now();
-                let limits = Limits {
-                    connect_timeout: short,
-                    ..limits(long)
-                };
-                let failure = post(&link, "x", &limits).unwrap_err();
-                let took = start.elapsed();
-                // Of the phases before the request, where this one may not have got beyond them.
-                let kind = match failure.sent {
-                    false => FailureKind::Connect,
-                    true => FailureKind::Timeout,
-                };
-                assert_eq!(failure.kind, kind, "{phase}: {}", failure.message);
-                ended(took, if failure.sent { long } else { short }, LATE)?;
-                gets_there(&failure, sent)
-            });
+            for by in EACH {
+                in_time(phase, || {
+                    let start = Instant::now();
+                    let limits = Limits {
+                        connect_timeout: short,
+                        ..limits(long)
+                    };
+                    let failure = by.post(&link, "x", limits).unwrap_err();
+                    let took = start.elapsed();
+                    // Of the phases before the request, where this one may not have got beyond them.
+                    let kind = match failure.sent {
+                        false => FailureKind::Connect,
+                        true => FailureKind::Timeout,
+                    };
+                    assert_eq!(failure.kind, kind, "{phase}, {by:?}: {}", failure.message);
+                    ended(took, if failure.sent { long } else { short }, LATE)?;
+                    gets_there(&failure, sent)
+                });
+            }
         }
     });
 }
@@ -201,7 +205,7 @@ fn a_name_that_never_resolves_has_one_thread_for_all_who_wait() {
         ASKED.fetch_add(1, Ordering::SeqCst);
         never_resolves(host, port)
     }
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         let named = LinkSettings {
             host: "never.invalid".to_owned(),
             ..plain(80)
@@ -220,8 +224,11 @@ fn a_name_that_never_resolves_has_one_thread_for_all_who_wait() {
 #[test]
 fn a_deadline_that_has_passed_sends_nothing() {
     let server = Server::raw(|mut stream, _| answer_all(&mut stream));
-    let failure = post(&link(plain(server.port)), "x", &limits(Duration::ZERO)).unwrap_err();
-    assert_eq!((failure.kind, failure.sent), (FailureKind::Timeout, false));
+    for by in EACH {
+        let link = link(plain(server.port));
+        let failure = by.send(&link, "x", Duration::ZERO).unwrap_err();
+        assert_eq!((failure.kind, failure.sent), (FailureKind::Timeout, false));
+    }
     assert_eq!(server.connections(), 0);
 }
 
@@ -232,9 +239,11 @@ fn a_refused_connection_has_sent_nothing() {
         .local_addr()
         .unwrap()
         .port();
-    let failure = post(&link(plain(port)), "x", &limits(SECOND)).unwrap_err();
-    assert_eq!((failure.kind, failure.sent), (FailureKind::Connect, false));
-    assert!(failure.message.contains("refused"), "{}", failure.message);
+    for by in EACH {
+        let failure = by.send(&link(plain(port)), "x", 20 * SECOND).unwrap_err();
+        assert_eq!((failure.kind, failure.sent), (FailureKind::Connect, false));
+        assert!(failure.message.contains("refused"), "{}", failure.message);
+    }
 }
 
 #[test]
@@ -246,13 +255,17 @@ fn a_handshake_that_is_cut_has_sent_nothing() {
         ca_bundle: Some(authority.file.clone()),
         ..plain(server.port)
     };
-    let failure = post(&link(settings), "x", &limits(SECOND)).unwrap_err();
-    assert_eq!((failure.kind, failure.sent), (FailureKind::Connect, false));
+    for by in EACH {
+        let failure = by
+            .send(&link(settings.clone()), "x", 20 * SECOND)
+            .unwrap_err();
+        assert_eq!((failure.kind, failure.sent), (FailureKind::Connect, false));
+    }
 }
 
 #[test]
 fn an_answer_that_is_cut_is_told_apart_by_whether_its_body_had_begun_and_was_sent() {
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         let answers: [&[u8]; 5] = [
             b"",
             b"HTTP/1.1 20",
@@ -269,20 +282,25 @@ fn an_answer_that_is_cut_is_told_apart_by_whether_its_body_had_begun_and_was_sen
                     break_off(&stream);
                 }
             });
-            let failure = post(&link(plain(server.port)), "x", &limits(SECOND)).unwrap_err();
             let kind = match answer.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
                 true => FailureKind::Truncated,
                 false => FailureKind::Cut,
             };
-            assert_eq!((failure.kind, failure.sent), (kind, true), "{answer:?}");
-            assert_eq!(server.connections(), 1, "a request was repeated");
+            for (count, by) in EACH.into_iter().enumerate() {
+                let failure = by
+                    .send(&link(plain(server.port)), "x", 20 * SECOND)
+                    .unwrap_err();
+                let got = (failure.kind, failure.sent);
+                assert_eq!(got, (kind, true), "{answer:?}, {by:?}");
+                assert_eq!(server.connections(), count + 1, "a request was repeated");
+            }
         }
     });
 }
 
 #[test]
 fn what_is_not_http_is_malformed() {
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         for answer in [
             "SSH-2.0-OpenSSH_9.6\r\n\r\n",
             "HTTP/1.1 abc\r\n\r\n",
@@ -293,19 +311,20 @@ fn what_is_not_http_is_malformed() {
                 stream.write_all(answer.as_bytes()).unwrap();
                 std::thread::sleep(Duration::from_millis(200));
             });
-            let failure = post(&link(plain(server.port)), "x", &limits(SECOND)).unwrap_err();
-            assert_eq!(
-                (failure.kind, failure.sent),
-                (FailureKind::Malformed, true),
-                "{answer:?}"
-            );
+            for by in EACH {
+                let failure = by
+                    .send(&link(plain(server.port)), "x", 20 * SECOND)
+                    .unwrap_err();
+                let got = (failure.kind, failure.sent);
+                assert_eq!(got, (FailureKind::Malformed, true), "{answer:?}, {by:?}");
+            }
         }
     });
 }
 
 #[test]
 fn a_body_over_the_limit_is_refused_early() {
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         let told = Server::raw(|mut stream, _| {
             read_request(&mut stream).unwrap();
             stream
@@ -325,9 +344,15 @@ fn a_body_over_the_limit_is_refused_early() {
                 count.fetch_add(chunk.len(), Ordering::SeqCst);
             }
         });
-        for server in [told, untold] {
-            let failure = post(&link(plain(server.port)), "x", &limits(10 * SECOND)).unwrap_err();
-            assert_eq!((failure.kind, failure.sent), (FailureKind::TooLarge, true));
+        for (server, by) in [&told, &untold]
+            .into_iter()
+            .flat_map(|s| EACH.map(|by| (s, by)))
+        {
+            let failure = by
+                .send(&link(plain(server.port)), "x", 20 * SECOND)
+                .unwrap_err();
+            let got = (failure.kind, failure.sent);
+            assert_eq!(got, (FailureKind::TooLarge, true), "{by:?}");
         }
         std::thread::sleep(Duration::from_millis(100));
         assert!(
@@ -339,7 +364,7 @@ fn a_body_over_the_limit_is_refused_early() {
 
 #[test]
 fn a_flood_of_interim_answers_ends_with_the_deadline_and_holds_nobody_up() {
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         let authority = Authority::new();
         let flood = |stream: &mut dyn io::Write| {
             // Short ones: the client has more to do than the server.
@@ -397,7 +422,7 @@ fn wait_for_all(descriptor: i32) {
 
 #[test]
 fn a_turn_ends_after_its_share_however_much_has_come() {
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         const MOST: usize = 64 * 1024;
         let server = Server::raw(|mut stream, _| {
             let _ = stream.write_all(&[b'x'; 4 * MOST]);
@@ -427,16 +452,16 @@ fn a_turn_ends_after_its_share_however_much_has_come() {
 
 #[test]
 fn connections_that_hang_cost_two_calls_at_most() {
-    calls_lost_to_connections_that_hang(|by, link| by.charge(link, SECOND));
+    calls_lost_to_connections_that_hang(|by, link| by.charge(link, 5 * SECOND));
 }
 
 #[test]
 fn calls_that_are_canceled_over_connections_that_hang_are_two_at_most() {
-    calls_lost_to_connections_that_hang(|by, link| by.charge_until(link, SECOND));
+    calls_lost_to_connections_that_hang(|by, link| by.charge_until(link, 5 * SECOND));
 }
 
 fn calls_lost_to_connections_that_hang(charge: fn(By, &Arc<Link>) -> Result<Answer, Failure>) {
-    within(120 * SECOND, move || {
+    within(300 * SECOND, move || {
         for by in EACH {
             // Each of the first eight answers once, all together, and is silent from then on.
             let together = Arc::new(std::sync::Barrier::new(8));
@@ -483,7 +508,7 @@ fn count_signal(signal: i32) -> impl Fn() -> usize {
 
 #[test]
 fn a_storm_of_signals_breaks_no_call_and_prolongs_no_deadline() {
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         let count = count_signal(libc::SIGUSR1);
         // SAFETY: asks for the calling thread only.
         let target = unsafe { libc::pthread_self() };
@@ -534,7 +559,7 @@ fn a_storm_of_signals_breaks_no_call_and_prolongs_no_deadline() {
 
 #[test]
 fn a_closed_connection_raises_no_sigpipe() {
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         let count = count_signal(libc::SIGPIPE);
         let server = Server::raw(|mut stream, _| {
             // Closed under a body that is too large for the socket's buffers.
@@ -552,7 +577,7 @@ fn a_closed_connection_raises_no_sigpipe() {
 
 #[test]
 fn a_socket_that_the_peer_has_reset_takes_no_byte_and_raises_no_sigpipe() {
-    within(120 * SECOND, || {
+    within(300 * SECOND, || {
         let count = count_signal(libc::SIGPIPE);
         let server = Server::raw(|stream, _| break_off(&stream));
         let address = [SocketAddr::from(([127, 0, 0, 1], server.port))];
