@@ -71,15 +71,13 @@ impl<'a, R: Reactor> Deadline<'a, R> {
                 format!("the time for the call ran out {}", self.phase),
             ));
         }
-        let mut end = self.at;
-        if let Some((connect_end, limit)) = self.connecting {
-            if now >= connect_end {
-                return Err(Failure::before_sending(
-                    FailureKind::Connect,
-                    format!("no connection within {limit:?}: gave up {}", self.phase),
-                ));
-            }
-            end = end.min(connect_end);
+        if let Some((connect_end, limit)) = self.connecting
+            && now >= connect_end
+        {
+            return Err(Failure::before_sending(
+                FailureKind::Connect,
+                format!("no connection within {limit:?}: gave up {}", self.phase),
+            ));
         }
         if self.reactor.interrupted(now) {
             return Err(Failure::before_sending(
@@ -89,7 +87,14 @@ impl<'a, R: Reactor> Deadline<'a, R> {
         }
         // The interrupt may have forked.
         self.same_process()?;
-        Ok(end)
+        Ok(self.end())
+    }
+
+    fn end(&self) -> Instant {
+        match self.connecting {
+            Some((connect_end, _)) => self.at.min(connect_end),
+            None => self.at,
+        }
     }
 
     /// Waits until the socket is ready for what it wants.
@@ -128,10 +133,12 @@ impl<'a, R: Reactor> Deadline<'a, R> {
     pub(super) async fn completed<F: Future>(&self, future: F) -> Result<F::Output, Failure> {
         let mut future = pin!(future);
         loop {
-            let end = self.check()?;
-            if let Some(value) = self.reactor.completed(future.as_mut(), end).await {
+            self.same_process()?;
+            let value = self.reactor.completed(future.as_mut(), self.end()).await;
+            if let Some(value) = value {
                 return Ok(value);
             }
+            self.check()?;
         }
     }
 

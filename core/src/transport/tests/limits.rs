@@ -233,6 +233,40 @@ fn a_deadline_that_has_passed_sends_nothing() {
 }
 
 #[test]
+fn an_answer_that_came_in_time_is_taken_however_late_its_caller_runs() {
+    within(300 * SECOND, || {
+        let (go, order) = mpsc::channel::<()>();
+        let (write, written) = mpsc::channel();
+        let read = Arc::new(AtomicBool::new(false));
+        let (its, order) = (read.clone(), Mutex::new(order));
+        let server = Server::raw(move |mut stream, _| {
+            read_request(&mut stream).unwrap();
+            its.store(true, Ordering::SeqCst);
+            order.lock().unwrap().recv().unwrap();
+            stream.write_all(OK).unwrap();
+            write.send(()).unwrap();
+            let _ = read_request(&mut stream);
+        });
+        let limits = limits(10 * SECOND);
+        let deadline = limits.deadline;
+        // It is asked while the call waits for the answer, and takes longer than the call may.
+        let interrupt = || {
+            if read.swap(false, Ordering::SeqCst) {
+                go.send(()).unwrap();
+                written.recv().unwrap();
+                let left = deadline.saturating_duration_since(Instant::now());
+                std::thread::sleep(left + SECOND / 10);
+            }
+            false
+        };
+        let link = link(plain(server.port));
+        let answer = post_until(&link, "x", &limits, Some(&interrupt));
+        assert_eq!(answer.unwrap().body, b"ok");
+        assert!(Instant::now() > deadline);
+    });
+}
+
+#[test]
 fn a_refused_connection_has_sent_nothing() {
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
