@@ -1,5 +1,5 @@
 /* This is a generated file, edit the .stub.php file instead.
- * Stub hash: ba1834189658c1d37e4cd2da92017136c332f547 */
+ * Stub hash: 68fa46cbb5ad797057e72a26ce0a874c7bf7343e */
 
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_Pay88_events, 0, 0, IS_ARRAY, 0)
 ZEND_END_ARG_INFO()

@@ -34,8 +34,8 @@ namespace Pay88 {
          *     previous_api_key?: string|null, timeout?: float|int|string|null, connect_timeout?: float|int|string|null,
          *     ca_bundle?: string|null, proxy?: string|null, share?: string|null, safety_margin?: float|int|string|null,
          *     tokens_per_minute?: int|string|null, tokens_per_hour?: int|string|null, max_response_bytes?: int|string|null,
-         *     idle_timeout?: float|int|string|null, user_agent_suffix?: string|null} $options times in seconds; `pay88 token
-         *     --help` says what each does
+         *     idle_timeout?: float|int|string|null, max_connections?: int|string|null,
+         *     user_agent_suffix?: string|null} $options times in seconds; `pay88 token --help` says what each does
          * @throws Exception\ConfigInvalidException
          */
         public function __construct(
