@@ -30,10 +30,13 @@ impl Closing {
         let server = Server::raw(move |stream, _| {
             let connection = ServerConnection::new(config.clone()).unwrap();
             let mut stream = StreamOwned::new(connection, stream);
-            read_request(&mut stream).unwrap();
+            if read_request(&mut stream).is_none() {
+                // Given up before anything was sent: the machine is too busy for this round.
+                return its.lock().unwrap().push(Duration::MAX);
+            }
             let begun = Instant::now();
-            stream.write_all(OK).unwrap();
-            stream.flush().unwrap();
+            let _ = stream.write_all(OK);
+            let _ = stream.flush();
             std::thread::sleep(pause);
             end(&stream.sock);
             its.lock().unwrap().push(begun.elapsed());
