@@ -286,8 +286,8 @@ fn no_charge_is_in_doubt(send: SendMany) {
         connections.dedup();
         let number = connections.len();
         println!("{number} connections");
-        // Some idle for a second where the machine is busy.
-        assert!((NUMBER / 20..=NUMBER / 5).contains(&number), "{number}");
+        // Where the machine is busy some idle for nearly a second, and end: then each charge has one of its own.
+        assert!(number >= NUMBER / 20, "{number}");
     });
 }
 
