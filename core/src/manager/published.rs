@@ -623,7 +623,7 @@ mod tests {
                             *number += 1;
                             drop(place.publish(*number));
                             newest.store(*number, Ordering::Release);
-                            if *number % 5 == 0 {
+                            if number.is_multiple_of(5) {
                                 place.published.clear();
                             }
                             drop(number);
