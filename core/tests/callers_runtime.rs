@@ -4,10 +4,11 @@
 
 use std::collections::HashSet;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pay88::{Config, ErrorCode, EventName, Events, Outcome, Request, Response, TokenManager};
@@ -273,6 +274,51 @@ fn a_child_that_drops_what_its_parent_waits_for_takes_no_answer_from_it() {
         assert!(begun.elapsed() < Duration::from_secs(40));
     });
     assert_eq!(sandbox.counters().charges_created, 1);
+}
+
+/// Waits by the thread alone, as executors of other crates do.
+fn wait<F: Future>(future: F) -> F::Output {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(thread::current())).into();
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+/// The thread of the child is still in the runtime, and so in the event queue, of its parent.
+#[test]
+fn a_child_that_is_forked_in_a_runtime_makes_calls_of_its_own_without_it() {
+    let _alone = alone();
+    let sandbox = sandbox();
+    let manager = manager(&sandbox, &[]);
+    runtime().block_on(async {
+        let status = async || manager.make_request_async(charge()).await.unwrap().status();
+        assert_eq!(status().await, 200);
+        // SAFETY: the child leaves by `_exit`.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: plain system calls.
+            unsafe { libc::alarm(60) };
+            let good = wait(status()) == 200 && wait(status()) == 200;
+            // SAFETY: leaves the child without running the parent's handlers.
+            unsafe { libc::_exit(i32::from(!good)) };
+        }
+        let mut end = 0;
+        // SAFETY: waits for the child that was forked above.
+        assert_eq!(unsafe { libc::waitpid(child, &mut end, 0) }, child);
+        assert_eq!(end, 0);
+        assert_eq!(status().await, 200);
+    });
+    assert_eq!(sandbox.counters().charges_created, 4);
 }
 
 /// Run in a process of its own, since one such runtime changes where all later calls run.

@@ -116,6 +116,8 @@ static void *calls_all(void *data) {
     OK(pay88_manager_new(config, &own, &error));
     OK(pay88_manager_get_token(own, 0, NULL, NULL, &token, &error));
     pay88_token_release(token);
+    /* The first call, with an event that waits: it writes to the descriptor. */
+    CHECK(pay88_events_fd(events) > 2);
     OK(pay88_manager_send(own, request, NULL, NULL, &response, &error));
     pay88_response_release(response);
     OK(pay88_manager_send_async(own, request, tally_response, &tally, tally_destroy, &call, &error));

@@ -189,9 +189,7 @@ pub extern "C" fn pay88_completions_open(
         silence_panics();
         let completions = given(completions, "completions")?;
         let readable = Readable::open().map_err(|why| {
-            Error::internal(format!(
-                "There is no descriptor for a completion queue: {why}."
-            ))
+            Error::by_system("There is no descriptor for a completion queue", &why)
         })?;
         completions.write(give(pay88_completions(ManuallyDrop::new(Arc::new(
             Queue {

@@ -1,6 +1,6 @@
 //! Events: what happened in this process, taken from a queue by the program's own threads.
 
-use pay88::{Error, Event, EventName, Events};
+use pay88::{Error, Event, EventName, Events, Uncanceled};
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::time::Duration;
@@ -80,7 +80,11 @@ pub extern "C" fn pay88_events_open(
 /// -1 for NULL, in a forked child, and if the system gives no descriptor; a later call then tries again.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_events_fd(events: Option<&pay88_events>) -> c_int {
-    boundary!(value, || events?.0.descriptor().ok()?)
+    boundary!(value, || {
+        // The first call opens the descriptor, and writes to it if an event waits.
+        let _uncanceled = Uncanceled::begin();
+        events?.0.descriptor().ok()?
+    })
 }
 
 /// Takes the next event, and waits for it at most timeout_ms (0: not at all; at most 3600000). If no event came, the

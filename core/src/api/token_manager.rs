@@ -366,7 +366,10 @@ impl TokenManager {
     /// On a tokio runtime with drivers for I/O and time, as `#[tokio::main]` and `enable_all` make it, the call waits on
     /// that runtime. On other executors it waits on a thread of the library. A tokio runtime without one of the two
     /// drivers is such another executor too, but tokio tells that a driver is missing by a panic. The library catches
-    /// it, once in a process; the program's panic hook shows it.
+    /// it, once in a process; the program's panic hook shows it. A forked child never waits on its parent's runtime.
+    ///
+    /// Inside a tokio runtime await the future; do not block the thread on it. Poll it until it ends, or drop it: a call
+    /// that waits on your runtime ends only while it is polled, and until then it counts for `max_connections`.
     ///
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }

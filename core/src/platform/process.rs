@@ -31,6 +31,9 @@ static NO_PAGE: AtomicU64 = AtomicU64::new(0);
 /// How many forks lie between the first process that used the library and this one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
+/// The first process of this line that used the library; 0 before that.
+static FIRST: AtomicU64 = AtomicU64::new(0);
+
 extern "C" fn before_fork() {
     not_inherited::fork_begins();
 }
@@ -59,17 +62,31 @@ impl Process {
         // Where two threads make one, that of the second is not used.
         let number = PAGE.get_or_init(|| wiped_page().unwrap_or(&NO_PAGE));
         if ptr::eq(number, &NO_PAGE) {
-            return Process::by_number();
+            let process = Process::by_number();
+            process.was_forked();
+            return process;
         }
         let known = number.load(Ordering::Relaxed);
         if known != 0 {
             return Process(known);
         }
         let next = COUNTED.fetch_add(1, Ordering::Relaxed) + 1;
-        match number.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => Process(next),
-            Err(first) => Process(first),
-        }
+        let exchange = number.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
+        let process = Process(exchange.err().unwrap_or(next));
+        process.was_forked();
+        process
+    }
+
+    /// Whether this process, which is the current one, was forked by one that had used the library.
+    fn was_forked(self) -> bool {
+        let known = FIRST.compare_exchange(0, self.0, Ordering::Relaxed, Ordering::Relaxed);
+        known.is_err_and(|first| first != self.0)
+    }
+
+    /// Whether what this process has of tokio can be its parent's. A child must not wait by that: its sockets would get
+    /// into the event queue that both have, and the locks in it may be held by threads that the child does not have.
+    pub(crate) fn may_have_inherited() -> bool {
+        Process::current().was_forked()
     }
 
     /// The process number alone is not enough: a child may have its parent's number in another namespace, and a

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::platform::above_stdio::StdioOccupied;
-use crate::platform::process::PerProcess;
+use crate::platform::process::{PerProcess, Process};
 use crate::platform::thread::spawn_quiet;
 
 /// Threads that look names up.
@@ -57,7 +57,8 @@ where
     RUNTIME.spawn(future)
 }
 
-/// Whether the caller is in a task of a tokio runtime of its own that can wait for sockets and for time.
+/// Whether the caller is in a task of a tokio runtime of its own that can wait for sockets and for time. Never in a
+/// forked child, whose thread is still in the runtime of its parent.
 ///
 /// tokio tells which of its drivers a runtime has only by a panic where one is missing. So in a program whose panics
 /// abort it, this is always false. In any other, the first runtime that lacks a driver costs one message of the
@@ -74,6 +75,10 @@ pub(crate) fn callers_can_wait() -> bool {
         static KNOWN: Cell<Option<Id>> = const { Cell::new(None) };
     }
     static SAW_ONE_WITHOUT: AtomicBool = AtomicBool::new(false);
+    // Before anything of tokio is asked.
+    if Process::may_have_inherited() {
+        return false;
+    }
     let Ok(handle) = Handle::try_current() else {
         return false;
     };

@@ -229,6 +229,8 @@ impl Connection {
             body: buffer.into_inner(),
             received: SystemTime::now(),
         };
+        // Who drops the call while its answer is decoded must not take it for one that was not sent.
+        request.sent.store(true, Ordering::Release);
         let decoding = coding::decode(answer, limits.max_response_bytes, request.keep_secret);
         deadline.completed(decoding).await?
     }

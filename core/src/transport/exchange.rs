@@ -31,6 +31,8 @@ pub(super) async fn exchange<R: Reactor>(
         false => &shared.line,
     };
     let _place = line.enter(&mut deadline).await?;
+    // The place may have come when the time was over, or the caller had given up: nothing is sent then.
+    deadline.check()?;
     loop {
         let kept = take(shared, request, limits, &deadline).await?;
         let idled = kept.as_ref().map(|kept| kept.idled);

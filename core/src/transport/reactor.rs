@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::Semaphore;
+use tokio::task::unconstrained;
 
 use super::socket::Socket;
 use crate::exchange::{Failure, FailureKind};
@@ -169,7 +170,9 @@ impl Reactor for CallersThread<'_> {
     async fn completed<F: Future>(&self, future: Pin<&mut F>, until: Instant) -> Option<F::Output> {
         let completion = self.completion.get_or_init(Arc::default);
         let waker = Waker::from(completion.clone());
-        match future.poll(&mut Context::from_waker(&waker)) {
+        // If a task of tokio calls this, its budget may be used up, and a thread that waits here never gets another.
+        let mut future = unconstrained(future);
+        match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(value) => Some(value),
             Poll::Pending => {
                 completion.wait(self.slice(until));

@@ -379,7 +379,7 @@ fn two_hosts_without_their_store_split_what_was_left() {
         redis.borrow_mut().kill();
         // Each takes no more than its share of what was left of the minute's six, and is then refused with a time.
         let part = (6 - before) / 2;
-        until(Duration::from_secs(60), "both parts are used up", || {
+        until(Duration::from_secs(60), "both shares are used up", || {
             let answers: Vec<_> = workers
                 .iter_mut()
                 .map(|worker| worker.ask("token"))
@@ -387,7 +387,7 @@ fn two_hosts_without_their_store_split_what_was_left() {
             let refused = |answer: &&serde_json::Value| {
                 answer["error"] == "rate_limited"
                     && answer["retry_after"].as_f64().unwrap() > 0.0
-                    && answer["message"].as_str().unwrap().contains("part")
+                    && answer["message"].as_str().unwrap().contains("share")
             };
             answers.iter().filter(refused).count() == 2
         });
