@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::pin::pin;
+use std::task::Poll;
 
 use super::server::{OK, Server, answer_all, read_request};
 use super::*;
@@ -201,6 +202,33 @@ fn whoever_waits_too_long_has_sent_nothing_and_leaves_the_line() {
             assert_eq!(holding.next(), "next");
             assert_eq!(holding.server.connections(), 1);
         }
+    });
+}
+
+#[test]
+fn a_place_that_comes_when_the_time_is_over_is_left_and_nothing_is_sent() {
+    within(240 * SECOND, || {
+        let holding = Holding::new();
+        let link = at_most(1, holding.server.port);
+        let held = holding.hold(&link);
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+            let (request, limits) = (request("late", &headers, &sent), limits(SECOND));
+            let late = link.exchange_async(&request, &limits, Tokio::Callers, authorize);
+            let mut late = pin!(late);
+            let standing = std::future::poll_fn(|cx| Poll::Ready(late.as_mut().poll(cx)));
+            assert!(standing.await.is_pending());
+            holding.go_on.send(()).unwrap();
+            // It runs on, though its runtime is blocked: the place is there.
+            held.join().unwrap().unwrap();
+            std::thread::sleep(SECOND);
+            let failure = late.await.unwrap_err();
+            assert_eq!((failure.kind, failure.sent), (FailureKind::Timeout, false));
+        });
+        By::Caller.send(&link, "next", 60 * SECOND).unwrap();
+        assert_eq!(holding.next(), "next");
     });
 }
 
