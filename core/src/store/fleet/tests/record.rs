@@ -19,9 +19,11 @@ use crate::refresh::Ask;
 use crate::refresh::record::Issue;
 use crate::secret::Secret;
 
-/// What is in the store, and its clock: so many milliseconds ahead of boot time, told in steps of that many.
+/// What is in the store, and its clock: so many milliseconds ahead of boot time, told in steps of that many. Time passes only
+/// while an answer of the store is on its way.
 #[derive(Default)]
 struct Shelf {
+    clock: Arc<VirtualClock>,
     values: HashMap<String, Vec<u8>>,
     marks: Vec<u8>,
     ahead: i64,
@@ -33,8 +35,10 @@ struct Reader(Arc<Mutex<Shelf>>, String);
 
 impl Reader {
     fn there(&self) -> There {
+        let now = boot(&self.0);
         let shelf = self.0.lock().unwrap();
-        let now = Clock::System.boot().0.saturating_add_signed(shelf.ahead);
+        let now = now.0.saturating_add_signed(shelf.ahead);
+        shelf.clock.advance(Duration::from_micros(300));
         let step = shelf.step.max(1);
         let earliest = now / step * step;
         There {
@@ -42,7 +46,8 @@ impl Reader {
             leased: shelf.leased,
             now: StoreTime {
                 earliest,
-                latest: earliest + step - 1,
+                // Redis and Memcached allow as much for the way.
+                latest: earliest + step - 1 + 2,
             },
         }
     }
@@ -96,7 +101,8 @@ pub(super) fn api_key(text: &str) -> ApiKey {
 /// What a host has of the store.
 fn host(shelf: &Arc<Mutex<Shelf>>, key: &str, merchant_id: &str) -> FleetClient {
     let stores = [StoreUrl::parse("redis+unix:///nowhere").unwrap()];
-    let fleet = Fleet::new(&stores, "https://pay.example", merchant_id, Clock::System);
+    let clock = Clock::Virtual(shelf.lock().unwrap().clock.clone());
+    let fleet = Fleet::new(&stores, "https://pay.example", merchant_id, clock);
     let mut client = Arc::new(fleet).client(&api_key(key)).unwrap();
     let reader = Reader(shelf.clone(), client.name.clone());
     client.session = Some((0, Box::new(reader)));
@@ -148,12 +154,14 @@ fn record(now: BootTime) -> FleetRecord {
 
 fn shelf(ahead: i64, step: u64) -> Arc<Mutex<Shelf>> {
     Arc::new(Mutex::new(Shelf {
-        marks: Vec::new(),
-        values: HashMap::new(),
         ahead,
         step,
-        leased: None,
+        ..Shelf::default()
     }))
+}
+
+fn boot(shelf: &Arc<Mutex<Shelf>>) -> BootTime {
+    Clock::Virtual(shelf.lock().unwrap().clock.clone()).boot()
 }
 
 #[test]
@@ -169,7 +177,7 @@ fn a_token_never_seems_younger_nor_a_slot_older_than_it_is_whatever_the_stores_c
             host(&shelf, KEY, "MCH-COL-1"),
             host(&shelf, KEY, "MCH-COL-1"),
         );
-        let now = Clock::System.boot();
+        let now = boot(&shelf);
         look(&mut one);
         write(&mut one, &record(now));
         let found = look(&mut two).unwrap();
@@ -189,7 +197,7 @@ fn a_token_never_seems_younger_nor_a_slot_older_than_it_is_whatever_the_stores_c
 #[test]
 fn what_is_counted_does_not_creep_when_hosts_write_it_in_turn() {
     let shelf = shelf(1_790_000_000_000, 1000);
-    let now = Clock::System.boot();
+    let now = boot(&shelf);
     let mut first = host(&shelf, KEY, "MCH-COL-1");
     look(&mut first);
     write(&mut first, &record(now));
@@ -210,7 +218,7 @@ fn what_is_counted_does_not_creep_when_hosts_write_it_in_turn() {
 #[test]
 fn a_store_whose_clock_was_set_back_counts_from_now() {
     let shelf = shelf(7_200_000, 1);
-    let now = Clock::System.boot();
+    let now = boot(&shelf);
     let mut one = host(&shelf, KEY, "MCH-COL-1");
     look(&mut one);
     let mut told = record(now);
@@ -241,7 +249,7 @@ fn a_store_whose_clock_was_set_back_counts_from_now() {
     let later = found.common.counts.taken[0].at.0 - now.0;
     assert!(later < 1_000, "{later} ms");
     // The token is of a time that has not come: nobody takes it (`Terms::takes`).
-    assert!(found.common.issue.unwrap().stamp.asked_at > Clock::System.boot());
+    assert!(found.common.issue.unwrap().stamp.asked_at > boot(&shelf));
 }
 
 #[test]
@@ -262,7 +270,7 @@ fn what_a_later_release_adds_to_the_record_is_kept_when_this_one_writes() {
         host(&shelf, KEY, "MCH-COL-1"),
     );
     look(&mut one);
-    let mut later = record(Clock::System.boot());
+    let mut later = record(boot(&shelf));
     later
         .common
         .others
@@ -278,7 +286,7 @@ fn what_was_cut_changed_moved_or_sealed_by_others_is_nothing() {
     let shelf = shelf(0, 1);
     let mut mine = host(&shelf, KEY, "MCH-COL-1");
     look(&mut mine);
-    write(&mut mine, &record(Clock::System.boot()));
+    write(&mut mine, &record(boot(&shelf)));
     let value = shelf.lock().unwrap().values[&mine.name].clone();
     let put = |host: &mut FleetClient, value: Vec<u8>| {
         shelf
@@ -312,7 +320,7 @@ fn neither_token_nor_session_nor_key_is_readable_in_the_store() {
     let shelf = shelf(0, 1);
     let mut mine = host(&shelf, KEY, "MCH-COL-1");
     look(&mut mine);
-    write(&mut mine, &record(Clock::System.boot()));
+    write(&mut mine, &record(boot(&shelf)));
     for (name, value) in &shelf.lock().unwrap().values {
         for secret in ["token-1", "sess_1", KEY, "MCH-COL-1"] {
             let shown = value
@@ -379,7 +387,7 @@ fn only_hosts_that_have_the_key_count_and_each_of_them_once() {
         one.host = number;
         one
     };
-    let now = Clock::System.boot();
+    let now = boot(&shelf);
     let mut one = numbered(1, KEY);
     look(&mut one);
     write(&mut one, &record(now));
