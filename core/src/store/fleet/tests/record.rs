@@ -166,30 +166,41 @@ fn boot(shelf: &Arc<Mutex<Shelf>>) -> BootTime {
 
 #[test]
 fn a_token_never_seems_younger_nor_a_slot_older_than_it_is_whatever_the_stores_clock_says() {
-    for (ahead, step) in [
+    let clocks = [
         (0, 1),
         (3_600_000, 1),
         (-60_000, 1),
         (1_790_000_000_000, 1000),
-    ] {
+    ];
+    // Where in its step the store's clock is at either reading, in microseconds.
+    let moments = [(0, 0), (800, 0), (0, 800), (0, 900_000), (900_000, 200_000)];
+    for ((ahead, step), (before, between)) in clocks
+        .iter()
+        .flat_map(|clock| moments.map(|at| (*clock, at)))
+    {
         let shelf = shelf(ahead, step);
+        let pass = |micros| {
+            let clock = shelf.lock().unwrap().clock.clone();
+            clock.advance(Duration::from_micros(micros));
+        };
         let (mut one, mut two) = (
             host(&shelf, KEY, "MCH-COL-1"),
             host(&shelf, KEY, "MCH-COL-1"),
         );
+        pass(before);
         let now = boot(&shelf);
         look(&mut one);
         write(&mut one, &record(now));
+        pass(between);
         let found = look(&mut two).unwrap();
+        let what = format!("{step}: {before}, {between}");
         let slot = found.common.counts.taken[0].at;
         let early = now.until(slot).as_millis() as u64;
-        assert!(slot >= now && early <= 2 * step + 50, "{early} {step}");
+        assert!(slot >= now && early <= 2 * step + 50, "{what}: {early}");
         let issue = found.common.issue.unwrap();
-        let age = issue.stamp.asked_at.until(now).as_millis() as u64;
-        assert!(
-            issue.stamp.asked_at <= now && age <= 2 * step + 50,
-            "{age} {step}"
-        );
+        let asked_at = issue.stamp.asked_at;
+        let age = asked_at.until(now).as_millis() as u64;
+        assert!(asked_at <= now && age <= 2 * step + 50, "{what}: {age}");
         assert_eq!(issue.budget_shares, 0, "that was said of another host");
     }
 }
