@@ -60,10 +60,8 @@ static void find(struct copy *copy, void *library) {
 static void *ask(void *data) {
     struct copy *copy = data;
     pay88_token *token = NULL;
-    pay88_error *error = NULL;
     pthread_barrier_wait(copy->start);
-    pay88_status status = copy->get_token(copy->manager, 30000, NULL, NULL, &token, &error);
-    CHECK(status == PAY88_OK);
+    OK(copy->get_token(copy->manager, 30000, NULL, NULL, &token, &error));
     pay88_str text = copy->access_token(token);
     CHECK(text.len < sizeof copy->token);
     memcpy(copy->token, text.data, text.len);

@@ -151,7 +151,7 @@ class OneManager(unittest.TestCase):
         for _ in range(TIMES):
             more = {"PYTHONPATH": str(self.directory / "python"), "PYTHONHOME": sys.base_prefix}
             printed, issued = self.run_once([program, libpython, PYTHON_ALONE], **more)
-            self.assertEqual((sorted(printed.split()), issued), (["1", "1"], 1))
+            self.assertEqual((digits(printed), issued), (["1", "1"], 1))
 
     def test_php_and_python_in_one_process_which_load_their_files_at_the_same_moment(self):
         libpython = self.libpython()
@@ -172,7 +172,12 @@ class OneManager(unittest.TestCase):
             more = {"PYTHONPATH": str(self.directory / "python"), "PYTHONHOME": sys.base_prefix}
             more |= {"PHP_INI_SCAN_DIR": str(settings), "PHPRC": str(settings)}
             printed, issued = self.run_once([program, libphp, php, libpython, PYTHON_ALONE], **more)
-            self.assertEqual((sorted(printed.split()), issued), (["1", "1"], 1))
+            self.assertEqual((digits(printed), issued), (["1", "1"], 1))
+
+
+def digits(printed):
+    """The numbers of managers, each of one digit. Two languages that print at once may print their ends of line last."""
+    return sorted("".join(printed.split()))
 
 
 def copy(source, target):
