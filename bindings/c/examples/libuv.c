@@ -10,7 +10,7 @@
 
 #define CHARGES 3
 #define AT_A_TIME 16
-#define GIVE_UP_MS 10000
+#define GIVE_UP_MS 30000
 
 static pay88_manager *manager;
 static pay88_completions *completions;
