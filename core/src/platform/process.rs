@@ -77,7 +77,8 @@ impl Process {
         process
     }
 
-    /// Whether this process, which is the current one, was forked by one that had used the library.
+    /// Whether this process, which is the current one, was forked by one that had used the library. The first process is
+    /// remembered by its first call of this, which [`Process::current`] makes.
     fn was_forked(self) -> bool {
         let known = FIRST.compare_exchange(0, self.0, Ordering::Relaxed, Ordering::Relaxed);
         known.is_err_and(|first| first != self.0)

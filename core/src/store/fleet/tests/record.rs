@@ -259,7 +259,7 @@ fn a_store_whose_clock_was_set_back_counts_from_now() {
     assert!(told <= 3616, "{told} s");
     let later = found.common.counts.taken[0].at.0 - now.0;
     assert!(later < 1_000, "{later} ms");
-    // The token is of a time that has not come: nobody takes it (`Terms::takes`).
+    // The token is of a time that has not come: nobody takes it (`Context::takes`).
     assert!(found.common.issue.unwrap().stamp.asked_at > boot(&shelf));
 }
 
