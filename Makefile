@@ -28,26 +28,9 @@ build: ## build the library, the command, the Python and the Node package, and t
 demo: setup build ## make a charge from every language at a sandbox, and show that together they need one token
 	@$(COMMAND) sandbox --exec -- tests/demo.sh
 
-test: setup build ## run everything that proves the promises
-	@mkdir -p target/logs
+test: setup build ## run everything that proves the promises; SUITES="c php" runs these alone
 	$(CARGO) test --workspace --features pay88/test-hooks --no-run
-	@# Whatever hangs has an end; so have all the lines below, here or inside.
-	timeout -k 10 1800 $(CARGO) test --workspace --features pay88/test-hooks -- --test-threads=8 --show-output 2>&1 | tee target/logs/rust
-	timeout -k 10 600 $(CARGO) test -p pay88 --features test-hooks,reqwest --test adapters -- --show-output 2>&1 | tee target/logs/adapters
-	tests/c/run.sh 2>&1 | tee target/logs/c
-	timeout 900 bench/instructions/count.py 2>&1 | tee target/logs/instructions
-	python/test.sh 2>&1 | tee target/logs/python
-	node/test.sh 2>&1 | tee target/logs/node
-	php/test.sh 2>&1 | tee target/logs/php
-	php/library/test.sh 2>&1 | tee target/logs/php_library
-	timeout 300 php/tests/test_processes.py 2>&1 | tee target/logs/php_processes
-	timeout 400 php/tests/test_fpm.py 2>&1 | tee target/logs/php_fpm
-	timeout -k 10 1200 tests/scenarios/run.py 2>&1 | tee target/logs/scenarios
-	timeout 600 tests/environment/run.py 2>&1 | tee target/logs/environment
-	timeout 400 tests/scenarios/crowd.py 2>&1 | tee target/logs/crowd
-	$(COMMAND) sandbox --exec -- timeout 300 tests/one_manager/test.py 2>&1 | tee target/logs/one_manager
-	$(COMMAND) sandbox --exec -- timeout 300 tests/readme.py 2>&1 | tee target/logs/readme
-	tests/secrets.py target/logs/*
+	tests/run.sh $(SUITES)
 
 test-php-zts: setup build ## build a thread-safe PHP once, and test the extension with it
 	@mkdir -p target/logs

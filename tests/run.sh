@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Runs the suites that prove the promises, two at a time, each to its end whatever became of the others.
+#
+#     tests/run.sh [SUITE...]        (all of them unless named)
+#
+# A suite's output is in target/logs/SUITE. What failed is shown at the end. Needs what `make build` has built.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# The long ones first. Those that build in target/debug stand far apart: one would copy the library that the other built.
+suites=(rust c php adapters python scenarios node crowd instructions php_library php_fpm php_processes environment one_manager readme)
+
+# Whatever hangs has an end, here or inside.
+suite() {
+    local cargo="cargo --locked" at_a_sandbox="target/release/pay88 sandbox --exec -- timeout 300"
+    case $1 in
+    rust) timeout -k 10 1800 $cargo test --workspace --no-fail-fast --features pay88/test-hooks -- --test-threads=8 --show-output ;;
+    adapters) timeout -k 10 600 $cargo test -p pay88 --features test-hooks,reqwest --test adapters -- --show-output ;;
+    c) tests/c/run.sh ;;
+    instructions) timeout 900 bench/instructions/count.py ;;
+    python) python/test.sh ;;
+    node) node/test.sh ;;
+    php) php/test.sh ;;
+    php_library) php/library/test.sh ;;
+    php_processes) timeout 300 php/tests/test_processes.py ;;
+    php_fpm) timeout 400 php/tests/test_fpm.py ;;
+    scenarios) timeout -k 10 1200 tests/scenarios/run.py ;;
+    environment) timeout 600 tests/environment/run.py ;;
+    crowd) timeout 400 tests/scenarios/crowd.py ;;
+    one_manager) $at_a_sandbox tests/one_manager/test.py ;;
+    readme) $at_a_sandbox tests/readme.py ;;
+    *)
+        echo "no such suite: $1" >&2
+        return 2
+        ;;
+    esac
+}
+
+# One suite, for the queue below.
+if [ "${1-}" = --one ]; then
+    log=target/logs/$2
+    suite "$2" >"$log" 2>&1 && status=0 || status=$?
+    printf '%-14s %s  %4d s\n' "$2" "$([ $status = 0 ] && echo passed || echo "FAILED with status $status")" $SECONDS
+    [ $status = 0 ] || touch "$log.failed"
+    exit 0
+fi
+
+mkdir -p target/logs
+[ $# -gt 0 ] || set -- "${suites[@]}"
+rm -f target/logs/*.failed
+printf '%s\n' "$@" | xargs -P 2 -n 1 tests/run.sh --one
+failed=()
+for name in "$@"; do
+    [ ! -e "target/logs/$name.failed" ] || failed+=("$name")
+done
+rm -f target/logs/*.failed
+for name in "${failed[@]}"; do
+    printf '\n==== %s failed; the end of target/logs/%s:\n' "$name" "$name"
+    # What each test printed comes before, and what failed last.
+    tail -n 120 "target/logs/$name"
+done
+# It fails if next to nothing was printed, as of a few suites.
+[ $# != ${#suites[@]} ] || tests/secrets.py target/logs/* || failed+=("no secrets in what was printed")
+[ ${#failed[@]} = 0 ] || {
+    printf 'FAILED: %s\n' "${failed[@]}"
+    exit 1
+}
