@@ -67,8 +67,8 @@ class Call:
     """An asynchronous call. It is canceled if this object is dropped."""
 
     def cancel(self) -> None:
-        """Cancels the call, unless its result is there already. Never waits. Does nothing in a forked child: the call goes on in
-        the process that began it.
+        """Cancels the call, unless its result is there already. Never waits. Does nothing in a forked child: the call goes on
+        in the process that began it.
         """
 
 @final
