@@ -53,6 +53,9 @@ check: setup ## formatters, linters, the walls of the core, and features that mu
 	! $(CARGO) tree -p pay88-c -e normal | grep reqwest
 	@# Process-global state that a fork breaks.
 	! $(CARGO) tree -p pay88-c -e features,normal -i tokio | grep -E 'tokio feature "(signal|process|full)"'
+	@# What may be in the library, and in what builds and tests it.
+	packaging/test_deny.py
+	packaging/deny.py
 
 header: ## make include/pay88.h anew
 	$(CARGO) run -q -p pay88-header
