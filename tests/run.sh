@@ -12,9 +12,9 @@ suites=(rust c php adapters python scenarios node crowd instructions php_library
 
 # Whatever hangs has an end, here or inside.
 suite() {
-    local cargo="cargo --locked" at_a_sandbox="target/release/pay88 sandbox --exec -- timeout 300"
+    local cargo="cargo --locked" at_a_sandbox="target/release/pay88 sandbox --exec -- timeout 600"
     case $1 in
-    rust) timeout -k 10 1800 $cargo test --workspace --no-fail-fast --features pay88/test-hooks -- --test-threads=8 --show-output ;;
+    rust) timeout -k 10 3600 $cargo test --workspace --no-fail-fast --features pay88/test-hooks -- --test-threads=8 --show-output ;;
     adapters) timeout -k 10 600 $cargo test -p pay88 --features test-hooks,reqwest --test adapters -- --show-output ;;
     c) tests/c/run.sh ;;
     instructions) timeout 900 bench/instructions/count.py ;;
@@ -22,11 +22,11 @@ suite() {
     node) node/test.sh ;;
     php) php/test.sh ;;
     php_library) php/library/test.sh ;;
-    php_processes) timeout 300 php/tests/test_processes.py ;;
-    php_fpm) timeout 400 php/tests/test_fpm.py ;;
-    scenarios) timeout -k 10 1200 tests/scenarios/run.py ;;
-    environment) timeout 600 tests/environment/run.py ;;
-    crowd) timeout 400 tests/scenarios/crowd.py ;;
+    php_processes) timeout 600 php/tests/test_processes.py ;;
+    php_fpm) timeout 800 php/tests/test_fpm.py ;;
+    scenarios) timeout -k 10 2400 tests/scenarios/run.py ;;
+    environment) timeout 1200 tests/environment/run.py ;;
+    crowd) timeout 800 tests/scenarios/crowd.py ;;
     one_manager) $at_a_sandbox tests/one_manager/test.py ;;
     readme) $at_a_sandbox tests/readme.py ;;
     *)

@@ -7,6 +7,9 @@
     reason = "test code"
 )]
 
+#[path = "host/yardstick.rs"]
+mod yardstick;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
@@ -139,27 +142,29 @@ fn whom_to_trust_is_said_by_the_environment_only_where_it_is_read() {
 
 #[test]
 fn whom_a_store_is_taken_for_is_said_by_the_environment_only_where_it_is_read() {
-    let harness = Harness::new("store-trust");
-    // The sandbox is no store, and its certificate is as good as one's.
-    let store = harness.sandbox.base_url().replace("https://", "rediss://");
-    let options = harness
-        .options
-        .replace("share=process", &format!("share={store}"));
-    let ca = format!("ca_bundle={}", harness.ca().display());
-    let (file, runtime) = (harness.ca(), harness.directory.clone());
-    let variables = [
-        ("SSL_CERT_FILE", file.as_os_str()),
-        ("XDG_RUNTIME_DIR", runtime.as_os_str()),
-    ];
-    let refused =
-        |said: &str| said.contains("UnknownIssuer") || said.contains("no usable certificate");
-    let read = here(&format!("read {options} {ca}"), &variables);
-    assert!(read.contains("STORE Err") && !refused(&read), "{read}");
-    let ignored = here(&format!("ignored {options} {ca}"), &variables);
-    assert!(
-        ignored.contains("STORE Err") && refused(&ignored),
-        "{ignored}"
-    );
+    yardstick::in_time(|| {
+        let harness = Harness::new("store-trust");
+        // The sandbox is no store, and its certificate is as good as one's.
+        let store = harness.sandbox.base_url().replace("https://", "rediss://");
+        let options = harness
+            .options
+            .replace("share=process", &format!("share={store}"));
+        let ca = format!("ca_bundle={}", harness.ca().display());
+        let (file, runtime) = (harness.ca(), harness.directory.clone());
+        let variables = [
+            ("SSL_CERT_FILE", file.as_os_str()),
+            ("XDG_RUNTIME_DIR", runtime.as_os_str()),
+        ];
+        let refused =
+            |said: &str| said.contains("UnknownIssuer") || said.contains("no usable certificate");
+        let read = here(&format!("read {options} {ca}"), &variables);
+        assert!(read.contains("STORE Err") && !refused(&read), "{read}");
+        let ignored = here(&format!("ignored {options} {ca}"), &variables);
+        assert!(
+            ignored.contains("STORE Err") && refused(&ignored),
+            "{ignored}"
+        );
+    });
 }
 
 #[test]
@@ -213,7 +218,10 @@ fn a_program_with_rights_that_its_user_does_not_have_reads_no_environment() {
     let harness = Harness::new("setuid");
     fs::set_permissions(&harness.directory, fs::Permissions::from_mode(0o755)).unwrap();
     let program = harness.directory.join("setuid");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // Not by this process: a child that another thread starts meanwhile has what is written open, and it cannot be run.
+    let mut copy = Command::new("cp");
+    copy.arg(std::env::current_exe().unwrap()).arg(&program);
+    assert!(copy.status().unwrap().success());
     // Nobody's, so that the program has another user than the one who starts it.
     chown(&program, Some(65534), Some(65534)).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();

@@ -132,7 +132,10 @@ fn said_without_threads(role: &str, user: libc::uid_t) -> Option<String> {
     let directory = std::env::temp_dir().join(format!("pay88-{name}-{}", std::process::id()));
     fs::create_dir(&directory).unwrap();
     let program = directory.join("program");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // Not by this process: a child that another thread starts meanwhile has what is written open, and it cannot be run.
+    let mut copy = Command::new("cp");
+    copy.arg(std::env::current_exe().unwrap()).arg(&program);
+    assert!(copy.status().unwrap().success());
     // A user of its own has one process and one thread of the test harness.
     let mut command = Command::new(&program);
     // SAFETY: these calls are safe between fork and exec.

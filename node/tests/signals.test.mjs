@@ -27,7 +27,7 @@ test(
     let called = 0;
     controller.signal.onabort = () => called++;
     const call = tm.makeRequest(CHARGES, { method: 'POST', body: JSON.stringify(CHARGE), signal: controller.signal });
-    await sleep(200);
+    await sleep(1000);
     const begun = Date.now();
     controller.abort(reason);
     await assert.rejects(call, { code: 'canceled', outcome: 'unknown', cause: reason });

@@ -58,7 +58,7 @@ pcntl_signal(SIGUSR1, function () use (&$child, &$read, &$write) {
     $child = pcntl_fork();
 });
 Sandbox::fault('calls', ['delay' => ['seconds' => 4]]);
-exec("(sleep 1; kill -USR1 $process) >/dev/null 2>&1 &");
+Sandbox::onceCounted('faults_played', 1, "kill -USR1 $process");
 $answer = thrown_or(fn () => $charge($tm));
 if ($child === 0) {
     fwrite($write, json_encode([$answer, $charge($tm), count($tm->getToken())]));
@@ -74,7 +74,7 @@ same('Success', $charge($tm));
 // While a token is being asked for.
 Sandbox::set(['token_delay' => 4]);
 $tm = new TokenManager(Sandbox::newKey());
-exec("(sleep 1; kill -USR1 $process) >/dev/null 2>&1 &");
+Sandbox::onceCounted('tokens_requested', 2, "kill -USR1 $process");
 $answer = thrown_or(fn () => count($tm->getToken()));
 if ($child === 0) {
     fwrite($write, json_encode([$answer, count($tm->getToken()), $charge($tm)]));

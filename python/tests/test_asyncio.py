@@ -93,10 +93,10 @@ def test_a_call_that_is_canceled_is_aborted(sandbox, run):
     async def main():
         await atm.get_token()
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(atm.make_request(CHARGES, "POST", json=CHARGE), 0.3)
+            await asyncio.wait_for(atm.make_request(CHARGES, "POST", json=CHARGE), 1)
 
     run(main())
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while atm.stats()["calls_failed"] == 0 and time.monotonic() < deadline:
         time.sleep(0.02)
     assert atm.stats()["calls_failed"] == 1
@@ -332,12 +332,12 @@ def test_a_charge_whose_task_is_canceled_says_whether_it_can_have_arrived(sandbo
 
     async def give_up():
         if way == "wait_for":
-            await asyncio.wait_for(charge(), 0.3)
+            await asyncio.wait_for(charge(), 1)
         if way == "timeout":
-            async with asyncio.timeout(0.3):
+            async with asyncio.timeout(1):
                 await charge()
         task = asyncio.ensure_future(charge())
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
         task.cancel()
         await task
 

@@ -86,7 +86,7 @@ from charges import CHARGE, CHARGES
 tm = pay88.TokenManager()
 tm.get_token()
 try:
-    with {kind}.Timeout(0.3):
+    with {kind}.Timeout(1):
         tm.make_request(CHARGES, "POST", json=CHARGE)
 except {kind}.Timeout as given_up:
     print(given_up.__cause__.code, given_up.__cause__.outcome)
@@ -165,7 +165,7 @@ def call():
         causes.append(given_up.__cause__)
 
 green = {kind}.spawn(call)
-{kind}.sleep(0.5)
+{kind}.sleep(1)
 {kind}.kill(green, GivenUp)
 {kind}.kill(green, GivenUp)
 while not causes:

@@ -93,6 +93,7 @@ def test_workers_of_gunicorn_renew_what_they_inherited_once_for_all_of_them(
 ):
     flags = flags_for(user, tmp_path)
     environment, paths = by_default
+    sandbox.control("POST", "/switches", {"expires_in": 14})
     environment["LATER_KEY"] = sandbox.new_key()
     environment["EIGHTY_EIGHT_PAY_TOKENS_PER_MINUTE"] = "1000"
     environment["EIGHTY_EIGHT_PAY_TOKENS_PER_HOUR"] = "10000"
@@ -108,7 +109,7 @@ def test_workers_of_gunicorn_renew_what_they_inherited_once_for_all_of_them(
     with serving(APPLICATION, tmp_path, environment, *flags) as ask, concurrent.futures.ThreadPoolExecutor(4) as pool:
         before = requests_of_each_key()
         begun = time.monotonic()
-        while time.monotonic() < begun + 6:
+        while time.monotonic() < begun + 15:
             answers += map(json.loads, pool.map(ask, range(8)))
         took = time.monotonic() - begun
         after = requests_of_each_key()
@@ -122,8 +123,8 @@ def test_workers_of_gunicorn_renew_what_they_inherited_once_for_all_of_them(
     assert (len(after), set(before)) == (2, set(after))
     for key, times in after.items():
         of_load = times[len(before[key]) :]
-        # Each is renewed 0.9 s after it was asked for, whichever worker is the first to see that.
-        assert all(later - earlier > 0.8 for earlier, later in zip(of_load, of_load[1:])), of_load
+        # Each is renewed 3.6 s after it was asked for, whichever worker is the first to see that.
+        assert all(later - earlier > 3 for earlier, later in zip(of_load, of_load[1:])), of_load
         assert len(of_load) >= 3, of_load
     assert sum(renewed.values()) >= 3
     counters = sandbox.control("GET", "/counters")
@@ -139,7 +140,7 @@ from charges import CHARGE, CHARGES
 TIMES, LIMIT = 200, 30
 LIMITS = {"tokens_per_minute": 1000, "tokens_per_hour": 10000}
 tm = pay88.TokenManager(**LIMITS)
-over, failed = threading.Event(), []
+over, failed, answered = threading.Event(), [], []
 
 def charge():
     return tm.make_request(CHARGES, "POST", json=CHARGE).status_code
@@ -155,8 +156,7 @@ def charges():
             status = charge()
         except pay88.Pay88Error as error:
             status = repr(error)
-        if status != 200:
-            failed.append(status)
+        (answered if status == 200 else failed).append(status)
 
 def descriptors():
     return len(os.listdir("/proc/self/fd"))
@@ -165,7 +165,8 @@ context = multiprocessing.get_context("fork")
 threads = [threading.Thread(target=charges) for _ in range(4)]
 for thread in threads:
     thread.start()
-time.sleep(1)
+while len(answered) < 40:
+    time.sleep(0.01)
 before = descriptors()
 for number in range(TIMES):
     # Falls into every phase of a token's second.

@@ -245,7 +245,11 @@ static void both_go_on_with_calls_and_refreshes_in_flight(void) {
     CHECK(pthread_create(&asynchronous, NULL, calls_asynchronously, &tally) == 0);
     OK(pay88_completions_open(&completions, &error));
     CHECK(pthread_create(&queued, NULL, calls_through_queue, completions) == 0);
-    sleep_ms(1500);
+    /* All callers have a connection by then. */
+    for (unsigned long end = millis() + 60000; counter("charges_created") < 20 * (CALLERS + 1 + QUEUED);) {
+        CHECK(millis() < end);
+        sleep_ms(20);
+    }
     int before = descriptors();
     for (unsigned number = 0; number < forks; number++) {
         /* Falls into every phase of a token's second. */

@@ -99,11 +99,11 @@ for step in $steps; do
     case $step in
     abi) tests/c/abi.sh "$work/shipped" "$work/hooks" ;;
     install) tests/c/install.sh "$work/shipped" "$sandbox" ;;
-    plain) all plain "-O2" 240 ;;
+    plain) all plain "-O2" 600 ;;
     asan)
         export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=halt_on_error=1
         export PAY88_TEST_SLOW=2
-        all asan "-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" 240
+        all asan "-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" 600
         unset ASAN_OPTIONS UBSAN_OPTIONS PAY88_TEST_SLOW
         ;;
     valgrind)

@@ -73,8 +73,8 @@ static void a_failure_is_told_to_all_alike(const char *action, pay88_status stat
     reset();
     snprintf(json, sizeof json, "{\"on\":\"token\",\"times\":null,\"action\":%s}", action);
     fault(json);
-    /* Who comes later than the failure is told what is remembered of it; slow ones come when that is forgotten again. */
-    switches(slow() > 1 ? "{\"token_delay\":2}" : "{\"token_delay\":0.5}");
+    /* All are there before the answer is. Who comes much later than a failure asks for himself. */
+    switches("{\"token_delay\":2}");
     unsigned long begun = millis();
     long requests = all_at_once(&threads, &calls);
     switches("{\"token_delay\":0}");

@@ -358,7 +358,7 @@ static void events_and_statistics_tell_what_happened(void) {
     OK(pay88_manager_stats(manager, &stats, &error));
     CHECK(pay88_stats_value(stats, "tokens_issued", 13) == 1 && pay88_stats_value(stats, "hits", 4) >= 1);
     CHECK(pay88_stats_value(stats, "manager_id", 10) == (double)pay88_manager_id(manager));
-    CHECK(pay88_stats_value(stats, "token_valid_for", 15) > 40);
+    CHECK(pay88_stats_value(stats, "token_valid_for", 15) > (slow() > 1 ? 20 : 40));
     CHECK(pay88_stats_value(stats, "token_age", 9) >= 0 && pay88_stats_value(stats, "budget_split", 12) == 1);
     CHECK(isnan(pay88_stats_value(stats, "no_such", 7)));
     CHECK(strstr(pay88_stats_json(stats).data, "\"budget_left_hour\":99") != NULL);

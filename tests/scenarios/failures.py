@@ -21,6 +21,7 @@ from vocabulary import (
     seen,
     stats,
     suspend,
+    switches,
 )
 
 # What the token endpoint answers, and what becomes of it.
@@ -105,6 +106,8 @@ for what, action, told, asked in (
 ):
     scenario(
         f"a token request that meets a {what} fails alike for all who wait",
+        # All are there before the answer is.
+        switches(token_delay=1),
         fault("token", action, times=None),
         new(),
         get_token(at_once=20, outcome="not_sent", attempt=1, **told),

@@ -82,7 +82,10 @@ def build(target, kind):
     run("bindings/c/link.sh", built)
     flags = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-Iinclude"]
     link = [f"-L{built}", f"-Wl,-rpath,{built}", "-lpay88"]
-    run("cc", *flags, HERE / "programs" / "scenario.c", "-o", built / "examples" / "scenario_c", *link)
+    # It may be running for another suite.
+    new = built / "examples" / f"scenario_c.{os.getpid()}"
+    run("cc", *flags, HERE / "programs" / "scenario.c", "-o", new, *link)
+    new.replace(built / "examples" / "scenario_c")
 
 
 class Sandbox:

@@ -12,7 +12,7 @@ const LATE: Duration = Duration::from_millis(40);
 /// As much as a handshake with a store takes in a debug build.
 const WORK: Duration = Duration::from_millis(6);
 
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 12;
 
 /// When this machine was last so late, and by how much.
 static LAST: Mutex<Option<(Instant, Duration)>> = Mutex::new(None);
