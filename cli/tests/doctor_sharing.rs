@@ -13,6 +13,8 @@ mod daemon;
 #[path = "../../core/src/test_support/skip.rs"]
 mod left_out;
 mod support;
+#[path = "../../core/tests/host/yardstick.rs"]
+mod yardstick;
 
 use std::fs;
 use std::net::TcpListener;
@@ -29,6 +31,7 @@ use serde_json::{Value, json};
 use support::diagnosis::{Diagnosis, diagnose};
 use support::{Ended, Stand, quiet, run, shows_nothing_of};
 use tempfile::TempDir;
+use yardstick::in_time;
 
 /// A sandbox, and hosts that are played by directories of their own.
 struct Hosts {
@@ -196,35 +199,37 @@ fn a_process_that_shares_nothing_is_told_so() {
 
 #[test]
 fn nothing_is_made_for_the_report_alone() {
-    let store = Daemon::redis(&[]);
-    let hosts = Hosts::with(
-        1,
-        &format!(",redis://127.0.0.1:{}", store.port),
-        Config::default(),
-    );
-    let mut command = hosts.command(0, &["doctor", "--json"]);
-    // 88Pay is out of reach, so that no token is asked for.
-    command.env(
-        "EIGHTY_EIGHT_PAY_BASE_URL",
-        format!("http://127.0.0.1:{}", daemon::free_port()),
-    );
-    let nothing = [
-        "no token",
-        "10 tokens left in this minute, 100 in this hour",
-    ];
-    diagnose(command)
-        .skips("token", "call")
-        .expect("host", "passed", &nothing)
-        .expect("store", "passed", &nothing);
-    assert_eq!(fs::read_dir(hosts.dirs[0].path()).unwrap().count(), 0);
-    assert!(
-        store.command("DBSIZE").contains(":0"),
-        "{}",
-        store.command("DBSIZE")
-    );
-    let (status, checks) = hosts.reset(0);
-    assert_eq!((status, checks.len()), (0, 2));
-    assert_eq!(fs::read_dir(hosts.dirs[0].path()).unwrap().count(), 0);
+    in_time(|| {
+        let store = Daemon::redis(&[]);
+        let hosts = Hosts::with(
+            1,
+            &format!(",redis://127.0.0.1:{}", store.port),
+            Config::default(),
+        );
+        let mut command = hosts.command(0, &["doctor", "--json"]);
+        // 88Pay is out of reach, so that no token is asked for.
+        command.env(
+            "EIGHTY_EIGHT_PAY_BASE_URL",
+            format!("http://127.0.0.1:{}", daemon::free_port()),
+        );
+        let nothing = [
+            "no token",
+            "10 tokens left in this minute, 100 in this hour",
+        ];
+        diagnose(command)
+            .skips("token", "call")
+            .expect("host", "passed", &nothing)
+            .expect("store", "passed", &nothing);
+        assert_eq!(fs::read_dir(hosts.dirs[0].path()).unwrap().count(), 0);
+        assert!(
+            store.command("DBSIZE").contains(":0"),
+            "{}",
+            store.command("DBSIZE")
+        );
+        let (status, checks) = hosts.reset(0);
+        assert_eq!((status, checks.len()), (0, 2));
+        assert_eq!(fs::read_dir(hosts.dirs[0].path()).unwrap().count(), 0);
+    });
 }
 
 #[test]
@@ -320,67 +325,69 @@ fn reset_does_nothing_without_usable_credentials() {
 
 #[test]
 fn the_hosts_of_a_fleet_see_one_token_and_reset_frees_all_of_them() {
-    let store = Daemon::redis(&["--requirepass", "hunter2hunter2"]);
-    let url = format!(",redis://:hunter2hunter2@127.0.0.1:{}", store.port);
-    let hosts = Hosts::with(2, &url, Config::default());
-    let refusal = Action::status_with(429, &[("Retry-After", "600")]);
-    hosts
-        .stand
-        .sandbox
-        .fault(Fault::once(Match::Token, refusal));
-    for host in 0..2 {
-        let error = hosts.run(host, &["token", "--json"]).error_json();
-        assert_eq!(error["error"]["code"], "rate_limited");
-    }
-    assert_eq!(
-        hosts.requested(),
-        1,
-        "the second host was told by the store"
-    );
-    let place = format!("redis://127.0.0.1:{}", store.port);
-    let ended = hosts.run(1, &["doctor", "--json"]);
-    shows_nothing_of(&ended, "hunter2hunter2");
-    Diagnosis::of(ended)
-        .expect("host", "warning", &["rate_limited is remembered"])
-        .expect(
-            "store",
-            "warning",
-            &[
-                &place,
-                "rate_limited is remembered",
-                "9 tokens left in this minute, 99 in this hour",
-            ],
+    in_time(|| {
+        let store = Daemon::redis(&["--requirepass", "hunter2hunter2"]);
+        let url = format!(",redis://:hunter2hunter2@127.0.0.1:{}", store.port);
+        let hosts = Hosts::with(2, &url, Config::default());
+        let refusal = Action::status_with(429, &[("Retry-After", "600")]);
+        hosts
+            .stand
+            .sandbox
+            .fault(Fault::once(Match::Token, refusal));
+        for host in 0..2 {
+            let error = hosts.run(host, &["token", "--json"]).error_json();
+            assert_eq!(error["error"]["code"], "rate_limited");
+        }
+        assert_eq!(
+            hosts.requested(),
+            1,
+            "the second host was told by the store"
         );
+        let place = format!("redis://127.0.0.1:{}", store.port);
+        let ended = hosts.run(1, &["doctor", "--json"]);
+        shows_nothing_of(&ended, "hunter2hunter2");
+        Diagnosis::of(ended)
+            .expect("host", "warning", &["rate_limited is remembered"])
+            .expect(
+                "store",
+                "warning",
+                &[
+                    &place,
+                    "rate_limited is remembered",
+                    "9 tokens left in this minute, 99 in this hour",
+                ],
+            );
 
-    let (status, checks) = hosts.reset(0);
-    assert_eq!((status, checks.len()), (0, 2));
-    for check in &checks {
-        said(
-            check,
-            &[
-                "forgot rate_limited",
-                "9 tokens left in this minute, 99 in this hour",
-            ],
-        );
-    }
-    // The other host looks into the store again within five seconds.
-    let begun = Instant::now();
-    while hosts.run(1, &["token"]).status != 0 {
-        assert!(begun.elapsed() < Duration::from_secs(10));
-        thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(hosts.requested(), 2);
-    assert_eq!(hosts.run(0, &["token"]).status, 0);
-    assert_eq!(hosts.requested(), 2);
-    let diagnosis = hosts.doctor(0);
-    diagnosis
-        .expect("host", "passed", &["a token, asked for", "knows: 2"])
-        .expect(
-            "store",
-            "passed",
-            &["hosts that have it: 2", "8 tokens left in this minute, 98"],
-        );
-    assert_eq!(diagnosis.tiers[1]["hosts"], 2);
+        let (status, checks) = hosts.reset(0);
+        assert_eq!((status, checks.len()), (0, 2));
+        for check in &checks {
+            said(
+                check,
+                &[
+                    "forgot rate_limited",
+                    "9 tokens left in this minute, 99 in this hour",
+                ],
+            );
+        }
+        // The other host looks into the store again within five seconds.
+        let begun = Instant::now();
+        while hosts.run(1, &["token"]).status != 0 {
+            assert!(begun.elapsed() < Duration::from_secs(10));
+            thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(hosts.requested(), 2);
+        assert_eq!(hosts.run(0, &["token"]).status, 0);
+        assert_eq!(hosts.requested(), 2);
+        let diagnosis = hosts.doctor(0);
+        diagnosis
+            .expect("host", "passed", &["a token, asked for", "knows: 2"])
+            .expect(
+                "store",
+                "passed",
+                &["hosts that have it: 2", "8 tokens left in this minute, 98"],
+            );
+        assert_eq!(diagnosis.tiers[1]["hosts"], 2);
+    });
 }
 
 #[test]
@@ -394,18 +401,21 @@ fn a_store_that_cannot_be_had_is_told_with_the_reason_and_costs_less_than_a_seco
     let hosts = Hosts::with(1, &stores, Config::default());
     // Once the token is there, all that is waited for is the report's.
     assert_eq!(hosts.run(0, &["token"]).status, 0);
-    let mut alone = hosts.command(0, &["doctor", "--json"]);
-    alone.env(
-        "EIGHTY_EIGHT_PAY_SHARE",
-        hosts.share(0).replace(&stores, ""),
-    );
-    let (without, _) = time(alone);
-    let (took, ended) = time(hosts.command(0, &["doctor", "--json"]));
-    let more = took.saturating_sub(without);
-    assert!(
-        more < Duration::from_secs(1),
-        "{took:?}, and {without:?} without stores"
-    );
+    let rounds = (0..3).map(|_| {
+        let mut alone = hosts.command(0, &["doctor", "--json"]);
+        alone.env(
+            "EIGHTY_EIGHT_PAY_SHARE",
+            hosts.share(0).replace(&stores, ""),
+        );
+        let (without, _) = time(alone);
+        let (took, ended) = time(hosts.command(0, &["doctor", "--json"]));
+        (took.saturating_sub(without), ended)
+    });
+    // A busy machine is late now and then: what counts is the middle one.
+    let mut rounds: Vec<(Duration, Ended)> = rounds.collect();
+    rounds.sort_by_key(|(more, _)| *more);
+    let (more, ended) = rounds.swap_remove(1);
+    assert!(more < Duration::from_secs(1), "{more:?} more");
     shows_nothing_of(&ended, "hunter2hunter2");
     let diagnosis = Diagnosis::of(ended);
     diagnosis
@@ -460,13 +470,15 @@ fn a_store_that_takes_no_writes_or_lacks_a_right_does_not_pass() {
         (user(rights), "pay:hush-hush-hush@", "", ""),
     ] {
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-        let store = Daemon::redis(&settings);
-        let url = format!(",redis://{login}127.0.0.1:{}{database}", store.port);
-        let diagnosis = Hosts::with(1, &url, Config::default()).doctor(0);
-        match told {
-            "" => diagnosis.expect("store", "passed", &["a token"]),
-            told => diagnosis.expect("store", "warning", &["cannot be used", told]),
-        };
+        in_time(|| {
+            let store = Daemon::redis(&settings);
+            let url = format!(",redis://{login}127.0.0.1:{}{database}", store.port);
+            let diagnosis = Hosts::with(1, &url, Config::default()).doctor(0);
+            match told {
+                "" => diagnosis.expect("store", "passed", &["a token"]),
+                told => diagnosis.expect("store", "warning", &["cannot be used", told]),
+            };
+        });
     }
 }
 

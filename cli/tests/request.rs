@@ -142,7 +142,7 @@ fn no_answer_ends_with_1_and_says_whether_it_can_have_been_sent() {
     stand
         .sandbox
         .fault(Fault::once(Match::Calls, Action::Stall));
-    let stalled = stand.run(&["request", "POST", "/api/echo", "--timeout", "0.5"]);
+    let stalled = stand.run(&["request", "POST", "/api/echo", "--timeout", "3"]);
     assert_eq!(stalled.status, 1);
     assert!(stalled.err.contains("error: timeout: "), "{stalled:?}");
     assert!(stalled.err.contains("outcome: unknown"), "{stalled:?}");

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::harness::{Harness, lock_of};
 use crate::left_out::is_root;
 use crate::worker::Worker;
+use crate::yardstick::in_time;
 
 /// Replaces a file; the second path is free, for what it may need elsewhere.
 type Deed = fn(&Path, &Path);
@@ -60,36 +61,38 @@ fn found(path: &Path) -> Option<(FileType, u64, Vec<u8>)> {
 /// Does it to one of the two files while two processes use them. Tokens last a second here: both go on, with one token
 /// again, and what has come there is left alone.
 fn nobody_minds(name: &str, deed: Deed, of: fn(&Path) -> PathBuf) {
-    let harness = Harness::hurried();
-    let (mut one, mut other) = (harness.worker(), harness.worker());
-    assert_eq!(
-        (one.ask("call"), other.ask("call")),
-        (200.into(), 200.into())
-    );
-    let tokens = harness.tokens();
-    let record = harness.record();
-    let (path, elsewhere) = (of(&record), harness.dir.join("elsewhere.lock"));
-    deed(&path, &elsewhere);
-    let before = [found(&path), found(&elsewhere)];
-    for round in 1..=3 {
-        thread::sleep(Duration::from_millis(1200));
-        assert_eq!(one.ask("call"), 200, "{name}");
-        assert_eq!(one.ask("token"), other.ask("token"), "{name}");
-        assert_eq!(other.ask("call"), 200, "{name}");
-        assert_eq!(harness.tokens(), tokens + round, "{name}");
-    }
-    let next = match before[0] {
-        Some(_) => format!("{}.1", record.display()),
-        None => record.display().to_string(),
-    };
-    for worker in [&mut one, &mut other] {
-        let stats = worker.ask("stats");
-        assert_eq!(stats["share_degraded"], Value::Null, "{name}");
-        assert_eq!(stats["share_path"], next, "{name}");
-    }
-    if before[0].is_some() {
-        assert!(before == [found(&path), found(&elsewhere)], "{name}");
-    }
+    in_time(|| {
+        let harness = Harness::hurried();
+        let (mut one, mut other) = (harness.worker(), harness.worker());
+        assert_eq!(
+            (one.ask("call"), other.ask("call")),
+            (200.into(), 200.into())
+        );
+        let tokens = harness.tokens();
+        let record = harness.record();
+        let (path, elsewhere) = (of(&record), harness.dir.join("elsewhere.lock"));
+        deed(&path, &elsewhere);
+        let before = [found(&path), found(&elsewhere)];
+        for round in 1..=3 {
+            thread::sleep(Duration::from_millis(1200));
+            assert_eq!(one.ask("call"), 200, "{name}");
+            assert_eq!(one.ask("token"), other.ask("token"), "{name}");
+            assert_eq!(other.ask("call"), 200, "{name}");
+            assert_eq!(harness.tokens(), tokens + round, "{name}");
+        }
+        let next = match before[0] {
+            Some(_) => format!("{}.1", record.display()),
+            None => record.display().to_string(),
+        };
+        for worker in [&mut one, &mut other] {
+            let stats = worker.ask("stats");
+            assert_eq!(stats["share_degraded"], Value::Null, "{name}");
+            assert_eq!(stats["share_path"], next, "{name}");
+        }
+        if before[0].is_some() {
+            assert!(before == [found(&path), found(&elsewhere)], "{name}");
+        }
+    });
 }
 
 #[test]
@@ -149,23 +152,25 @@ fn a_record_that_has_lost_one_of_its_two_slots_is_made_whole_and_stops_nobody() 
         }),
     ];
     for (name, damage) in damages {
-        let harness = Harness::hurried();
-        let (mut one, mut other) = (harness.worker(), harness.worker());
-        for worker in [&mut one, &mut other] {
-            assert_eq!(worker.ask("call"), 200);
-        }
-        let record = harness.record();
-        damage(&File::options().write(true).open(&record).unwrap());
-        for round in 2..=4 {
-            thread::sleep(Duration::from_millis(1200));
-            assert_eq!(one.ask("call"), 200, "{name}");
-            assert_eq!(one.ask("token"), other.ask("token"), "{name}");
-            assert_eq!(harness.tokens(), round, "{name}");
-            assert_eq!(fs::metadata(&record).unwrap().len(), 4096, "{name}");
-        }
-        // Somebody who was not there, and knows what the file says and no more.
-        let left = harness.worker().ask("stats")["budget_left_hour"].clone();
-        assert_eq!(left, 10_000 - harness.tokens(), "{name}");
+        in_time(|| {
+            let harness = Harness::hurried();
+            let (mut one, mut other) = (harness.worker(), harness.worker());
+            for worker in [&mut one, &mut other] {
+                assert_eq!(worker.ask("call"), 200);
+            }
+            let record = harness.record();
+            damage(&File::options().write(true).open(&record).unwrap());
+            for round in 2..=4 {
+                thread::sleep(Duration::from_millis(1200));
+                assert_eq!(one.ask("call"), 200, "{name}");
+                assert_eq!(one.ask("token"), other.ask("token"), "{name}");
+                assert_eq!(harness.tokens(), round, "{name}");
+                assert_eq!(fs::metadata(&record).unwrap().len(), 4096, "{name}");
+            }
+            // Somebody who was not there, and knows what the file says and no more.
+            let left = harness.worker().ask("stats")["budget_left_hour"].clone();
+            assert_eq!(left, 10_000 - harness.tokens(), "{name}");
+        });
     }
 }
 
@@ -191,32 +196,34 @@ fn a_cut_record_is_replaced_and_its_minute_counts_as_spent() {
 /// Takes a minute.
 #[test]
 fn after_the_minute_of_a_cut_record_renewals_go_on_with_one_token_for_all() {
-    let harness = Harness::hurried();
-    let (mut one, mut other) = (harness.worker(), harness.worker());
-    for worker in [&mut one, &mut other] {
-        assert_eq!(worker.ask("call"), 200);
-    }
-    let record = harness.record();
-    let file = File::options().write(true).open(&record).unwrap();
-    file.set_len(10).unwrap();
-    thread::sleep(Duration::from_millis(1200));
-    // The first that looks makes it anew, and the others find there what it remembers.
-    let refused = one.ask("token");
-    assert_eq!(refused["error"], "rate_limited", "{refused}");
-    assert_eq!(fs::metadata(&record).unwrap().len(), 4096);
-    assert_eq!(other.ask("token")["error"], "rate_limited");
-    let left = harness.worker().ask("stats")["budget_left_hour"].clone();
-    assert_eq!(left, 10_000 - 1 - 100);
-    let pause = refused["retry_after"].as_f64().unwrap();
-    assert!((55.0..=62.0).contains(&pause), "{pause} s");
-    thread::sleep(Duration::from_secs_f64(pause) + Duration::from_millis(100));
-    for round in 2..=4 {
-        assert_eq!(one.ask("call"), 200);
-        assert_eq!(one.ask("token"), other.ask("token"));
-        assert_eq!(other.ask("call"), 200);
-        assert_eq!(harness.tokens(), round);
+    in_time(|| {
+        let harness = Harness::hurried();
+        let (mut one, mut other) = (harness.worker(), harness.worker());
+        for worker in [&mut one, &mut other] {
+            assert_eq!(worker.ask("call"), 200);
+        }
+        let record = harness.record();
+        let file = File::options().write(true).open(&record).unwrap();
+        file.set_len(10).unwrap();
         thread::sleep(Duration::from_millis(1200));
-    }
+        // The first that looks makes it anew, and the others find there what it remembers.
+        let refused = one.ask("token");
+        assert_eq!(refused["error"], "rate_limited", "{refused}");
+        assert_eq!(fs::metadata(&record).unwrap().len(), 4096);
+        assert_eq!(other.ask("token")["error"], "rate_limited");
+        let left = harness.worker().ask("stats")["budget_left_hour"].clone();
+        assert_eq!(left, 10_000 - 1 - 100);
+        let pause = refused["retry_after"].as_f64().unwrap();
+        assert!((55.0..=62.0).contains(&pause), "{pause} s");
+        thread::sleep(Duration::from_secs_f64(pause) + Duration::from_millis(100));
+        for round in 2..=4 {
+            assert_eq!(one.ask("call"), 200);
+            assert_eq!(one.ask("token"), other.ask("token"));
+            assert_eq!(other.ask("call"), 200);
+            assert_eq!(harness.tokens(), round);
+            thread::sleep(Duration::from_millis(1200));
+        }
+    });
 }
 
 #[test]
@@ -266,49 +273,53 @@ fn a_full_tmpfs_leaves_each_process_its_own_token() {
 
 #[test]
 fn tokens_asked_for_while_the_record_could_not_be_had_are_told_as_soon_as_it_can_be() {
-    let harness = Harness::hurried();
-    let (mut one, mut other) = (harness.worker(), harness.worker());
-    assert_eq!(one.ask("call"), 200);
-    fs::rename(&harness.dir, harness.away()).unwrap();
-    let steady = one.ask("steady 3 50");
-    assert_eq!(steady["failed"].as_array().unwrap().len(), 0, "{steady}");
-    let alone = harness.tokens();
-    assert!(alone >= 3, "{alone} tokens");
-    fs::rename(harness.away(), &harness.dir).unwrap();
-    // With its next renewal, or when it looks for one.
-    thread::sleep(Duration::from_millis(1_100));
-    assert_eq!(one.ask("call"), 200);
-    assert_eq!(other.ask("call"), 200);
-    let left = other.ask("stats")["budget_left_hour"].as_u64().unwrap();
-    assert_eq!(left, 10_000 - harness.tokens());
+    in_time(|| {
+        let harness = Harness::hurried();
+        let (mut one, mut other) = (harness.worker(), harness.worker());
+        assert_eq!(one.ask("call"), 200);
+        fs::rename(&harness.dir, harness.away()).unwrap();
+        let steady = one.ask("steady 3 50");
+        assert_eq!(steady["failed"].as_array().unwrap().len(), 0, "{steady}");
+        let alone = harness.tokens();
+        assert!(alone >= 3, "{alone} tokens");
+        fs::rename(harness.away(), &harness.dir).unwrap();
+        // With its next renewal, or when it looks for one.
+        thread::sleep(Duration::from_millis(1_100));
+        assert_eq!(one.ask("call"), 200);
+        assert_eq!(other.ask("call"), 200);
+        let left = other.ask("stats")["budget_left_hour"].as_u64().unwrap();
+        assert_eq!(left, 10_000 - harness.tokens());
+    });
 }
 
 #[test]
 fn a_directory_that_vanishes_in_the_middle_of_a_refresh_is_no_burden_and_no_slot_is_forgotten() {
     let left = |worker: &mut Worker| worker.ask("stats")["budget_left_hour"].clone();
     for step in ["locked", "announced", "answered"] {
-        let harness = Harness::hurried();
-        let (mut one, mut other) = (harness.worker(), harness.worker());
-        assert_eq!(one.ask("call"), 200);
-        thread::sleep(Duration::from_millis(1200));
-        let (dir, away) = (harness.dir.display(), harness.away());
-        one.ask(&format!("at {step} move {dir} {}", away.display()));
-        assert_eq!(one.ask("call"), 200, "{step}");
-        assert!(!harness.dir.exists(), "{step}");
-        let reason = one.ask("stats")["share_degraded"].to_string();
-        assert!(reason.contains("No such file"), "{step}: {reason}");
-        assert_eq!((harness.tokens(), left(&mut one)), (2, 9_998.into()));
+        in_time(|| {
+            let harness = Harness::hurried();
+            let (mut one, mut other) = (harness.worker(), harness.worker());
+            assert_eq!(one.ask("call"), 200);
+            thread::sleep(Duration::from_millis(1200));
+            let (dir, away) = (harness.dir.display(), harness.away());
+            one.ask(&format!("at {step} move {dir} {}", away.display()));
+            assert_eq!(one.ask("call"), 200, "{step}");
+            assert!(!harness.dir.exists(), "{step}");
+            let reason = one.ask("stats")["share_degraded"].to_string();
+            assert!(reason.contains("No such file"), "{step}: {reason}");
+            assert_eq!((harness.tokens(), left(&mut one)), (2, 9_998.into()));
 
-        fs::rename(away, &harness.dir).unwrap();
-        // Whoever has something to tell does so when it looks.
-        assert_eq!(one.ask("stats")["share_degraded"], Value::Null, "{step}");
-        assert_eq!(left(&mut other), 9_998, "{step}");
-        assert_eq!(harness.tokens(), 2, "{step}");
-        // What was begun there is over for the others, too.
-        thread::sleep(Duration::from_millis(1200));
-        assert_eq!(other.ask("call"), 200, "{step}");
-        assert_eq!(one.ask("token"), other.ask("token"), "{step}");
-        assert_eq!((harness.tokens(), left(&mut one)), (3, 9_997.into()));
+            fs::rename(away, &harness.dir).unwrap();
+            // Whoever has something to tell does so when it looks.
+            assert_eq!(one.ask("stats")["share_degraded"], Value::Null, "{step}");
+            assert_eq!(left(&mut other), 9_998, "{step}");
+            assert_eq!(harness.tokens(), 2, "{step}");
+            // What was begun there is over for the others, too.
+            thread::sleep(Duration::from_millis(1200));
+            assert_eq!(other.ask("call"), 200, "{step}");
+            assert_eq!(one.ask("token"), other.ask("token"), "{step}");
+            assert_eq!((harness.tokens(), left(&mut one)), (3, 9_997.into()));
+        });
     }
 }
 

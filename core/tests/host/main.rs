@@ -14,3 +14,4 @@ mod sealed;
 mod stress;
 mod users;
 mod worker;
+mod yardstick;

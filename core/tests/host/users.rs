@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::harness::{Harness, lock_of, until};
 use crate::left_out::is_root;
 use crate::worker::Worker;
+use crate::yardstick::in_time;
 
 const GROUP: u32 = 60_123;
 
@@ -151,38 +152,40 @@ fn files_that_belong_to_somebody_else_are_left_alone_and_the_next_name_is_taken(
     // Nothing keeps root from opening the files of others.
     for uid in [0, 61_008] {
         for of_lock in [false, true] {
-            let mut harness = Harness::hurried();
-            harness.set("share", "host");
-            let (mut one, mut other) = (harness.worker(), harness.worker());
-            for worker in [&mut one, &mut other] {
-                assert_eq!(worker.ask(&format!("become {uid} {uid}")), true);
-                assert_eq!(worker.ask("call"), 200);
-            }
-            let left = path(&one.ask("stats"));
-            let taken = match of_lock {
-                true => lock_of(&left.0),
-                false => left.0.clone(),
-            };
-            chown(&taken, Some(STRANGER), None).unwrap();
-            let before = fs::read(&taken).unwrap();
-            let next = PathBuf::from(format!("{}.1", left.0.display()));
-            for (name, gone) in [(&next, false), (&left.0, true)] {
-                if gone {
-                    fs::remove_file(&taken).unwrap();
-                }
-                thread::sleep(Duration::from_millis(1200));
-                assert_eq!(one.ask("call"), 200);
-                assert_eq!(one.ask("token"), other.ask("token"), "{uid} {taken:?}");
+            in_time(|| {
+                let mut harness = Harness::hurried();
+                harness.set("share", "host");
+                let (mut one, mut other) = (harness.worker(), harness.worker());
                 for worker in [&mut one, &mut other] {
-                    let stats = worker.ask("stats");
-                    assert_eq!(stats["share_path"], name.to_str().unwrap());
-                    assert_eq!(stats["share_degraded"], Value::Null);
+                    assert_eq!(worker.ask(&format!("become {uid} {uid}")), true);
+                    assert_eq!(worker.ask("call"), 200);
                 }
-                if !gone {
-                    assert_eq!(rights(&taken), (STRANGER, 0o600));
-                    assert!(fs::read(&taken).unwrap() == before, "{uid} {taken:?}");
+                let left = path(&one.ask("stats"));
+                let taken = match of_lock {
+                    true => lock_of(&left.0),
+                    false => left.0.clone(),
+                };
+                chown(&taken, Some(STRANGER), None).unwrap();
+                let before = fs::read(&taken).unwrap();
+                let next = PathBuf::from(format!("{}.1", left.0.display()));
+                for (name, gone) in [(&next, false), (&left.0, true)] {
+                    if gone {
+                        fs::remove_file(&taken).unwrap();
+                    }
+                    thread::sleep(Duration::from_millis(1200));
+                    assert_eq!(one.ask("call"), 200);
+                    assert_eq!(one.ask("token"), other.ask("token"), "{uid} {taken:?}");
+                    for worker in [&mut one, &mut other] {
+                        let stats = worker.ask("stats");
+                        assert_eq!(stats["share_path"], name.to_str().unwrap());
+                        assert_eq!(stats["share_degraded"], Value::Null);
+                    }
+                    if !gone {
+                        assert_eq!(rights(&taken), (STRANGER, 0o600));
+                        assert!(fs::read(&taken).unwrap() == before, "{uid} {taken:?}");
+                    }
                 }
-            }
+            });
         }
     }
 }
@@ -234,27 +237,37 @@ fn who_shares_under_a_hidden_name_comes_back_once_the_first_is_free() {
     if !is_root() {
         return;
     }
-    let taken = taken("pay88-61003");
-    let mut harness = Harness::hurried();
-    harness.set("share", "host");
-    let mut workers = [harness.worker(), harness.worker()];
-    for worker in &mut workers {
-        assert_eq!(worker.ask("become 61003 61003"), true);
-        assert_eq!(worker.ask("call"), 200);
-    }
-    let before = path(&workers[0].ask("stats"));
-    assert!(has_hidden_name(before.directory()));
-    drop(taken);
-    thread::sleep(Duration::from_millis(1200));
-    for worker in &mut workers {
-        assert_eq!(worker.ask("call"), 200);
-    }
-    let after = path(&workers[0].ask("stats"));
-    assert_eq!(after.directory(), Path::new("/dev/shm/pay88-61003"));
-    assert_eq!(path(&workers[1].ask("stats")).0, after.0);
-    assert_eq!(workers[0].ask("token"), workers[1].ask("token"));
-    assert_eq!(harness.tokens(), 2);
-    assert_eq!(workers[1].ask("stats")["budget_left_hour"], 9_998);
+    in_time(|| {
+        // An attempt that failed may have left it.
+        let _ = fs::remove_dir_all("/dev/shm/pay88-61003");
+        let taken = taken("pay88-61003");
+        let mut harness = Harness::hurried();
+        harness.set("share", "host");
+        let mut workers = [harness.worker(), harness.worker()];
+        for worker in &mut workers {
+            assert_eq!(worker.ask("become 61003 61003"), true);
+            worker.ask("stats");
+        }
+        for worker in &mut workers {
+            assert_eq!(worker.ask("call"), 200);
+        }
+        let before = path(&workers[0].ask("stats"));
+        assert!(has_hidden_name(before.directory()));
+        drop(taken);
+        thread::sleep(Duration::from_millis(1200));
+        for worker in &mut workers {
+            assert_eq!(worker.ask("call"), 200);
+        }
+        let after = path(&workers[0].ask("stats"));
+        assert_eq!(after.directory(), Path::new("/dev/shm/pay88-61003"));
+        assert_eq!(
+            workers[1].ask("stats")["share_path"],
+            after.0.to_str().unwrap()
+        );
+        assert_eq!(workers[0].ask("token"), workers[1].ask("token"));
+        assert_eq!(harness.tokens(), 2);
+        assert_eq!(workers[1].ask("stats")["budget_left_hour"], 9_998);
+    });
 }
 
 #[test]
@@ -296,45 +309,53 @@ fn containers_with_a_common_directory_have_one_token_and_lead_for_each_other() {
     if !is_root() {
         return;
     }
-    let harness = Harness::hurried();
-    let mut outside = harness.worker();
-    let mut contained = ["one", "two"].map(|name| {
-        let name = format!("host-test-{}-{name}", std::process::id());
-        let at = Empty::new(std::env::temp_dir().join(name));
-        let mut options = harness.options.clone();
-        options["share"] = format!("host:{}", at.0.display()).into();
-        (Worker::contained(&options, &harness.dir, &at.0), at)
-    });
-    for round in 1..=3 {
-        let token = outside.ask("token");
+    in_time(|| {
+        let harness = Harness::hurried();
+        let mut outside = harness.worker();
+        let mut contained = ["one", "two"].map(|name| {
+            let dir = harness.dir.file_name().unwrap().to_str().unwrap();
+            let name = format!("{dir}-{name}");
+            let at = Empty::new(std::env::temp_dir().join(name));
+            let mut options = harness.options.clone();
+            options["share"] = format!("host:{}", at.0.display()).into();
+            (Worker::contained(&options, &harness.dir, &at.0), at)
+        });
+        // All are up before there is a token, which lasts a second.
+        outside.ask("stats");
         for (worker, _) in &mut contained {
-            assert_eq!(worker.ask("token"), token);
-            let stats = worker.ask("stats");
-            assert_eq!(stats["share_degraded"], Value::Null);
-            assert_eq!(stats["budget_left_hour"], 10_000 - round);
+            worker.ask("stats");
         }
-        assert_eq!(harness.tokens(), round);
-        thread::sleep(Duration::from_millis(1200));
-    }
-    // One dies with the lock held, and all its namespaces with it.
-    let [(leader, _), (follower, _)] = &mut contained;
-    let delay = |delay| harness.sandbox.set(|switches| switches.token_delay = delay);
-    delay(Duration::from_secs(2));
-    leader.ask("begin");
-    let asked = || harness.sandbox.counters().tokens_requested;
-    until(Duration::from_secs(5), "it asks", || asked() == 4);
-    follower.tell("token");
-    thread::sleep(Duration::from_millis(100));
-    assert_eq!(asked(), 4, "it waits for the leader");
-    delay(Duration::ZERO);
-    leader.signal(libc::SIGKILL);
-    let died = Instant::now();
-    let token = follower.hear().unwrap();
-    let took = died.elapsed();
-    assert!(took < Duration::from_secs(10), "{took:?}");
-    println!("a successor in another container after {took:?}");
-    assert!(token["token"].is_string() && outside.ask("token") == token);
-    assert_eq!(asked(), 5);
+        for round in 1..=3 {
+            let token = outside.ask("token");
+            for (worker, _) in &mut contained {
+                assert_eq!(worker.ask("token"), token);
+                let stats = worker.ask("stats");
+                assert_eq!(stats["share_degraded"], Value::Null);
+                assert_eq!(stats["budget_left_hour"], 10_000 - round);
+            }
+            assert_eq!(harness.tokens(), round);
+            thread::sleep(Duration::from_millis(1200));
+        }
+        // One dies with the lock held, and all its namespaces with it.
+        let [(leader, _), (follower, _)] = &mut contained;
+        let delay = |delay| harness.sandbox.set(|switches| switches.token_delay = delay);
+        delay(Duration::from_secs(2));
+        leader.ask("begin");
+        let asked = || harness.sandbox.counters().tokens_requested;
+        until(Duration::from_secs(5), "it asks", || asked() == 4);
+        follower.tell("token");
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!(asked(), 4, "it waits for the leader");
+        delay(Duration::ZERO);
+        leader.signal(libc::SIGKILL);
+        let died = Instant::now();
+        let token = follower.hear().unwrap();
+        let took = died.elapsed();
+        assert!(took < Duration::from_secs(10), "{took:?}");
+        println!("a successor in another container after {took:?}");
+        assert!(token["token"].is_string() && outside.ask("token") == token);
+        assert_eq!(asked(), 5);
+    });
 }
 
 #[test]

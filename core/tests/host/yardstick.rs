@@ -1,5 +1,5 @@
-//! How late this machine is, measured while a test runs. Stores are given 250 ms and callers a second: where a busy machine takes them
-//! away, the library rightly does something else than what the test is about.
+//! How late this machine is, measured while a test runs. Stores are given 250 ms, callers a second, and tokens of tests often last no
+//! longer: where a busy machine takes that away, the library rightly does something else than what the test is about.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, Once, PoisonError};

@@ -136,17 +136,24 @@ impl Daemon {
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
     }
 
-    /// What it answers to a line of its protocol.
+    /// What it answers to a line of its protocol, if that is text.
     pub(super) fn command(&self, line: &str) -> String {
+        String::from_utf8(self.answer(line)).unwrap()
+    }
+
+    /// What it answers to a line of its protocol.
+    pub(super) fn answer(&self, line: &str) -> Vec<u8> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
-        // All of it: what comes within a while.
-        stream
-            .set_read_timeout(Some(Duration::from_millis(300)))
-            .unwrap();
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8(answer).unwrap()
+        let patience = |time| stream.set_read_timeout(Some(time)).unwrap();
+        // All of it: what comes within a while after its beginning, which a busy machine may be late with.
+        patience(Duration::from_secs(10));
+        let mut answer = vec![0; 4096];
+        let begins = (&stream).read(&mut answer).unwrap();
+        answer.truncate(begins);
+        patience(Duration::from_millis(300));
+        let _ = (&stream).read_to_end(&mut answer);
+        answer
     }
 
     pub(super) fn kill(&mut self) {
