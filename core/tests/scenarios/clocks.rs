@@ -98,7 +98,7 @@ fn a_token_that_ended_while_its_answer_was_on_the_way_is_never_handed_out() {
     let (harness, time) = Harness::timed();
     harness
         .sandbox
-        .set(|switches| switches.token_delay = Duration::from_millis(1500));
+        .set(|switches| switches.token_delay = Duration::from_secs(3));
     let manager = harness.manager_in(&time, &[]);
     let waiting = {
         let manager = manager.clone();

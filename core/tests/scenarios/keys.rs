@@ -105,7 +105,7 @@ fn a_refresh_of_the_old_key_publishes_nothing_after_a_rotation() {
     harness.sandbox.add_key(&harness.merchant, NEW_KEY);
     harness
         .sandbox
-        .set(|switches| switches.token_delay = Duration::from_millis(1500));
+        .set(|switches| switches.token_delay = Duration::from_secs(3));
     let manager = harness.manager();
     let waiting = {
         let manager = manager.clone();

@@ -57,7 +57,7 @@ fn a_call_whose_token_was_dropped_meanwhile_is_repeated_even_on_a_path_that_forc
     let token = manager.get_token().unwrap();
     harness
         .sandbox
-        .set(|switches| switches.call_delay = Duration::from_millis(1500));
+        .set(|switches| switches.call_delay = Duration::from_secs(3));
     harness.sandbox.revoke_all();
     thread::scope(|scope| {
         let pending = scope.spawn(call);

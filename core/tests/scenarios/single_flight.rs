@@ -74,28 +74,36 @@ type Ask = fn(&TokenManager) -> Vec<Result<Token, Error>>;
 
 /// Plays `action` on every token request, asks with many threads and with many tasks, and gives the one error.
 fn failure(action: &Action, requests: u64) -> Error {
-    let fail = |ask: Ask| {
+    let attempt = |ask: Ask| {
         let harness = Harness::new();
-        // All callers are there before the answer is.
         harness
             .sandbox
-            .set(|switches| switches.token_delay = Duration::from_millis(400));
+            .set(|switches| switches.token_delay = Duration::from_secs(2));
         harness
             .sandbox
             .fault(Fault::always(Match::Token, action.clone()));
+        let manager = harness.manager();
         let started = Instant::now();
-        let errors: Vec<Error> = ask(&harness.manager())
-            .into_iter()
-            .map(Result::unwrap_err)
-            .collect();
+        let errors: Vec<Error> = ask(&manager).into_iter().map(Result::unwrap_err).collect();
         assert!(started.elapsed() < Duration::from_secs(30), "{action:?}");
+        let waited = manager.stats().waits;
+        if waited != errors.len() as u64 {
+            println!("{waited} of {} waited: once more", errors.len());
+            return None;
+        }
         for error in &errors {
             assert_eq!(told(error), told(&errors[0]), "{action:?}");
             assert_eq!(error.outcome(), Outcome::NotSent, "{action:?}");
             assert_eq!(error.attempt(), Some(1), "{action:?}");
         }
         assert_eq!(harness.tokens_requested(), requests, "{action:?}");
-        errors[0].clone()
+        Some(errors[0].clone())
+    };
+    // Who is not there before the answer is, on a busy machine, is told of it in another way.
+    let fail = |ask: Ask| {
+        (0..10)
+            .find_map(|_| attempt(ask))
+            .unwrap_or_else(|| panic!("{action:?}: not all wait"))
     };
     thread::scope(|scope| {
         let threads = scope.spawn(|| fail(many));
@@ -225,7 +233,7 @@ fn a_task_whose_future_is_dropped_leaves_the_refresh_to_the_others() {
     let harness = Harness::new();
     harness
         .sandbox
-        .set(|switches| switches.token_delay = Duration::from_millis(500));
+        .set(|switches| switches.token_delay = Duration::from_secs(3));
     let manager = harness.manager();
     block_on(async {
         let dropped = tokio::time::timeout(Duration::from_millis(100), manager.get_token_async());

@@ -138,25 +138,63 @@ fn a_failure_says_whether_the_request_left() {
         ca_bundle: Some(authority.file.clone()),
         ..plain(port)
     };
-    for (name, settings, kind, sent) in [
-        ("refused", plain(refused), FailureKind::Connect, false),
-        ("handshake", tls(silent.port), FailureKind::Timeout, false),
+    // What ends by itself has time enough for that.
+    let (short, long) = (SECOND / 2, 10 * SECOND);
+    for (name, settings, kind, sent, time) in [
+        ("refused", plain(refused), FailureKind::Connect, false, long),
+        (
+            "handshake",
+            tls(silent.port),
+            FailureKind::Timeout,
+            false,
+            short,
+        ),
         (
             "handshake cut",
             tls(closing.port),
             FailureKind::Connect,
             false,
+            long,
         ),
-        ("untrusted", tls(untrusted.port), FailureKind::Tls, false),
-        ("no answer", plain(silent.port), FailureKind::Timeout, true),
-        ("cut", plain(cutting.port), FailureKind::Truncated, true),
-        ("garbage", plain(garbage.port), FailureKind::Malformed, true),
-        ("large", plain(large.port), FailureKind::TooLarge, true),
+        (
+            "untrusted",
+            tls(untrusted.port),
+            FailureKind::Tls,
+            false,
+            long,
+        ),
+        // It has to be sent before its time is over.
+        (
+            "no answer",
+            plain(silent.port),
+            FailureKind::Timeout,
+            true,
+            2 * SECOND,
+        ),
+        (
+            "cut",
+            plain(cutting.port),
+            FailureKind::Truncated,
+            true,
+            long,
+        ),
+        (
+            "garbage",
+            plain(garbage.port),
+            FailureKind::Malformed,
+            true,
+            long,
+        ),
+        (
+            "large",
+            plain(large.port),
+            FailureKind::TooLarge,
+            true,
+            long,
+        ),
     ] {
         for (by, body) in EACH.into_iter().flat_map(|by| [(by, "x"), (by, "")]) {
-            let failure = by
-                .send(&link(settings.clone()), body, SECOND / 2)
-                .unwrap_err();
+            let failure = by.send(&link(settings.clone()), body, time).unwrap_err();
             assert_eq!(
                 (failure.kind, failure.sent),
                 (kind, sent),

@@ -20,8 +20,8 @@ fn a_request_is_sent_once_with_the_headers_that_it_needs_and_no_others() {
             }
         });
         let link = link(plain(server.port));
-        post(&link, "{}", &limits(SECOND)).unwrap();
-        post(&link, "", &limits(SECOND)).unwrap();
+        post(&link, "{}", &limits(10 * SECOND)).unwrap();
+        post(&link, "", &limits(10 * SECOND)).unwrap();
         let seen = seen.lock().unwrap();
         for (request, body) in seen.iter().zip(["{}", ""]) {
             let (head, sent) = request.split_once("\r\n\r\n").unwrap();
@@ -67,12 +67,12 @@ fn any_status_is_an_answer_and_a_redirect_is_not_followed() {
                 answer_all(&mut stream);
             });
             let link = link(plain(server.port));
-            let answer = post(&link, "x", &limits(SECOND)).unwrap();
+            let answer = post(&link, "x", &limits(10 * SECOND)).unwrap();
             assert_eq!(
                 (answer.status.as_u16(), answer.body.as_slice()),
                 (status, body.as_bytes())
             );
-            post(&link, "x", &limits(SECOND)).unwrap();
+            post(&link, "x", &limits(10 * SECOND)).unwrap();
             assert_eq!(
                 server.connections(),
                 1,
@@ -94,7 +94,7 @@ fn localhost_is_resolved_without_asking_anybody() {
             ..plain(server.port)
         };
         let link = Link::new(settings, nobody).unwrap();
-        assert_eq!(post(&link, "x", &limits(SECOND)).unwrap().body, b"ok");
+        assert_eq!(post(&link, "x", &limits(10 * SECOND)).unwrap().body, b"ok");
     });
 }
 
@@ -116,10 +116,16 @@ fn a_dead_address_does_not_eat_the_time_of_the_next() {
             host: "two.invalid".to_owned(),
             ..plain(80)
         };
-        let link = Link::new(settings, dead_then_alive).unwrap();
-        let start = Instant::now();
-        assert_eq!(post(&link, "x", &limits(3 * SECOND)).unwrap().body, b"ok");
-        assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
+        // A busy machine is late now and then. Time that is eaten is so each time.
+        let took: Vec<Duration> = (0..3)
+            .map(|_| {
+                let link = Link::new(settings.clone(), dead_then_alive).unwrap();
+                let start = Instant::now();
+                assert_eq!(post(&link, "x", &limits(10 * SECOND)).unwrap().body, b"ok");
+                start.elapsed()
+            })
+            .collect();
+        assert!(took.iter().min() < Some(&SECOND), "{took:?}");
     });
 }
 
@@ -165,7 +171,7 @@ fn a_certificate_that_does_not_fit_is_refused_with_advice() {
                 ca_bundle: Some(trusted.file.clone()),
                 ..plain(server.port)
             };
-            let failure = post(&link(settings), "x", &limits(SECOND)).unwrap_err();
+            let failure = post(&link(settings), "x", &limits(10 * SECOND)).unwrap_err();
             assert_eq!((failure.kind, failure.sent), (FailureKind::Tls, false));
             assert!(failure.message.contains(advice), "{}", failure.message);
         }

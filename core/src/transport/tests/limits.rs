@@ -568,9 +568,11 @@ fn a_storm_of_signals_breaks_no_call_and_prolongs_no_deadline() {
             ..plain(slow.port)
         };
         let good = link(settings);
-        let answers: Vec<_> = (0..10)
-            .map(|_| post(&good, "x", &limits(5 * SECOND)))
-            .collect();
+        // Until there was a storm: on a busy machine the thread that makes it may come late.
+        let mut answers = Vec::new();
+        while answers.len() < 10 || count() <= 100 {
+            answers.push(post(&good, "x", &limits(5 * SECOND)));
+        }
         let (ends, due) = (stuck_in_each_phase(), Duration::from_millis(200));
         for Stuck { phase, link, .. } in &ends {
             in_time(phase, || {
@@ -582,7 +584,6 @@ fn a_storm_of_signals_breaks_no_call_and_prolongs_no_deadline() {
         }
         over.store(true, Ordering::SeqCst);
         storm.join().unwrap();
-        assert!(count() > 100, "there was no storm");
         assert!(
             answers
                 .into_iter()
@@ -613,13 +614,19 @@ fn a_closed_connection_raises_no_sigpipe() {
 fn a_socket_that_the_peer_has_reset_takes_no_byte_and_raises_no_sigpipe() {
     within(300 * SECOND, || {
         let count = count_signal(libc::SIGPIPE);
-        let server = Server::raw(|stream, _| break_off(&stream));
+        let (connected, order) = mpsc::channel();
+        let order = Mutex::new(order);
+        let server = Server::raw(move |stream, _| {
+            order.lock().unwrap().recv().unwrap();
+            break_off(&stream);
+        });
         let address = [SocketAddr::from(([127, 0, 0, 1], server.port))];
         let reactor = CallersThread::new(None);
         let mut deadline = deadline::Deadline::new(&reactor, Instant::now() + 5 * SECOND);
         let connecting = socket::Socket::connect(&address, "it", &mut deadline);
         let watched = run_here(connecting).unwrap();
         let mut socket = &**watched.socket();
+        connected.send(()).unwrap();
         server.wait_for_ends(1);
         socket.begin_request();
         assert!(socket.write(b"x").is_err());

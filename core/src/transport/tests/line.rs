@@ -184,10 +184,10 @@ fn whoever_waits_too_long_has_sent_nothing_and_leaves_the_line() {
             let holding = Holding::new();
             let link = at_most(1, holding.server.port);
             let held = holding.hold(&link);
-            let late = by.send(&link, "late", SECOND / 5).unwrap_err();
+            let late = by.send(&link, "late", SECOND).unwrap_err();
             assert_eq!((late.kind, late.sent), (FailureKind::Timeout, false));
             assert!(late.message.contains("max_connections"), "{late:?}");
-            let stopped = by.charge_until(&link, SECOND / 5).unwrap_err();
+            let stopped = by.charge_until(&link, SECOND).unwrap_err();
             let got = (stopped.kind, stopped.sent);
             assert_eq!(got, (FailureKind::Canceled, false), "{by:?}");
             let limits = Limits {

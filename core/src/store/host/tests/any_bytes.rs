@@ -1,7 +1,5 @@
 //! Whatever is in the files: nobody hangs or panics, and nobody believes what was not written.
 
-use std::time::Instant;
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -84,7 +82,7 @@ fn apply(edit: &Edit, bytes: &mut Vec<u8>, earlier: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 150, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 150, failure_persistence: None, max_shrink_time: 60_000, ..Config::default() })]
 
     #[test]
     fn any_bytes_in_the_files_are_survived_and_either_true_or_the_minute_counts_as_spent(
@@ -109,8 +107,9 @@ proptest! {
 
         let begun = Instant::now();
         let newcomer = shelf.user();
-        let found = newcomer.read().unwrap();
         let other_format = bytes.len() >= 12 && &bytes[..8] == MAGIC && bytes[8..12] != MAJOR.to_le_bytes();
+        // Nothing at all is found where a lost record could not be written anew yet.
+        let found = read_until(&newcomer, |found| other_format || *found != HostRecord::default());
         match &found.common.issue {
             Some(issue) => {
                 let id = issue.stamp.id as usize;
@@ -125,6 +124,6 @@ proptest! {
         publish(&newcomer, 100);
         prop_assert_eq!(token(&shelf.user()), Some(100));
         prop_assert!(fs::metadata(newcomer.path().unwrap()).unwrap().len() <= FILE_SIZE);
-        prop_assert!(begun.elapsed() < Duration::from_secs(10));
+        prop_assert!(begun.elapsed() < Duration::from_secs(30));
     }
 }
