@@ -213,6 +213,20 @@ typedef struct pay88_str {
 // returned.
 typedef int (*pay88_interrupt)(void *interrupt_data);
 
+// For how long a program that keeps the token may use it without a call: as long as the generation word of the manager
+// is `word`, CLOCK_MONOTONIC is before `monotonic_until`, and CLOCK_REALTIME is before `realtime_until`. The clocks
+// with _COARSE in their names will do. See pay88_manager_generation_word().
+typedef struct pay88_current {
+  // The number of the token, as pay88_token_generation() returns it; 0 if there is none.
+  uint64_t generation;
+  // What the generation word was before the token was looked for; 0, which it never is, if it was about to change.
+  uint64_t word;
+  // When the token ends or its renewal is due, on CLOCK_MONOTONIC in nanoseconds; 0 if there is none.
+  uint64_t monotonic_until;
+  // When the token ends, on CLOCK_REALTIME in nanoseconds; 0 if there is none.
+  uint64_t realtime_until;
+} pay88_current;
+
 // Bytes that you may read but do not own. They are valid as long as the handle that they came from. `data` is never
 // NULL. Only where a function says so does a NUL follow, which `len` does not count.
 typedef struct pay88_bytes {
@@ -539,6 +553,39 @@ enum pay88_status pay88_manager_get_token(const struct pay88_manager *manager,
 // 0 if that function would have to wait, or would fail. It counts as use of the token, so the token is renewed
 // before it ends. It is for programs that keep the token: while the number is the same, the token is the same.
 uint64_t pay88_manager_current(const struct pay88_manager *manager);
+
+// As pay88_manager_current(), which see. *current also says for how long no further call is needed; all of it is 0 if the
+// result is. 0 for NULL.
+uint64_t pay88_manager_current_until(const struct pay88_manager *manager,
+                                     struct pay88_current *current);
+
+// The generation word: a number that changes with every change of which token is to be used. A token came or was dropped,
+// its renewal could not be made and is due again, or a handle was closed. It may also change without one. A program that
+// keeps the token reads the word instead of calling pay88_manager_get_token():
+//
+//   if (kept.generation == number && kept.word == __atomic_load_n(word, __ATOMIC_ACQUIRE)
+//       && monotonic < kept.monotonic_until && realtime < kept.realtime_until)
+//       use the token that you keep, whose number that is;
+//   else if (pay88_manager_current_until(manager, &kept) == number)
+//       use it;
+//   else if (kept.generation)
+//       get the token with pay88_manager_peek_token(), which does not count it a second time;
+//   else
+//       get the token with pay88_manager_get_token();
+//
+// Begin with a pay88_current of zeros. Read the word atomically, from any thread, and never write it. A change that a thread
+// has made, or has learned of, is in the word when that thread reads it. That a token ends or its renewal is due changes no
+// word: compare the clocks at each use.
+//
+// The address is valid until the handle is released, and is the same for all handles of a manager. The child of a fork
+// has a word of its own, at the same address, which begins with what its parent's was. Uses without a call are not in the
+// statistic "hits" unless you pass their number to pay88_manager_count_uses(). NULL for NULL.
+const uint64_t *pay88_manager_generation_word(const struct pay88_manager *manager);
+
+// Adds uses of a kept token that were made without a call to the statistic "hits". Costs little, so that you may call
+// it with many at a time or with each. NULL is allowed.
+void pay88_manager_count_uses(const struct pay88_manager *manager,
+                              uint64_t uses);
 
 // Gives the token in the cache. *token is NULL if there is no valid one. Never waits and never asks 88Pay. Release
 // the token with pay88_token_release().

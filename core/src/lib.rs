@@ -63,6 +63,8 @@ mod transport;
 pub use api::adapters;
 #[cfg(feature = "test-hooks")]
 pub use api::test_hooks as hooks;
+#[doc(hidden)]
+pub use api::token_manager::Current;
 pub use api::token_manager::{Control, TokenManager};
 pub use call::request::{Request, Response};
 pub use config::Config;

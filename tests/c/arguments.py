@@ -29,7 +29,7 @@ NEUTRAL = {
 GOOD = {
     "timeout_ms": "5000", "index": "0", "status": "301", "outcome": "1", "capacity": "10", "safe": "1", "keep_old": "1",
     "user_data": "&tally", ("pay88_events_next", "timeout_ms"): "10", "interrupt_data": "&tally", "interrupt": "never", "destroy": "tally_destroy",
-    "call": "&call", "error": "&error", "dropped": "&dropped", "tag": "7", "count": "&count",
+    "call": "&call", "error": "&error", "dropped": "&dropped", "tag": "7", "count": "&count", "current": "&current", "uses": "3",
 }
 TEXT = {
     ("pay88_config_set", "name"): "timeout", ("pay88_config_set", "value"): "7", "method": "GET", "endpoint": "/api/echo",
@@ -101,6 +101,7 @@ int main(void) {
     pay88_completions *completions = NULL;
     pay88_completion taken[10];
     size_t count = 0;
+    pay88_current current;
     char *long_text = malloc((64u << 20) + 2);
     unsigned calls = 0;
     CHECK(long_text != NULL);
@@ -253,12 +254,15 @@ class Function:
             elif "destroy" in self.names and wanted == "ok":
                 lines.append("        quiet_started++;")
         else:
-            lines.append("        %s%s;" % ("" if self.result == "void" else self.result + " got = ", call))
+            lines.append("        %s%s;" % ("" if self.result == "void" else self.kind_of_result() + " got = ", call))
             if wanted == "neutral" and self.result != "void":
                 views = {"pay88_str": "empty(got)", "pay88_bytes": "no_bytes(got)"}
                 lines.append("        CHECK(%s);" % NEUTRAL.get(self.name, views.get(self.result, "!got")))
         lines += ["        calls++;", "    }"]
         return "\n".join(lines)
+
+    def kind_of_result(self):
+        return "const " + self.result if "*" in self.result else self.result
 
     def out(self, name):
         kind = next(plain(k) for k, n in self.arguments if n == name)

@@ -134,6 +134,9 @@ static void *calls_all(void *data) {
         OK(pay88_manager_get_token(own, 0, NULL, NULL, &token, &error));
         pay88_token_release(token);
         pay88_manager_current(own);
+        pay88_current current;
+        pay88_manager_current_until(own, &current);
+        pay88_manager_count_uses(own, 1);
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while (now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
     OK(pay88_manager_peek_token(own, &token, &error));

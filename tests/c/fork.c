@@ -85,6 +85,25 @@ static void connections_are_not_shared_and_the_token_is(void) {
     CHECK(counter("tokens_requested") == 1);
 }
 
+static void a_change_in_the_child_is_in_a_generation_word_of_its_own(void) {
+    const uint64_t *word = pay88_manager_generation_word(manager);
+    pay88_token *token = NULL;
+    OK(pay88_manager_get_token(manager, 0, NULL, NULL, &token, &error));
+    pay88_current current;
+    CHECK(pay88_manager_current_until(manager, &current) == pay88_token_generation(token));
+    CHECK(__atomic_load_n(word, __ATOMIC_ACQUIRE) == current.word);
+    pay88_token_release(token);
+    pid_t child = fork_or_end();
+    if (child == 0) {
+        CHECK(__atomic_load_n(word, __ATOMIC_ACQUIRE) == current.word);
+        pay88_manager_close(manager);
+        CHECK(__atomic_load_n(word, __ATOMIC_ACQUIRE) != current.word);
+        _exit(0);
+    }
+    await(child);
+    CHECK(__atomic_load_n(word, __ATOMIC_ACQUIRE) == current.word);
+}
+
 struct interrupted {
     unsigned long begun;
     pid_t child;
@@ -283,6 +302,7 @@ int main(void) {
     config = fresh_config();
     OK(pay88_manager_new(config, &manager, &error));
     connections_are_not_shared_and_the_token_is();
+    a_change_in_the_child_is_in_a_generation_word_of_its_own();
     a_call_whose_interrupt_forks_goes_on_in_the_parent_alone();
     a_queue_stays_with_the_process_that_opened_it();
     pay88_manager_release(manager);

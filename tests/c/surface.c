@@ -48,9 +48,21 @@ static void a_token_is_cached_and_seen(void) {
     pay88_token *token = (pay88_token *)1, *again = NULL;
     OK(pay88_manager_peek_token(manager, &token, &error));
     CHECK(token == NULL);
-    CHECK(pay88_manager_current(manager) == 0);
+    const uint64_t *word = pay88_manager_generation_word(manager);
+    pay88_current current = {1, 1, 1, 1};
+    CHECK(word != NULL && pay88_manager_current(manager) == 0);
+    CHECK(pay88_manager_current_until(manager, &current) == 0);
+    CHECK(current.generation == 0 && current.word == 0 && current.monotonic_until == 0 && current.realtime_until == 0);
     OK(pay88_manager_get_token(manager, 0, NULL, NULL, &token, &error));
-    CHECK(pay88_manager_current(manager) == 1);
+    CHECK(pay88_manager_current(manager) == 1 && pay88_manager_current_until(manager, &current) == 1);
+    CHECK(current.generation == 1 && __atomic_load_n(word, __ATOMIC_ACQUIRE) == current.word);
+    struct timespec now;
+    uint64_t left = pay88_token_valid_for_ms(token) * 1000000;
+    CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+    CHECK(current.realtime_until - (uint64_t)now.tv_sec * 1000000000 <= left + 2000000000);
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    /* It is renewed before it ends. */
+    CHECK(current.monotonic_until - (uint64_t)now.tv_sec * 1000000000 <= left - 1000000000);
     OK(pay88_manager_get_token(manager, 0, NULL, NULL, &again, &error));
     CHECK(pay88_token_generation(token) == 1 && pay88_token_generation(again) == 1);
     CHECK(pay88_token_expires_in(token) == 60);
@@ -66,7 +78,9 @@ static void a_token_is_cached_and_seen(void) {
     bool dropped = false;
     OK(pay88_manager_invalidate(manager, NULL, &dropped, &error));
     CHECK(dropped);
-    CHECK(pay88_manager_current(manager) == 0);
+    CHECK(__atomic_load_n(word, __ATOMIC_ACQUIRE) != current.word);
+    CHECK(pay88_manager_current(manager) == 0 && pay88_manager_current_until(manager, &current) == 0);
+    CHECK(current.word == 0);
     OK(pay88_manager_invalidate(manager, token, &dropped, &error));
     CHECK(!dropped);
     pay88_token_release(again);
@@ -355,8 +369,9 @@ static void events_and_statistics_tell_what_happened(void) {
     pay88_events_release(events);
     CHECK(fcntl(readable.fd, F_GETFD) == -1);
 
+    pay88_manager_count_uses(manager, 1000);
     OK(pay88_manager_stats(manager, &stats, &error));
-    CHECK(pay88_stats_value(stats, "tokens_issued", 13) == 1 && pay88_stats_value(stats, "hits", 4) >= 1);
+    CHECK(pay88_stats_value(stats, "tokens_issued", 13) == 1 && pay88_stats_value(stats, "hits", 4) >= 1001);
     CHECK(pay88_stats_value(stats, "manager_id", 10) == (double)pay88_manager_id(manager));
     CHECK(pay88_stats_value(stats, "token_valid_for", 15) > (slow() > 1 ? 20 : 40));
     CHECK(pay88_stats_value(stats, "token_age", 9) >= 0 && pay88_stats_value(stats, "budget_split", 12) == 1);

@@ -59,6 +59,10 @@ neutral! {
     pay88_outcome = pay88_outcome::PAY88_OUTCOME_UNKNOWN;
 }
 
+impl Neutral for *const u64 {
+    const NEUTRAL: *const u64 = std::ptr::null();
+}
+
 impl<T> Neutral for *mut T {
     const NEUTRAL: *mut T = std::ptr::null_mut();
 }

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use pay88::{Control, TokenManager};
+use pay88::{Control, Current, TokenManager};
 
 use crate::boundary::{boundary, not_sent};
 use crate::config::pay88_config;
@@ -45,6 +45,23 @@ pub unsafe extern "C" fn pay88_interrupt_flag(interrupt_data: *mut c_void) -> c_
         let flag = unsafe { AtomicI32::from_ptr(interrupt_data.cast()) };
         Some(flag.load(Ordering::Acquire))
     })
+}
+
+impl From<Current> for pay88_current {
+    fn from(current: Current) -> pay88_current {
+        let Current {
+            generation,
+            word,
+            monotonic_until,
+            wall_until,
+        } = current;
+        pay88_current {
+            generation,
+            word,
+            monotonic_until,
+            realtime_until: wall_until,
+        }
+    }
 }
 
 /// Runs `call` with the limits that C gave it.
@@ -178,6 +195,74 @@ pub extern "C" fn pay88_manager_get_token(
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_current(manager: Option<&pay88_manager>) -> u64 {
     boundary!(value, || manager?.0.current())
+}
+
+/// For how long a program that keeps the token may use it without a call: as long as the generation word of the manager
+/// is `word`, CLOCK_MONOTONIC is before `monotonic_until`, and CLOCK_REALTIME is before `realtime_until`. The clocks
+/// with _COARSE in their names will do. See pay88_manager_generation_word().
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct pay88_current {
+    /// The number of the token, as pay88_token_generation() returns it; 0 if there is none.
+    pub generation: u64,
+    /// What the generation word was before the token was looked for; 0, which it never is, if it was about to change.
+    pub word: u64,
+    /// When the token ends or its renewal is due, on CLOCK_MONOTONIC in nanoseconds; 0 if there is none.
+    pub monotonic_until: u64,
+    /// When the token ends, on CLOCK_REALTIME in nanoseconds; 0 if there is none.
+    pub realtime_until: u64,
+}
+
+/// As pay88_manager_current(), which see. *current also says for how long no further call is needed; all of it is 0 if the
+/// result is. 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_manager_current_until(
+    manager: Option<&pay88_manager>,
+    current: Option<&mut MaybeUninit<pay88_current>>,
+) -> u64 {
+    boundary!(value, || {
+        let current = current?.write(pay88_current::default());
+        *current = manager?.0.current_until()?.into();
+        Some(current.generation)
+    })
+}
+
+/// The generation word: a number that changes with every change of which token is to be used. A token came or was dropped,
+/// its renewal could not be made and is due again, or a handle was closed. It may also change without one. A program that
+/// keeps the token reads the word instead of calling pay88_manager_get_token():
+///
+///   if (kept.generation == number && kept.word == __atomic_load_n(word, __ATOMIC_ACQUIRE)
+///       && monotonic < kept.monotonic_until && realtime < kept.realtime_until)
+///       use the token that you keep, whose number that is;
+///   else if (pay88_manager_current_until(manager, &kept) == number)
+///       use it;
+///   else if (kept.generation)
+///       get the token with pay88_manager_peek_token(), which does not count it a second time;
+///   else
+///       get the token with pay88_manager_get_token();
+///
+/// Begin with a pay88_current of zeros. Read the word atomically, from any thread, and never write it. A change that a thread
+/// has made, or has learned of, is in the word when that thread reads it. That a token ends or its renewal is due changes no
+/// word: compare the clocks at each use.
+///
+/// The address is valid until the handle is released, and is the same for all handles of a manager. The child of a fork
+/// has a word of its own, at the same address, which begins with what its parent's was. Uses without a call are not in the
+/// statistic "hits" unless you pass their number to pay88_manager_count_uses(). NULL for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_manager_generation_word(manager: Option<&pay88_manager>) -> *const u64 {
+    boundary!(value, || Some(
+        manager?.0.generation_word().as_ptr().cast_const()
+    ))
+}
+
+/// Adds uses of a kept token that were made without a call to the statistic "hits". Costs little, so that you may call
+/// it with many at a time or with each. NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn pay88_manager_count_uses(manager: Option<&pay88_manager>, uses: u64) {
+    boundary!(value, || {
+        manager?.0.count_uses(uses);
+        Some(())
+    })
 }
 
 /// Gives the token in the cache. *token is NULL if there is no valid one. Never waits and never asks 88Pay. Release

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -53,6 +54,20 @@ use crate::transport::Tokio;
 /// ```
 #[derive(Clone)]
 pub struct TokenManager(Arc<Handle>);
+
+/// Which token is to be used, and for how long nobody has to ask again.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// The number of the token.
+    pub generation: u64,
+    /// What [`TokenManager::generation_word`] was before; 0, which it never is, if it was about to change.
+    pub word: u64,
+    /// When it ends or its renewal is due, in nanoseconds of CLOCK_MONOTONIC.
+    pub monotonic_until: u64,
+    /// When it ends, in nanoseconds of CLOCK_REALTIME.
+    pub wall_until: u64,
+}
 
 struct Handle {
     manager: Arc<Manager>,
@@ -265,17 +280,52 @@ impl TokenManager {
     /// # Ok::<(), pay88::Error>(())
     /// ```
     #[doc(hidden)]
-    #[inline]
     pub fn current(&self) -> Option<u64> {
+        self.current_until().map(|current| current.generation)
+    }
+
+    /// What [`TokenManager::current`] says, and for how long that holds.
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+    /// # use std::sync::atomic::Ordering;
+    /// # let (_sandbox, manager) = doc::manager();
+    /// let token = manager.get_token()?;
+    /// let current = manager.current_until().unwrap();
+    /// assert_eq!(current.generation, token.generation());
+    /// // As long as this holds, and the clocks have not reached the instants in `current`, nobody has to ask.
+    /// assert_eq!(manager.generation_word().load(Ordering::Acquire), current.word);
+    /// # Ok::<(), pay88::Error>(())
+    /// ```
+    #[doc(hidden)]
+    pub fn current_until(&self) -> Option<Current> {
+        // Before all else, so that a change in between is not missed.
+        let word = self.0.manager.account.cache.word.to_keep();
         if self.0.closed.is_raised() {
             return None;
         }
-        let manager = &self.0.manager;
-        manager
-            .account
-            .cache
-            .current()
-            .or_else(|| manager.cached().map(|token| token.generation()))
+        let token = self.0.manager.cached()?;
+        let until = token.kept_until();
+        Some(Current {
+            generation: token.generation(),
+            word: word.unwrap_or(0),
+            monotonic_until: until.mono,
+            wall_until: until.wall,
+        })
+    }
+
+    /// A number that is another one after each change of which token is to be used: a token was published or dropped, its
+    /// next renewal was put off or brought forward, or a handle was closed. It does not change when a token ends or its
+    /// renewal is due.
+    #[doc(hidden)]
+    pub fn generation_word(&self) -> &AtomicU64 {
+        self.0.manager.account.cache.word.as_atomic()
+    }
+
+    /// Counts uses of a token that a binding keeps, as hits.
+    #[doc(hidden)]
+    pub fn count_uses(&self, uses: u64) {
+        self.0.manager.account.cache.count_hits(uses);
     }
 
     /// Gives the token in the cache, or `None` if there is no valid one. Never waits and never asks 88Pay.
@@ -562,8 +612,9 @@ impl TokenManager {
     /// assert_eq!(manager.get_token().unwrap_err().code().name(), "config_invalid");
     /// ```
     pub fn close(&self) {
-        if self.0.closed.raise() {
-            self.0.manager.detach();
+        let manager = &self.0.manager;
+        if manager.account.cache.word.change(|| self.0.closed.raise()) {
+            manager.detach();
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::manager::generation_word::GenerationWord;
 use crate::manager::published::Published;
 use crate::manager::token::{Snapshot, Token};
 use crate::platform::clock::Clock;
@@ -13,6 +14,8 @@ use crate::refresh::record::Stamp;
 /// The cached token of a manager.
 pub(crate) struct Cache {
     published: Published<Snapshot>,
+    /// Tells of each change of which token is to be used.
+    pub(crate) word: GenerationWord,
     clock: Clock,
 }
 
@@ -26,6 +29,7 @@ impl Cache {
     pub(crate) fn new(clock: Clock) -> Cache {
         Cache {
             published: Published::new(),
+            word: GenerationWord::new(),
             clock,
         }
     }
@@ -48,16 +52,9 @@ impl Cache {
         })
     }
 
-    /// The number of the token that [`Cache::get`] would give, counted alike; `None` also if its renewal is due, which is
-    /// for whoever gets it to start. For those who keep the token themselves.
-    pub(crate) fn current(&self) -> Option<u64> {
-        let snapshot = self.published.take()?;
-        let now = self.clock.reading();
-        if now.reached(snapshot.end) || now.mono >= snapshot.renew_from.load(Ordering::Relaxed) {
-            self.published.count_unused();
-            return None;
-        }
-        Some(snapshot.generation)
+    /// Counts hits of those who keep the token.
+    pub(crate) fn count_hits(&self, hits: u64) {
+        self.published.count_uses(hits);
     }
 
     /// The token, if one is valid, without counting or starting anything.
@@ -78,14 +75,14 @@ impl Cache {
 
     /// Replaces the token; gives a handle of the new one. Called under the manager's lock only.
     pub(crate) fn publish(&self, snapshot: Snapshot) -> Token {
-        Token(self.published.publish(snapshot))
+        self.word.change(|| Token(self.published.publish(snapshot)))
     }
 
     /// Drops the token if it is of that generation. Called under the manager's lock only.
     pub(crate) fn invalidate(&self, generation: u64) -> bool {
         let hit = self.generation() == Some(generation);
         if hit {
-            self.published.clear();
+            self.word.change(|| self.published.clear());
         }
         hit
     }
@@ -94,7 +91,8 @@ impl Cache {
     pub(crate) fn renew_later(&self, pause: std::time::Duration) {
         if let Some(snapshot) = self.published.peek() {
             let from = self.clock.reading().plus(pause).mono;
-            snapshot.renew_from.store(from, Ordering::Relaxed);
+            self.word
+                .change(|| snapshot.renew_from.store(from, Ordering::Relaxed));
         }
     }
 

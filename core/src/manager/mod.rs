@@ -5,6 +5,7 @@
 
 pub(crate) mod account;
 pub(crate) mod cache;
+pub(crate) mod generation_word;
 pub(crate) mod key_ring;
 #[allow(clippy::module_inception)]
 pub(crate) mod manager;

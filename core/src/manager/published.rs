@@ -23,6 +23,8 @@ pub(crate) struct Published<T> {
     frames: AtomicPtr<Frame<T>>,
     /// Uses that were counted and were none.
     unused: AtomicU64,
+    /// Uses that were made without a reference of this place.
+    elsewhere: AtomicU64,
 }
 
 /// A counted reference to a value that is, or was, published.
@@ -74,6 +76,7 @@ impl<T> Published<T> {
             current: AtomicPtr::new(ptr::null_mut()),
             frames: AtomicPtr::new(ptr::null_mut()),
             unused: AtomicU64::new(0),
+            elsewhere: AtomicU64::new(0),
         }
     }
 
@@ -126,6 +129,11 @@ impl<T> Published<T> {
     #[cold]
     pub(crate) fn count_unused(&self) {
         self.unused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Uses of a value by somebody who keeps it.
+    pub(crate) fn count_uses(&self, uses: u64) {
+        self.elsewhere.fetch_add(uses, Ordering::Relaxed);
     }
 
     /// Replaces the value, and gives a reference to the new one.
@@ -207,7 +215,8 @@ impl<T> Published<T> {
     pub(crate) fn uses(&self) -> u64 {
         let lanes = self.frames().flat_map(|frame| &frame.lanes);
         let uses: u64 = lanes.map(Lane::uses).sum();
-        uses.saturating_sub(self.unused.load(Ordering::Relaxed))
+        (uses + self.elsewhere.load(Ordering::Relaxed))
+            .saturating_sub(self.unused.load(Ordering::Relaxed))
     }
 }
 
@@ -513,8 +522,9 @@ mod tests {
         drop(place.published.peek());
         assert_eq!(place.published.uses(), 3 * 2 * 10 * LANES as u64);
         place.published.count_unused();
+        place.published.count_uses(7);
         place.published.clear();
-        assert_eq!(place.published.uses(), 3 * 2 * 10 * LANES as u64 - 1);
+        assert_eq!(place.published.uses(), 3 * 2 * 10 * LANES as u64 + 6);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::ffi::c_void;
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -118,6 +118,15 @@ impl Token {
     /// The number of the token. The tokens of a manager are counted from 1.
     pub fn generation(&self) -> u64 {
         self.0.generation
+    }
+
+    /// Until when whoever keeps the token may use it without asking: it ends then, or its renewal is due.
+    pub(crate) fn kept_until(&self) -> Reading {
+        let renew_from = self.0.renew_from.load(Ordering::Relaxed);
+        Reading {
+            mono: self.0.end.mono.min(renew_from),
+            wall: self.0.end.wall,
+        }
     }
 
     /// Gives the token up as a pointer, for bindings: a handle that needs no memory of its own.

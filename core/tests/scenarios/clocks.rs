@@ -1,7 +1,10 @@
 //! Promise 11: clocks that jump, a host that sleeps, a machine that is frozen.
 
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use pay88_sandbox::{Action, Fault, Match};
 
 use crate::harness::{Harness, settle};
 
@@ -120,21 +123,83 @@ fn whoever_keeps_the_token_is_told_of_another_and_has_it_renewed_ahead() {
     let (harness, time) = Harness::timed();
     let manager = harness.manager_in(&time, &[]);
     assert_eq!(manager.current(), None);
+    assert_eq!(manager.current_until(), None);
     let first = manager.get_token().unwrap();
     let hits = manager.stats().hits;
+    let kept = manager.current_until().unwrap();
     for _ in 0..46 {
         time.pass(1.0);
         assert_eq!(manager.current(), Some(first.generation()));
     }
-    assert_eq!(manager.stats().hits, hits + 46);
+    manager.count_uses(3);
+    assert_eq!(manager.stats().hits, hits + 50);
+    assert_eq!(
+        manager.current_until(),
+        Some(kept),
+        "nothing but time has passed"
+    );
     settle(&manager);
     assert_eq!(harness.tokens_requested(), 1);
     // From 47 s on its use starts the renewal, and it is still the one to use.
     time.pass(1.5);
-    assert_eq!(manager.current(), Some(first.generation()));
+    let due = manager.current_until().unwrap();
+    assert_eq!(due.generation, first.generation());
+    let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
+    assert_eq!(seconds(due.monotonic_until - kept.monotonic_until), 3.0);
+    assert_eq!(due.wall_until, kept.wall_until);
     settle(&manager);
     assert_eq!(harness.tokens_requested(), 2);
-    assert_eq!(manager.current(), Some(first.generation() + 1));
+    let renewed = manager.current_until().unwrap();
+    assert_ne!(renewed.word, kept.word);
+    assert_eq!(renewed.generation, first.generation() + 1);
     manager.close();
     assert_eq!(manager.current(), None);
+    assert_eq!(manager.current_until(), None);
+}
+
+/// Each kind of change is in the word before whoever made it goes on.
+#[test]
+fn the_generation_word_tells_of_each_change() {
+    let (harness, time) = Harness::timed();
+    let manager = harness.manager_in(&time, &[]);
+    let other = harness.manager_in(&time, &[]);
+    let word = || other.generation_word().load(Ordering::Acquire);
+    let mut known = word();
+    let mut changed = |what: &str| {
+        assert_ne!(word(), known, "{what}");
+        known = word();
+    };
+    manager.get_token().unwrap();
+    changed("a token came");
+    assert!(manager.invalidate().unwrap());
+    changed("it was dropped");
+    let token = manager.get_token().unwrap();
+    changed("another one came");
+    let end = manager.current_until().unwrap().monotonic_until + 3_000_000_000;
+
+    // A renewal fails, so that the next one is due before the token ends.
+    let fault = Fault::always(Match::Token, Action::status(500));
+    harness.sandbox.fault(fault);
+    time.pass(48.0);
+    let begun = Instant::now();
+    while manager.current_until().unwrap().monotonic_until == end {
+        assert!(begun.elapsed().as_secs() < 30, "the renewal does not fail");
+        thread::sleep(Duration::from_millis(1));
+    }
+    changed("its renewal failed");
+    let again = manager.current_until().unwrap();
+    assert_eq!(again.generation, token.generation());
+    assert!(again.monotonic_until < end);
+    settle(&manager);
+    assert_eq!(manager.stats().refreshes_failed, 1);
+
+    manager.close();
+    changed("a handle was closed");
+    assert_eq!(manager.current_until(), None);
+    assert_eq!(other.current(), Some(token.generation()));
+    // That it ends is no change.
+    known = word();
+    time.pass(3.0);
+    assert_eq!(other.current_until(), None, "the token has ended");
+    assert_eq!(word(), known);
 }
