@@ -65,6 +65,11 @@ ONLY = (
     ("only its adapter knows reqwest", ("api/adapters/reqwest.rs",), r"\breqwest::"),
     ("only config reads the environment", ("config/environment.rs",), ENVIRONMENT),
     (
+        "errors of tokens and calls are made in policy/errors.rs",
+        ("error.rs", "policy/errors.rs", "refresh/record/format.rs"),  # the last reads those of others
+        r"(?<!io::)\bError::new\(",
+    ),
+    (
         "a token reaches a request where calls are authorized alone",
         ("call/mod.rs", "api/adapters/reqwest.rs"),
         r"\bAUTHORIZATION\b|\bsnapshot\.authorization\b",
@@ -269,6 +274,7 @@ SAMPLES = (
     ({"refresh/mod.rs": 'static LAST: u8 = 0; const A: &\'static str = "";'}, ["keep nothing in a static"]),
     ({"store/fleet/redis.rs": "use std::net::TcpStream;"}, ["only transport opens a socket"]),
     ({"call/mod.rs": 'fn f() { std::env::var("X"); }'}, ["only config reads the environment"]),
+    ({"call/mod.rs": "fn f() { io::Error::new(a, b); Error::new(a, b, c); }"}, ["errors of tokens and calls are made"]),
     (
         {
             "manager/a.rs": "use super::b::B;",

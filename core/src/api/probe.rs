@@ -12,7 +12,7 @@ use crate::call::request::Response;
 use crate::config::Config;
 use crate::config::link::open_link;
 use crate::error::Result;
-use crate::policy::outcome::error_of;
+use crate::policy::errors::error_of;
 use crate::transport::{Limits, Request};
 
 /// The answer has no body to read.

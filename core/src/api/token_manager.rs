@@ -29,7 +29,7 @@ use crate::platform::process::Process;
 use crate::platform::runtime::callers_can_wait;
 use crate::platform::task::{Hosted, Task};
 use crate::platform::thread::Uncanceled;
-use crate::policy::outcome::{canceled, forked, no_token_in_time};
+use crate::policy::errors::{canceled, forked, no_token_in_time};
 use crate::telemetry::stats::Stats;
 use crate::transport::Tokio;
 

@@ -15,15 +15,18 @@ use serde_json::json;
 
 use crate::call::request::{Request, Response};
 use crate::config::endpoint::{BaseUrl, Target, check_headers};
-use crate::error::{Error, ErrorCode, LOOK_IT_UP, Outcome, Result};
+use crate::error::{Error, ErrorCode, Outcome, Result};
 use crate::exchange::{Answer, Failure};
 use crate::manager::manager::Manager;
 use crate::manager::token::Token;
 use crate::platform::cancel::{ASK_EVERY, either};
 use crate::platform::random;
-use crate::policy::outcome::{canceled, combine, error_of, forked, no_token_in_time, outcome_of};
+use crate::policy::errors::{
+    Unauthorized, after_sendings, canceled, error_of, forked, no_token_in_time,
+};
+use crate::policy::outcome::{combine, outcome_of};
 use crate::policy::provider_message::provider_message;
-use crate::policy::retry::{Retry, Unauthorized};
+use crate::policy::retry::Retry;
 use crate::telemetry::event::{EventName, emit};
 use crate::transport::{self, Limits, Tokio};
 
@@ -349,17 +352,9 @@ impl Call {
 
     /// The error of a call that ends without an answer.
     fn ended(&self, manager: &Manager, error: Error) -> Error {
-        let outcome = combine(self.past, error.outcome());
-        let error = match outcome {
-            // The last sending may not have left this machine, but an earlier one did.
-            Outcome::Unknown => error.with_hint(LOOK_IT_UP),
-            _ => error,
-        };
-        let error = error
-            .with_outcome(outcome)
-            .with_safe_to_repeat(self.retry.is_safe());
+        let error = after_sendings(self.past, error).with_safe_to_repeat(self.retry.is_safe());
         manager.account.counters.calls_failed.add();
-        self.tell_failed(manager, error.code(), error.http_status(), outcome);
+        self.tell_failed(manager, error.code(), error.http_status(), error.outcome());
         error
     }
 

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value;
 
-use crate::error::{Error, ErrorCode, Outcome, Result};
+use crate::error::Result;
 use crate::exchange::Answer;
 use crate::json;
-use crate::policy::retry::Unauthorized;
+use crate::policy::errors::{Unauthorized, http_error, not_json};
 
 /// Describes a call of 88Pay's API, for [`TokenManager::make_request`](crate::TokenManager::make_request).
 ///
@@ -270,20 +270,7 @@ impl Response {
     /// # Errors
     /// `bad_response` if it is not JSON.
     pub fn json(&self) -> Result<Value> {
-        json::read(self.body()).map_err(|error| {
-            Error::new(
-                ErrorCode::BadResponse,
-                format!(
-                    "The answer of status {} is not JSON: line {}, column {}.",
-                    self.status,
-                    error.line(),
-                    error.column()
-                ),
-                "Look at its text.",
-            )
-            .with_status(self.status)
-            .with_outcome(Outcome::Answered)
-        })
+        json::read(self.body()).map_err(|error| not_json(self.status, error.line(), error.column()))
     }
 
     /// Gives the answer back if its status is below 400. Otherwise makes an error of it.
@@ -303,39 +290,12 @@ impl Response {
         if self.status < 400 {
             return Ok(self);
         }
-        let message = match self.said.as_str() {
-            "" => format!("88Pay answered with status {}.", self.status),
-            said => format!("88Pay answered with status {}: {said}", self.status),
-        };
-        let hint = match (self.status, self.unauthorized) {
-            (400 | 422, _) => "Check the parameters against the documentation of this call.",
-            (401, Some(Unauthorized::Again)) => {
-                "The token was not accepted for this call, also after a new one; check that the account may use it."
-            }
-            (401, Some(Unauthorized::ByPath)) => {
-                "This call was answered 401 with a new token before, so none was asked for now; check that the account may use it."
-            }
-            (401, Some(Unauthorized::Kept(_))) => {
-                "The token was not accepted, and no new one may be asked for yet: too many were rejected or dropped lately. Try again after the given time."
-            }
-            (401, None) => "The token was not accepted; no new one was asked for.",
-            (403, _) => "Check in the dashboard that the account may use this call.",
-            (404, _) => "Check the endpoint, and the ID in it.",
-            (405, _) => "Check the method: this endpoint takes another one.",
-            (429, _) => "Too many calls; 60 a minute and 1,000 an hour are documented.",
-            _ => "Look the transaction up before sending it again.",
-        };
-        let mut error = Error::new(ErrorCode::HttpError, message, hint)
-            .with_status(self.status)
-            .with_outcome(Outcome::Answered);
-        let after = match self.unauthorized {
-            Some(Unauthorized::Kept(pause)) => Some(pause),
-            _ => self.retry_after,
-        };
-        if let Some(after) = after {
-            error = error.with_retry_after(after);
-        }
-        Err(error)
+        Err(http_error(
+            self.status,
+            &self.said,
+            self.unauthorized,
+            self.retry_after,
+        ))
     }
 }
 

@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 
 use crate::config::share::Share;
 use crate::config::store_url::StoreUrl;
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::manager::account::Account;
 use crate::manager::statistics::stats;
+use crate::policy::errors::{no_host, no_store};
 use crate::refresh::record::Common;
 use crate::refresh::{Ask, Ledger};
 use crate::store::fleet::{Answer, Fleet};
@@ -159,7 +160,7 @@ fn host(account: &Account, dir: Option<&Path>) -> Tier {
     Tier {
         kind: "host",
         place: path.map(|path| path.display().to_string()),
-        state: state.map_err(|reason: String| no_host(&reason, dir)),
+        state: state.map_err(|reason: String| no_host(&reason, dir.is_some())),
         other_users: record.other_users(),
         taken_names: taken
             .into_iter()
@@ -209,7 +210,7 @@ fn in_store(account: &Account, url: &StoreUrl) -> Tier {
     Tier {
         kind: "store",
         place: Some(url.shown().to_owned()),
-        state: state.map_err(|reason| no_store(&reason, url)),
+        state: state.map_err(|reason| no_store(&reason, url.shown())),
         other_users: Vec::new(),
         taken_names: Vec::new(),
     }
@@ -228,33 +229,4 @@ fn state_of(account: &Account, common: &Common, ledger: &Ledger) -> TierState {
         hold: ledger.backoffs.current(now),
         hosts: common.hosts,
     }
-}
-
-fn no_host(reason: &str, dir: Option<&Path>) -> Error {
-    let hint = match dir {
-        Some(_) => {
-            "The directory of `share` has to be on a tmpfs and belong to a group that all users who share are in. Only that \
-             group may write to it (mode 2770)."
-        }
-        None => {
-            "Mount a tmpfs at /dev/shm, or set `share` to `host:` and a directory on one. Until then each process goes \
-             on by itself."
-        }
-    };
-    Error::invalid(
-        format!("Nothing can be shared on this host: {reason}."),
-        hint,
-    )
-}
-
-fn no_store(reason: &str, url: &StoreUrl) -> Error {
-    let shown = url.shown();
-    let reason = reason.strip_prefix(shown).unwrap_or(reason);
-    let reason = reason.trim_start_matches([':', ' ']);
-    Error::new(
-        ErrorCode::ConnectionFailed,
-        format!("The store {shown} cannot be used: {reason}."),
-        "Check that it runs, that it can be reached from here, and its URL in `share`. Meanwhile the next store is used; \
-         without any, each host goes on with its share of the budget.",
-    )
 }

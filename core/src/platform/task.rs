@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_panic_on_a_runtime_of_the_caller_is_an_error_that_leaves_open_what_the_call_did() {
         let panics = async { std::panic::resume_unwind(Box::new("after it was sent")) };
-        let unknown = || crate::policy::outcome::forked(Outcome::Unknown);
+        let unknown = || crate::policy::errors::forked(Outcome::Unknown);
         let mut hosted = Hosted::new(unknown, panics);
         let polled = Pin::new(&mut hosted).poll(&mut Context::from_waker(std::task::Waker::noop()));
         let Poll::Ready(Err(error)) = polled.map(|result: Result<()>| result) else {
@@ -324,7 +324,7 @@ mod tests {
                 unsafe { libc::_exit(3) };
             }
         }
-        let unknown = || crate::policy::outcome::forked(Outcome::Unknown);
+        let unknown = || crate::policy::errors::forked(Outcome::Unknown);
         let loud = Loud;
         let mut hosted = Hosted::new(unknown, async move {
             let _loud = loud;

@@ -3,6 +3,7 @@
 //! Each takes the time and the random numbers that it needs as arguments; none reads a clock or does I/O.
 
 pub(crate) mod backoff;
+pub(crate) mod errors;
 pub(crate) mod expiry;
 pub(crate) mod outcome;
 pub(crate) mod path_backoff;

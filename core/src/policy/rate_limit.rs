@@ -10,7 +10,6 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use crate::error::{Error, ErrorCode};
 use crate::time::BootTime;
 
 /// The way of a request to 88Pay takes no longer, and clocks of stores are read at least as exactly.
@@ -518,28 +517,6 @@ impl Window {
             &mut self.common
         }) -= 1;
     }
-}
-
-/// The error of a caller that wants a token which the budget does not allow.
-pub(crate) fn over_budget(budget: &Budget, now: BootTime, refusal: Refusal) -> Error {
-    let (per_minute, per_hour) = budget.limits();
-    let message = match refusal.limit {
-        Limit::Minute => format!("The {per_minute} tokens that 88Pay grants in a minute are used up."),
-        Limit::Hour => format!("The {per_hour} tokens that 88Pay grants in an hour are used up."),
-        Limit::Share => "No store can be reached, and this host's share of the tokens that 88Pay grants is used up."
-            .to_owned(),
-        Limit::Reserve => {
-            "Too many tokens were invalidated or rejected lately to ask for another one now."
-                .to_owned()
-        }
-        Limit::Server => "88Pay says that no more tokens are left for now.".to_owned(),
-    };
-    Error::new(
-        ErrorCode::RateLimited,
-        message,
-        "Nothing was sent. Try again after the given time; look for other programs or hosts that use the same key.",
-    )
-    .with_retry_after(now.until(refusal.until))
 }
 
 #[cfg(test)]

@@ -93,17 +93,6 @@ impl Retry {
     }
 }
 
-/// Why a call ends with a 401, where another token was looked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Unauthorized {
-    /// It was sent again with another token, and answered 401 again.
-    Again,
-    /// Its path answered 401 to a new token before: its 401s force none for a while.
-    ByPath,
-    /// None may be asked for before that time is over.
-    Kept(Duration),
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

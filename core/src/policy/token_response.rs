@@ -12,10 +12,10 @@ use http::StatusCode;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::exchange::{Answer, Failure, FailureKind};
 use crate::json;
-use crate::policy::outcome::error_of;
+use crate::policy::errors::{error_of, token_refused, unusable_token};
 use crate::policy::provider_message::provider_message;
 use crate::secret::{Secret, wipe};
 
@@ -114,11 +114,7 @@ impl Grant {
         match status.as_u16() {
             200..=299 => {
                 read_grant(&body).map_err(|why| {
-                    let error = Error::new(
-                        ErrorCode::BadResponse,
-                        format!("The token endpoint's answer cannot be used: {why}."),
-                        "Check that base_url is 88Pay's and that no proxy answers in its place.",
-                    );
+                    let error = unusable_token(why);
                     temporary(match why {
                         // No whole answer came, so that it may be asked again.
                         CUT => error,
@@ -188,63 +184,25 @@ fn whole_seconds(value: &Value) -> Option<u64> {
 
 /// `asked`: the pause that its headers ask for. `said` is what 88Pay says of it in its own words, or empty.
 fn rejection(status: StatusCode, asked: Option<Duration>, body: &[u8], said: &str) -> Rejection {
-    let answer = match said {
-        "" => status.as_str().to_owned(),
-        said => format!("{}: {said}", status.as_str()),
-    };
-    let error = |code, message: &str, hint: &'static str| {
-        Error::new(code, format!("{message} ({answer})"), hint).with_status(status.as_u16())
-    };
-    match status.as_u16() {
-        401 => Rejection {
-            error: error(
-                ErrorCode::CredentialsRejected,
-                "88Pay does not accept this API key and merchant ID",
-                "Copy both from the dashboard once more; a key belongs to one environment, sandbox or production; a replaced key ends after 24 hours.",
-            ),
-            class: Class::Unauthorized,
-            resend: false,
-            unsent: false,
-            capped: false,
-        },
-        403 => Rejection {
-            error: error(
-                ErrorCode::AccessDenied,
-                "88Pay denies access to this account or from this address",
-                "In the dashboard check that the account is verified (KYC) and not suspended, and that this server's address is on the allow-list; else write to support@88pay.io.",
-            ),
-            class: Class::Forbidden,
-            resend: false,
-            unsent: false,
-            capped: false,
-        },
+    let (pause, capped) = match status.as_u16() {
         429 => {
             let (pause, capped) = pause_of(asked, body);
-            Rejection {
-                error: error(
-                    ErrorCode::RateLimited,
-                    "88Pay grants no more tokens for now",
-                    "10 a minute and 100 an hour are granted to a key: look for other programs that use the same key without pay88.",
-                )
-                .with_retry_after(pause),
-                class: Class::RateLimited,
-                resend: false,
-                unsent: false,
-                capped,
-            }
+            (Some(pause), capped)
         }
-        code => Rejection {
-            resend: matches!(code, 502..=504),
-            ..temporary(error(
-                ErrorCode::BadResponse,
-                "The token endpoint gave no token",
-                if code >= 500 {
-                    "88Pay has a temporary fault; try again later."
-                } else {
-                    "Check that base_url is 88Pay's and that no proxy answers in its place."
-                },
-            ))
-        },
+        _ => (None, false),
+    };
+    let class = match status.as_u16() {
+        401 => Class::Unauthorized,
+        403 => Class::Forbidden,
+        429 => Class::RateLimited,
+        _ => Class::Temporary,
+    };
+    Rejection {
+        error: token_refused(status, said, pause),
+        class,
+        resend: matches!(status.as_u16(), 502..=504),
+        unsent: false,
+        capped,
     }
 }
 
@@ -324,6 +282,7 @@ impl RateLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorCode;
     use http::{HeaderMap, HeaderValue};
 
     fn read(

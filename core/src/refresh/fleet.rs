@@ -9,8 +9,9 @@
 use std::time::Duration;
 
 use super::{Action, Finish, Fleet, Kept, Leader, Ledger, Progress, Refresh, State, Step, Then};
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::policy::backoff::Backoff;
+use crate::policy::errors::no_token_of_another_host;
 use crate::policy::rate_limit::Counts;
 use crate::policy::token_response::{Class, Rejection};
 use crate::refresh::record::{Common, FleetRecord, HostRecord, Issue};
@@ -380,7 +381,7 @@ impl Refresh {
                 return self.keep(step, lead, REFUSED);
             }
             if step.now >= self.until {
-                return self.refuse(step, lead, no_token_of_others());
+                return self.refuse(step, lead, no_token_of_another_host());
             }
             return self.wait_for_host(step.now, step.jitter, lead);
         }
@@ -618,12 +619,4 @@ fn backoff<'a>(own: &'a HostRecord, stored: &'a FleetRecord) -> Option<&'a Backo
     let own = own.filter(|own| own.class.of_key() && over < Some(own.at));
     let backoffs = [stored.common.backoff.as_ref(), own].into_iter().flatten();
     backoffs.max_by_key(|backoff| backoff.until)
-}
-
-fn no_token_of_others() -> Error {
-    Error::new(
-        ErrorCode::Timeout,
-        "Another host is asking for a token, and none came in time.",
-        "Nothing was sent. Try again; look for a host that hangs.",
-    )
 }

@@ -11,7 +11,7 @@ use super::{
     Action, Finish, Fleet, Key, Leader, Ledger, NEW_KEY_TRIED_EVERY, Progress, Refresh, State,
     Step, Then,
 };
-use crate::error::{Error, ErrorCode};
+use crate::policy::errors::no_token_of_another_process;
 use crate::refresh::record::{Common, HostRecord};
 use crate::time::BootTime;
 
@@ -112,7 +112,7 @@ impl Refresh {
             return Action::Finish(Finish::Kept { again: SILENCE });
         }
         if now >= self.patience {
-            return Action::Finish(no_token_came());
+            return Action::Finish(Finish::failed(no_token_of_another_process()));
         }
         self.waiting.get_or_insert(now);
         self.silent = match self.silent {
@@ -198,15 +198,6 @@ impl Refresh {
         }
         self.write(lead, then)
     }
-}
-
-/// Nothing was sent.
-pub(super) fn no_token_came() -> Finish {
-    Finish::failed(Error::new(
-        ErrorCode::Timeout,
-        "Another process of this host is asking for a token, and none came in time.",
-        "Nothing was sent. Try again; look for a process that hangs or is stopped.",
-    ))
 }
 
 impl HostRecord {

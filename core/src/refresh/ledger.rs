@@ -2,7 +2,8 @@
 
 use crate::error::Error;
 use crate::policy::backoff::Backoffs;
-use crate::policy::rate_limit::{Budget, over_budget};
+use crate::policy::errors::over_budget;
+use crate::policy::rate_limit::Budget;
 use crate::refresh::record::{Common, HostRecord};
 use crate::time::BootTime;
 

@@ -19,7 +19,8 @@ use self::fleet::{Question, StoreSession};
 use self::host::{Attempt, Version};
 pub(crate) use self::ledger::Ledger;
 use crate::error::Error;
-use crate::policy::rate_limit::{MARGIN, Slot, over_budget};
+use crate::policy::errors::{no_token_of_another_process, over_budget};
+use crate::policy::rate_limit::{MARGIN, Slot};
 use crate::policy::token_response::{Class, Grant, RateLimit, Rejection};
 use crate::refresh::record::{HostRecord, Issue, Stamp};
 use crate::time::BootTime;
@@ -500,7 +501,7 @@ impl Refresh {
         self.late += 1;
         let then = match self.late {
             // The machine is too slow to be in time even once.
-            OFTEN_LATE.. => Then::Finish(Box::new(host::no_token_came())),
+            OFTEN_LATE.. => Then::failed(no_token_of_another_process()),
             _ => Then::Read,
         };
         self.release(step, progress, then)
