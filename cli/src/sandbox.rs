@@ -9,6 +9,7 @@ use std::process::{Child, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use clap::Args;
+use pay88::ffi::by_system;
 use pay88::{ENVIRONMENT_PREFIX, Error};
 use pay88_sandbox::{Clock, Config, Merchant, TEST_KEY, TEST_MERCHANT, VirtualClock, Windows};
 use serde_json::Value;
@@ -150,7 +151,7 @@ impl Sandbox {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         // Before anybody can know that it runs, so that a signal always ends it properly.
         let mut signals = Signals::new([SIGINT, SIGTERM])
-            .map_err(|error| Error::by_system("Signals cannot be received", &error))?;
+            .map_err(|error| by_system("Signals cannot be received", &error))?;
         if let Some(path) = &self.ready_file {
             // A file of an earlier run would be taken for this run's.
             match std::fs::remove_file(path) {
@@ -351,7 +352,7 @@ fn run_beside(
     loop {
         let ended = child
             .try_wait()
-            .map_err(|error| Error::by_system("The command cannot be waited for", &error))?;
+            .map_err(|error| by_system("The command cannot be waited for", &error))?;
         if let Some(status) = ended {
             return Ok(exit_code(status));
         }

@@ -189,7 +189,7 @@ impl Error {
 
     /// Makes an error for an argument or option that cannot be used: what is wrong, and what to do about it.
     ///
-    /// It is public for bindings, which report their own arguments in the same words.
+    /// It is public for programs that check arguments of their own, and report them in the same words.
     ///
     /// ```
     /// let error = pay88::Error::invalid("The argument timeout must be above 0.", "Pass seconds.");
@@ -197,57 +197,6 @@ impl Error {
     /// ```
     pub fn invalid(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::ConfigInvalid, message, hint)
-    }
-
-    /// Makes the error for a panic that was caught. Its outcome is `unknown` unless nothing can have been sent, because
-    /// nobody can tell what was done before the panic. It is public for bindings.
-    ///
-    /// ```
-    /// let panic = std::panic::catch_unwind(|| panic!("a fault")).unwrap_err();
-    /// let error = pay88::Error::panicked(&*panic, pay88::Outcome::Unknown);
-    /// assert_eq!(error.code().name(), "internal");
-    /// assert!(error.hint().contains("look the transaction up"));
-    /// ```
-    pub fn panicked(panic: &(dyn Any + Send), outcome: Outcome) -> Self {
-        let said = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("it did not say why");
-        let error = Self::internal(format!("pay88 panicked: {said}.")).with_outcome(outcome);
-        match outcome {
-            Outcome::Unknown => error.with_hint(format!("{LOOK_IT_UP} {REPORT_IT}")),
-            _ => error,
-        }
-    }
-
-    /// Makes an error for a fault of the library. It is public for bindings.
-    ///
-    /// ```
-    /// let error = pay88::Error::internal("A checked header cannot be sent.");
-    /// assert!(error.hint().contains("report it"));
-    /// ```
-    pub fn internal(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::Internal, message, REPORT_IT)
-    }
-
-    /// Makes an error (`internal`) for what the system refused: a thread, a descriptor or memory. The hint says which
-    /// limit was reached, if one was, and `error` is the source. It is public for bindings.
-    ///
-    /// ```
-    /// let refused = std::io::Error::from_raw_os_error(11); // EAGAIN
-    /// let error = pay88::Error::by_system("No thread can be started", &refused);
-    /// assert!(error.hint().contains("ulimit -u"));
-    /// assert!(std::error::Error::source(&error).is_some());
-    /// ```
-    pub fn by_system(what: &str, error: &io::Error) -> Self {
-        let cause = Cause::of_system(error);
-        let hint = match cause.number() {
-            // Of a file or a connection it says something else.
-            Some(libc::EAGAIN) => NO_THREAD,
-            _ => limit_reached(&cause).unwrap_or(REPORT_IT),
-        };
-        Self::new(ErrorCode::Internal, format!("{what}: {cause}."), hint).caused_by(Some(cause))
     }
 
     pub(crate) fn refused(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
@@ -391,6 +340,57 @@ impl Error {
     }
 }
 
+/// Makes the error for a panic that was caught. Its outcome is `unknown` unless nothing can have been sent, because
+/// nobody can tell what was done before the panic. It is for bindings.
+///
+/// ```
+/// let panic = std::panic::catch_unwind(|| panic!("a fault")).unwrap_err();
+/// let error = pay88::ffi::panicked(&*panic, pay88::Outcome::Unknown);
+/// assert_eq!(error.code().name(), "internal");
+/// assert!(error.hint().contains("look the transaction up"));
+/// ```
+pub fn panicked(panic: &(dyn Any + Send), outcome: Outcome) -> Error {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("it did not say why");
+    let error = internal(format!("pay88 panicked: {said}.")).with_outcome(outcome);
+    match outcome {
+        Outcome::Unknown => error.with_hint(format!("{LOOK_IT_UP} {REPORT_IT}")),
+        _ => error,
+    }
+}
+
+/// Makes an error for a fault of the library. It is for bindings.
+///
+/// ```
+/// let error = pay88::ffi::internal("A checked header cannot be sent.");
+/// assert!(error.hint().contains("report it"));
+/// ```
+pub fn internal(message: impl Into<String>) -> Error {
+    Error::new(ErrorCode::Internal, message, REPORT_IT)
+}
+
+/// Makes an error (`internal`) for what the system refused: a thread, a descriptor or memory. The hint says which
+/// limit was reached, if one was, and `error` is the source. It is for bindings.
+///
+/// ```
+/// let refused = std::io::Error::from_raw_os_error(11); // EAGAIN
+/// let error = pay88::ffi::by_system("No thread can be started", &refused);
+/// assert!(error.hint().contains("ulimit -u"));
+/// assert!(std::error::Error::source(&error).is_some());
+/// ```
+pub fn by_system(what: &str, error: &io::Error) -> Error {
+    let cause = Cause::of_system(error);
+    let hint = match cause.number() {
+        // Of a file or a connection it says something else.
+        Some(libc::EAGAIN) => NO_THREAD,
+        _ => limit_reached(&cause).unwrap_or(REPORT_IT),
+    };
+    Error::new(ErrorCode::Internal, format!("{what}: {cause}."), hint).caused_by(Some(cause))
+}
+
 /// The hint where a call may have been carried out.
 pub(crate) const LOOK_IT_UP: &str =
     "It may have been carried out: look the transaction up before sending it again.";
@@ -496,7 +496,7 @@ mod tests {
             (libc::ENOMEM, "memory"),
         ] {
             let refused = io::Error::from_raw_os_error(number);
-            let error = Error::by_system("No thread", &refused);
+            let error = by_system("No thread", &refused);
             assert_eq!(error.message(), format!("No thread: {refused}."));
             assert!(error.hint().contains(told), "{error}");
             assert!(!error.hint().contains("report"), "{error}");
@@ -508,7 +508,7 @@ mod tests {
             io::Error::from_raw_os_error(libc::EIO),
             io::Error::other("it said (os error 24)"),
         ] {
-            let fault = Error::by_system("No thread", &other);
+            let fault = by_system("No thread", &other);
             assert!(fault.hint().contains("report"), "{fault}");
         }
     }

@@ -63,8 +63,6 @@ mod transport;
 pub use api::adapters;
 #[cfg(feature = "test-hooks")]
 pub use api::test_hooks as hooks;
-#[doc(hidden)]
-pub use api::token_manager::Current;
 pub use api::token_manager::{Control, TokenManager};
 pub use call::request::{Request, Response};
 pub use config::Config;
@@ -72,17 +70,27 @@ pub use config::option::{ENVIRONMENT_PREFIX, OPTIONS, OptionKind, OptionSpec};
 pub use error::{Error, ErrorCode, Outcome, Result};
 pub use manager::tiers::{TakenName, Tier, TierState};
 pub use manager::token::Token;
-#[doc(hidden)] // For bindings that run callbacks of a program.
-pub use platform::process::foreign;
-#[doc(hidden)] // For bindings that have queues which a program waits for by itself.
-pub use platform::readable::Readable;
-#[doc(hidden)] // For bindings that start calls which end on the library's own threads.
-pub use platform::task::{Canceler, Task};
-#[doc(hidden)] // For bindings that are called on threads of a program.
-pub use platform::thread::Uncanceled;
 pub use secret::mask;
 pub use telemetry::event::{Event, EventName, Events, Level};
 pub use telemetry::stats::Stats;
+
+/// What the bindings and the command of this library need beyond what a Rust program uses. It has no stability: any release
+/// may change or remove it.
+#[doc(hidden)]
+pub mod ffi {
+    pub use crate::api::token_manager::{
+        Current, count_uses, current, current_until, generation_word, prepare_request,
+        prepare_token,
+    };
+    pub use crate::call::request::body_with_nul;
+    pub use crate::error::{by_system, internal, panicked};
+    pub use crate::manager::token::{token_from_raw, token_into_raw};
+    pub use crate::platform::process::foreign;
+    pub use crate::platform::readable::Readable;
+    pub use crate::platform::task::{Canceler, Task};
+    pub use crate::platform::thread::Uncanceled;
+    pub use crate::telemetry::event::descriptor;
+}
 
 /// The version of this library, such as `0.1.0`.
 ///

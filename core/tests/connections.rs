@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use pay88::ffi::prepare_request;
 use pay88::{Config, ErrorCode, Outcome, Request, TokenManager};
 use pay88_sandbox::{Sandbox, TEST_KEY, TEST_MERCHANT};
 use serde_json::json;
@@ -203,7 +204,7 @@ fn ten_asynchronous_charges_survive_a_server_that_closes_idle_connections() {
         let done = move |result: pay88::Result<pay88::Response>| {
             sender.send(result.map(|answer| answer.status())).unwrap()
         };
-        manager.prepare_request(charge(), done).unwrap().start();
+        prepare_request(manager, charge(), done).unwrap().start();
         receiver
             .recv_timeout(Duration::from_secs(40))
             .unwrap()
@@ -241,7 +242,7 @@ fn by_the_library(manager: &TokenManager, number: usize) -> Vec<pay88::Result<u1
         let done = move |result: pay88::Result<pay88::Response>| {
             sender.send(result.map(|answer| answer.status())).unwrap()
         };
-        manager.prepare_request(charge(), done).unwrap().start();
+        prepare_request(manager, charge(), done).unwrap().start();
     };
     (0..AT_A_TIME).for_each(|_| start());
     let mut results = Vec::new();
@@ -473,10 +474,11 @@ fn without_names() {
     let (sender, receiver) = mpsc::channel();
     let begun = Instant::now();
     let request = charge().timeout(Duration::from_millis(700));
-    manager
-        .prepare_request(request, move |result| sender.send(result).unwrap())
-        .unwrap()
-        .start();
+    prepare_request(&manager, request, move |result| {
+        sender.send(result).unwrap()
+    })
+    .unwrap()
+    .start();
     let error = receiver
         .recv_timeout(Duration::from_secs(30))
         .unwrap()

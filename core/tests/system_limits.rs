@@ -13,6 +13,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use pay88::ffi::prepare_request;
 use pay88::{Config, Control, Request, TokenManager};
 use pay88_sandbox::{Action, Fault, Match, Sandbox, TEST_KEY, TEST_MERCHANT};
 
@@ -42,12 +43,12 @@ fn child() {
         "asynchronous" => {
             no_more_descriptors();
             let never = |_| panic!("it was started");
-            let prepared = manager.prepare_request(Request::get("/api/echo"), never);
+            let prepared = prepare_request(&manager, Request::get("/api/echo"), never);
             prepared.map(drop).unwrap_err()
         }
         "threads" => {
             let never = |_| panic!("it was started");
-            let prepared = manager.prepare_request(Request::get("/api/echo"), never);
+            let prepared = prepare_request(&manager, Request::get("/api/echo"), never);
             prepared.map(drop).unwrap_err()
         }
         // As an exception that a signal handler raises: it is told once.

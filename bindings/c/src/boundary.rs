@@ -9,7 +9,8 @@ use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pay88::{Error, Outcome, Result, Uncanceled};
+use pay88::ffi::{Uncanceled, panicked};
+use pay88::{Outcome, Result};
 
 use crate::error::pay88_error;
 use crate::status::{pay88_outcome, pay88_status};
@@ -88,7 +89,7 @@ fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
 
 /// Runs what makes no call, so that nothing was sent before a panic either.
 pub(crate) fn not_sent<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    guarded(body).unwrap_or_else(|panic| Err(Error::panicked(&*panic, Outcome::NotSent)))
+    guarded(body).unwrap_or_else(|panic| Err(panicked(&*panic, Outcome::NotSent)))
 }
 
 /// Runs a function that cannot fail and makes no system call; `None` is [`Neutral::NEUTRAL`].
@@ -127,7 +128,7 @@ pub(crate) fn status_at_once(
     let failure = match guarded(body) {
         Ok(Ok(())) => return pay88_status::PAY88_OK,
         Ok(Err(failure)) => failure,
-        Err(panic) => Error::panicked(&*panic, Outcome::Unknown),
+        Err(panic) => panicked(&*panic, Outcome::Unknown),
     };
     let status = pay88_status::from(failure.code());
     if let Some(error) = error {

@@ -5,7 +5,8 @@
 
 use std::ffi::c_void;
 
-use pay88::{Canceler, Error, Result, Task, foreign};
+use pay88::ffi::{Canceler, Task, foreign, prepare_request, prepare_token};
+use pay88::{Error, Result};
 
 use crate::boundary::boundary;
 use crate::error::pay88_error;
@@ -151,7 +152,8 @@ pub unsafe extern "C" fn pay88_manager_get_token_async(
         // the callback may run, and release or read what they point to, before this function is left.
         let manager = unsafe { manager.as_ref() };
         let callback = callback.ok_or_else(no_callback)?;
-        let task = given(manager, "manager")?.0.prepare_token(
+        let task = prepare_token(
+            &given(manager, "manager")?.0,
             timeout(timeout_ms)?,
             listener(callback, user_data, pay88_token::give),
         )?;
@@ -189,7 +191,8 @@ pub unsafe extern "C" fn pay88_manager_send_async(
         let manager = given(manager, "manager")?;
         let request = given(request, "request")?;
         let callback = callback.ok_or_else(no_callback)?;
-        let task = manager.0.prepare_request(
+        let task = prepare_request(
+            &manager.0,
             request.to_send(None),
             listener(callback, user_data, |answer| give(pay88_response(answer))),
         )?;

@@ -10,7 +10,8 @@ use std::os::fd::AsRawFd;
 use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pay88::{Error, ErrorCode, Readable, Response, Result, Token};
+use pay88::ffi::{Readable, by_system, internal, prepare_request, prepare_token};
+use pay88::{Error, ErrorCode, Response, Result, Token};
 
 use crate::boundary::{boundary, silence_panics};
 use crate::call::{pay88_call, start};
@@ -188,9 +189,8 @@ pub extern "C" fn pay88_completions_open(
     boundary!(status(error), || {
         silence_panics();
         let completions = given(completions, "completions")?;
-        let readable = Readable::open().map_err(|why| {
-            Error::by_system("There is no descriptor for a completion queue", &why)
-        })?;
+        let readable = Readable::open()
+            .map_err(|why| by_system("There is no descriptor for a completion queue", &why))?;
         completions.write(give(pay88_completions(ManuallyDrop::new(Arc::new(
             Queue {
                 waiting: Mutex::new(Some(VecDeque::new())),
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn pay88_completions_next(
         let queue = completions.own()?;
         let mut waiting = queue.lock();
         let Some(waiting) = &mut *waiting else {
-            return Err(Error::internal("The completion queue was released."));
+            return Err(internal("The completion queue was released."));
         };
         let number = waiting.len().min(capacity);
         if number > 0 && number == waiting.len() {
@@ -295,7 +295,7 @@ pub unsafe extern "C" fn pay88_manager_get_token_queued(
         let (manager, completions) = unsafe { (manager.as_ref(), completions.as_ref()) };
         let manager = given(manager, "manager")?;
         let done = given(completions, "completions")?.place(tag)?;
-        let task = manager.0.prepare_token(timeout(timeout_ms)?, done)?;
+        let task = prepare_token(&manager.0, timeout(timeout_ms)?, done)?;
         // SAFETY: the header demands a valid pointer or NULL.
         unsafe { start(task, call) };
         Ok(())
@@ -327,7 +327,7 @@ pub unsafe extern "C" fn pay88_manager_send_queued(
         let request = given(request, "request")?;
         let done = given(completions, "completions")?.place(tag)?;
         let to_send = request.to_send(timeout(timeout_ms)?);
-        let task = manager.0.prepare_request(to_send, done)?;
+        let task = prepare_request(&manager.0, to_send, done)?;
         // SAFETY: the header demands a valid pointer or NULL.
         unsafe { start(task, call) };
         Ok(())

@@ -1,6 +1,7 @@
 //! Events: what happened in this process, taken from a queue by the program's own threads.
 
-use pay88::{Error, Event, EventName, Events, Uncanceled};
+use pay88::ffi::{Uncanceled, descriptor};
+use pay88::{Error, Event, EventName, Events};
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::time::Duration;
@@ -83,7 +84,7 @@ pub extern "C" fn pay88_events_fd(events: Option<&pay88_events>) -> c_int {
     boundary!(value, || {
         // The first call opens the descriptor, and writes to it if an event waits.
         let _uncanceled = Uncanceled::begin();
-        events?.0.descriptor().ok()?
+        descriptor(&events?.0).ok()?
     })
 }
 

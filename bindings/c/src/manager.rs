@@ -4,7 +4,8 @@ use std::ffi::{c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use pay88::{Control, Current, TokenManager};
+use pay88::ffi::{Current, count_uses, current, current_until, generation_word};
+use pay88::{Control, TokenManager};
 
 use crate::boundary::{boundary, not_sent};
 use crate::config::pay88_config;
@@ -194,7 +195,7 @@ pub extern "C" fn pay88_manager_get_token(
 /// before it ends. It is for programs that keep the token: while the number is the same, the token is the same.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_current(manager: Option<&pay88_manager>) -> u64 {
-    boundary!(value, || manager?.0.current())
+    boundary!(value, || current(&manager?.0))
 }
 
 /// For how long a program that keeps the token may use it without a call: as long as the generation word of the manager
@@ -222,7 +223,7 @@ pub extern "C" fn pay88_manager_current_until(
 ) -> u64 {
     boundary!(value, || {
         let current = current?.write(pay88_current::default());
-        *current = manager?.0.current_until()?.into();
+        *current = current_until(&manager?.0)?.into();
         Some(current.generation)
     })
 }
@@ -251,7 +252,7 @@ pub extern "C" fn pay88_manager_current_until(
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_generation_word(manager: Option<&pay88_manager>) -> *const u64 {
     boundary!(value, || Some(
-        manager?.0.generation_word().as_ptr().cast_const()
+        generation_word(&manager?.0).as_ptr().cast_const()
     ))
 }
 
@@ -260,7 +261,7 @@ pub extern "C" fn pay88_manager_generation_word(manager: Option<&pay88_manager>)
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_count_uses(manager: Option<&pay88_manager>, uses: u64) {
     boundary!(value, || {
-        manager?.0.count_uses(uses);
+        count_uses(&manager?.0, uses);
         Some(())
     })
 }

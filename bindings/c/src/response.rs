@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 
 use pay88::Response;
+use pay88::ffi::body_with_nul;
 
 use crate::boundary::boundary;
 use crate::error::pay88_error;
@@ -23,9 +24,9 @@ pub extern "C" fn pay88_response_status(response: Option<&pay88_response>) -> u1
 /// The body, as it is. A NUL follows, which `len` does not count, so that you can hand it to a parser of text.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_response_body(response: Option<&pay88_response>) -> pay88_bytes {
-    boundary!(value, || Some(pay88_bytes::terminated(
-        response?.0.body_with_nul()
-    )))
+    boundary!(value, || Some(pay88_bytes::terminated(body_with_nul(
+        &response?.0
+    ))))
 }
 
 /// The value of the first header of that name. Upper and lower case do not matter. Empty if there is no such header.

@@ -3,6 +3,7 @@
 use std::mem::ManuallyDrop;
 
 use pay88::Token;
+use pay88::ffi::{token_from_raw, token_into_raw};
 
 use crate::boundary::boundary;
 use crate::view::pay88_str;
@@ -16,7 +17,7 @@ pub struct pay88_token(());
 
 impl pay88_token {
     pub(crate) fn give(token: Token) -> *mut pay88_token {
-        token.into_raw().cast_mut().cast()
+        token_into_raw(token).cast_mut().cast()
     }
 
     /// The token that a handle stands for; the handle keeps it.
@@ -28,7 +29,7 @@ impl pay88_token {
             return None;
         }
         // SAFETY: only `give` makes handles, and `ManuallyDrop` leaves the reference with this one.
-        Some(ManuallyDrop::new(unsafe { Token::from_raw(token.cast()) }))
+        Some(ManuallyDrop::new(unsafe { token_from_raw(token.cast()) }))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::call::{Call, CallDefaults, deadline_in};
 use crate::config::Config;
 use crate::config::credentials::ApiKey;
 use crate::config::option::Opt;
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Outcome, Result, internal};
 use crate::manager::manager::Manager;
 use crate::manager::registry;
 use crate::manager::shared_tier;
@@ -56,12 +56,11 @@ use crate::transport::Tokio;
 pub struct TokenManager(Arc<Handle>);
 
 /// Which token is to be used, and for how long nobody has to ask again.
-#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Current {
     /// The number of the token.
     pub generation: u64,
-    /// What [`TokenManager::generation_word`] was before; 0, which it never is, if it was about to change.
+    /// What [`generation_word`] was before; 0, which it never is, if it was about to change.
     pub word: u64,
     /// When it ends or its renewal is due, in nanoseconds of CLOCK_MONOTONIC.
     pub monotonic_until: u64,
@@ -144,7 +143,7 @@ impl TokenManager {
             idle_timeout: settings.idle_timeout,
             max_response_bytes: settings.max_response_bytes,
             user_agent: HeaderValue::from_str(&settings.user_agent)
-                .map_err(|_| Error::internal("A checked user agent is no header."))?,
+                .map_err(|_| internal("A checked user agent is no header."))?,
         };
         let manager = registry::attach(&settings, clock)?;
         Ok(TokenManager(Arc::new(Handle {
@@ -267,67 +266,6 @@ impl TokenManager {
         }
     }
 
-    /// The number of the token that [`TokenManager::get_token`] would give at once, as [`Token::generation`] returns
-    /// it. `None` if that method would have to wait, or would fail. It counts as use of the token, so the token is
-    /// renewed before it ends. It is for bindings that keep the token as an object of their language.
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
-    /// # let (_sandbox, manager) = doc::manager();
-    /// assert_eq!(manager.current(), None);
-    /// let token = manager.get_token()?;
-    /// assert_eq!(manager.current(), Some(token.generation()));
-    /// # Ok::<(), pay88::Error>(())
-    /// ```
-    #[doc(hidden)]
-    pub fn current(&self) -> Option<u64> {
-        self.current_until().map(|current| current.generation)
-    }
-
-    /// What [`TokenManager::current`] says, and for how long that holds.
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
-    /// # use std::sync::atomic::Ordering;
-    /// # let (_sandbox, manager) = doc::manager();
-    /// let token = manager.get_token()?;
-    /// let current = manager.current_until().unwrap();
-    /// assert_eq!(current.generation, token.generation());
-    /// // As long as this holds, and the clocks have not reached the instants in `current`, nobody has to ask.
-    /// assert_eq!(manager.generation_word().load(Ordering::Acquire), current.word);
-    /// # Ok::<(), pay88::Error>(())
-    /// ```
-    #[doc(hidden)]
-    pub fn current_until(&self) -> Option<Current> {
-        // Before all else, so that a change in between is not missed.
-        let word = self.0.manager.account.cache.word.to_keep();
-        if self.0.closed.is_raised() {
-            return None;
-        }
-        let token = self.0.manager.cached()?;
-        let until = token.kept_until();
-        Some(Current {
-            generation: token.generation(),
-            word: word.unwrap_or(0),
-            monotonic_until: until.mono,
-            wall_until: until.wall,
-        })
-    }
-
-    /// A number that is another one after each change of which token is to be used: a token was published or dropped, its
-    /// next renewal was put off or brought forward, or a handle was closed. It does not change when a token ends or its
-    /// renewal is due.
-    #[doc(hidden)]
-    pub fn generation_word(&self) -> &AtomicU64 {
-        self.0.manager.account.cache.word.as_atomic()
-    }
-
-    /// Counts uses of a token that a binding keeps, as hits.
-    #[doc(hidden)]
-    pub fn count_uses(&self, uses: u64) {
-        self.0.manager.account.cache.count_hits(uses);
-    }
-
     /// Gives the token in the cache, or `None` if there is no valid one. Never waits and never asks 88Pay.
     ///
     /// ```
@@ -403,7 +341,7 @@ impl TokenManager {
         }
         let forked = || forked(Outcome::NotSent);
         if !callers_can_wait() {
-            return Task::awaited(forked, |done| self.prepare_token(None, done)).await;
+            return Task::awaited(forked, |done| prepare_token(self, None, done)).await;
         }
         let deadline = deadline_in(self.0.defaults.timeout)?;
         let handle = self.0.clone();
@@ -450,40 +388,6 @@ impl TokenManager {
                 .await
         };
         Hosted::new(forked, work).await
-    }
-
-    /// Prepares [`TokenManager::get_token`] on the library's own threads, for bindings. After [`Task::start`], `done`
-    /// gets the result exactly once, on one of these threads. [`Task`] has an example.
-    ///
-    /// # Errors
-    /// `config_invalid` for a closed handle or a timeout out of range, `internal` if the system gives no thread.
-    /// `done` is then dropped without being called.
-    #[doc(hidden)]
-    pub fn prepare_token(
-        &self,
-        timeout: Option<Duration>,
-        done: impl FnOnce(Result<Token>) + Send + 'static,
-    ) -> Result<Task> {
-        self.open()?;
-        let deadline = deadline_in(timeout.unwrap_or(self.0.defaults.timeout))?;
-        let handle = self.0.clone();
-        Task::new(Outcome::NotSent, done, move |cancel| async move {
-            handle.token(deadline, handle.canceled(&cancel)).await
-        })
-    }
-
-    /// Prepares [`TokenManager::make_request`] on the library's own threads, for bindings, as
-    /// [`TokenManager::prepare_token`] does for a token.
-    ///
-    /// # Errors
-    /// Those that are found before anything is sent. `done` is then dropped without being called.
-    #[doc(hidden)]
-    pub fn prepare_request(
-        &self,
-        request: Request,
-        done: impl FnOnce(Result<Response>) + Send + 'static,
-    ) -> Result<Task> {
-        self.prepare_call(self.checked(request)?, done)
     }
 
     fn prepare_call(
@@ -622,6 +526,97 @@ impl TokenManager {
     pub fn is_closed(&self) -> bool {
         self.0.closed.is_raised()
     }
+}
+
+/// The number of the token that [`TokenManager::get_token`] would give at once, as [`Token::generation`] returns
+/// it. `None` if that method would have to wait, or would fail. It counts as use of the token, so the token is
+/// renewed before it ends. It is for bindings that keep the token as an object of their language.
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+/// # let (_sandbox, manager) = doc::manager();
+/// # use pay88::ffi::current;
+/// assert_eq!(current(&manager), None);
+/// let token = manager.get_token()?;
+/// assert_eq!(current(&manager), Some(token.generation()));
+/// # Ok::<(), pay88::Error>(())
+/// ```
+pub fn current(manager: &TokenManager) -> Option<u64> {
+    current_until(manager).map(|current| current.generation)
+}
+
+/// What [`current`] says, and for how long that holds.
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+/// # use std::sync::atomic::Ordering;
+/// # use pay88::ffi::{current_until, generation_word};
+/// # let (_sandbox, manager) = doc::manager();
+/// let token = manager.get_token()?;
+/// let current = current_until(&manager).unwrap();
+/// assert_eq!(current.generation, token.generation());
+/// // As long as this holds, and the clocks have not reached the instants in `current`, nobody has to ask.
+/// assert_eq!(generation_word(&manager).load(Ordering::Acquire), current.word);
+/// # Ok::<(), pay88::Error>(())
+/// ```
+pub fn current_until(manager: &TokenManager) -> Option<Current> {
+    // Before all else, so that a change in between is not missed.
+    let word = manager.0.manager.account.cache.word.to_keep();
+    if manager.0.closed.is_raised() {
+        return None;
+    }
+    let token = manager.0.manager.cached()?;
+    let until = token.kept_until();
+    Some(Current {
+        generation: token.generation(),
+        word: word.unwrap_or(0),
+        monotonic_until: until.mono,
+        wall_until: until.wall,
+    })
+}
+
+/// A number that is another one after each change of which token is to be used: a token was published or dropped, its
+/// next renewal was put off or brought forward, or a handle was closed. It does not change when a token ends or its
+/// renewal is due.
+pub fn generation_word(manager: &TokenManager) -> &AtomicU64 {
+    manager.0.manager.account.cache.word.as_atomic()
+}
+
+/// Counts uses of a token that a binding keeps, as hits.
+pub fn count_uses(manager: &TokenManager, uses: u64) {
+    manager.0.manager.account.cache.count_hits(uses);
+}
+
+/// Prepares [`TokenManager::get_token`] on the library's own threads, for bindings. After [`Task::start`], `done`
+/// gets the result exactly once, on one of these threads. [`Task`] has an example.
+///
+/// # Errors
+/// `config_invalid` for a closed handle or a timeout out of range, `internal` if the system gives no thread.
+/// `done` is then dropped without being called.
+pub fn prepare_token(
+    manager: &TokenManager,
+    timeout: Option<Duration>,
+    done: impl FnOnce(Result<Token>) + Send + 'static,
+) -> Result<Task> {
+    manager.open()?;
+    let deadline = deadline_in(timeout.unwrap_or(manager.0.defaults.timeout))?;
+    let handle = manager.0.clone();
+    Task::new(Outcome::NotSent, done, move |cancel| async move {
+        handle.token(deadline, handle.canceled(&cancel)).await
+    })
+}
+
+/// Prepares [`TokenManager::make_request`] on the library's own threads, for bindings, as
+/// [`prepare_token`] does for a token.
+///
+/// # Errors
+/// Those that are found before anything is sent. `done` is then dropped without being called.
+pub fn prepare_request(
+    manager: &TokenManager,
+    request: Request,
+    done: impl FnOnce(Result<Response>) + Send + 'static,
+) -> Result<Task> {
+    manager.prepare_call(manager.checked(request)?, done)
 }
 
 impl Handle {

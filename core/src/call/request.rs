@@ -254,12 +254,6 @@ impl Response {
         }
     }
 
-    /// The body and a NUL after it, for programs in C.
-    #[doc(hidden)]
-    pub fn body_with_nul(&self) -> &[u8] {
-        &self.terminated_body
-    }
-
     /// The body as text. Bytes that are not UTF-8 are replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(self.body()).into_owned()
@@ -306,4 +300,9 @@ impl fmt::Debug for Response {
             .field("body", &format!("{} bytes", self.body().len()))
             .finish()
     }
+}
+
+/// The body of an answer and a NUL after it, for programs in C.
+pub fn body_with_nul(answer: &Response) -> &[u8] {
+    &answer.terminated_body
 }

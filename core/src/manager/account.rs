@@ -15,7 +15,7 @@ use crate::config::credentials::{ApiKey, MerchantId};
 use crate::config::endpoint::BaseUrl;
 use crate::config::link::open_link;
 use crate::config::share::Share;
-use crate::error::{Error, Result};
+use crate::error::{Result, internal};
 use crate::manager::cache::Cache;
 use crate::manager::key_ring::Keys;
 use crate::manager::single_flight::{Completion, SingleFlight};
@@ -291,7 +291,7 @@ impl Account {
         let clock = self.clock.clone();
         let token = Snapshot::new(generation, &issue.grant, lifetime, asked_at, clock)
             .map(|snapshot| self.cache.publish(snapshot.stamped(issue.stamp)))
-            .ok_or_else(|| Error::internal("A checked token does not fit into a header."));
+            .ok_or_else(|| internal("A checked token does not fit into a header."));
         if issue.budget_shares > 0 {
             // In use, it is what brings this host back to the store.
             let record = self.store.record(self.keys().get(key));

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::json;
 
 use crate::config::credentials::ApiKey;
-use crate::error::{Error, Result};
+use crate::error::{Result, internal};
 use crate::manager::account::{Account, Job, RENEWAL_PAUSE};
 use crate::manager::key_ring::Keys;
 use crate::manager::shared_tier::{adopt, store_went, tier_went};
@@ -167,7 +167,7 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
             if std::thread::panicking() {
                 self.0.abort(
                     &self.1,
-                    Completion::Failed(Error::internal("The token refresh panicked.")),
+                    Completion::Failed(internal("The token refresh panicked.")),
                 );
             }
         }

@@ -129,22 +129,6 @@ impl Token {
         }
     }
 
-    /// Gives the token up as a pointer, for bindings: a handle that needs no memory of its own.
-    #[doc(hidden)]
-    pub fn into_raw(self) -> *const c_void {
-        self.0.into_raw()
-    }
-
-    /// Takes back a token that [`Token::into_raw`] gave up.
-    ///
-    /// # Safety
-    /// `raw` came from [`Token::into_raw`], and each of these pointers is taken back at most once.
-    #[doc(hidden)]
-    pub unsafe fn from_raw(raw: *const c_void) -> Token {
-        // SAFETY: the caller vouches for it, and tokens are references to snapshots alone.
-        Token(unsafe { Ref::from_raw(raw) })
-    }
-
     /// Whether both are the same token.
     pub fn same_as(&self, other: &Token) -> bool {
         self.0.same_as(&other.0)
@@ -159,4 +143,18 @@ impl fmt::Debug for Token {
             .field("valid_for", &self.valid_for())
             .finish_non_exhaustive()
     }
+}
+
+/// Gives a token up as a pointer, for bindings: a handle that needs no memory of its own.
+pub fn token_into_raw(token: Token) -> *const c_void {
+    token.0.into_raw()
+}
+
+/// Takes back a token that [`token_into_raw`] gave up.
+///
+/// # Safety
+/// `raw` came from [`token_into_raw`], and each of these pointers is taken back at most once.
+pub unsafe fn token_from_raw(raw: *const c_void) -> Token {
+    // SAFETY: the caller vouches for it, and tokens are references to snapshots alone.
+    Token(unsafe { Ref::from_raw(raw) })
 }

@@ -14,19 +14,19 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
 
-use crate::error::{Error, Outcome, Result};
+use crate::error::{Error, Outcome, Result, by_system, internal, panicked};
 use crate::platform::cancel::CancelFlag;
 use crate::platform::process::{LeftToParent, foreign};
 use crate::platform::runtime;
 
-/// Holds a call that is prepared but not started, for bindings. `TokenManager::prepare_token` and `prepare_request`
-/// make it. [`Task::start`] starts it; dropping it instead drops the call.
+/// Holds a call that is prepared but not started, for bindings. `prepare_token` and `prepare_request` make it.
+/// [`Task::start`] starts it; dropping it instead drops the call.
 ///
 /// ```
 /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
 /// # let (_sandbox, manager) = doc::manager();
 /// let (sender, receiver) = std::sync::mpsc::channel();
-/// let task = manager.prepare_token(None, move |result| sender.send(result).unwrap())?;
+/// let task = pay88::ffi::prepare_token(&manager, None, move |result| sender.send(result).unwrap())?;
 /// let canceler = task.canceler();
 /// task.start();
 /// let token = receiver.recv().unwrap()?;
@@ -78,9 +78,10 @@ where
         foreign(|| {
             // It is not polled again after a panic, so nobody ever sees it half done.
             let polled = catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context)));
-            let result = ready!(polled.unwrap_or_else(|panic| {
-                Poll::Ready(Err(Error::panicked(&*panic, self.outcome)))
-            }));
+            let result = ready!(
+                polled
+                    .unwrap_or_else(|panic| { Poll::Ready(Err(panicked(&*panic, self.outcome))) })
+            );
             if let Some(done) = self.done.take() {
                 done(result);
             }
@@ -93,7 +94,7 @@ impl<T, W, F: FnOnce(Result<T>)> Drop for Running<T, W, F> {
     fn drop(&mut self) {
         // The runtime dropped the work without a result.
         if let Some(done) = self.done.take() {
-            let dropped = Error::internal("A task of the library was dropped.");
+            let dropped = internal("A task of the library was dropped.");
             done(Err(dropped.with_outcome(self.outcome)));
         }
     }
@@ -112,7 +113,7 @@ impl Task {
     {
         // Started now, so that the caller of this function gets the error; `start` cannot fail.
         runtime::start().map_err(|why| {
-            Error::by_system("Asynchronous calls cannot start: no thread for them", &why)
+            by_system("Asynchronous calls cannot start: no thread for them", &why)
         })?;
         let cancel = Arc::new(CancelFlag::default());
         let running = Running {
@@ -180,7 +181,7 @@ impl<T, E: Fn() -> Error + Unpin> Future for Waiting<T, E> {
         Poll::Ready(received.unwrap_or_else(|_| {
             // A forked child knows as much of the request as the waiter here.
             let outcome = (self.forked)().outcome();
-            let ended = Error::internal("A task of the library ended without a result.");
+            let ended = internal("A task of the library ended without a result.");
             Err(ended.with_outcome(outcome))
         }))
     }
@@ -228,7 +229,7 @@ where
         // A forked child knows as much of the request as the caller after a panic.
         polled.unwrap_or_else(|panic| {
             let outcome = (self.forked)().outcome();
-            Poll::Ready(Err(Error::panicked(&*panic, outcome)))
+            Poll::Ready(Err(panicked(&*panic, outcome)))
         })
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use self::fleet::{Ask, COME_BACK, Found};
 use self::fleet::{Question, StoreSession};
 use self::host::{Attempt, Version};
 pub(crate) use self::ledger::Ledger;
-use crate::error::Error;
+use crate::error::{Error, internal};
 use crate::policy::errors::{no_token_of_another_process, over_budget};
 use crate::policy::rate_limit::{MARGIN, Slot};
 use crate::policy::token_response::{Class, Grant, RateLimit, Rejection};
@@ -373,7 +373,7 @@ impl Refresh {
                 Action::Finish(Finish::Abandoned)
             }
             // No driver does that. What was taken stays spent, and a lock or lease ends with the refresh or its time.
-            _ => Action::Finish(Finish::failed(Error::internal(
+            _ => Action::Finish(Finish::failed(internal(
                 "A token refresh was told what it had not asked for.",
             ))),
         }

@@ -211,27 +211,6 @@ impl Events {
         }
     }
 
-    /// A descriptor that is readable exactly while there is an event to take, opened when it is first asked for. `None` in a
-    /// forked child.
-    ///
-    /// # Errors
-    /// The system gives no descriptor.
-    #[doc(hidden)] // For bindings.
-    pub fn descriptor(&self) -> io::Result<Option<i32>> {
-        if !self.opened_in.is_current() {
-            return Ok(None);
-        }
-        let waiting = self.queue.waiting();
-        let readable = self.queue.readable.get_or_try_init(|| {
-            let readable = Readable::open()?;
-            if !waiting.is_empty() {
-                readable.set();
-            }
-            Ok::<_, io::Error>(Box::new(readable))
-        })?;
-        Ok(Some(readable.as_raw_fd()))
-    }
-
     /// Takes the next event, and waits for it at most `wait`. `None` if no event came.
     pub fn next(&self, wait: Duration) -> Option<Event> {
         if !self.opened_in.is_current() {
@@ -264,6 +243,26 @@ impl Events {
                 .0;
         }
     }
+}
+
+/// A descriptor that is readable exactly while there is an event to take, for bindings. It is opened when it is first asked
+/// for. `None` in a forked child.
+///
+/// # Errors
+/// The system gives no descriptor.
+pub fn descriptor(events: &Events) -> io::Result<Option<i32>> {
+    if !events.opened_in.is_current() {
+        return Ok(None);
+    }
+    let waiting = events.queue.waiting();
+    let readable = events.queue.readable.get_or_try_init(|| {
+        let readable = Readable::open()?;
+        if !waiting.is_empty() {
+            readable.set();
+        }
+        Ok::<_, io::Error>(Box::new(readable))
+    })?;
+    Ok(Some(readable.as_raw_fd()))
 }
 
 impl Drop for Events {
@@ -376,21 +375,21 @@ mod tests {
         };
         // Two that have a place, and two that are dropped and told of as one.
         (0..4).for_each(|_| push());
-        let descriptor = events.descriptor().unwrap().unwrap();
+        let number = descriptor(&events).unwrap().unwrap();
         for left in (0..3).rev() {
-            assert!(is_readable(descriptor));
+            assert!(is_readable(number));
             events.next(Duration::ZERO).unwrap();
-            assert_eq!(is_readable(descriptor), left > 0);
+            assert_eq!(is_readable(number), left > 0);
         }
         push();
-        assert!(is_readable(descriptor));
-        assert_eq!(events.descriptor().unwrap(), Some(descriptor));
+        assert!(is_readable(number));
+        assert_eq!(descriptor(&events).unwrap(), Some(number));
         let in_child = in_a_child(|| {
-            i32::from(!matches!(events.descriptor(), Ok(None)))
+            i32::from(!matches!(descriptor(&events), Ok(None)))
                 + i32::from(events.next(Duration::ZERO).is_some())
         });
         assert_eq!(in_child, 0);
-        assert!(is_readable(descriptor) && events.next(Duration::ZERO).is_some());
+        assert!(is_readable(number) && events.next(Duration::ZERO).is_some());
         drop(events);
     }
 

@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use pay88::ffi::{prepare_request, prepare_token};
 use pay88::{Control, Error, ErrorCode, Outcome, Request, Response, TokenManager};
 use pay88_sandbox::{Action, Fault, Match};
 use serde_json::json;
@@ -118,7 +119,7 @@ fn what_a_parent_waits_for_ends_with_forked_in_a_child_and_well_in_the_parent() 
     // Not begun, so it is the child's as well as the parent's.
     let mut later = pin!(charge(&manager));
     let (done, prepared) = channel();
-    let task = manager.prepare_token(None, move |result| done.send(result).unwrap());
+    let task = prepare_token(&manager, None, move |result| done.send(result).unwrap());
     let mut task = Some(task.unwrap());
 
     let status = in_a_child(|| {
@@ -313,8 +314,7 @@ impl Wake for Forks {
 fn a_child_forked_by_who_takes_a_result_on_a_thread_of_the_library_carries_nothing_on() {
     let by_closure = |manager: &TokenManager, forks: &Arc<Forks>| {
         let forks = forks.clone();
-        manager
-            .prepare_request(Request::get("/api/other"), move |_| forks.run())
+        prepare_request(manager, Request::get("/api/other"), move |_| forks.run())
             .unwrap()
             .start();
     };
@@ -337,7 +337,7 @@ fn a_child_forked_by_who_takes_a_result_on_a_thread_of_the_library_carries_nothi
         harness.sandbox.fault(Fault::once(path(), again));
         let (done, result) = channel();
         let post = Request::post("/api/echo").json(&json!({}));
-        let task = manager.prepare_request(post, move |result| done.send(result).unwrap());
+        let task = prepare_request(&manager, post, move |result| done.send(result).unwrap());
         task.unwrap().start();
         until(Duration::from_secs(10), "it is in its pause", || {
             harness.sandbox.counters().faults_played == 1

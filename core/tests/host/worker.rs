@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pay88::ffi::prepare_request;
 use pay88::hooks::RefreshStep;
 use pay88::{Config, Request, TokenManager};
 use serde_json::{Map, Value, json};
@@ -268,7 +269,7 @@ fn asynchronous(manager: TokenManager) -> Value {
         let status = answer.map(|answer| answer.status());
         tell.send((status, descriptors())).unwrap();
     };
-    let task = manager.prepare_request(Request::get("/api/echo"), done);
+    let task = prepare_request(&manager, Request::get("/api/echo"), done);
     let task = task.unwrap();
     drop(manager);
     task.start();

@@ -4,6 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pay88::ffi::prepare_request;
 use pay88::{Control, Error, ErrorCode, Outcome, Request};
 use pay88_sandbox::{Action, Fault, Match, TOKEN_PATH};
 
@@ -139,9 +140,10 @@ fn a_charge_that_is_canceled_is_unknown_once_it_was_sent_and_not_sent_before() {
             manager.get_token().unwrap();
         }
         let (sender, receiver) = mpsc::channel();
-        let task = manager
-            .prepare_request(charge(), move |result| sender.send(result).unwrap())
-            .unwrap();
+        let task = prepare_request(&manager, charge(), move |result| {
+            sender.send(result).unwrap()
+        })
+        .unwrap();
         let canceler = task.canceler();
         task.start();
         while harness.tokens_requested() == 0

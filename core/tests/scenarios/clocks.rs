@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pay88::ffi::{count_uses, current, current_until, generation_word};
 use pay88_sandbox::{Action, Fault, Match};
 
 use crate::harness::{Harness, settle};
@@ -122,19 +123,19 @@ fn a_token_that_ended_while_its_answer_was_on_the_way_is_never_handed_out() {
 fn whoever_keeps_the_token_is_told_of_another_and_has_it_renewed_ahead() {
     let (harness, time) = Harness::timed();
     let manager = harness.manager_in(&time, &[]);
-    assert_eq!(manager.current(), None);
-    assert_eq!(manager.current_until(), None);
+    assert_eq!(current(&manager), None);
+    assert_eq!(current_until(&manager), None);
     let first = manager.get_token().unwrap();
     let hits = manager.stats().hits;
-    let kept = manager.current_until().unwrap();
+    let kept = current_until(&manager).unwrap();
     for _ in 0..46 {
         time.pass(1.0);
-        assert_eq!(manager.current(), Some(first.generation()));
+        assert_eq!(current(&manager), Some(first.generation()));
     }
-    manager.count_uses(3);
+    count_uses(&manager, 3);
     assert_eq!(manager.stats().hits, hits + 50);
     assert_eq!(
-        manager.current_until(),
+        current_until(&manager),
         Some(kept),
         "nothing but time has passed"
     );
@@ -142,19 +143,19 @@ fn whoever_keeps_the_token_is_told_of_another_and_has_it_renewed_ahead() {
     assert_eq!(harness.tokens_requested(), 1);
     // From 47 s on its use starts the renewal, and it is still the one to use.
     time.pass(1.5);
-    let due = manager.current_until().unwrap();
+    let due = current_until(&manager).unwrap();
     assert_eq!(due.generation, first.generation());
     let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
     assert_eq!(seconds(due.monotonic_until - kept.monotonic_until), 3.0);
     assert_eq!(due.wall_until, kept.wall_until);
     settle(&manager);
     assert_eq!(harness.tokens_requested(), 2);
-    let renewed = manager.current_until().unwrap();
+    let renewed = current_until(&manager).unwrap();
     assert_ne!(renewed.word, kept.word);
     assert_eq!(renewed.generation, first.generation() + 1);
     manager.close();
-    assert_eq!(manager.current(), None);
-    assert_eq!(manager.current_until(), None);
+    assert_eq!(current(&manager), None);
+    assert_eq!(current_until(&manager), None);
 }
 
 /// Each kind of change is in the word before whoever made it goes on.
@@ -163,7 +164,7 @@ fn the_generation_word_tells_of_each_change() {
     let (harness, time) = Harness::timed();
     let manager = harness.manager_in(&time, &[]);
     let other = harness.manager_in(&time, &[]);
-    let word = || other.generation_word().load(Ordering::Acquire);
+    let word = || generation_word(&other).load(Ordering::Acquire);
     let mut known = word();
     let mut changed = |what: &str| {
         assert_ne!(word(), known, "{what}");
@@ -175,19 +176,19 @@ fn the_generation_word_tells_of_each_change() {
     changed("it was dropped");
     let token = manager.get_token().unwrap();
     changed("another one came");
-    let end = manager.current_until().unwrap().monotonic_until + 3_000_000_000;
+    let end = current_until(&manager).unwrap().monotonic_until + 3_000_000_000;
 
     // A renewal fails, so that the next one is due before the token ends.
     let fault = Fault::always(Match::Token, Action::status(500));
     harness.sandbox.fault(fault);
     time.pass(48.0);
     let begun = Instant::now();
-    while manager.current_until().unwrap().monotonic_until == end {
+    while current_until(&manager).unwrap().monotonic_until == end {
         assert!(begun.elapsed().as_secs() < 30, "the renewal does not fail");
         thread::sleep(Duration::from_millis(1));
     }
     changed("its renewal failed");
-    let again = manager.current_until().unwrap();
+    let again = current_until(&manager).unwrap();
     assert_eq!(again.generation, token.generation());
     assert!(again.monotonic_until < end);
     settle(&manager);
@@ -195,11 +196,11 @@ fn the_generation_word_tells_of_each_change() {
 
     manager.close();
     changed("a handle was closed");
-    assert_eq!(manager.current_until(), None);
-    assert_eq!(other.current(), Some(token.generation()));
+    assert_eq!(current_until(&manager), None);
+    assert_eq!(current(&other), Some(token.generation()));
     // That it ends is no change.
     known = word();
     time.pass(3.0);
-    assert_eq!(other.current_until(), None, "the token has ended");
+    assert_eq!(current_until(&other), None, "the token has ended");
     assert_eq!(word(), known);
 }

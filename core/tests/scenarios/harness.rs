@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Once, mpsc};
 use std::time::Duration;
 
+use pay88::ffi::prepare_request;
 use pay88::{Config, Error, Events, Request, Response, TokenManager};
 use pay88_sandbox::{Merchant, Sandbox, TEST_KEY};
 use serde_json::{Value, json};
@@ -202,7 +203,7 @@ impl Way {
             Way::Asynchronous => {
                 let (done, result) = mpsc::channel();
                 let end = move |result| done.send(result).unwrap();
-                manager.prepare_request(request, end)?.start();
+                prepare_request(manager, request, end)?.start();
                 result.recv_timeout(Duration::from_secs(60)).unwrap()
             }
             Way::Runtime => block_on(manager.make_request_async(request)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use pay88::ffi::prepare_token;
 use pay88::{Config, ErrorCode, Events, Request, Token, TokenManager};
 use pay88_sandbox::{Action, Fault, Match, TEST_KEY, TEST_MERCHANT};
 use serde_json::json;
@@ -237,7 +238,7 @@ fn what_88pay_says_is_told_with_its_status_and_without_what_it_echoes() {
             Way::Asynchronous => {
                 let (done, result) = std::sync::mpsc::channel();
                 let end = move |result| done.send(result).unwrap();
-                manager.prepare_token(None, end)?.start();
+                prepare_token(manager, None, end)?.start();
                 result.recv().unwrap()
             }
             Way::Runtime => block_on(manager.get_token_async()),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pay88::ffi::{Task, prepare_token};
 use pay88::{Control, Error, ErrorCode, Outcome, Token, TokenManager};
 use pay88_sandbox::{Action, Fault, Match};
 
@@ -38,12 +39,10 @@ fn tasks(manager: &TokenManager) -> Vec<Result<Token, Error>> {
     let tasks: Vec<_> = (0..1000)
         .map(|_| {
             let sender = sender.clone();
-            manager
-                .prepare_token(None, move |result| sender.send(result).unwrap())
-                .unwrap()
+            prepare_token(manager, None, move |result| sender.send(result).unwrap()).unwrap()
         })
         .collect();
-    tasks.into_iter().for_each(pay88::Task::start);
+    tasks.into_iter().for_each(Task::start);
     (0..1000)
         .map(|_| receiver.recv_timeout(Duration::from_secs(40)).unwrap())
         .collect()
@@ -196,9 +195,7 @@ fn who_gives_up_leaves_the_refresh_to_the_others() {
         })
     };
     let (sender, receiver) = mpsc::channel();
-    let task = manager
-        .prepare_token(None, move |result| sender.send(result).unwrap())
-        .unwrap();
+    let task = prepare_token(&manager, None, move |result| sender.send(result).unwrap()).unwrap();
     let canceler = task.canceler();
     task.start();
     thread::sleep(Duration::from_millis(300));

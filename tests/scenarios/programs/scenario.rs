@@ -5,6 +5,7 @@ use std::io::{BufRead, Write};
 use std::sync::Barrier;
 use std::time::Duration;
 
+use pay88::ffi::prepare_token;
 use pay88::{Config, Control, Error, Events, Request, Response, Token, TokenManager};
 use serde_json::{Map, Value, json};
 
@@ -123,7 +124,7 @@ fn token_in_time(
     timeout: Duration,
 ) -> Result<pay88::Result<Token>, Failure> {
     let (tx, rx) = std::sync::mpsc::channel();
-    match manager.prepare_token(Some(timeout), move |got| drop(tx.send(got))) {
+    match prepare_token(manager, Some(timeout), move |got| drop(tx.send(got))) {
         Ok(task) => task.start(),
         Err(failure) => return Ok(Err(failure)),
     }
