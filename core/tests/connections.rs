@@ -25,6 +25,12 @@ fn charge() -> Request {
     }))
 }
 
+/// The status of a call without a body.
+fn echo(manager: &TokenManager) -> u16 {
+    let answer = manager.make_request(Request::get("/api/echo"));
+    answer.unwrap().status()
+}
+
 fn manager(base_url: &str, authority: &str, options: &[(&str, &str)]) -> TokenManager {
     let mut config = Config::without_environment()
         .with("api_key", TEST_KEY)
@@ -336,12 +342,7 @@ fn a_thousand_calls_each_on_a_new_thread_use_at_most_two_connections() {
     at_a_sandbox(|sandbox, manager| {
         for _ in 0..1000 {
             let manager = manager.clone();
-            let status = std::thread::spawn(move || {
-                manager
-                    .make_request(Request::get("/api/echo"))
-                    .unwrap()
-                    .status()
-            });
+            let status = std::thread::spawn(move || echo(&manager));
             assert_eq!(status.join().unwrap(), 200);
         }
         assert!(
@@ -356,38 +357,20 @@ fn a_thousand_calls_each_on_a_new_thread_use_at_most_two_connections() {
 fn two_threads_that_take_turns_never_wait_for_each_other() {
     let in_turns = || {
         at_a_sandbox(|sandbox, manager| {
-            assert_eq!(
-                manager
-                    .make_request(Request::get("/api/echo"))
-                    .unwrap()
-                    .status(),
-                200
-            );
+            assert_eq!(echo(&manager), 200);
             let mut took = Vec::new();
             let (to_other, from_other) = (mpsc::channel::<()>(), mpsc::channel::<Duration>());
             let other = manager.clone();
             let thread = std::thread::spawn(move || {
                 while to_other.1.recv().is_ok() {
                     let begun = Instant::now();
-                    assert_eq!(
-                        other
-                            .make_request(Request::get("/api/echo"))
-                            .unwrap()
-                            .status(),
-                        200
-                    );
+                    assert_eq!(echo(&other), 200);
                     from_other.0.send(begun.elapsed()).unwrap();
                 }
             });
             for _ in 0..100 {
                 let begun = Instant::now();
-                assert_eq!(
-                    manager
-                        .make_request(Request::get("/api/echo"))
-                        .unwrap()
-                        .status(),
-                    200
-                );
+                assert_eq!(echo(&manager), 200);
                 took.push(begun.elapsed());
                 to_other.0.send(()).unwrap();
                 took.push(from_other.1.recv_timeout(Duration::from_secs(30)).unwrap());

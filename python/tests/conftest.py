@@ -1,6 +1,7 @@
 """A sandbox for the tests: the one that `pay88 sandbox --exec -- pytest` has started, or one of their own (the command
 is found as PAY88_COMMAND or in the build directory). Every test starts with an empty one and new credentials."""
 
+import http.server
 import itertools
 import json
 import os
@@ -8,6 +9,7 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -133,3 +135,26 @@ def sandbox(running_sandbox):
 def tm(sandbox):
     with sandbox.manager() as manager:
         yield manager
+
+
+@pytest.fixture
+def elsewhere():
+    """Another origin: records the headers of what it is asked, and redirects nobody."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append({name.lower(): value for name, value in self.headers.items()})
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/", seen
+    server.shutdown()
+    server.server_close()

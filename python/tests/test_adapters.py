@@ -204,29 +204,6 @@ def test_a_body_that_is_a_stream_is_not_repeated(clients, sandbox):
     assert sandbox.tokens_issued() == 1
 
 
-@pytest.fixture
-def elsewhere():
-    """Another origin: records the headers of what it is asked, and redirects nobody."""
-    seen = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            seen.append({name.lower(): value for name, value in self.headers.items()})
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/", seen
-    server.shutdown()
-    server.server_close()
-
-
 def test_another_origin_never_sees_the_pair(clients, sandbox, elsewhere):
     url, seen = elsewhere
     sandbox.manager().get_token()

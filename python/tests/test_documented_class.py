@@ -2,7 +2,6 @@
 measured figure has a test here. The class is the one that the benchmark runs, word for word as in the documentation."""
 
 import contextlib
-import http.server
 import importlib.util
 import pathlib
 import threading
@@ -24,28 +23,6 @@ def documented(sandbox, monkeypatch):
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module.TokenManager(sandbox.api_key, sandbox.merchant_id, sandbox.base_url)
-
-
-@pytest.fixture
-def elsewhere():
-    """Another server, which records the headers of what it is asked."""
-    asked = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append({name.lower(): value for name, value in self.headers.items()})
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/", asked
-    server.shutdown()
-    server.server_close()
 
 
 CLASS_PROGRAM = """

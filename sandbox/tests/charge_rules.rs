@@ -5,27 +5,10 @@
 mod client;
 
 use client::*;
-use pay88_sandbox::{Answer, MAX_AMOUNT, Sandbox, TEST_MERCHANT};
+use pay88_sandbox::{Answer, MAX_AMOUNT, TEST_MERCHANT};
 use serde_json::{Value, json};
 
-struct World {
-    sandbox: Sandbox,
-    client: Client,
-    token: Token,
-}
-
 impl World {
-    fn new() -> World {
-        let sandbox = plain(unlimited());
-        let mut client = Client::to(&sandbox);
-        let token = client.token();
-        World {
-            sandbox,
-            client,
-            token,
-        }
-    }
-
     fn post(&mut self, body: &str) -> Answer {
         self.client.ask(call("POST", CHARGES, &self.token, body))
     }

@@ -9,24 +9,7 @@ use client::*;
 use pay88_sandbox::{Action, Coding, Config, Fault, Match, Piece, Sandbox, TOKEN_PATH, Then};
 use serde_json::json;
 
-struct World {
-    sandbox: Sandbox,
-    client: Client,
-    token: Token,
-}
-
 impl World {
-    fn new() -> World {
-        let sandbox = plain(unlimited());
-        let mut client = Client::to(&sandbox);
-        let token = client.token();
-        World {
-            sandbox,
-            client,
-            token,
-        }
-    }
-
     fn fault(action: Action) -> World {
         let world = World::new();
         world.sandbox.fault(Fault::once(Match::Calls, action));

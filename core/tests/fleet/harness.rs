@@ -1,21 +1,14 @@
-//! A sandbox, and hosts that share a store.
+//! Hosts that share a store.
 
 use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
-use pay88_sandbox::{Merchant, Sandbox, TEST_KEY};
-use serde_json::{Map, Value, json};
-
+use crate::account::Account;
+pub(crate) use crate::account::until;
 use crate::worker::Worker;
 
-pub(crate) struct Harness {
-    pub(crate) sandbox: Sandbox,
-    options: Map<String, Value>,
-    dir: PathBuf,
-}
+pub(crate) struct Harness(Account);
 
 impl Harness {
     pub(crate) fn new(stores: &str) -> Harness {
@@ -24,30 +17,9 @@ impl Harness {
 
     /// `stores` are URLs with commas between them.
     pub(crate) fn with(stores: &str, change: impl FnOnce(&mut pay88_sandbox::Config)) -> Harness {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let merchant = format!("MCH-COL-FLEET-{number}");
-        let mut config = pay88_sandbox::Config {
-            tls: false,
-            control: None,
-            merchants: vec![Merchant::new(merchant.as_str(), TEST_KEY)],
-            ..Default::default()
-        };
-        change(&mut config);
-        let sandbox = Sandbox::start(config).unwrap();
-        let dir = format!("/dev/shm/fleet-test-{}-{number}", std::process::id());
-        fs::create_dir(&dir).unwrap();
-        let options = json!({
-            "api_key": TEST_KEY, "merchant_id": merchant, "base_url": sandbox.base_url(), "share": stores,
-        });
-        let Value::Object(options) = options else {
-            unreachable!()
-        };
-        Harness {
-            sandbox,
-            options,
-            dir: dir.into(),
-        }
+        let mut account = Account::new("fleet", change);
+        account.set("share", stores);
+        Harness(account)
     }
 
     /// Tokens are renewed after eight seconds, which is as often as the most that hosts may have in an hour allow.
@@ -60,10 +32,6 @@ impl Harness {
         harness.set("tokens_per_minute", "200");
         harness.set("tokens_per_hour", "400");
         harness
-    }
-
-    pub(crate) fn set(&mut self, name: &str, value: &str) {
-        self.options.insert(name.into(), value.into());
     }
 
     /// A process on that host.
@@ -96,18 +64,16 @@ impl Harness {
     }
 }
 
-impl Drop for Harness {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dir);
+impl Deref for Harness {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        &self.0
     }
 }
 
-/// Asks again until it is so; says how long that took.
-pub(crate) fn until(limit: Duration, what: &str, mut so: impl FnMut() -> bool) -> Duration {
-    let begun = Instant::now();
-    while !so() {
-        assert!(begun.elapsed() < limit, "not within {limit:?}: {what}");
-        std::thread::sleep(Duration::from_millis(20));
+impl DerefMut for Harness {
+    fn deref_mut(&mut self) -> &mut Account {
+        &mut self.0
     }
-    begun.elapsed()
 }

@@ -3,6 +3,8 @@
 #![cfg(feature = "test-hooks")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
+#[path = "../host/account.rs"]
+mod account;
 #[path = "../../src/store/fleet/tests/daemon.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod daemon;

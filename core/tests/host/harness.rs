@@ -1,59 +1,29 @@
-//! A sandbox and a directory in memory that is the test's own.
+//! Processes of one host: they share in a directory in memory that is the test's own.
 
 use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use pay88::{Config, TokenManager};
-use pay88_sandbox::{Merchant, Sandbox, TEST_KEY};
-use serde_json::{Map, Value, json};
 
+use crate::account::Account;
+pub(crate) use crate::account::until;
 use crate::worker::Worker;
 
-pub(crate) struct Harness {
-    pub(crate) sandbox: Sandbox,
-    pub(crate) options: Map<String, Value>,
-    pub(crate) dir: PathBuf,
-}
+pub(crate) struct Harness(Account);
 
 impl Harness {
     pub(crate) fn new() -> Harness {
         Harness::with(|_| ())
     }
 
-    /// A sandbox over plain HTTP on loopback: what is tested here is not the way there.
     pub(crate) fn with(change: impl FnOnce(&mut pay88_sandbox::Config)) -> Harness {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let merchant = format!("MCH-COL-HOST-{number}");
-        let mut config = pay88_sandbox::Config {
-            tls: false,
-            control: None,
-            merchants: vec![Merchant::new(merchant.as_str(), TEST_KEY)],
-            ..Default::default()
-        };
-        change(&mut config);
-        let sandbox = Sandbox::start(config).unwrap();
-        let dir = PathBuf::from(format!(
-            "/dev/shm/host-test-{}-{number}",
-            std::process::id()
-        ));
-        fs::create_dir(&dir).unwrap();
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o2770)).unwrap();
-        let options = json!({
-            "api_key": TEST_KEY, "merchant_id": merchant, "base_url": sandbox.base_url(),
-            "share": format!("host:{}", dir.display()),
-        });
-        let Value::Object(options) = options else {
-            unreachable!()
-        };
-        Harness {
-            sandbox,
-            options,
-            dir,
-        }
+        let mut account = Account::new("host", change);
+        fs::set_permissions(&account.dir, fs::Permissions::from_mode(0o2770)).unwrap();
+        let share = format!("host:{}", account.dir.display());
+        account.set("share", &share);
+        Harness(account)
     }
 
     /// Tokens are used for a second, so that a refresh comes every second; the budget allows it.
@@ -66,10 +36,6 @@ impl Harness {
         harness.set("tokens_per_minute", "100");
         harness.set("tokens_per_hour", "10000");
         harness
-    }
-
-    pub(crate) fn set(&mut self, name: &str, value: &str) {
-        self.options.insert(name.into(), value.into());
     }
 
     pub(crate) fn worker(&self) -> Worker {
@@ -105,9 +71,21 @@ impl Harness {
 
 impl Drop for Harness {
     fn drop(&mut self) {
-        for dir in [&self.dir, &self.away()] {
-            let _ = fs::remove_dir_all(dir);
-        }
+        let _ = fs::remove_dir_all(self.away());
+    }
+}
+
+impl Deref for Harness {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        &self.0
+    }
+}
+
+impl DerefMut for Harness {
+    fn deref_mut(&mut self) -> &mut Account {
+        &mut self.0
     }
 }
 
@@ -116,16 +94,4 @@ pub(crate) fn lock_of(record: &Path) -> PathBuf {
     let name = record.file_name().unwrap().to_str().unwrap();
     let (hidden, number) = name.split_at(name.find('.').unwrap_or(name.len()));
     record.with_file_name(format!("{hidden}.lock{number}"))
-}
-
-/// Asks again until it is so.
-pub(crate) fn until(limit: Duration, what: &str, mut so: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + limit;
-    while !so() {
-        assert!(
-            std::time::Instant::now() < end,
-            "not within {limit:?}: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

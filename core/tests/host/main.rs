@@ -3,6 +3,7 @@
 #![cfg(feature = "test-hooks")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
+mod account;
 mod files;
 mod forks;
 mod harness;

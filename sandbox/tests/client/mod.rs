@@ -47,6 +47,26 @@ pub fn unlimited() -> Config {
     }
 }
 
+/// A sandbox without limits, and a client that has a token of it.
+pub struct World {
+    pub sandbox: Sandbox,
+    pub client: Client,
+    pub token: Token,
+}
+
+impl World {
+    pub fn new() -> World {
+        let sandbox = plain(unlimited());
+        let mut client = Client::to(&sandbox);
+        let token = client.token();
+        World {
+            sandbox,
+            client,
+            token,
+        }
+    }
+}
+
 pub fn tcp(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&address, LIMIT).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
