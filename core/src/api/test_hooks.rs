@@ -6,10 +6,10 @@ use crate::api::token_manager::TokenManager;
 use crate::config::Config;
 use crate::error::Result;
 use crate::platform::clock::Clock;
-pub use crate::platform::clock::VirtualClock;
 pub use crate::platform::fault_injection::{
     RefreshStep, at_refresh_step, panic_in_calls, shorten_refresh,
 };
+pub use crate::platform::virtual_clock::VirtualClock;
 
 /// Builds a manager whose time is `clock`'s. Deadlines and pauses stay real.
 ///

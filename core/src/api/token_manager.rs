@@ -309,8 +309,6 @@ impl TokenManager {
         mut request: Request,
         control: Control<'_>,
     ) -> Result<Response> {
-        #[cfg(feature = "test-hooks")]
-        crate::platform::fault_injection::panic_if_asked();
         request.timeout = control.timeout.or(request.timeout);
         let call = self.checked(request)?;
         self.limited(control, call.forked(), |stop| {
@@ -379,8 +377,6 @@ impl TokenManager {
         if !callers_can_wait() {
             return Task::awaited(forked, |done| self.prepare_call(call, done)).await;
         }
-        #[cfg(feature = "test-hooks")]
-        crate::platform::fault_injection::panic_if_asked();
         let handle = self.0.clone();
         let work = async move {
             let closed = handle.closed.raised();
@@ -397,8 +393,6 @@ impl TokenManager {
     ) -> Result<Task> {
         let handle = self.0.clone();
         Task::new(Outcome::Unknown, done, move |cancel| async move {
-            #[cfg(feature = "test-hooks")]
-            crate::platform::fault_injection::panic_if_asked();
             let canceled = handle.canceled(&cancel);
             call.run_async(&handle.manager, Tokio::Library, canceled)
                 .await

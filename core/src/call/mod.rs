@@ -233,6 +233,8 @@ impl Call {
     }
 
     fn request<'a>(&'a self, sent: &'a AtomicBool) -> transport::Request<'a> {
+        #[cfg(feature = "test-hooks")]
+        crate::platform::fault_injection::panic_if_asked();
         transport::Request {
             method: &self.method,
             target: self.target.as_str(),

@@ -16,7 +16,7 @@ pub(crate) enum Clock {
     #[default]
     System,
     #[cfg(any(test, feature = "test-hooks"))]
-    Virtual(std::sync::Arc<VirtualClock>),
+    Virtual(std::sync::Arc<crate::platform::virtual_clock::VirtualClock>),
 }
 
 impl Clock {
@@ -62,72 +62,6 @@ fn read(clock: libc::clockid_t) -> u64 {
     (time.tv_sec as u64)
         .wrapping_mul(1_000_000_000)
         .wrapping_add(time.tv_nsec as u64)
-}
-
-/// A clock that moves only when it is told to, for tests and simulations.
-#[cfg(any(test, feature = "test-hooks"))]
-#[derive(Debug)]
-#[allow(unreachable_pub, reason = "public with the feature test-hooks only")]
-pub struct VirtualClock(std::sync::Mutex<(Reading, u64)>);
-
-#[cfg(any(test, feature = "test-hooks"))]
-impl Default for VirtualClock {
-    fn default() -> Self {
-        const START: u64 = 1_000_000_000_000;
-        VirtualClock(std::sync::Mutex::new((
-            Reading {
-                mono: START,
-                wall: 1_700_000 * START,
-            },
-            START,
-        )))
-    }
-}
-
-#[cfg(any(test, feature = "test-hooks"))]
-#[allow(unreachable_pub, reason = "public with the feature test-hooks only")]
-impl VirtualClock {
-    fn with<T>(&self, f: impl FnOnce(&mut (Reading, u64)) -> T) -> T {
-        f(&mut self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-
-    fn reading(&self) -> Reading {
-        self.with(|c| c.0)
-    }
-
-    fn boot(&self) -> BootTime {
-        self.with(|c| BootTime(c.1 / 1_000_000))
-    }
-
-    /// A clock of another machine that shows the same.
-    #[cfg(test)]
-    pub(crate) fn another(&self) -> VirtualClock {
-        VirtualClock(std::sync::Mutex::new(self.with(|c| *c)))
-    }
-
-    /// Lets time pass on all clocks.
-    pub fn advance(&self, by: Duration) {
-        self.with(|c| {
-            c.0 = c.0.plus(by);
-            c.1 += crate::time::nanos(by);
-        });
-    }
-
-    /// Suspends the machine: wall clock and boot time go on, the monotonic clock stands still.
-    pub fn suspend(&self, by: Duration) {
-        self.with(|c| {
-            c.0.wall += crate::time::nanos(by);
-            c.1 += crate::time::nanos(by);
-        });
-    }
-
-    /// Sets the wall clock forward or back by so many seconds, as an administrator might.
-    pub fn step_wall(&self, seconds: i64) {
-        self.with(|c| c.0.wall = c.0.wall.saturating_add_signed(seconds * 1_000_000_000));
-    }
 }
 
 #[cfg(test)]

@@ -16,3 +16,5 @@ pub(crate) mod runtime;
 pub(crate) mod seeded;
 pub(crate) mod task;
 pub(crate) mod thread;
+#[cfg(any(test, feature = "test-hooks"))]
+pub(crate) mod virtual_clock;

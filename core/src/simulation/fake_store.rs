@@ -9,7 +9,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::setup::{At, MILLISECOND, SECOND, micros};
-use crate::platform::clock::{Clock, VirtualClock};
+use crate::platform::clock::Clock;
+use crate::platform::virtual_clock::VirtualClock;
 use crate::store::fleet::session::{Found, StoreTime};
 use crate::store::fleet::{ATTEMPT_TIME, Backend, Owner, Session};
 

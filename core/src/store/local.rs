@@ -335,7 +335,7 @@ fn in_time(clock: &Clock, until: BootTime) -> Result<BootTime, Unwritten> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::clock::VirtualClock;
+    use crate::platform::virtual_clock::VirtualClock;
     use crate::test_support::limits::in_a_child;
 
     #[test]

@@ -11,7 +11,7 @@ use super::super::*;
 use crate::config::endpoint::BaseUrl;
 use crate::config::option::Opt;
 use crate::error::{Error, ErrorCode};
-use crate::platform::clock::VirtualClock;
+use crate::platform::virtual_clock::VirtualClock;
 use crate::policy::backoff::Backoff;
 use crate::policy::rate_limit::ServerLimit;
 use crate::policy::token_response::{Class, Grant};

@@ -173,7 +173,7 @@ fn a_store_that_can_only_be_read_gives_way_to_the_next_of_the_list() {
         let primary = Daemon::redis(&[]);
         let urls = [&replica, &primary].map(|store| format!("redis://127.0.0.1:{}", store.port));
         let stores = urls.each_ref().map(|url| StoreUrl::parse(url).unwrap());
-        let clock = Arc::new(crate::platform::clock::VirtualClock::default());
+        let clock = Arc::new(crate::platform::virtual_clock::VirtualClock::default());
         let virtual_clock = Clock::Virtual(clock.clone());
         let fleet = Fleet::new(&stores, "https://pay.example", "MCH-COL-1", virtual_clock);
         let fleet = Arc::new(fleet);
