@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The long ones first. Those that build in target/debug stand far apart: one would copy the library that the other built.
-suites=(rust c php adapters python scenarios node crowd instructions php_library php_fpm php_processes environment one_manager readme)
+suites=(rust c php adapters python scenarios node stress instructions php_library php_fpm php_processes environment one_manager readme)
 
 # Whatever hangs has an end, here or inside.
 suite() {
@@ -26,7 +26,7 @@ suite() {
     php_fpm) timeout 800 php/tests/test_fpm.py ;;
     scenarios) timeout -k 10 2400 tests/scenarios/run.py ;;
     environment) timeout 1200 tests/environment/run.py ;;
-    crowd) timeout 800 tests/scenarios/crowd.py ;;
+    stress) timeout 800 tests/scenarios/stress.py ;;
     one_manager) $at_a_sandbox tests/one_manager/test.py ;;
     readme) $at_a_sandbox tests/readme.py ;;
     *)

@@ -11,7 +11,7 @@
 #[allow(dead_code, reason = "other tests use more of it")]
 mod daemon;
 #[path = "../../core/src/test_support/skip.rs"]
-mod left_out;
+mod skip;
 mod support;
 #[path = "../../core/tests/host/yardstick.rs"]
 mod yardstick;
@@ -25,9 +25,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use daemon::Daemon;
-use left_out::is_root;
 use pay88_sandbox::{Action, Config, Fault, Match};
 use serde_json::{Value, json};
+use skip::is_root;
 use support::diagnosis::{Diagnosis, diagnose};
 use support::{Ended, Stand, quiet, run, shows_nothing_of};
 use tempfile::TempDir;

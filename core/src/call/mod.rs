@@ -276,10 +276,10 @@ impl Call {
                     }
                 } else {
                     manager.answered_otherwise(&self.path);
-                    let told = answer.retry_after();
+                    let retry_after = answer.retry_after();
                     if let Some(pause) =
                         self.retry
-                            .after_status(status, told, left, random::fraction)
+                            .after_status(status, retry_after, left, random::fraction)
                     {
                         return self.again(
                             manager,

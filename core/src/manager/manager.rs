@@ -22,7 +22,7 @@ use crate::platform::clock::Clock;
 use crate::platform::process::{PerProcess, Process};
 use crate::platform::thread::Uncanceled;
 use crate::policy::errors::{Unauthorized, canceled, no_token_in_time, over_budget};
-use crate::policy::path_backoff::PathHolds;
+use crate::policy::path_backoff::PathBackoffs;
 use crate::policy::token_response::Class;
 use crate::refresh::Key;
 use crate::store::Store;
@@ -32,7 +32,7 @@ use crate::time::BootTime;
 pub(crate) struct Manager {
     pub(crate) account: Arc<Account>,
     /// The paths that always answer 401.
-    paths: PerProcess<Mutex<PathHolds>>,
+    paths: PerProcess<Mutex<PathBackoffs>>,
     /// Handles that are open, and when the last one was closed or dropped (boot time).
     handles: AtomicUsize,
     idle_since: AtomicU64,
@@ -63,7 +63,7 @@ impl Manager {
         }
     }
 
-    fn paths(&self) -> MutexGuard<'_, PathHolds> {
+    fn paths(&self) -> MutexGuard<'_, PathBackoffs> {
         self.paths.lock()
     }
 

@@ -16,19 +16,19 @@ const BACKOFF: ExponentialBackoff =
 const MOST: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct Pause {
     until: BootTime,
     streak: u32,
 }
 
 /// By method and path without query.
 #[derive(Debug, Default)]
-pub(crate) struct PathHolds(HashMap<String, Held>);
+pub(crate) struct PathBackoffs(HashMap<String, Pause>);
 
-impl PathHolds {
+impl PathBackoffs {
     /// Whether a 401 of this path may force a token.
     pub(crate) fn may_force(&self, path: &str, now: BootTime) -> bool {
-        self.0.get(path).is_none_or(|held| now >= held.until)
+        self.0.get(path).is_none_or(|pause| now >= pause.until)
     }
 
     /// A fresh token was answered 401 too.
@@ -38,19 +38,19 @@ impl PathHolds {
             && let Some(first) = self
                 .0
                 .iter()
-                .min_by_key(|(_, held)| held.until)
+                .min_by_key(|(_, pause)| pause.until)
                 .map(|(path, _)| path.clone())
         {
             self.0.remove(&first);
         }
-        let held = self.0.entry(path.to_owned()).or_insert(Held {
+        let pause = self.0.entry(path.to_owned()).or_insert(Pause {
             until: now,
             streak: 0,
         });
         // Calls that were under way together count once.
-        if now >= held.until {
-            held.until = now.plus(BACKOFF.pause(held.streak));
-            held.streak += 1;
+        if now >= pause.until {
+            pause.until = now.plus(BACKOFF.pause(pause.streak));
+            pause.streak += 1;
         }
     }
 
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_path_that_always_answers_401_forces_at_most_six_tokens_in_an_hour() {
-        let mut paths = PathHolds::default();
+        let mut paths = PathBackoffs::default();
         let forced = (0..3600)
             .filter(|second| {
                 let now = BootTime(second * 1000);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut paths = PathHolds::default();
+        let mut paths = PathBackoffs::default();
         for i in 0..10_000 {
             paths.rejected_again(&format!("GET /{i}"), BootTime(i));
         }

@@ -44,18 +44,18 @@ impl Retry {
         self.safe
     }
 
-    /// Whether to send again after an answer, and after which pause; `told` is its `Retry-After`.
+    /// Whether to send again after an answer, and after which pause. `retry_after` is what the answer says.
     pub(crate) fn after_status(
         &mut self,
         status: u16,
-        told: Option<Duration>,
+        retry_after: Option<Duration>,
         left: Duration,
         jitter: impl FnOnce() -> f64,
     ) -> Option<Duration> {
         match status {
-            429 => self.again(left, told.unwrap_or_else(|| self.back_off(jitter()))),
+            429 => self.again(left, retry_after.unwrap_or_else(|| self.back_off(jitter()))),
             500 | 502..=504 if self.safe => {
-                self.again(left, told.unwrap_or_else(|| self.back_off(jitter())))
+                self.again(left, retry_after.unwrap_or_else(|| self.back_off(jitter())))
             }
             _ => None,
         }

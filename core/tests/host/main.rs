@@ -8,10 +8,10 @@ mod files;
 mod forks;
 mod harness;
 mod leaders;
-#[path = "../../src/test_support/skip.rs"]
-mod left_out;
 mod many;
 mod sealed;
+#[path = "../../src/test_support/skip.rs"]
+mod skip;
 mod stress;
 mod users;
 mod worker;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Harness, lock_of, until};
-use crate::left_out::is_root;
+use crate::skip::is_root;
 use crate::worker::Worker;
 use crate::yardstick::in_time;
 

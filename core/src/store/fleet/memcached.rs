@@ -138,7 +138,7 @@ impl Memcached {
         Err("it forgets at once what it is given: it has too little memory".to_owned())
     }
 
-    fn survey(&mut self, deadline: Instant) -> Result<Found, String> {
+    fn read_all(&mut self, deadline: Instant) -> Result<Found, String> {
         let asked = Clock::System.boot();
         let (clock, value, lease) = self.items(deadline)?;
         self.epoch = clock
@@ -195,7 +195,7 @@ impl Memcached {
 
 impl Session for Memcached {
     fn read(&mut self, within: Duration) -> Result<Found, String> {
-        self.survey(deadline(within))
+        self.read_all(deadline(within))
     }
 
     fn take_lease(&mut self, lease: Duration, within: Duration) -> Result<(bool, Found), String> {
@@ -217,7 +217,7 @@ impl Session for Memcached {
             let [held] = self.ask([self.extend(item.version()?, lease)], deadline)?;
             led = self.extended(held)?.is_some();
         }
-        Ok((led, self.survey(deadline)?))
+        Ok((led, self.read_all(deadline)?))
     }
 
     fn write(

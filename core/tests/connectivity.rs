@@ -23,7 +23,8 @@ impl Drop for Running {
 impl Running {
     fn start(name: &str) -> Running {
         let sandbox = Sandbox::start(pay88_sandbox::Config::default()).unwrap();
-        let ca = std::env::temp_dir().join(format!("pay88-reach-{}-{name}", std::process::id()));
+        let ca =
+            std::env::temp_dir().join(format!("pay88-connectivity-{}-{name}", std::process::id()));
         sandbox.write_ca(&ca).unwrap();
         Running { sandbox, ca }
     }

@@ -2,7 +2,7 @@
 """32 processes in five languages that share what the default shares: one token request when all begin at the same moment
 with nothing cached, then one for each renewal while they go on calling in real time, and nobody ever waits for it.
 
-    tests/scenarios/crowd.py [--debug] [--start]
+    tests/scenarios/stress.py [--debug] [--start]
 
 Needs what run.py needs, and uses its programs. Takes three and a half minutes, or a few seconds with --start, which shows
 the start only. Every step has an end.
@@ -79,11 +79,11 @@ def forget(paths):
         pathlib.Path(f"{path}.lock").unlink()
 
 
-class Crowd:
+class Stress:
     """The processes, and the sandbox that they call."""
 
     def __init__(self, stack, target, kind):
-        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pay88-crowd-")))
+        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pay88-stress-")))
         self.sandbox = run.Sandbox(target / kind / "pay88", directory)
         stack.callback(self.sandbox.stop)
         number = secrets.token_hex(8)
@@ -117,7 +117,7 @@ class Crowd:
         self._shared.update(filter(None, (stats["share_path"] for stats in first)))
         counted = self.sandbox.counted()
         print(
-            f"crowd: {len(self.programs)} processes, {counted['tokens_requested']} token request, "
+            f"stress: {len(self.programs)} processes, {counted['tokens_requested']} token request, "
             f"{time.monotonic() - begun:.1f} s",
             flush=True,
         )
@@ -137,7 +137,7 @@ class Crowd:
         last = [told(program, "stats") for program in self.programs]
         counted = self.sandbox.counted()
         print(
-            f"crowd: {sum(calls)} calls in {SECONDS} s, {counted['tokens_requested']} token requests since the start, "
+            f"stress: {sum(calls)} calls in {SECONDS} s, {counted['tokens_requested']} token requests since the start, "
             f"{counted['unauthorized']} calls answered 401, the slowest took {1000 * max(slowest):.0f} ms",
             flush=True,
         )
@@ -162,11 +162,11 @@ def main():
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", run.ROOT / "target")).resolve()
     run.build(target, kind)
     with contextlib.ExitStack() as stack:
-        crowd = Crowd(stack, target, kind)
-        first = crowd.start()
+        stress = Stress(stack, target, kind)
+        first = stress.start()
         if not given.start:
-            crowd.go_on(first)
-        for program in crowd.programs:
+            stress.go_on(first)
+        for program in stress.programs:
             program.end()
 
 
