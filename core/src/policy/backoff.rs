@@ -1,8 +1,9 @@
-//! Remembered failures of the token endpoint: while one is remembered, callers get it again and 88Pay is not asked.
+//! Remembered failures of the token endpoint. While a failure is remembered, callers get it again and 88Pay is not asked.
 //!
-//! Promises: a 429 is kept as long as the server said; rejected credentials are asked about again after 5 s, doubling
-//! to 5 minutes; everything else backs off shortly, with jitter, and longer where each attempt costs a slot of the
-//! budget: an outage of 88Pay must not use the hour up, however many hosts there are. A pure data structure on boot time.
+//! Promises: a 429 is remembered as long as the server said. Rejected credentials are tried again after 5 s; the pause
+//! doubles up to 5 minutes. After any other failure the pause is short, with jitter. It is longer if each attempt costs a slot
+//! of the budget, so that an outage of 88Pay does not use up the hour, however many hosts there are. A pure data structure on
+//! boot time.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::error::Error;
 use crate::policy::token_response::{Class, Rejection};
 use crate::time::BootTime;
 
-/// When attempts of hosts have failed in a row, so often by another host than the time before, it is not one's own way.
+/// If so many hosts fail one after the other, 88Pay has an outage. If one host fails alone, its network may be the cause.
 const IN_A_ROW: u32 = 3;
 
 /// Pauses that double with each failure in a row.
@@ -25,14 +26,14 @@ impl ExponentialBackoff {
         ExponentialBackoff { first, longest }
     }
 
-    /// The pause after a failure that so many others came before.
+    /// The pause after a failure, if `before` others came just before it.
     pub(crate) fn pause(self, before: u32) -> Duration {
         self.first
             .saturating_mul(1 << before.min(16))
             .min(self.longest)
     }
 
-    /// So many times as long.
+    /// Pauses that are so many times as long.
     fn times(self, times: u32) -> ExponentialBackoff {
         ExponentialBackoff {
             first: self.first.saturating_mul(times),
@@ -42,7 +43,7 @@ impl ExponentialBackoff {
 }
 
 impl Class {
-    /// An attempt of which nothing was written costs no slot.
+    /// The pauses after a failure of this class. An attempt of which nothing was written costs no slot, so they are shorter.
     fn pauses(self, unsent: bool) -> ExponentialBackoff {
         let (first, longest) = match self {
             Class::Temporary if unsent => (1, 16),
@@ -57,16 +58,16 @@ impl Class {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Backoff {
     pub(crate) class: Class,
-    /// When it happened.
+    /// When the failure happened.
     pub(crate) at: BootTime,
     pub(crate) until: BootTime,
     pub(crate) error: Error,
-    /// Failures of this class in a row.
+    /// How many failures of this class came in a row, with this one.
     pub(crate) streak: u32,
 }
 
 impl Backoff {
-    /// One more failure after that one. See [`Backoffs::note`].
+    /// The back-off after one more failure. See [`Backoffs::note`].
     pub(crate) fn after(
         before: Option<&Backoff>,
         now: BootTime,
@@ -81,7 +82,7 @@ impl Backoff {
             .saturating_add(1);
         let mut pauses = class.pauses(rejection.unsent);
         if class == Class::Temporary && !rejection.unsent {
-            // All together spend no more than one would.
+            // All hosts together take no more slots than one would.
             pauses = pauses.times(shares);
         }
         let doubled = pauses.pause(streak - 1);
@@ -99,13 +100,13 @@ impl Backoff {
         }
     }
 
-    /// It, with the time that is left of it.
+    /// The error of the failure, with the time that is left; `None` if it is over.
     pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
         let left = (now < self.until).then(|| now.until(self.until))?;
         Some(self.error.clone().with_retry_after(left))
     }
 
-    /// Among the failures of several hosts, one more.
+    /// The back-off of all hosts after one more failure. `of_the_same`: the host that failed before has failed again.
     pub(crate) fn among_hosts(
         mut before: Option<Backoff>,
         of_the_same: bool,
@@ -114,7 +115,7 @@ impl Backoff {
         jitter: f64,
     ) -> Backoff {
         if let Some(before) = before.as_mut().filter(|_| of_the_same) {
-            // As long as one host fails it may be its own way.
+            // As long as one host fails alone, its network may be the cause.
             before.streak = before.streak.saturating_sub(1);
         }
         Backoff::after(before.as_ref(), now, rejection, jitter, 1)
@@ -124,15 +125,15 @@ impl Backoff {
 /// The back-offs of a key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backoffs {
-    /// The failure that was met last, here or by others who share the key.
+    /// The last failure, of this process or of others who share the key.
     last: Option<Backoff>,
-    /// The failures of several hosts in a row, see [`Backoff::among_hosts`].
+    /// The failures of several hosts in a row. See [`Backoff::among_hosts`].
     outage: Option<Backoff>,
 }
 
 impl Backoffs {
-    /// Remembers a failure; says for how long. `jitter` is a random number from 0 to 1. The budget is divided into so many
-    /// `shares`, and each of their hosts finds out for itself.
+    /// Remembers a failure, and returns for how long. `jitter` is a random number from 0 to 1. `shares`: into how many shares
+    /// the budget is divided. Each of these hosts will fail by itself.
     pub(crate) fn note(
         &mut self,
         now: BootTime,
@@ -146,45 +147,44 @@ impl Backoffs {
         pause
     }
 
-    /// The remembered failure, with the time that is left of it.
+    /// The error of the remembered failure, with the time that is left; `None` if 88Pay may be asked.
     pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
         let last = self.last.as_ref().and_then(|backoff| backoff.check(now));
         last.or_else(|| self.outage()?.check(now))
     }
 
-    /// Whether the back-off of now is that of everybody who has the key.
+    /// Whether everybody who has the key backs off now.
     pub(crate) fn are_everybodys(&self, now: BootTime) -> bool {
         let last = self.last.as_ref().filter(|backoff| backoff.class.of_key());
         let mut all = [last, self.outage()].into_iter().flatten();
         all.any(|backoff| now < backoff.until)
     }
 
-    /// That the way of one host has failed the others are not to notice, but an outage of 88Pay is everybody's.
+    /// The back-off of all hosts, once so many have failed that 88Pay has an outage.
     fn outage(&self) -> Option<&Backoff> {
         let outage = self.outage.as_ref();
         outage.filter(|outage| outage.streak >= IN_A_ROW)
     }
 
-    /// Whether the last attempt failed for now, too.
+    /// Whether the last attempt failed, too, and not because of the key.
     pub(crate) fn is_temporary(&self) -> bool {
         let last = self.last.as_ref();
         last.is_some_and(|backoff| backoff.class == Class::Temporary)
     }
 
-    /// The failure that was remembered last, over or not.
+    /// The failure that was remembered last, also if it is over.
     pub(crate) fn last(&self) -> Option<&Backoff> {
         self.last.as_ref()
     }
 
-    /// Takes over what is remembered by those who share the token. Only answers about the key itself are everybody's;
-    /// what else failed may be this process's own way to 88Pay, so it is told to those who have waited for that very
-    /// attempt, since `waiting`, and to nobody else.
+    /// Takes over a failure that others who share the token have met. A failure of the key concerns everybody. Any other one
+    /// may come from the network of one process. So only those take it over who waited for that attempt, since `waiting`.
     pub(crate) fn learn(&mut self, shared: Option<&Backoff>, waiting: Option<BootTime>) {
         match shared {
             Some(backoff)
                 if backoff.class.of_key() || waiting.is_some_and(|since| backoff.at >= since) =>
             {
-                // Its own failure a process knows better than the record tells it: with the attempt.
+                // If it is the failure of this process, the one that it has says more than the record: the attempt.
                 if self.last.as_ref().is_none_or(|own| {
                     (own.class, own.at) != (backoff.class, backoff.at)
                         && (own.class.of_key() || own.until <= backoff.until)
@@ -192,24 +192,24 @@ impl Backoffs {
                     self.last = Some(backoff.clone());
                 }
             }
-            // Whoever was told so has been granted a token since.
+            // The failure of the key is over: somebody got a token since.
             _ => self.last = self.last.take().filter(|own| !own.class.of_key()),
         }
     }
 
-    /// The failures of several hosts, as they are in their store.
+    /// Takes over the failures of several hosts from their store.
     pub(crate) fn learn_outage(&mut self, outage: Option<&Backoff>) {
         self.outage = outage.cloned();
     }
 
-    /// The back-off of now, for statistics: the name of the class and how long still.
+    /// The present back-off, for statistics: the name of the class, and the time that is left.
     pub(crate) fn current(&self, now: BootTime) -> Option<(&'static str, Duration)> {
         let mut all = [self.last.as_ref(), self.outage()].into_iter().flatten();
         let backoff = all.find(|backoff| now < backoff.until)?;
         Some((backoff.class.name(), now.until(backoff.until)))
     }
 
-    /// A token was granted, or the credentials changed.
+    /// Forgets all failures: a token was granted, or the credentials changed.
     pub(crate) fn clear(&mut self) {
         *self = Backoffs::default();
     }

@@ -8,17 +8,17 @@ use std::time::Duration;
 /// How long before the end of its use a token is renewed, if it is in use.
 const RENEWAL_LEAD: Duration = Duration::from_secs(3);
 
-/// The least margin: what a request may take to arrive.
+/// The least margin: how long a request may take to arrive.
 const LEAST_MARGIN: Duration = Duration::from_secs(2);
 
 /// Times of a token, counted from before its request was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifetime {
-    /// It is never handed out later.
+    /// For how long it is handed out.
     pub(crate) usable: Duration,
-    /// It is renewed from then on, when it is asked for.
+    /// From then on it is renewed, if somebody asks for it.
     pub(crate) renew: Duration,
-    /// The margin was given up, since the budget would not last with it.
+    /// The margin was made shorter, because the budget would not last with it.
     pub(crate) stretched: bool,
 }
 
@@ -35,7 +35,7 @@ impl Lifetime {
         }
     }
 
-    /// Of a token that has to last as long as it can: the hosts of a fleet cannot tell each other of newer ones.
+    /// The longest life, for a token while the hosts of a fleet cannot tell each other of newer ones.
     pub(crate) fn longest(expires_in: Duration) -> Lifetime {
         Self::until(expires_in.saturating_sub(LEAST_MARGIN))
     }

@@ -1,6 +1,6 @@
 //! The rules of tokens and calls, one a file.
 //!
-//! Each takes the time and the random numbers that it needs as arguments; none reads a clock or does I/O.
+//! Each rule takes the time and the random numbers that it needs as arguments. None reads a clock or does I/O.
 
 pub(crate) mod backoff;
 pub(crate) mod errors;

@@ -11,7 +11,7 @@ pub(crate) fn outcome_of(sent: bool) -> Outcome {
     }
 }
 
-/// Of two sendings, what is known of both together.
+/// What is known of two sendings together.
 pub(crate) fn combine(a: Outcome, b: Outcome) -> Outcome {
     let rank = |outcome| match outcome {
         Outcome::NotSent => 0,

@@ -1,7 +1,8 @@
 //! Paths whose 401 does not come from the token.
 //!
-//! A path that answers 401 again to a fresh token would cost a token at each call. It gives its answer to the caller
-//! instead, and forces nothing for 60 s, doubling to an hour, until it answers otherwise. Bounded; a pure structure.
+//! If a path answers 401 to a new token too, each call of it would cost a token. So its 401 goes to the caller, and asks for
+//! no token, for 60 s. The time doubles up to an hour, until the path answers something else. A pure data structure of a
+//! bounded size.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::time::BootTime;
 const BACKOFF: ExponentialBackoff =
     ExponentialBackoff::new(Duration::from_secs(60), Duration::from_secs(3600));
 
-/// More paths than an API has; beyond it the one that ends first makes room.
+/// More paths than an API has. If there are more, the one whose pause ends first is forgotten.
 const MOST: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
@@ -21,17 +22,17 @@ struct Pause {
     streak: u32,
 }
 
-/// By method and path without query.
+/// The pauses, by method and path without query.
 #[derive(Debug, Default)]
 pub(crate) struct PathBackoffs(HashMap<String, Pause>);
 
 impl PathBackoffs {
-    /// Whether a 401 of this path may force a token.
+    /// Whether a 401 of this path may ask for a new token.
     pub(crate) fn may_force(&self, path: &str, now: BootTime) -> bool {
         self.0.get(path).is_none_or(|pause| now >= pause.until)
     }
 
-    /// A fresh token was answered 401 too.
+    /// The path answered 401 to a new token too.
     pub(crate) fn rejected_again(&mut self, path: &str, now: BootTime) {
         if self.0.len() >= MOST
             && !self.0.contains_key(path)
@@ -47,14 +48,14 @@ impl PathBackoffs {
             until: now,
             streak: 0,
         });
-        // Calls that were under way together count once.
+        // Calls that were under way at the same time count once.
         if now >= pause.until {
             pause.until = now.plus(BACKOFF.pause(pause.streak));
             pause.streak += 1;
         }
     }
 
-    /// It answered something else.
+    /// The path answered something else.
     pub(crate) fn answered(&mut self, path: &str) {
         if !self.0.is_empty() {
             self.0.remove(path);

@@ -10,10 +10,10 @@ use crate::json;
 /// The longest text that is shown, in characters.
 const LONGEST: usize = 200;
 
-/// What is looked at: nothing behind it can be shown.
+/// How much of a text is read. Nothing behind it can be shown.
 const LOOKED_AT: usize = 2000;
 
-/// A larger body is no envelope of an error.
+/// The largest body that is read. A larger one is no envelope of an error.
 const LARGEST_BODY: usize = 64 * 1024;
 
 /// So many characters of a secret in a row give it away.

@@ -1,7 +1,7 @@
 //! Which calls are sent again.
 //!
-//! Promises: a call is repeated only where it cannot have happened (a 401, a 429, nothing written) or where repeating does no
-//! harm; nothing is ever charged twice by the library. Pure rules.
+//! Promises: a call is repeated only if 88Pay cannot have carried it out (a 401, a 429, nothing written) or if repeating does
+//! no harm. The library never charges twice. Pure rules.
 //!
 //! Fact: 88Pay documents no idempotency key and no merchant reference, so a charge repeated after a time-out or a 5xx
 //! may charge twice.
@@ -13,7 +13,7 @@ use http::Method;
 use crate::exchange::{Failure, FailureKind};
 use crate::policy::backoff::ExponentialBackoff;
 
-/// Repetitions after faults, beyond the one that a 401 may cost.
+/// How many times a call is repeated after faults. A repetition after a 401 does not count.
 const MOST_REPEATS: u32 = 2;
 
 /// The pause before each of them, with full jitter.
@@ -23,7 +23,7 @@ const BACKOFF: ExponentialBackoff =
 /// The one POST that only reads ("Balance").
 const BALANCE: &str = "/api/balance";
 
-/// What is known of the tries of one call.
+/// What is known of one call: whether repeating it does harm, and how many times it was repeated.
 #[derive(Debug)]
 pub(crate) struct Retry {
     safe: bool,

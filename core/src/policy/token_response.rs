@@ -1,7 +1,7 @@
-//! What the token endpoint answered, read with distrust.
+//! Reads the answers of the token endpoint, and trusts none of their fields.
 //!
-//! Promises: a [`Grant`] is a whole pair that can stand in headers, with a life that was checked; everything else is
-//! an error of the code that the documentation gives it, with 88Pay's own words. Never quotes a body of status 200.
+//! Promises: a [`Grant`] is a whole pair that can be sent in headers, and its life was checked. Any other answer is an error
+//! with the code that the documentation gives it, and with 88Pay's own words. A body of status 200 is never quoted.
 //!
 //! Facts: shapes, statuses and messages of 88Pay documentation, "Generate token"; `Retry-After: 60` and `retry_after`
 //! come with a 429, and either may be missing.
@@ -19,23 +19,23 @@ use crate::policy::errors::{error_of, token_refused, unusable_token};
 use crate::policy::provider_message::provider_message;
 use crate::secret::{Secret, wipe};
 
-/// The largest answer of the token endpoint that is read, in bytes; real ones have about a thousand.
+/// The largest answer of the token endpoint that is read, in bytes. Real ones have about a thousand.
 pub(crate) const MAX_TOKEN_ANSWER: u64 = 64 * 1024;
 
-/// The longest token or session ID that is taken, in bytes: what servers take in a header.
+/// The longest token or session ID that is accepted, in bytes: as long as servers accept a header.
 const MAX_FIELD: usize = 16 * 1024;
 
-/// What `expires_in` may say, in seconds. More than a year is no life but an instant.
+/// What `expires_in` may say, in seconds. More than a year must be an instant, not a life.
 const LIVES: std::ops::RangeInclusive<u64> = 11..=365 * 24 * 3600;
 
-/// No token is used longer, in seconds, whatever its answer says.
+/// The longest life that a token is used for, in seconds, whatever its answer says.
 const LONGEST_LIFE: u64 = 3600;
 
 /// What `Retry-After` may say.
 const RETRY_AFTER: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
 
-/// Without any word of the server, the documentation says a minute.
+/// The pause if the server names none. The documentation says a minute.
 const RETRY_AFTER_UNTOLD: Duration = Duration::from_secs(60);
 
 /// A token, its session ID and its life.
@@ -78,7 +78,7 @@ impl Class {
         .find(|class| class.name() == name)
     }
 
-    /// Whether it is said of the key, whoever uses it and from wherever.
+    /// Whether it concerns the key, whoever uses it and from wherever.
     pub(crate) fn of_key(self) -> bool {
         matches!(self, Class::RateLimited | Class::Unauthorized)
     }

@@ -1,10 +1,10 @@
-//! Among the hosts of a fleet: the leader of a host asks the store that all of them use.
+//! How the hosts of a fleet share a refresh: the leader of each host asks the store that all of them use.
 //!
-//! Promises: who asks 88Pay for a token has the store's lease and has told the store of its slot before; what is taken
-//! over is newer than what is known here and was not rejected here; failures that are this host's own leave the lease to
-//! the others, and after failures of several of them in a row all back off. A store that cannot be reached costs a
-//! refresh half a second at most. The host then goes on with its share of the budget. It comes back as soon as the store
-//! does, with what it has taken and its token.
+//! Promises: a host that asks 88Pay for a token has the lease of the store, and has written its slot there before. A token
+//! that is taken over is newer than the one here, and was not rejected here. If this host alone cannot reach 88Pay, it leaves
+//! the lease to the others. If several hosts fail in a row, all back off. A store that cannot be reached costs a refresh half
+//! a second at most. The host then goes on with its share of the budget. As soon as the store can be reached again, the host
+//! reports the slots that it took, and its token.
 
 use std::time::Duration;
 
@@ -17,41 +17,42 @@ use crate::policy::token_response::{Class, Rejection};
 use crate::refresh::record::{Common, FleetRecord, HostRecord, Issue};
 use crate::time::BootTime;
 
-/// What the store may take: for one answer, and in one refresh.
+/// How long the store may take for one answer, and in one refresh.
 const ANSWER_TIME: Duration = Duration::from_millis(250);
 const SESSION_TIME: Duration = Duration::from_millis(500);
 
-/// The session of a leader is up to nine answers. If they take longer than that it may come to no end, and leave its lease
-/// behind.
+/// A session of a leader has up to nine answers. If each takes longer than this, the session may run out of time and leave
+/// its lease behind.
 const SLOW_ANSWER: Duration = Duration::from_millis(50);
 
 /// A store that could not be reached is asked again after this time.
 pub(crate) const COME_BACK: Duration = Duration::from_secs(5);
 
-/// The hosts are told of each other's slots by then, once the store is back: all that are in use have come back.
+/// When the store can be reached again, the hosts know of each other's slots after this time: all that are in use have asked
+/// the store.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// That long after the store could not be reached all hosts that are in use have come for a token: the grace, and the
-/// life of one.
+/// This time after the store could not be reached, all hosts that are in use have come for a token: [`GRACE`] and the life of
+/// a token.
 const GATHERED: Duration = Duration::from_secs(75);
 
-/// A host that was refused asks the store for others' tokens as often as that, as long as there may be some.
+/// How often a host that may not ask 88Pay looks in the store for tokens of others, as long as others may ask.
 const REFUSED: Duration = Duration::from_secs(1);
 
-/// How often a host reads whether another one's token has come: with callers who wait, and without.
+/// How often a host reads whether the token of another one has come: while callers wait, and while none does.
 const READ_OFTEN: Duration = Duration::from_millis(25);
 const READ_SELDOM: Duration = Duration::from_millis(500);
 
 /// All hosts together, up to 2,000, read no more often than 4,000 times a second.
 const FOR_EACH_HOST: Duration = Duration::from_micros(250);
 
-/// Until the slot is told nobody has to wait longer than that for a host that died.
+/// How long the lease is before the slot is written: if the host dies then, the others wait no longer than this.
 const SLOT_LEASE: Duration = Duration::from_secs(2);
 
-/// A host whose own way to 88Pay failed last time lets the others go first, until a renewal ahead of the end is late.
+/// A host that could not reach 88Pay last time lets the others go first for this time.
 const OTHERS_FIRST: Duration = Duration::from_secs(2);
 
-/// The lease outlasts the request that is sent under it.
+/// How much longer the lease is than the request that is sent under it.
 const LEASE_MARGIN: Duration = Duration::from_secs(2);
 
 /// What is asked of the store.
@@ -62,15 +63,15 @@ pub(crate) enum Ask {
     Lease {
         lease: Duration,
     },
-    /// Under the lease, which is kept for that much longer or given back. `fresh`: the token is a new one.
+    /// Write the record under the lease. The lease is then kept for `lease` more, or given back. `fresh`: the token is new.
     Write {
         record: Box<FleetRecord>,
         lease: Option<Duration>,
         fresh: bool,
     },
-    /// Give the lease back: it is not needed.
+    /// Give the lease back without writing.
     Release,
-    /// This host has the token now; how many have it?
+    /// Mark that this host has the token now, and count the hosts that have it.
     Count,
 }
 
@@ -78,29 +79,29 @@ pub(crate) enum Ask {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) record: Option<FleetRecord>,
-    /// Whether the lease was had, and if not whether somebody else has it.
+    /// Whether this host has the lease, and whether somebody has it.
     pub(crate) leads: bool,
     pub(crate) leased: bool,
-    /// How many hosts have taken its token over; counted for who has the lease, else 0.
+    /// How many hosts have its token. It is counted for the holder of the lease only; otherwise 0.
     pub(crate) hosts: u32,
 }
 
-/// With the fleet's store.
+/// What a leader knows of the store and of its lease.
 #[derive(Debug)]
 pub(super) struct StoreSession {
     /// This host has the lease.
     leads: bool,
-    /// What may still be spent on answers, and since when one is awaited.
+    /// How long answers may still take, and since when one is awaited.
     left: Duration,
     asked_at: BootTime,
-    /// The last one took long.
+    /// The last answer took long.
     slow: bool,
     /// What was found there.
     record: FleetRecord,
     hosts: u32,
-    /// The store has lost slots that are known here.
+    /// The store does not have all slots that are known here.
     lacks: bool,
-    /// The others may go first until then.
+    /// Until then this host lets the others go first.
     yields: Option<BootTime>,
 }
 
@@ -109,11 +110,11 @@ pub(super) struct StoreSession {
 pub(super) enum Question {
     Read,
     Lease,
-    /// To take note of the slot, before the request is sent.
+    /// To write the slot, before the request is sent.
     Slot,
-    /// How many hosts have the token; it ends like that then.
+    /// How many hosts have the token. The refresh then ends like this.
     Count(Box<Finish>),
-    /// To take note of the end.
+    /// To write how the refresh ended.
     End(Then),
 }
 
@@ -126,7 +127,7 @@ impl HostRecord {
         }
     }
 
-    /// Whether this host has been at the store again since it last could not reach it.
+    /// Whether this host has reached the store since it last could not.
     pub(crate) fn is_back(&self) -> bool {
         let tries_again = |at: BootTime| self.ask_at == Some(at.plus(COME_BACK));
         self.unreachable_at.is_some_and(|at| !tries_again(at))
@@ -134,12 +135,12 @@ impl HostRecord {
 }
 
 impl Refresh {
-    /// Whether the store should be asked for a token, whatever is known here.
+    /// Whether the store is to be asked for a token, whatever this host knows.
     pub(super) fn asks_store(&self, record: &HostRecord, now: BootTime) -> bool {
         self.context.fleet && record.ask_at.is_none_or(|at| now >= at)
     }
 
-    /// Whether nothing is done without the store.
+    /// Whether the store has to be asked before 88Pay.
     pub(super) fn needs_store(&self, record: &HostRecord, now: BootTime) -> bool {
         let again_at = record.unreachable_at.map(|at| at.plus(COME_BACK));
         self.context.fleet && again_at.is_none_or(|until| now >= until)
@@ -149,7 +150,7 @@ impl Refresh {
         self.context.kept.filter(|kept| now < kept.due)
     }
 
-    /// The token of this process needs neither renewal nor to be told to the other hosts; for how long.
+    /// For how long the token of this process needs no renewal and need not be reported to the other hosts.
     pub(super) fn is_kept(&self, record: &HostRecord, now: BootTime) -> Option<Duration> {
         let kept = self.kept(now)?;
         let untold = record
@@ -176,17 +177,17 @@ impl Leader {
         matches!(&self.progress.fleet, Fleet::Session(session) if session.leads)
     }
 
-    /// It keeps other hosts from the token endpoint.
+    /// Whether other hosts wait for this one.
     pub(super) fn others_wait(&self) -> bool {
         self.has_lease() && self.record.common.hosts > 1
     }
 
-    /// The last attempt of the hosts has failed.
+    /// Whether the last attempt of the hosts has failed.
     pub(super) fn others_failed(&self) -> bool {
         self.has_lease() && self.record.common.outage.is_some()
     }
 
-    /// An attempt that has cost a slot counts among the failures of all hosts.
+    /// Counts a failure that has cost a slot among the failures of all hosts.
     pub(super) fn tell_others_of_failure(
         &mut self,
         now: BootTime,
@@ -207,14 +208,14 @@ impl Leader {
         }
     }
 
-    /// What passed meanwhile was not the store's doing.
+    /// The time that passed was not the store's fault: it gets the time of one more answer.
     pub(super) fn spare_store(&mut self) {
         if let Some(session) = self.session() {
             session.left = session.left.max(ANSWER_TIME);
         }
     }
 
-    /// The store has taken note: if it can be asked, the others know what was taken.
+    /// The store has the slots. Unless it was unreachable until just now, all hosts know them.
     fn noted(&mut self, step: &mut Step<'_>) {
         if self.record.budget_shares(step.now) == 1 {
             self.record.common.counts.known_to_all();
@@ -239,20 +240,20 @@ impl StoreSession {
         }
     }
 
-    /// An answer has come: what it took is off the time for the store.
+    /// An answer has come. The time that it took is taken off what is left for the store.
     fn answered(&mut self, now: BootTime) {
         let took = self.asked_at.until(now);
         self.left = self.left.saturating_sub(took);
         self.slow = took > SLOW_ANSWER;
     }
 
-    /// Begins to wait for an answer: for so long.
+    /// Begins to wait for an answer. Returns for how long.
     fn asks(&mut self, now: BootTime, most: Duration) -> Duration {
         self.asked_at = now;
         self.left.min(most)
     }
 
-    /// Gives the lease back, with what the other hosts have to know. `cut_short`: not every host may have come for the last
+    /// Gives the lease back, with what the other hosts have to know. `cut_short`: some hosts may not have come for the last
     /// token.
     fn end(&mut self, ledger: &Ledger, counts: Counts, cut_short: bool, then: &Then) -> Ask {
         self.leads = false;
@@ -268,8 +269,8 @@ impl StoreSession {
             common.end(finish, ledger);
             fresh = matches!(**finish, Finish::Granted { .. } | Finish::Kept { .. });
             if matches!(**finish, Finish::Granted { .. }) {
-                // Not every host may have needed the last token, so the number goes down by halves; not at all if they
-                // may not have come for it: it was rejected or dropped, or the store could not be reached just before.
+                // Some hosts may not have needed the last token, so the number of hosts goes down by halves. It does not go
+                // down if they had no time to come: the token was rejected or dropped, or the store was unreachable before.
                 let halves = common.hosts.saturating_add(self.hosts).div_ceil(2);
                 let last = if cut_short { common.hosts } else { halves };
                 common.hosts = self.hosts.max(last);
@@ -295,7 +296,7 @@ impl Refresh {
         question: Question,
         what: Ask,
     ) -> Action {
-        // The first answer may come from the second store.
+        // If the first store does not answer, the second one does.
         let most = match question {
             Question::Read => SESSION_TIME,
             _ => ANSWER_TIME,
@@ -313,8 +314,8 @@ impl Refresh {
         self.ask(step, lead, Question::Lease, what)
     }
 
-    /// Reads the store again, after a pause that is not on the store's account. The reads themselves are, if the store is
-    /// slow: who leads there may have given it up, and nobody waits for that host's lease to end.
+    /// Reads the store again after a pause. The pause does not count as time of the store. If the store is slow, the reads do:
+    /// the host that leads may have given up, and nobody waits for its lease to end.
     pub(super) fn ask_again(&mut self, step: &mut Step<'_>, mut lead: Leader) -> Action {
         if lead.session().is_some_and(|session| !session.slow) {
             lead.spare_store();
@@ -331,13 +332,13 @@ impl Refresh {
         session.leads = found.leads;
         session.hosts = found.hosts;
         if own.unreachable_at.is_some() && !own.is_back() {
-            // The grace begins now.
+            // The store can be reached again. The grace begins now.
             own.unreachable_at = Some(step.now);
         }
         own.ask_at = None;
         session.record = found.record.clone().unwrap_or_default();
         if let Some(stored) = &found.record {
-            // Another host that has the lease may give its slot back; an older one that is gone was lost with the store.
+            // The host that has the lease may have given its slot back. An older slot that is missing was lost by the store.
             let lease = (self.context.request_time() + LEASE_MARGIN).as_millis() as u64;
             let since = BootTime(step.now.0.saturating_sub(lease));
             let at_work = found.leased && !found.leads;
@@ -347,7 +348,7 @@ impl Refresh {
                 .learn_outage(stored.common.outage.as_ref());
             let (own, stored) = (&mut own.common, &stored.common);
             own.counts.find(&stored.counts, at_work.then_some(since));
-            // Of a token that it has this host may know more than who asked for it.
+            // If this host has the token, it may know of more hosts than the one that asked for the token.
             let id = |common: &Common| common.stamp().map(|stamp| stamp.id);
             let knows = !found.leads && id(own) == id(stored);
             let known = if knows { own.hosts } else { 0 };
@@ -370,7 +371,7 @@ impl Refresh {
             let finish = Box::new(Finish::Shared { issue, key });
             return match found.leads {
                 true => self.leave(step, lead, Then::Finish(finish)),
-                // It was emptied, or is another one than before.
+                // The store was emptied, or it is another one than before.
                 false if session.lacks && !found.leased => self.ask_for_lease(step, lead),
                 false => self.ask(step, lead, Question::Count(finish), Ask::Count),
             };
@@ -389,7 +390,7 @@ impl Refresh {
             if !found.leads {
                 return self.ask_for_lease(step, lead);
             }
-            // The others may have this host's token.
+            // The other hosts may take over the token of this host.
             let (own, stored) = (&mut own.common, &mut session.record.common);
             if let Some(issue) = &mut own.issue {
                 issue.budget_shares = 0;
@@ -402,7 +403,7 @@ impl Refresh {
             return self.refuse(step, lead, error);
         }
         if found.leads {
-            // Others have taken the time for a request of its own.
+            // It has waited for others, and still has the time for a request of its own.
             self.until = self.until.max(step.now.plus(self.context.request_time()));
             return self.send(step, lead);
         }
@@ -420,7 +421,7 @@ impl Refresh {
         }
     }
 
-    /// Reads again soon whether another host has a token.
+    /// Pauses, and then reads whether another host has a token.
     fn wait_for_host(&mut self, now: BootTime, jitter: f64, lead: Leader) -> Action {
         let waits = self.context.kept.is_none_or(|kept| now >= kept.end);
         let pause = if waits { READ_OFTEN } else { READ_SELDOM };
@@ -436,7 +437,7 @@ impl Refresh {
             step.ledger.backoffs.are_everybodys(step.now),
             error.retry_after(),
         ) {
-            // No other host is granted a token before.
+            // No other host gets a token before.
             (true, Some(left)) => left.min(COME_BACK),
             _ => REFUSED,
         };
@@ -449,7 +450,7 @@ impl Refresh {
         self.leave(step, lead, Then::Finish(Box::new(kept)))
     }
 
-    /// The slot was taken: the other hosts see it before anything is sent.
+    /// Writes the slot into the store, so that the other hosts see it before anything is sent.
     pub(super) fn tell_store_of_slot(&mut self, step: &mut Step<'_>, mut lead: Leader) -> Action {
         let rejected = lead.record.common.rejected;
         let of_stored = |issue: &Issue| Some(issue.stamp.id) == rejected;
@@ -490,13 +491,13 @@ impl Refresh {
             return self.announce(lead);
         }
         session.leads = false;
-        // That was never there.
+        // What it was about to write is not there.
         session.record = FleetRecord::default();
         self.state = State::Yielding(lead);
         Action::Pause(READ_OFTEN)
     }
 
-    /// The store knows how it ended, or another host has the lease by now.
+    /// The store knows how the refresh ended, or another host has the lease by now.
     pub(super) fn end_told(
         &mut self,
         step: &mut Step<'_>,
@@ -512,7 +513,7 @@ impl Refresh {
         }
         match then {
             Then::Finish(finish) if !written && matches!(*finish, Finish::Granted { .. }) => {
-                // Others have gone on. What comes late is paid for, and of no use to them.
+                // Another host has led meanwhile. The token has cost a slot, and nobody else uses it.
                 self.until = step.now.plus(self.context.request_time());
                 self.leave_host(step, lead, Then::Read)
             }
@@ -523,7 +524,7 @@ impl Refresh {
         }
     }
 
-    /// The token of another host is taken over; so many have it by now.
+    /// This host takes over the token of another one. So many hosts have it by now.
     pub(super) fn counted(
         &mut self,
         step: &mut Step<'_>,
@@ -535,12 +536,12 @@ impl Refresh {
         self.leave_host(step, lead, Then::Finish(finish))
     }
 
-    /// Ends the work on this key: tells the other hosts first, if this one has the lease.
+    /// Ends the work on this key. If this host has the lease, it tells the other hosts first.
     pub(super) fn leave(&mut self, step: &mut Step<'_>, mut lead: Leader, then: Then) -> Action {
         if !lead.has_lease() {
             return self.leave_host(step, lead, then);
         }
-        // With what the answer said is left.
+        // They have what the answer said of the server's limit.
         let counts = step.ledger.budget.counts().clone();
         lead.record.common.counts = counts.clone();
         let unreachable_at = lead.record.unreachable_at;
@@ -552,7 +553,7 @@ impl Refresh {
         self.ask(step, lead, Question::End(then), what)
     }
 
-    /// Ends the work without a word to this host: gives the lease back, if this host has it.
+    /// Ends the work without writing the record of this host. Gives the lease back, if this host has it.
     pub(super) fn release(
         &mut self,
         step: &mut Step<'_>,
@@ -573,7 +574,7 @@ impl Refresh {
         self.end(then)
     }
 
-    /// No store can be reached: this host goes on by itself.
+    /// No store can be reached, and this host goes on by itself.
     pub(super) fn partitioned(
         &mut self,
         step: &mut Step<'_>,
@@ -610,8 +611,8 @@ impl Refresh {
     }
 }
 
-/// The back-off of the key: as the store says, or as this host has met it while the store could not be told. It is over if
-/// another host has asked for a token later, or if somebody has had it forgotten.
+/// The back-off of the key: that of the store, or one that this host could not tell the store. The latter is over if another
+/// host has got a token later, or if a user has had the failures forgotten.
 fn backoff<'a>(own: &'a HostRecord, stored: &'a FleetRecord) -> Option<&'a Backoff> {
     let newest = stored.common.stamp().map(|stamp| stamp.asked_at);
     let over = newest.max(stored.forgotten);

@@ -1,8 +1,8 @@
-//! Among the processes of a host: one leads, the others wait for what it writes into their record.
+//! How the processes of a host share a refresh: one leads, and the others wait for what it writes into the record.
 //!
-//! Promises: a leader that died is followed at once, one that does not get on when its time is over, and what it brings
-//! later is discarded; whoever holds the lock and does nothing keeps nobody from a token. What a leader has done is in
-//! the record before its lock is free.
+//! Promises: if a leader dies, another process leads at once. If a leader stands still, another one leads when the time that
+//! it announced is over, and a token that it brings later is discarded. A process that holds the lock and does nothing keeps
+//! nobody from a token. A leader writes what it has done into the record before it frees the lock.
 
 use std::time::Duration;
 
@@ -15,31 +15,32 @@ use crate::policy::errors::no_token_of_another_process;
 use crate::refresh::record::{Common, HostRecord};
 use crate::time::BootTime;
 
-/// How often one who waits for another's refresh reads again.
+/// How often a process that waits for the leader reads the record.
 pub(crate) const READ_AGAIN: Duration = Duration::from_millis(20);
 
-/// Past the instant by which a leader said to be done, this is left to it for clearing up.
+/// A leader that is late has this much more time, to clear up, before another process leads.
 const OVERTIME: Duration = Duration::from_millis(100);
 
-/// Who holds the lock says at once what for; one that does not is passed over after this time. Where the next term's lock
-/// is held in silence, too, for as long, it may be held for ever: this refresh goes on without it.
+/// A leader announces at once by when it will be done. If the holder of a lock announces nothing for this time, the others
+/// try the lock of the next term. If that one is held for as long without a word, it may be held for ever, and the refresh
+/// goes on without a lock.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Which writing of the record it is.
+/// Tells one version of the record from the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     term: u64,
     sequence: u64,
 }
 
-/// To get the lock.
+/// An attempt to get the lock.
 #[derive(Debug)]
 pub(super) struct Attempt {
     /// The term whose lock is tried.
     pub(super) term: u64,
-    /// The record as it was read before.
+    /// The version of the record that was read before.
     read: Version,
-    /// Its leader has said to be at work.
+    /// The leader has announced by when it will be done, and that is not over.
     at_work: bool,
 }
 
@@ -54,7 +55,7 @@ impl Refresh {
             return action;
         }
         let at_work = record.is_led(step.now);
-        // While somebody is at work there may be a token soon, whatever the budget says; and other hosts may have one.
+        // While a leader is at work a token may come soon, whatever the budget says. Other hosts may have one, too.
         if !at_work
             && !self.asks_store(record, step.now)
             && let Some(error) = step.ledger.refusal(step.now)
@@ -70,7 +71,7 @@ impl Refresh {
         Action::Lock { term }
     }
 
-    /// Takes the token that is there or the other key, if the record says so, or leaves the one that is kept in use.
+    /// What the record alone decides: to take over its token, to use the other key, or to keep the token of this process.
     fn consider(&mut self, step: &mut Step<'_>, record: &HostRecord) -> Option<Action> {
         step.ledger.learn(record, step.now, self.waiting);
         if let Some(issue) = record
@@ -92,7 +93,7 @@ impl Refresh {
         Some(Action::Finish(Finish::Kept { again }))
     }
 
-    /// Which lock is to be had: the next one if who has this one is not waited for any longer.
+    /// The term whose lock is tried: the next one, if nobody waits any longer for the holder of the present one.
     fn term(&self, record: &HostRecord, now: BootTime) -> u64 {
         let overdue = record
             .done_by
@@ -108,7 +109,7 @@ impl Refresh {
     /// Somebody else has the lock.
     pub(super) fn follow(&mut self, now: BootTime, attempt: Attempt) -> Action {
         if self.context.kept.is_some_and(|kept| now < kept.due) {
-            // Whoever leads does what this one came for.
+            // The leader renews the token.
             return Action::Finish(Finish::Kept { again: SILENCE });
         }
         if now >= self.patience {
@@ -129,7 +130,7 @@ impl Refresh {
         Action::Pause(READ_AGAIN)
     }
 
-    /// Under the lock of that term everything is checked once more.
+    /// This process has the lock of that term. It checks everything once more.
     pub(super) fn lead(
         &mut self,
         step: &mut Step<'_>,
@@ -146,10 +147,10 @@ impl Refresh {
         }
         record.term = self.term(&record, step.now);
         if term != record.term {
-            // Others have gone on between the reading and the lock.
+            // Another process has led between the reading and the lock.
             return self.read();
         }
-        // Whoever is passed over, this refresh has a time of its own.
+        // However long it waited for others, it has the time for a request of its own.
         self.until = self.until.max(step.now.plus(self.context.request_time()));
         let needs_store = self.needs_store(&record, step.now);
         let fleet = match self.context.fleet {
@@ -164,7 +165,7 @@ impl Refresh {
         if !needs_store {
             return self.send(step, lead);
         }
-        // Says on this host by when it will be done, and goes to the store.
+        // It tells this host by when it will be done, and then asks the store.
         lead.record.done_by = Some(self.until);
         if lead.record.host == 0 {
             lead.record.host = self.context.id;
@@ -172,7 +173,7 @@ impl Refresh {
         self.write(lead, Then::OpenSession)
     }
 
-    /// Ends the work on this key: tells the others of this host first.
+    /// Ends the work on this key, and tells the processes of this host first.
     pub(super) fn leave_host(
         &mut self,
         step: &mut Step<'_>,
@@ -210,7 +211,7 @@ impl HostRecord {
 }
 
 impl Common {
-    /// How a refresh ended.
+    /// Notes how a refresh ended.
     pub(super) fn end(&mut self, finish: &Finish, ledger: &Ledger) {
         match finish {
             Finish::Granted { issue, .. } => {
@@ -231,8 +232,8 @@ impl Common {
         }
     }
 
-    /// The key is in order. That this host's own way to 88Pay failed stays so until it is granted a token:
-    /// it leaves the next one to the other hosts, too.
+    /// The key is in order. But if this host cannot reach 88Pay, that is remembered until this host itself gets a token, so
+    /// that it leaves the next one to the other hosts, too.
     fn keep_own_backoff(&mut self) {
         self.backoff = self
             .backoff

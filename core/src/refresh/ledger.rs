@@ -1,4 +1,4 @@
-//! What is counted and remembered of the token endpoint: the budget, and the back-offs.
+//! What a process counts and remembers of the token endpoint: the budget and the back-offs.
 
 use crate::error::Error;
 use crate::policy::backoff::Backoffs;
@@ -7,7 +7,7 @@ use crate::policy::rate_limit::Budget;
 use crate::refresh::record::{Common, HostRecord};
 use crate::time::BootTime;
 
-/// What is counted and remembered of the token endpoint.
+/// The budget and the back-offs of one account.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) budget: Budget,
@@ -22,7 +22,7 @@ impl Ledger {
         }
     }
 
-    /// Why no request may be sent now, if that is so: a failure that is remembered, or the budget.
+    /// Why no request may be sent now: a remembered failure, or the budget. `None` if one may be sent.
     pub(crate) fn refusal(&mut self, now: BootTime) -> Option<Error> {
         let backoff = self.backoffs.check(now);
         backoff.or_else(|| {
@@ -31,13 +31,13 @@ impl Ledger {
         })
     }
 
-    /// Goes on from what the host's processes share. `waiting` says since when their leader was waited for.
+    /// Takes over what the record of the host says. `waiting`: since when this process has been waiting for the leader.
     pub(crate) fn learn(&mut self, host: &HostRecord, now: BootTime, waiting: Option<BootTime>) {
         self.learn_common(&host.common, waiting);
         self.budget.divide(host.budget_shares(now), host.host);
     }
 
-    /// The same from what either record has.
+    /// Takes over what the records of host and fleet have in common.
     pub(crate) fn learn_common(&mut self, common: &Common, waiting: Option<BootTime>) {
         self.budget.set_counts(common.counts.clone());
         self.backoffs.learn(common.backoff.as_ref(), waiting);

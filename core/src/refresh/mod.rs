@@ -1,11 +1,13 @@
-//! How a new token is had: a state machine without I/O.
+//! How a process gets a new token: a state machine without I/O.
 //!
-//! It is told what happened and says what to do next. Two drivers carry it out: a short-lived thread in production
-//! (`refresh_driver`), a loop under a virtual clock in tests. Promises: every sending takes a slot of the budget first,
-//! where others can see it; a request is sent a second time only where a gateway or the connection failed; the whole has
-//! an end. Where the token is shared, one of those who share it leads and the others wait for its result: first among the
-//! processes of the host (`host`), then, as that host's leader, among the hosts of the fleet (`fleet`). Never sleeps, never
-//! sends, never reads a clock, a file or a store.
+//! A driver tells it what happened, and it says what to do next. There are two drivers: a short-lived thread in production
+//! (`refresh_driver`), and a loop under a virtual clock in tests. If the token is shared, one of those who share it leads,
+//! and the others wait for its result. First one process of the host leads the others (`host`). Then that process asks for
+//! the lease of the fleet, in the name of its host (`fleet`).
+//!
+//! Promises: each request takes a slot of the budget before it is sent, where others can see the slot. A request is sent a
+//! second time only if a gateway or the connection failed. Each refresh ends. It never sleeps, never sends, and never reads
+//! a clock, a file or a store.
 
 mod fleet;
 pub(crate) mod host;
@@ -25,31 +27,32 @@ use crate::policy::token_response::{Class, Grant, RateLimit, Rejection};
 use crate::refresh::record::{HostRecord, Issue, Stamp};
 use crate::time::BootTime;
 
-/// One token request may take this long, and the whole refresh that long: always less than a caller's 30 s.
+/// The longest time of one token request, and of a whole refresh. Both are shorter than the 30 s of a caller.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 pub(crate) const REFRESH_TIME: Duration = Duration::from_secs(20);
 
-/// The pause before the second sending is jittered between the half of it and the whole.
+/// The longest pause before a request is sent a second time. The shortest is half of it; jitter chooses between them.
 const RESEND_PAUSE: Duration = Duration::from_secs(1);
 
-/// Who is too late to write so often gives up.
+/// A refresh gives up after it was too late to write so many times.
 const OFTEN_LATE: u32 = 10;
 
-/// While it keeps other hosts from the token endpoint a request has to be connected by then, and one that fails later is
-/// not sent again: what is left of a renewal ahead of the end is enough for another host.
+/// While other hosts wait for a request, it has to be connected within this time, and it is not sent again if it fails later.
+/// A token is renewed 3 s before its end, so another host then still has time for a request of its own.
 const OTHERS_WAIT: Duration = Duration::from_secs(2);
 
-/// A slot is for a request that is sent by then; the windows are kept as much longer as the way to 88Pay takes.
+/// A slot is for a request that is sent within this time. The windows are longer than those of 88Pay by as much as a request
+/// takes to arrive there.
 const SLOT_GOOD: Duration = Duration::from_secs(1);
 
-/// While the previous key is in use, the new one is tried again this often.
+/// While the previous key is used, the new one is tried again this often.
 pub(crate) const NEW_KEY_TRIED_EVERY: Duration = Duration::from_secs(300);
 
 /// Which of the two keys a request is signed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Current,
-    /// The one that was replaced, while 88Pay does not know the new one yet.
+    /// The key that was replaced. It is used while 88Pay does not know the new one yet.
     Previous,
 }
 
@@ -59,22 +62,22 @@ pub(crate) enum Input {
     Start,
     /// The host's record as it is.
     Read(HostRecord),
-    /// The lock was had, and this is the record under it; or somebody else has it.
+    /// This process has the lock, and this is the record; or somebody else has the lock (`None`).
     Locked(Option<HostRecord>),
     Written(Box<HostRecord>),
-    /// This process was too late to write: others may have gone on.
+    /// This process was too late to write, and others may lead by now.
     Late,
     /// What is in the fleet's store.
     Found(Box<Found>),
-    /// It was written there, or somebody else has the lease by now.
+    /// Whether the record was written there. If not, somebody else has the lease by now.
     Stored(bool),
-    /// So many hosts have the token by now.
+    /// How many hosts have the token by now.
     Counted(u32),
     /// No store can be reached.
     Unreachable,
     Answer(Result<Grant, Rejection>, Option<RateLimit>),
     PauseOver,
-    /// Who carries it out gives up; whether nothing of the last request was written.
+    /// The driver gives up. `unsent`: nothing of the last request was written to the network.
     Abandoned {
         unsent: bool,
     },
@@ -91,45 +94,45 @@ pub(crate) enum Action {
     Lock {
         term: u64,
     },
-    /// Somebody has the lock and says nothing: go on without the record, with what is remembered of it.
+    /// Somebody has the lock and announces nothing. Go on without the record, with what this process remembers of it.
     GoAlone,
     Write(Box<HostRecord>),
-    /// Ask the fleet's store, in that time.
+    /// Ask the store of the fleet, and wait for the answer at most that long.
     Ask {
         what: Ask,
         within: Duration,
     },
-    /// Send a token request; its answer must come within that time.
+    /// Send a token request. Its answer must come within that time.
     Send {
         key: Key,
         within: Duration,
-        /// Its connection must stand by then, or sooner if that is set.
+        /// The connection must be open within that time, or within the option `connect_timeout` if that is shorter.
         connect_within: Duration,
     },
     Pause(Duration),
-    /// Free the lock; it is over.
+    /// Free the lock. The refresh is over.
     Finish(Finish),
 }
 
-/// How it ended.
+/// How a refresh ended.
 #[derive(Debug)]
 pub(crate) enum Finish {
     Granted {
         issue: Issue,
         key: Key,
     },
-    /// Somebody else had asked for a newer token.
+    /// Somebody else got a newer token.
     Shared {
         issue: Issue,
         key: Key,
     },
-    /// `backoff` says for how long it is remembered; `None` if nothing was sent.
+    /// `backoff` says for how long the failure is remembered; `None` if nothing was sent.
     Failed {
         error: Error,
         backoff: Option<(Class, Duration)>,
         capped: bool,
     },
-    /// The token that is kept is as good as any; read again after that time.
+    /// The token that this process has stays in use. Read the record again after that time.
     Kept {
         again: Duration,
     },
@@ -146,32 +149,32 @@ pub(crate) struct Refresh {
     key: Key,
     /// There is another key, and it was not tried yet.
     other_key: bool,
-    /// It ends by then, once it need not wait for others.
+    /// When it ends at the latest, once it waits for nobody.
     until: BootTime,
-    /// It waits no longer than that.
+    /// When it stops waiting for others.
     patience: BootTime,
     /// Since when it has been waiting for others.
     waiting: Option<BootTime>,
-    /// A record whose lock is held by somebody who has not said what for, and since when.
+    /// The record whose lock somebody has without announcing a refresh, and since when.
     silent: Option<(Version, BootTime)>,
-    /// How often it was too late to write.
+    /// How many times it was too late to write.
     late: u32,
-    /// How often a slot was taken.
+    /// How many slots it has taken.
     taken: u32,
     resent: bool,
     state: State,
 }
 
-/// What a refresh is at. Each state is told what has come of its action.
+/// What a refresh is doing. The next input says what came of the last action.
 #[derive(Debug)]
 enum State {
-    /// Nothing was done yet.
+    /// It has done nothing yet.
     New,
     /// The host's record is being read.
     Reading,
     /// The lock of a term is being tried.
     Locking(Attempt),
-    /// Another process of this host leads; it pauses before it reads again.
+    /// Another process of this host leads. This one pauses before it reads again.
     Following,
     /// It leads, and its record is being written.
     Writing(Progress, Then),
@@ -196,10 +199,10 @@ struct Leader {
     progress: Progress,
 }
 
-/// The same without the record, while that is being written.
+/// What is left of [`Leader`] while its record is being written.
 #[derive(Debug)]
 struct Progress {
-    /// Of the request that is about to be sent, or is under way.
+    /// The slot of the request that is about to be sent, or is under way.
     slot: Option<Slot>,
     fleet: Fleet,
 }
@@ -207,21 +210,21 @@ struct Progress {
 /// How a leader of a host stands with the other hosts.
 #[derive(Debug)]
 enum Fleet {
-    /// There are none.
+    /// There are no other hosts.
     None,
-    /// There is a store, and it cannot be reached: the others cannot be told what is taken.
+    /// There is a store, and it cannot be reached. So the other hosts do not learn what this one takes.
     Partitioned,
     Session(Box<StoreSession>),
 }
 
-/// One step: what is counted and remembered, when it is, and a random number from 0 to 1.
+/// What each step needs: what is counted and remembered, the time, and a random number from 0 to 1.
 struct Step<'a> {
     ledger: &'a mut Ledger,
     now: BootTime,
     jitter: f64,
 }
 
-/// What comes after a write, or once the store has been told.
+/// What comes after the record was written, or after the store was told.
 #[derive(Debug)]
 enum Then {
     Send,
@@ -233,16 +236,16 @@ enum Then {
 /// What this process knows of tokens when it begins to ask for one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context {
-    /// For the token that is asked for, random.
+    /// The random number of the token that is asked for.
     pub(crate) id: u64,
-    /// No token is taken over that was not asked for later.
+    /// Only a token that was asked for later is taken over.
     pub(crate) newest: BootTime,
     pub(crate) kept: Option<Kept>,
     pub(crate) safety_margin: Duration,
     pub(crate) tokens_per_hour: u32,
     /// There is a store that other hosts use.
     pub(crate) fleet: bool,
-    /// How long it may take once it need not wait for others: [`REFRESH_TIME`], or less in a test.
+    /// How long it may take once it waits for nobody: [`REFRESH_TIME`], or less in a test.
     pub(crate) limit: Duration,
 }
 
@@ -250,14 +253,14 @@ pub(crate) struct Context {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kept {
     pub(crate) id: u64,
-    /// It need not be renewed before.
+    /// From then on it is renewed.
     pub(crate) due: BootTime,
-    /// Nobody waits for another one before.
+    /// From then on callers wait for another one.
     pub(crate) end: BootTime,
 }
 
 impl Refresh {
-    /// Begins with `key`; `other_key` says whether there is a second one to fall back to.
+    /// Begins with `key`. `other_key`: there is a second key to fall back to.
     pub(crate) fn new(
         attempt: u64,
         now: BootTime,
@@ -285,7 +288,7 @@ impl Refresh {
         }
     }
 
-    /// The machine slept for so long during a pause: nobody has waited meanwhile.
+    /// The machine slept for that time during a pause. Nobody waited meanwhile, so the time is not counted.
     pub(crate) fn slept(&mut self, time: Duration) {
         self.until = self.until.plus(time);
         self.patience = self.patience.plus(time);
@@ -306,7 +309,7 @@ impl Refresh {
         };
         let state = std::mem::replace(&mut self.state, State::Over);
         if let Some(lead) = state.lead() {
-            // Others of this process may have read the record meanwhile.
+            // Another thread of this process may have read the record meanwhile.
             step.ledger
                 .budget
                 .set_counts(lead.record.common.counts.clone());
@@ -372,7 +375,7 @@ impl Refresh {
             (State::New | State::Locking(_) | State::Following, Input::Abandoned { .. }) => {
                 Action::Finish(Finish::Abandoned)
             }
-            // No driver does that. What was taken stays spent, and a lock or lease ends with the refresh or its time.
+            // No driver does that. Slots that were taken stay taken. The lock ends with the refresh, the lease by time.
             _ => Action::Finish(Finish::failed(internal(
                 "A token refresh was told what it had not asked for.",
             ))),
@@ -381,9 +384,9 @@ impl Refresh {
 
     // --- Asking ----------------------------------------------------------------------------------------------------
 
-    /// Takes a slot, where others see it first, and sends.
+    /// Takes a slot, writes it where others see it, and then sends.
     fn send(&mut self, step: &mut Step<'_>, mut lead: Leader) -> Action {
-        // Low bits of the token's random number, and a number of its own for each sending.
+        // The low bits of the token's random number, plus the number of the request.
         let id = match self.context.id as u32 {
             0 => 0,
             id => id.wrapping_add(self.taken).max(1),
@@ -404,7 +407,7 @@ impl Refresh {
         }
     }
 
-    /// Says on this host by when it will be done, and sends.
+    /// Tells the processes of this host by when it will be done, and sends.
     fn announce(&mut self, mut lead: Leader) -> Action {
         lead.record.done_by = Some(self.until);
         self.write(lead, Then::Send)
@@ -418,7 +421,7 @@ impl Refresh {
     fn request(&mut self, step: &mut Step<'_>, mut lead: Leader) -> Action {
         let slot = lead.progress.slot;
         if slot.is_some_and(|slot| step.now >= slot.at.plus(SLOT_GOOD)) {
-            // It was stopped in between, and 88Pay would count the request later than the others do. Nothing was sent yet.
+            // The process was stopped in between. 88Pay would count the request later than the others do. Nothing was sent yet.
             lead.settle(step, true);
             lead.spare_store();
             return self.send(step, lead);
@@ -466,7 +469,7 @@ impl Refresh {
             return self.leave(step, lead, Then::Read);
         }
         let pause = RESEND_PAUSE.mul_f64(0.5 + step.jitter / 2.0);
-        // In a row of failures one slot each is enough.
+        // If the request before this one failed too, one slot for each failure is enough.
         let first = !step.ledger.backoffs.is_temporary() && !lead.others_failed();
         let soon = !lead.others_wait() || self.stamp.asked_at.until(step.now) < OTHERS_WAIT;
         let resend = rejection.resend && first && soon && !self.resent;
@@ -494,20 +497,20 @@ impl Refresh {
         self.leave(step, lead, Then::Finish(Box::new(failed)))
     }
 
-    /// What was being written comes too late: others have gone on.
+    /// It was too late to write: another process leads by now.
     fn late(&mut self, step: &mut Step<'_>, progress: Progress) -> Action {
-        // What was brought is discarded, what was spent stays in the record.
+        // The token is discarded. The slot stays in the record.
         self.until = step.now.plus(self.context.limit);
         self.late += 1;
         let then = match self.late {
-            // The machine is too slow to be in time even once.
+            // The machine is too slow to write in time even once.
             OFTEN_LATE.. => Then::failed(no_token_of_another_process()),
             _ => Then::Read,
         };
         self.release(step, progress, then)
     }
 
-    /// What is left to do on this key.
+    /// What is left to do after the record was written.
     fn end(&mut self, then: Then) -> Action {
         match then {
             Then::Finish(finish) => Action::Finish(*finish),
@@ -539,8 +542,8 @@ impl Leader {
         matches!(self.progress.fleet, Fleet::Partitioned)
     }
 
-    /// The last sending is over: its slot comes back only if nothing was written to the network. Else it counts from the
-    /// latest instant at which 88Pay can have counted the request.
+    /// The last request is over. If nothing was written to the network, its slot is given back. If not, the slot is dated to
+    /// the latest instant at which 88Pay can have counted the request.
     fn settle(&mut self, step: &mut Step<'_>, unsent: bool) {
         match self.progress.slot.take() {
             Some(slot) if unsent => step.ledger.budget.give_back(slot),
@@ -554,14 +557,14 @@ impl Leader {
 }
 
 impl Then {
-    /// Nothing was sent.
+    /// A failure before anything was sent.
     fn failed(error: Error) -> Then {
         Then::Finish(Box::new(Finish::failed(error)))
     }
 }
 
 impl Finish {
-    /// Nothing was sent.
+    /// A failure before anything was sent.
     fn failed(error: Error) -> Finish {
         Finish::Failed {
             error,

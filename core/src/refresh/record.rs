@@ -1,9 +1,9 @@
-//! What those who share one set of credentials tell each other: the token, the counts, the failure of the key. The
-//! processes of a host do so in a [`HostRecord`], the hosts of a fleet in a [`FleetRecord`].
+//! What those who share one set of credentials tell each other: the token, the counts, the remembered failure. The
+//! processes of a host use a [`HostRecord`], the hosts of a fleet a [`FleetRecord`].
 //!
-//! Promises: token and session ID are always a pair of one answer; what a later release adds beside the known fields is
-//! kept when an older one writes; what is older never displaces what is newer, and what was spent stays spent. Values
-//! without I/O; instants are boot time, in a store those of the store's clock.
+//! Promises: token and session ID always come from one answer. An older release keeps the fields that a later one has added
+//! when it writes. An older token never replaces a newer one, and slots that were taken stay taken. These are values without
+//! I/O. Instants are boot time; in a store they are those of the store's clock.
 
 mod format;
 
@@ -18,12 +18,12 @@ use crate::policy::rate_limit::Counts;
 use crate::policy::token_response::Grant;
 use crate::time::BootTime;
 
-/// Which token it is, for all who share it.
+/// Tells one token from another, for all who share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Stamp {
-    /// Random.
+    /// A random number.
     pub(crate) id: u64,
-    /// Before its request was sent. A token with a later instant is newer.
+    /// An instant just before its request was sent. A token with a later instant is newer.
     pub(crate) asked_at: BootTime,
 }
 
@@ -32,8 +32,8 @@ pub(crate) struct Stamp {
 pub(crate) struct Issue {
     pub(crate) stamp: Stamp,
     pub(crate) grant: Grant,
-    /// Into how many shares the budget was divided when it was asked for, because no store could be reached; 0 if the
-    /// other hosts were told.
+    /// Into how many shares the budget was divided when the token was asked for, because no store could be reached. 0 if
+    /// the other hosts know of the token.
     pub(crate) budget_shares: u32,
 }
 
@@ -52,14 +52,14 @@ impl Issue {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Common {
     pub(crate) issue: Option<Issue>,
-    /// The token that 88Pay did not accept any more, or that a user has dropped.
+    /// The number of the token that 88Pay no longer accepts, or that a user has dropped.
     pub(crate) rejected: Option<u64>,
-    /// How many hosts share the token, as far as is known; 0 where nothing is.
+    /// How many hosts share the token, as far as is known; 0 if nothing is known.
     pub(crate) hosts: u32,
     pub(crate) counts: Counts,
-    /// The failure of the key that is remembered.
+    /// The remembered failure of the key.
     pub(crate) backoff: Option<Backoff>,
-    /// Attempts of hosts that have failed in a row, at the cost of a slot each.
+    /// Failures of several hosts in a row that have cost a slot each.
     pub(crate) outage: Option<Backoff>,
     /// Fields of a later release.
     pub(crate) others: Map<String, Value>,
@@ -69,29 +69,29 @@ pub(crate) struct Common {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HostRecord {
     pub(crate) common: Common,
-    /// Who leads a refresh holds the lock of this term. It goes up when a leader is not waited for any longer.
+    /// The leader of a refresh holds the lock of this term. The number goes up when the others no longer wait for a leader.
     pub(crate) term: u64,
-    /// Goes up with every writing.
+    /// The number goes up each time the record is written.
     pub(crate) sequence: u64,
-    /// The leader's refresh ends by then, one way or the other.
+    /// When the leader's refresh ends at the latest.
     pub(crate) done_by: Option<BootTime>,
-    /// Until then this key is not asked for, but the one that it replaces.
+    /// Until then a refresh uses the previous key, since 88Pay did not accept this one.
     pub(crate) previous_until: Option<BootTime>,
-    /// A random number by which the fleet's store knows this host; 0 before it was asked.
+    /// The random number of this host in the store of the fleet; 0 before the store was first asked.
     pub(crate) host: u64,
-    /// Until when no store could last be reached, as far as is known.
+    /// The last instant at which no store could be reached, as far as is known.
     pub(crate) unreachable_at: Option<BootTime>,
-    /// The fleet's store need not be asked before.
+    /// From then on the store of the fleet is asked again.
     pub(crate) ask_at: Option<BootTime>,
 }
 
-/// What the hosts of a fleet tell each other. Who of them leads the store knows, by its lease.
+/// What the hosts of a fleet tell each other. Which host leads is not in the record: the leader has the store's lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FleetRecord {
     pub(crate) common: Common,
-    /// The number of the host whose attempt has failed last, see [`Common::outage`].
+    /// The number of the host that failed last, see [`Common::outage`].
     pub(crate) failed_host: u64,
-    /// Failures of the key that were met before are forgotten, by whoever remembers them.
+    /// Every host forgets the failures of the key from before that instant.
     pub(crate) forgotten: Option<BootTime>,
 }
 
@@ -137,7 +137,7 @@ impl Common {
 }
 
 impl HostRecord {
-    /// Whether somebody has said to be at a refresh and may still be.
+    /// Whether a process has announced a refresh, and the time that it announced is not over.
     pub(crate) fn is_led(&self, now: BootTime) -> bool {
         self.done_by.is_some_and(|done_by| now < done_by)
     }
@@ -147,7 +147,7 @@ impl HostRecord {
         (self.term, self.sequence) > (other.term, other.sequence)
     }
 
-    /// Adds what this process remembers where it is more than what was found: the record was lost, or set back.
+    /// Adds what this process remembers and the record does not have: the record was lost, or an old one came back.
     pub(crate) fn recall(&mut self, mine: &HostRecord) {
         self.common.recall(&mine.common);
         self.term = self.term.max(mine.term);
@@ -160,11 +160,11 @@ impl HostRecord {
 }
 
 impl FleetRecord {
-    /// It, without what one host alone is to know.
+    /// The record without what concerns one host only.
     pub(crate) fn for_all_hosts(mut self) -> FleetRecord {
         let common = &mut self.common;
         common.backoff.take_if(|backoff| !backoff.class.of_key());
-        // Slots without an id stand for what was lost here; the store knows better.
+        // Slots without an ID stand for what a host has lost. The store knows what was taken.
         common.counts.taken.retain(|slot| slot.id != 0);
         common.counts.known_to_all();
         common.counts.settled();
@@ -174,8 +174,8 @@ impl FleetRecord {
         self
     }
 
-    /// The same on a clock that is ahead by something between `least` and `most` milliseconds: the token seems no younger
-    /// there than it is, and what was spent or holds no older.
+    /// The record on a clock that is between `least` and `most` milliseconds ahead. There the token seems no younger than it
+    /// is, and slots and failures seem no older.
     pub(crate) fn shifted(mut self, least: i64, most: i64) -> FleetRecord {
         let by = |time: &mut BootTime, by| time.0 = time.0.saturating_add_signed(by);
         let common = &mut self.common;

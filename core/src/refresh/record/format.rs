@@ -1,6 +1,6 @@
 //! The records as JSON, before they are sealed.
 //!
-//! What is not set is left out, so that a reader of any release knows what that means.
+//! A field that is not set is left out. So a reader of any release knows what a missing field means.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,14 +16,15 @@ use crate::policy::token_response::{Class, Grant};
 use crate::secret::{Secret, wipe};
 use crate::time::BootTime;
 
-/// What is known of a slot that has an entry of its own.
+/// The fields of a slot that has an entry of its own.
 const PARTITIONED: u64 = 1;
 const PENDING: u64 = 2;
 
-/// More slots than that are written in coarser steps.
+/// If there are more slots, their instants are written in coarser steps.
 pub(super) const EXACT_SLOTS: usize = 400;
 
-/// Slots older than the minute's window are counted for the hour alone, in steps of that many milliseconds.
+/// Slots that are older than the window of the minute count for the hour only. Their instants are written in steps of so many
+/// milliseconds.
 const COARSE_AFTER: Duration = Duration::from_secs(75);
 pub(super) const COARSE_STEP: u64 = 10_000;
 
@@ -85,7 +86,7 @@ impl FleetRecord {
 }
 
 impl Common {
-    /// With the fields that a record has besides.
+    /// Adds the fields that only one of the two records has.
     fn to_bytes<const N: usize>(
         &self,
         now: BootTime,
@@ -131,7 +132,7 @@ impl Common {
         bytes
     }
 
-    /// Takes its fields out of a record, and all that is left then.
+    /// Takes the known fields out of a record, and keeps the rest as it is.
     fn read(fields: &mut Map<String, Value>) -> Option<Common> {
         Some(Common {
             issue: optional(fields, "issue", read_issue)?,
@@ -149,12 +150,12 @@ impl Common {
         })
     }
 
-    /// More than the record takes as text.
+    /// At least as many bytes as the record has as text.
     pub(super) fn room(&self) -> usize {
         let secrets = self.issue.as_ref().map_or(0, |issue| {
             issue.grant.access_token.expose().len() + issue.grant.session_id.expose().len()
         });
-        // Of a token's characters some may have to be escaped.
+        // Some characters of a token may have to be escaped.
         2 * secrets + 48 * (self.counts.taken.len() + self.counts.forced.len()) + 16 * 1024
     }
 }
@@ -198,13 +199,13 @@ fn backoff_to_json(backoff: &Backoff) -> Value {
     })
 }
 
-/// Instants with the number of slots at each; a slot that is known by an id has an entry of its own.
+/// Instants, with the number of slots at each. A slot with an ID has an entry of its own.
 fn runs(slots: &VecDeque<Slot>, now: BootTime) -> Value {
     let coarse = slots.len() > EXACT_SLOTS;
     let mut runs: Vec<Vec<u64>> = Vec::new();
     for slot in slots {
         let (at, id) = match coarse && slot.at.plus(COARSE_AFTER) <= now {
-            // Later rather than earlier: nothing is forgotten too soon. It stays the same when it is done again.
+            // Rounded to a later instant, so that no slot is forgotten too soon. An instant that was rounded stays as it is.
             true => (slot.at.0.next_multiple_of(COARSE_STEP), 0),
             false => (slot.at.0, slot.id),
         };
@@ -283,7 +284,7 @@ fn read_server_limit(value: &Value) -> Option<ServerLimit> {
     })
 }
 
-/// A class or code that this release does not know is nothing that it could keep to.
+/// `None` for a class or a code that this release does not know.
 fn read_backoff(value: &mut Value) -> Option<Option<Backoff>> {
     let text = |name: &str| value.get(name)?.as_str();
     let code = text("code")?;
