@@ -162,16 +162,19 @@ fn what_a_parent_waits_for_ends_with_forked_in_a_child_and_well_in_the_parent() 
 #[test]
 fn a_child_forked_by_the_interrupt_of_a_blocking_call_leaves_the_call_to_its_parent() {
     let harness = Harness::with(|config| {
-        config.token_delay = Duration::from_millis(500);
-        config.call_delay = Duration::from_millis(500);
+        config.token_delay = Duration::from_secs(2);
+        config.call_delay = Duration::from_secs(2);
     });
     let manager = harness.manager();
     // In the wait for a token, and in the wait for an answer.
     for (call, outcome) in [(false, Outcome::NotSent), (true, Outcome::Unknown)] {
-        let begun = Instant::now();
+        let is_sent = || match harness.sandbox.counters() {
+            counters if call => counters.calls > 0,
+            counters => counters.tokens_requested > 0,
+        };
         let child = AtomicI32::new(-1);
         let interrupt = || {
-            if child.load(Ordering::Relaxed) == -1 && begun.elapsed() > Duration::from_millis(200) {
+            if child.load(Ordering::Relaxed) == -1 && is_sent() {
                 // SAFETY: the child goes on in the library, which is what is tested, until it ends below.
                 child.store(unsafe { libc::fork() }, Ordering::Relaxed);
                 if child.load(Ordering::Relaxed) == 0 {
