@@ -39,7 +39,9 @@
 	F(manager_base_url) \
 	F(manager_merchant_id) \
 	F(manager_get_token) \
-	F(manager_current) \
+	F(manager_current_until) \
+	F(manager_generation_word) \
+	F(manager_count_uses) \
 	F(manager_peek_token) \
 	F(manager_send) \
 	F(manager_invalidate) \

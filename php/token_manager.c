@@ -21,6 +21,11 @@ struct token_manager {
 	pay88_token *token;
 	uint64_t generation;
 	zval array;
+	/* Of the library, and until when it says that the array is what to hand out; all zeros if it has not said that. */
+	const uint64_t *generation_word;
+	pay88_current current;
+	/* How often the array was handed out since the library was told. */
+	uint64_t uses;
 	zend_object std;
 };
 
@@ -41,12 +46,37 @@ static zend_object *create(zend_class_entry *class)
 	return &manager->std;
 }
 
+static void report_uses(struct token_manager *manager)
+{
+	if (manager->uses) {
+		libpay88.manager_count_uses(manager->handle, manager->uses);
+		manager->uses = 0;
+	}
+}
+
+/* An error is later than everything. */
+static uint64_t nanoseconds(clockid_t clock)
+{
+	struct timespec time;
+	return clock_gettime(clock, &time) ? UINT64_MAX : (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+/* Whether the library has said that the array is what to hand out, and that still holds. */
+static bool is_current(const struct token_manager *manager)
+{
+	const pay88_current *current = &manager->current;
+	return current->word && __atomic_load_n(manager->generation_word, __ATOMIC_ACQUIRE) == current->word
+		&& nanoseconds(CLOCK_MONOTONIC_COARSE) < current->monotonic_until
+		&& nanoseconds(CLOCK_REALTIME_COARSE) < current->realtime_until;
+}
+
 static void forget_token(struct token_manager *manager)
 {
 	if (manager->token) {
 		libpay88.token_release(manager->token);
 		manager->token = NULL;
 		manager->generation = 0;
+		manager->current = (pay88_current){0};
 	}
 	zval_ptr_dtor(&manager->array);
 	ZVAL_UNDEF(&manager->array);
@@ -60,6 +90,7 @@ static void free_object(zend_object *object)
 		libpay88.config_release(manager->config);
 	}
 	if (manager->handle) {
+		report_uses(manager);
 		libpay88.manager_release(manager->handle);
 	}
 	zend_object_std_dtor(object);
@@ -192,6 +223,8 @@ ZEND_METHOD(Pay88_TokenManager, __construct)
 		pay88_error *error = NULL;
 		if (libpay88.manager_new(manager->config, &manager->handle, &error) != PAY88_OK) {
 			throw_of_construction(error);
+		} else {
+			manager->generation_word = libpay88.manager_generation_word(manager->handle);
 		}
 	}
 	libpay88.config_release(manager->config);
@@ -216,6 +249,35 @@ static void hand_out(struct token_manager *manager, pay88_token *token, zval *re
 		manager->generation = generation;
 	}
 	ZVAL_COPY(result, &manager->array);
+}
+
+/* Hands out the token that is there without waiting, if this object has had one before, and counts that once. */
+static bool hand_out_cached(struct token_manager *manager, zval *result)
+{
+	if (is_current(manager)) {
+		manager->uses++;
+		ZVAL_COPY(result, &manager->array);
+		return true;
+	}
+	report_uses(manager);
+	pay88_current current = {0};
+	if (!manager->generation || !libpay88.manager_current_until(manager->handle, &current)) {
+		return false;
+	}
+	if (current.generation == manager->generation) {
+		ZVAL_COPY(result, &manager->array);
+	} else {
+		pay88_token *token = NULL;
+		pay88_error *error = NULL;
+		libpay88.manager_peek_token(manager->handle, &token, &error);
+		if (!token) {
+			libpay88.error_release(error);
+			return false;
+		}
+		hand_out(manager, token, result);
+	}
+	manager->current = current.generation == manager->generation ? current : (pay88_current){0};
+	return true;
 }
 
 /* Goes on with what ended a wait, of whose result only one is there. What a handler threw comes first; ours, which says what
@@ -247,8 +309,8 @@ ZEND_METHOD(Pay88_TokenManager, getToken)
 		Z_PARAM_DOUBLE_OR_NULL(timeout, no_timeout)
 	ZEND_PARSE_PARAMETERS_END();
 	struct token_manager *manager = from(Z_OBJ_P(ZEND_THIS));
-	if (no_timeout && manager->generation && libpay88.manager_current(manager->handle) == manager->generation) {
-		RETURN_COPY(&manager->array);
+	if (no_timeout && hand_out_cached(manager, return_value)) {
+		return;
 	}
 	pay88_manager *handle = handle_of(Z_OBJ_P(ZEND_THIS));
 	uint64_t milliseconds = 0;
@@ -361,6 +423,7 @@ ZEND_METHOD(Pay88_TokenManager, stats)
 {
 	ZEND_PARSE_PARAMETERS_NONE();
 	HANDLE_OR_THROW(handle);
+	report_uses(from(Z_OBJ_P(ZEND_THIS)));
 	pay88_stats *stats = NULL;
 	pay88_error *error = NULL;
 	if (libpay88.manager_stats(handle, &stats, &error) != PAY88_OK) {
@@ -443,6 +506,7 @@ ZEND_METHOD(Pay88_TokenManager, close)
 {
 	ZEND_PARSE_PARAMETERS_NONE();
 	HANDLE_OR_THROW(handle);
+	report_uses(from(Z_OBJ_P(ZEND_THIS)));
 	libpay88.manager_close(handle);
 }
 

@@ -12,12 +12,6 @@ import { checkNames, checkTimeout, environment, flattened, type Options } from '
 import type { RequestOptions } from './request.js';
 import { Token } from './token.js';
 
-/**
- * How often the library is asked for the token, in milliseconds. It starts a renewal 3 s before the token ends, if it
- * is asked then, and it may drop a token after a 401. In between, the token is read from memory.
- */
-const ASK_EVERY = 100;
-
 type Exchange = typeof import('./request.js') & typeof import('./response.js');
 
 let loaded: Exchange | undefined;
@@ -44,7 +38,7 @@ export interface WaitOptions {
  */
 export interface Stats {
   manager_id: number;
-  /** How often the library handed out a cached token. Node asks it at most every 100 ms. */
+  /** How often a cached token was handed out. */
   hits: number;
   /** How often a caller had to wait for a token. */
   waits: number;
@@ -115,11 +109,6 @@ export class TokenManager {
   #token: Token | null = null;
   #handedOut: Promise<Token> | null = null;
   #generation = 0;
-  /** The number of the token to use, as far as any thread of Node knows. */
-  readonly #generationCell: Float64Array;
-  /** Of `Date.now()`, between which the cell is enough: after a clock was set or a host slept the library is asked. */
-  #from = 0;
-  #until = 0;
 
   /** An option that is not passed comes from the environment. Throws `config_invalid`. */
   constructor(options?: Options);
@@ -141,7 +130,6 @@ export class TokenManager {
         : { ...rest, apiKey: first, merchantId: merchantId, baseUrl: baseUrl };
     const flat = flattened(options);
     this.#handle = rethrown(() => new native.ManagerHandle(flat, environment()));
-    this.#generationCell = this.#handle.generationCell();
     listenIfWanted(completions);
   }
 
@@ -167,9 +155,7 @@ export class TokenManager {
    */
   getToken(options?: WaitOptions): Promise<Token> {
     if (options !== undefined) return this.#wait(options);
-    const now = Date.now();
-    const asked = now >= this.#from && now < this.#until;
-    if ((asked && this.#generationCell[0] === this.#generation) || this.#askLibrary(now)) return this.#handedOut!;
+    if (this.#handle.isCurrent() || this.#askLibrary()) return this.#handedOut!;
     return this.#wait({});
   }
 
@@ -248,17 +234,14 @@ export class TokenManager {
 
   /** Ends the pending calls of this object with `canceled`, and refuses later ones. Other objects are not affected. */
   close(): void {
-    this.#until = 0;
     this.#handle.close();
   }
 
   /** Asks the library whether there is a token to hand out. */
-  #askLibrary(now: number): boolean {
+  #askLibrary(): boolean {
     const current = this.#handle.current(this.#generation);
     if (current === false) return false;
     if (current !== true) this.#keep(current);
-    this.#from = now;
-    this.#until = now + Math.min(ASK_EVERY, this.#token!.validFor * 1000);
     return true;
   }
 

@@ -74,8 +74,9 @@ export interface ManagerHandle {
   readonly merchantId: string;
   /** Seconds. */
   readonly timeout: number;
-  /** The number of the token to use. It has one element, which any thread may write. */
-  generationCell(): Float64Array;
+  /** Whether the token that `current` told of last is still the one to use. */
+  isCurrent(): boolean;
+  /** Another token than that of the number, or whether that is the one to use. */
   current(known: number): boolean | TokenParts;
   peek(): TokenParts | null;
   getToken(completions: CompletionQueue, number: number, cancelable: boolean, timeout?: number): PendingCall | null;

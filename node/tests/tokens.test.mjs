@@ -1,7 +1,11 @@
 // Managers and their tokens.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 
 import { LIMIT, sandbox } from './sandbox.mjs';
 
@@ -75,6 +79,32 @@ test('a token that another object of the manager drops is seen by the next read'
   assert.notEqual(await tm.getToken(), token);
 });
 
+test('a token that another thread drops is seen by the next read', LIMIT, async () => {
+  const tm = sandbox.manager();
+  let token;
+  for (let i = 0; i < 3; i++) token = await tm.getToken();
+  const code = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    const { TokenManager } = require(workerData.index);
+    parentPort.postMessage(new TokenManager(workerData.options).invalidate());`;
+  const index = createRequire(import.meta.url).resolve('pay88');
+  const worker = new Worker(code, { eval: true, workerData: { index, options: sandbox.options } });
+  const [dropped] = await once(worker, 'message');
+  assert.equal(dropped, true);
+  assert.notEqual(await tm.getToken(), token);
+});
+
+test('what is kept ends with the token', LIMIT, async (t) => {
+  await sandbox.set({ expires_in: 13 });
+  t.after(() => sandbox.set({ expires_in: 60 }));
+  // So it lives for three seconds.
+  const tm = sandbox.manager({ tokensPerHour: 3600 });
+  let token;
+  for (let i = 0; i < 3; i++) token = await tm.getToken();
+  while (token.validFor > 0) await delay(20);
+  assert.notEqual(await tm.getToken(), token);
+});
+
 test('a rotated key is used for the next token', LIMIT, async () => {
   const tm = sandbox.manager();
   const old = await tm.getToken();
@@ -87,7 +117,7 @@ test('a rotated key is used for the next token', LIMIT, async () => {
 
 test('a closed manager refuses, ends what is pending, and the others go on', LIMIT, async () => {
   const [tm, other] = [sandbox.manager(), sandbox.manager()];
-  await tm.getToken();
+  for (let i = 0; i < 3; i++) await tm.getToken();
   await sandbox.fault('calls', 'stall');
   const pending = tm.makeRequest('/api/echo');
   setTimeout(() => tm.close(), 100);
@@ -114,6 +144,13 @@ test('statistics count', LIMIT, async () => {
   const { tokens_issued, calls, manager_id, hits, hold } = tm.stats();
   assert.deepEqual([tokens_issued, calls, manager_id, hold], [1, 1, tm.managerId, null]);
   assert.ok(hits >= 1);
+  for (let i = 0; i < 100; i++) await tm.getToken();
+  assert.equal(tm.stats().hits, hits + 100);
+  // Those of an object that is closed too.
+  const other = sandbox.manager();
+  for (let i = 0; i < 100; i++) await other.getToken();
+  other.close();
+  assert.equal(tm.stats().hits, hits + 200);
 });
 
 test('the statistics are those that the types have', LIMIT, async () => {

@@ -33,6 +33,13 @@ $second = $tm->getToken();
 holds($second['access_token'] !== $first['access_token']);
 same(false, $tm->invalidate($first));
 same(2, Sandbox::tokensIssued());
+// Each use is one hit, also the first of a token that another object has got.
+$before = $tm->stats()['hits'];
+for ($i = 0; $i < 5; $i++) {
+    same($second, $other->getToken());
+}
+same($before, $tm->stats()['hits'] - 1);
+same($before + 5, $other->stats()['hits']);
 $limited = thrown(fn () => $tm->invalidate(), Pay88\Exception\RateLimitedException::class);
 holds($limited->retryAfter() > 0 && $limited->retryAfter() <= 10);
 same($second, $tm->getToken());
@@ -51,7 +58,28 @@ same($tm->managerId(), (new TokenManager($new))->managerId());
 $tm->rotate(apiKey: Sandbox::newKey(), keepOld: false);
 thrown(fn () => $tm->rotate(''));
 
+// What is handed out without a call of the library counts as well.
+$before = $tm->stats()['hits'];
+for ($i = 0; $i < 100; $i++) {
+    $tm->getToken();
+}
+same($before + 100, $tm->stats()['hits']);
+
+// What is kept ends with the token, which lives for three seconds.
+Sandbox::set(['expires_in' => 13]);
+$brief = new TokenManager(Sandbox::newKey(), options: ['tokens_per_hour' => 3600]);
+for ($i = 0; $i < 3; $i++) {
+    $ended = $brief->getToken();
+}
+Sandbox::set(['expires_in' => 60]);
+while ($brief->stats()['token_valid_for'] > 0) {
+    usleep(50_000);
+}
+holds($brief->getToken()['access_token'] !== $ended['access_token']);
+
 // Closing ends this object alone.
+$other->getToken();
+$other->getToken();
 $other->close();
 same(true, $other->isClosed());
 thrown(fn () => $other->getToken());

@@ -4,6 +4,7 @@ import collections.abc
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -109,6 +110,40 @@ def test_statistics_count(tm):
     stats = tm.stats()
     assert (stats["tokens_issued"], stats["calls"], stats["manager_id"]) == (1, 1, tm.manager_id)
     assert stats["token_age"] >= 0 and stats["budget_split"] == 1
+    for _ in range(100):
+        tm.get_token()
+    assert tm.stats()["hits"] == stats["hits"] + 100
+
+
+def test_what_is_kept_ends_with_the_token(sandbox):
+    usual = sandbox.control("GET", "/switches")["expires_in"]
+    sandbox.control("POST", "/switches", {"expires_in": 13})
+    # So it lives for three seconds.
+    tm = sandbox.manager(tokens_per_hour=3600)
+    try:
+        for _ in range(3):
+            token = tm.get_token()
+    finally:
+        sandbox.control("POST", "/switches", {"expires_in": usual})
+    while token.valid_for > 0:
+        time.sleep(0.02)
+    assert tm.get_token() != token
+
+
+def test_what_is_kept_is_dropped_with_the_token(tm, sandbox):
+    other = sandbox.manager()
+    for _ in range(3):
+        first, same = tm.get_token(), other.get_token()
+    assert first == same
+    assert other.invalidate(same) is True
+    second = tm.get_token()
+    assert second != first and tm.get_token() is second
+    for _ in range(3):
+        assert other.get_token() == second
+    tm.close()
+    with pytest.raises(pay88.Pay88Error, match="close"):
+        tm.get_token()
+    assert other.get_token() == second
 
 
 def test_what_is_not_given_comes_from_the_environment(sandbox):

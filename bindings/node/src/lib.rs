@@ -10,7 +10,6 @@
 pub mod completion_queue;
 pub mod events;
 pub mod failure;
-mod generation_cell;
 pub mod library;
 pub mod manager;
 mod pairs;

@@ -1,15 +1,14 @@
 //! Managers: the compiled half of `TokenManager`.
 
-use std::sync::Arc;
+use std::cell::Cell;
 
-use napi::bindgen_prelude::{ClassInstance, Either, Float64ArraySlice, Uint8Array};
+use napi::bindgen_prelude::{ClassInstance, Either, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pay88_sys::{Manager, Reply, RequestParts, from_seconds};
+use pay88_sys::{Kept, Manager, Reply, RequestParts, from_seconds};
 
 use crate::completion_queue::{Completion, CompletionQueue, TokenParts};
 use crate::failure::throw;
-use crate::generation_cell::{self, update};
 use crate::library::library;
 use crate::pairs::pairs;
 
@@ -18,7 +17,11 @@ type Body = Either<String, Uint8Array>;
 
 /// A handle of the process's manager for one set of credentials.
 #[napi]
-pub struct ManagerHandle(Arc<Manager>);
+pub struct ManagerHandle {
+    manager: Manager,
+    /// Of the token that JavaScript keeps.
+    kept: Cell<Kept>,
+}
 
 /// A call that was started.
 #[napi]
@@ -37,61 +40,70 @@ impl ManagerHandle {
             config.set(name, value).map_err(throw(env))?;
         }
         let manager = Manager::new(&config).map_err(throw(env))?;
-        Ok(ManagerHandle(Arc::new(manager)))
+        Ok(ManagerHandle {
+            manager,
+            kept: Cell::default(),
+        })
     }
 
     /// Equal numbers mean the same manager of this process.
     #[napi(getter)]
     pub fn id(&self) -> f64 {
-        self.0.id() as f64
+        self.manager.id() as f64
     }
 
     /// The normalised base URL.
     #[napi(getter)]
     pub fn base_url(&self) -> &str {
-        self.0.base_url()
+        self.manager.base_url()
     }
 
     /// The merchant ID.
     #[napi(getter)]
     pub fn merchant_id(&self) -> &str {
-        self.0.merchant_id()
+        self.manager.merchant_id()
     }
 
     /// Seconds that a call may take unless it says otherwise.
     #[napi(getter)]
     pub fn timeout(&self) -> f64 {
-        self.0.timeout().as_secs_f64()
+        self.manager.timeout().as_secs_f64()
     }
 
-    /// One element: the number of the token to use, written anew whenever a thread of Node changes it or asks for it.
+    /// Whether the token that `current` told of last is still the one to use. It counts as use, and costs no call of the
+    /// library.
     #[napi]
-    pub fn generation_cell<'env>(&self, env: &'env Env) -> Result<Float64ArraySlice<'env>> {
-        generation_cell::array(env, &self.0)
+    pub fn is_current(&self) -> bool {
+        let mut kept = self.kept.take();
+        let is_current = self.manager.is_current(&mut kept);
+        self.kept.set(kept);
+        is_current
     }
 
     /// The token to use now: `true` if it is that of the number, `false` if there is none. It counts as use, for which the
     /// token is renewed ahead of its end.
     #[napi]
     pub fn current(&self, known: f64) -> Either<bool, TokenParts> {
-        // This may read the host's record and start a renewal, so it does not happen under the lock of the cells.
-        let used = self.0.current();
-        let Some(generation) = update(&self.0).filter(|_| used.is_some()) else {
-            return Either::A(false);
-        };
-        if generation as f64 == known {
-            return Either::A(true);
+        let mut kept = self.kept.take();
+        let token = self.manager.keep(&mut kept);
+        self.kept.set(kept);
+        match token {
+            None => Either::A(false),
+            Some(token) if token.generation() as f64 == known => Either::A(true),
+            Some(token) => Either::B((&token).into()),
         }
-        match self.0.peek_token() {
-            Ok(Some(token)) => Either::B((&token).into()),
-            Ok(None) | Err(_) => Either::A(false),
-        }
+    }
+
+    fn report_uses(&self) {
+        let mut kept = self.kept.take();
+        self.manager.report_uses(&mut kept);
+        self.kept.set(kept);
     }
 
     /// The cached token, if there is one that is valid. Throws a failure if the handle is closed.
     #[napi]
     pub fn peek(&self, env: Env) -> Result<Option<TokenParts>> {
-        let token = self.0.peek_token().map_err(throw(env))?;
+        let token = self.manager.peek_token().map_err(throw(env))?;
         Ok(token.as_ref().map(TokenParts::from))
     }
 
@@ -106,10 +118,9 @@ impl ManagerHandle {
         cancelable: bool,
         timeout: Option<f64>,
     ) -> Result<Option<PendingCall>> {
-        let (manager, queue) = (self.0.clone(), completions.0.clone());
-        self.0
+        let queue = completions.0.clone();
+        self.manager
             .get_token_async(timeout.map(from_seconds), move |result| {
-                update(&manager);
                 queue.post(Completion::Call(number, result.map(Reply::from)));
             })
             .map(|call| cancelable.then_some(PendingCall(call)))
@@ -148,11 +159,9 @@ impl ManagerHandle {
                 safe_to_repeat,
             })
             .map_err(throw(env))?;
-        let (manager, queue) = (self.0.clone(), completions.0.clone());
-        self.0
+        let queue = completions.0.clone();
+        self.manager
             .send_async(&request, move |result| {
-                // The answer may have been that the token is not valid.
-                update(&manager);
                 queue.post(Completion::Call(number, result.map(Reply::from)));
             })
             .map(|call| cancelable.then_some(PendingCall(call)))
@@ -163,33 +172,39 @@ impl ManagerHandle {
     /// that was done too often lately.
     #[napi]
     pub fn invalidate(&self, env: Env, generation: Option<f64>) -> Result<bool> {
-        let Some(token) = self.0.peek_token().map_err(throw(env))? else {
+        let Some(token) = self.manager.peek_token().map_err(throw(env))? else {
             return Ok(false);
         };
         if generation.is_some_and(|generation| token.generation() as f64 != generation) {
             return Ok(false);
         }
-        let dropped = self.0.invalidate(Some(&token));
-        update(&self.0);
-        dropped.map_err(throw(env))
+        self.manager.invalidate(Some(&token)).map_err(throw(env))
     }
 
     /// Replaces the API key. Throws a failure.
     #[napi]
     pub fn rotate(&self, env: Env, api_key: String, keep_old: bool) -> Result<()> {
-        self.0.rotate(&api_key, keep_old).map_err(throw(env))
+        self.manager.rotate(&api_key, keep_old).map_err(throw(env))
     }
 
     /// What the manager has done so far, as JSON. Throws a failure.
     #[napi]
     pub fn stats_json(&self, env: Env) -> Result<String> {
-        self.0.stats_json().map_err(throw(env))
+        self.report_uses();
+        self.manager.stats_json().map_err(throw(env))
     }
 
     /// Ends the pending calls of this handle with `canceled` and refuses later ones.
     #[napi]
     pub fn close(&self) {
-        self.0.close();
+        self.report_uses();
+        self.manager.close();
+    }
+}
+
+impl Drop for ManagerHandle {
+    fn drop(&mut self) {
+        self.report_uses();
     }
 }
 

@@ -1,8 +1,9 @@
 //! Managers: what those that block and those that are awaited have in common.
 
+use std::mem;
 use std::sync::Mutex;
 
-use pay88_sys::{Error, Library};
+use pay88_sys::{Error, Kept, Library};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -19,27 +20,55 @@ use crate::token::Token;
 pub(crate) struct Manager {
     pub(crate) library: Library,
     pub(crate) manager: pay88_sys::Manager,
-    /// What was handed out last, with its number, so that one token is one object. Only ever tried, never waited for: a thread that holds
-    /// it may not exist in a forked child.
-    latest: Mutex<Option<(u64, Py<Token>)>>,
+    /// Only ever tried, never waited for: a thread that holds it may not exist in a forked child.
+    latest: Mutex<Latest>,
+}
+
+#[derive(Default)]
+struct Latest {
+    /// What was handed out last, with its number, so that one token is one object.
+    token: Option<(u64, Py<Token>)>,
+    /// Whether that one may be handed out again without a call of the library.
+    kept: Kept,
 }
 
 impl Manager {
     /// The token if it is there, which is used hereby; without letting go of the GIL, which could take long to come back.
     pub(crate) fn cached(&self, py: Python<'_>) -> PyResult<Option<Py<Token>>> {
         log_on(py)?;
-        let Some(current) = self.manager.current() else {
+        let mut kept = match self.latest.try_lock() {
+            Ok(mut latest) => {
+                if self.manager.is_current(&mut latest.kept)
+                    && let Some((_, token)) = &latest.token
+                {
+                    return Ok(Some(token.clone_ref(py)));
+                }
+                mem::take(&mut latest.kept)
+            }
+            Err(_) => Kept::default(),
+        };
+        // This may read the host's record and start a renewal, so it does not happen under the lock.
+        let Some(token) = self.manager.keep(&mut kept) else {
             return Ok(None);
         };
-        if let Ok(latest) = self.latest.try_lock()
-            && let Some((generation, known)) = &*latest
-            && *generation == current
+        let generation = token.generation();
+        let token = self.hand_out(py, token)?;
+        if let Ok(mut latest) = self.latest.try_lock()
+            && latest
+                .token
+                .as_ref()
+                .is_some_and(|(of, _)| *of == generation)
         {
-            return Ok(Some(known.clone_ref(py)));
+            self.manager.report_uses(&mut latest.kept);
+            latest.kept = kept;
         }
-        match self.manager.peek_token() {
-            Ok(Some(token)) => self.hand_out(py, token).map(Some),
-            Ok(None) | Err(_) => Ok(None),
+        Ok(Some(token))
+    }
+
+    /// Tells the library of the tokens that were handed out without a call.
+    fn report_uses(&self) {
+        if let Ok(mut latest) = self.latest.try_lock() {
+            self.manager.report_uses(&mut latest.kept);
         }
     }
 
@@ -57,14 +86,21 @@ impl Manager {
         let Ok(mut latest) = self.latest.try_lock() else {
             return make();
         };
-        match &*latest {
+        match &latest.token {
             Some((of, known)) if *of == generation => Ok(known.clone_ref(py)),
             _ => {
                 let new = make()?;
-                *latest = Some((generation, new.clone_ref(py)));
+                latest.kept.forget();
+                latest.token = Some((generation, new.clone_ref(py)));
                 Ok(new)
             }
         }
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        self.report_uses();
     }
 }
 
@@ -106,7 +142,7 @@ impl Manager {
         Ok(Manager {
             library,
             manager,
-            latest: Mutex::new(None),
+            latest: Mutex::default(),
         })
     }
 
@@ -144,6 +180,7 @@ impl Manager {
     }
 
     fn _stats_json(&self, py: Python<'_>) -> PyResult<String> {
+        self.report_uses();
         self.manager
             .stats_json()
             .map_err(|error| exception(py, &error))
@@ -177,6 +214,7 @@ impl Manager {
     ///
     /// Other objects of the same manager are not affected.
     fn close(&self) {
+        self.report_uses();
         self.manager.close();
     }
 

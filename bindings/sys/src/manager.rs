@@ -7,13 +7,14 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::handle::{Handle, check, obtain, text};
 use crate::interrupt::interruptible;
+use crate::kept::GenerationWord;
 use crate::request::Request;
 use crate::response::Response;
 use crate::time::milliseconds;
 use crate::token::Token;
 
 /// A handle of the process's manager for one set of credentials.
-pub struct Manager(pub(crate) Handle<pay88_manager>);
+pub struct Manager(pub(crate) Handle<pay88_manager>, pub(crate) GenerationWord);
 
 impl Manager {
     /// Builds a manager, or finds the one of these credentials that the process has already. Sends nothing.
@@ -22,12 +23,13 @@ impl Manager {
     /// `config_invalid` with the option that cannot be used.
     pub fn new(config: &Config) -> Result<Manager> {
         let functions = config.0.functions;
-        obtain(functions, functions.pay88_manager_release, |out, error| {
+        let handle = obtain(functions, functions.pay88_manager_release, |out, error| {
             // SAFETY: the handle is valid, and both results may be written to.
             unsafe { (functions.pay88_manager_new)(config.0.as_ptr(), out, error) }
         })?
-        .map(Manager)
-        .ok_or_else(Error::none)
+        .ok_or_else(Error::none)?;
+        let word = GenerationWord::of(&handle)?;
+        Ok(Manager(handle, word))
     }
 
     /// The number of the manager behind the handle: equal numbers mean the same manager of this process.
@@ -87,20 +89,6 @@ impl Manager {
         })?
         .map(Token)
         .ok_or_else(Error::none)
-    }
-
-    /// The number of the token that [`Manager::get_token`] would give at once; `None` if it would have to wait or fail. It
-    /// counts as use.
-    pub fn current(&self) -> Option<u64> {
-        // SAFETY: the handle is valid.
-        let generation = unsafe { (self.0.functions.pay88_manager_current)(self.0.as_ptr()) };
-        (generation != 0).then_some(generation)
-    }
-
-    /// The number of the cached token, if there is one that is valid. Never waits, and does not count as use.
-    pub fn peek_generation(&self) -> Option<u64> {
-        let token = self.peek_token().ok().flatten();
-        token.map(|token| token.generation())
     }
 
     /// The cached token, if there is one that is valid. Never waits.
