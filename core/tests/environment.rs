@@ -31,11 +31,15 @@ fn child() {
     let (environment, options) = role.split_once(' ').unwrap_or((&role, ""));
     let mut config = match environment {
         "read" => Config::new(),
-        // As a language does whose environment is its own: of what it has as text.
-        "given" => {
+        // As a language does whose environment is its own.
+        "given" | "given_as_text" => {
             let mut config = Config::without_environment();
             for (name, value) in std::env::vars_os() {
-                config.set_variable(&name.to_string_lossy(), &*value.to_string_lossy());
+                let name = name.to_string_lossy();
+                match environment {
+                    "given" => config.set_variable(&name, &value),
+                    _ => config.set_variable(&name, &*value.to_string_lossy()),
+                }
             }
             config
         }
@@ -180,10 +184,16 @@ fn an_environment_that_is_given_is_read_in_place_of_that_of_the_process() {
     ];
     let role = format!("given merchant_id={TEST_MERCHANT}");
     assert!(here(&role, &variables).contains("TOKEN"));
-    // Text in which bytes were replaced is no value either.
     let bytes = OsString::from_vec(b"sk_test_\xff".to_vec());
     let told = here(&role, &[("EIGHTY_EIGHT_PAY_API_KEY", &bytes)]);
     assert!(told.contains("API_KEY is not UTF-8"), "{told}");
+    // Text in which bytes were replaced is no value either, and nobody looks what the process has.
+    let as_text = format!("given_as_text merchant_id={TEST_MERCHANT}");
+    let told = here(&as_text, &[("EIGHTY_EIGHT_PAY_API_KEY", &bytes)]);
+    assert!(
+        told.contains("ERROR config_invalid") && !told.contains("not UTF-8"),
+        "{told}"
+    );
     let told = here(&role, &[("EIGHTY_EIGHT_PAY_API_KE", key)]);
     assert!(
         told.contains("Did you mean EIGHTY_EIGHT_PAY_API_KEY?"),

@@ -1,5 +1,9 @@
 //! What a manager is built from.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use crate::Library;
 use crate::abi::pay88_config;
 use crate::error::{Error, Result};
@@ -18,7 +22,8 @@ impl Library {
         Config::from_raw(self, unsafe { (self.functions.pay88_config_new)() })
     }
 
-    /// A configuration with nothing set, which reads these variables in place of the process's environment.
+    /// A configuration with nothing set, which reads these variables in place of the process's environment. Bytes that
+    /// are not UTF-8 may have been replaced in them.
     ///
     /// # Errors
     /// `config_invalid` for a value that is too long, `internal` if the library fails.
@@ -32,7 +37,8 @@ impl Library {
         let mut config = Config::from_raw(self, raw)?;
         for (name, value) in variables {
             let set = functions.pay88_config_set_variable;
-            config.0.set(set, name, value)?;
+            let value = bytes_of_variable(name, value);
+            config.0.set(set, name, value.as_bytes())?;
         }
         Ok(config)
     }
@@ -53,5 +59,16 @@ impl Config {
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let set = self.0.functions.pay88_config_set;
         self.0.set(set, name, value)
+    }
+}
+
+/// What a variable is, of which a language has the text. If bytes may have been replaced, and the process has the same
+/// variable, its bytes are known. Else nothing is looked up, because another thread may be changing the environment.
+fn bytes_of_variable<'a>(name: &str, text: &'a str) -> Cow<'a, OsStr> {
+    match text.contains(char::REPLACEMENT_CHARACTER) {
+        true => std::env::var_os(name)
+            .filter(|own| own.to_string_lossy() == text)
+            .map_or(Cow::Borrowed(OsStr::new(text)), Cow::Owned),
+        false => Cow::Borrowed(OsStr::new(text)),
     }
 }

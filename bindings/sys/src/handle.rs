@@ -44,10 +44,16 @@ impl<T> Handle<T> {
     }
 
     /// Hands a name and its value to a function that changes the handle.
-    pub(crate) fn set(&mut self, set: SetPair<T>, name: &str, value: &str) -> Result<()> {
+    pub(crate) fn set(
+        &mut self,
+        set: SetPair<T>,
+        name: &str,
+        value: impl AsRef<[u8]>,
+    ) -> Result<()> {
         let handle = self.as_mut_ptr();
+        let value = value.as_ref();
         check(self.functions, |error| {
-            // SAFETY: the handle is valid and nobody else's, the texts are readable, `error` may be written to.
+            // SAFETY: the handle is valid and nobody else's, name and value are readable, `error` may be written to.
             unsafe {
                 set(
                     handle,

@@ -118,19 +118,9 @@ impl Environment {
         match self {
             Environment::Read => std::env::var_os(name),
             Environment::Given(variables) => {
+                // Nothing is looked up in the process's environment, which another thread of a caller that has its own
+                // may be changing.
                 let (_, given) = variables.iter().find(|(known, _)| known == name)?;
-                // A caller that passes text has replaced bytes that are not UTF-8. If the process has the same
-                // variable, its bytes are known. Nothing else is looked up in the process's environment, which another
-                // thread of a caller that has its own may be changing.
-                let replacement = "\u{FFFD}".as_bytes();
-                if given
-                    .windows(replacement.len())
-                    .any(|part| part == replacement)
-                    && let Some(own) = std::env::var_os(name)
-                    && own.to_string_lossy().as_bytes() == given.as_slice()
-                {
-                    return Some(own);
-                }
                 Some(OsStr::from_bytes(given).to_owned())
             }
             Environment::Ignored | Environment::Hidden => None,
