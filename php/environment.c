@@ -1,4 +1,10 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* environ */
+#endif
 #include "php_pay88.h"
+
+#include <dlfcn.h>
+#include <unistd.h>
 
 #include "SAPI.h"
 
@@ -7,8 +13,6 @@
 #include "library.h"
 
 #define PREFIX "EIGHTY_EIGHT_PAY_"
-
-extern char **environ;
 
 /* What the library reads beside the variables of the options. */
 static const char *const others[] = {
@@ -23,6 +27,19 @@ static const char *const others[] = {
 	"XDG_RUNTIME_DIR",
 };
 #define OTHERS (sizeof others / sizeof *others)
+
+/* A program that is linked as most are has a copy of the C library's variable, and the copy counts. PHP loads extensions so that
+ * they find what the C library has (RTLD_DEEPBIND): nothing. */
+static char ***of_process = &environ;
+
+void environment_prepare(void)
+{
+	void *program = dlopen(NULL, RTLD_NOW);
+	char ***found = program ? dlsym(program, "environ") : NULL;
+	if (found) {
+		of_process = found;
+	}
+}
 
 static bool is_read(const char *name, size_t length)
 {
@@ -57,7 +74,7 @@ static pay88_error *give_process(pay88_config *config)
 {
 	pay88_error *error = NULL;
 	tsrm_env_lock();
-	for (char **variable = environ; !error && variable && *variable; variable++) {
+	for (char **variable = *of_process; !error && variable && *variable; variable++) {
 		const char *sign = strchr(*variable, '=');
 		if (sign && is_read(*variable, (size_t)(sign - *variable))) {
 			error = give(config, *variable, (size_t)(sign - *variable), sign + 1, strlen(sign + 1));

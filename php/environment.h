@@ -13,6 +13,9 @@
 
 #include "pay88.h"
 
+/* Called in MINIT. */
+void environment_prepare(void);
+
 /* False if an exception was thrown. */
 bool environment_give(pay88_config *config);
 

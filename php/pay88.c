@@ -11,6 +11,7 @@
 #include "ext/standard/info.h"
 #include "zend_attributes.h"
 
+#include "environment.h"
 #include "errors.h"
 #include "library.h"
 #include "response.h"
@@ -31,6 +32,7 @@ static PHP_GINIT_FUNCTION(pay88)
 static PHP_MINIT_FUNCTION(pay88)
 {
 	library_load();
+	environment_prepare();
 	options_register(type, module_number);
 	response_prepare(register_class_Pay88_Response());
 	token_manager_prepare(register_class_Pay88_TokenManager());
