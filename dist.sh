@@ -21,7 +21,7 @@ CARGO_TARGET_DIR=$PWD/target "$work/venv/bin/python" -m build --outdir dist pyth
 (cd node && npm pack --ignore-scripts --silent --pack-destination ../dist >/dev/null)
 
 # The extension for the PHP of php-config with its library, and the Composer package with the stub.
-api=$(php-config --phpapi)
+api=$(php/api.sh)
 php=pay88-php-$version-php$api-linux-$(uname -m)
 mkdir -p "$work/$php/library"
 cp "target/php/$api/pay88.so" "target/php/$api/libpay88.so.0" php/README.md LICENSE "$work/$php/"

@@ -4,11 +4,11 @@
 #     php/build.sh
 #     php -d extension=$PWD/target/php/20220829/pay88.so -r 'var_dump(new Pay88\TokenManager());'
 #
-# The directory is target/php/API, where API is `php-config --phpapi`, with -zts behind it for a thread-safe PHP; it holds
-# pay88.so and libpay88.so.0, which belong together and may be moved together. With --debug the library is built quickly and runs
-# slowly, and the directory is target/php/API-debug. PHP_CONFIG and PHPIZE name another PHP's tools; PHP_CFLAGS (for the extension
-# alone) and CARGO_TARGET_DIR are honoured; CARGO=true takes the library that is there; BUILD_SUFFIX is put behind the name of the
-# directory, for another build beside the first. Nothing is written outside of the target directory.
+# The directory is target/php/API, where API is what php/api.sh says; it holds pay88.so and libpay88.so.0, which belong together
+# and may be moved together. With --debug the library is built quickly and runs slowly, and the directory is target/php/API-debug.
+# PHP_CONFIG and PHPIZE name another PHP's tools; PHP_CFLAGS (for the extension alone) and CARGO_TARGET_DIR are honoured; CARGO=true
+# takes the library that is there; BUILD_SUFFIX is put behind the name of the directory, for another build beside the first.
+# Nothing is written outside of the target directory.
 set -eu
 cd "$(dirname "$0")/.."
 case ${1-} in
@@ -24,8 +24,7 @@ config=${PHP_CONFIG:-php-config}
 for tool in "$config" "${PHPIZE:-phpize}"; do
     command -v "$tool" >/dev/null || { echo "php/build.sh needs $tool: Debian's package php-dev, or PHP's own sources" >&2; exit 1; }
 done
-api=$("$config" --phpapi)
-case $("$config" --configure-options) in *--enable-zts*) api=$api-zts ;; esac
+api=$(php/api.sh)
 work=$target/php/$api-build${BUILD_SUFFIX-}
 place=$target/php/$api$suffix${BUILD_SUFFIX-}
 

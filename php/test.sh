@@ -17,12 +17,15 @@ mkdir -p "${CARGO_TARGET_DIR:-target}"
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 config=${PHP_CONFIG:-php-config}
 php=$("$config" --php-binary)
-api=$("$config" --phpapi)
-case $("$config" --configure-options) in *--enable-zts*) api=$api-zts ;; esac
+api=$(php/api.sh)
 place=$target/php/$api${argument#-}
 work=$target/php/$api-test
 sandbox=$target/$kind/pay88
-runner=$("$config" --prefix)/lib/php/$api/build/run-tests.php
+runner=$("$config" --prefix)/lib/php/build/run-tests.php
+# Debian has one for each API.
+[ -e "$runner" ] || runner=$("$config" --prefix)/lib/php/$api/build/run-tests.php
+cgi=$("$config" --prefix)/bin/php-cgi
+[ -x "$cgi" ] || cgi=
 
 # Nothing of this machine's settings is to help or to hinder.
 for variable in $(compgen -e | grep -iE '^(https?|all|no)_proxy$|^SSL_CERT|^EIGHTY_EIGHT_PAY_|^PHP|^TEST_PHP' || true); do
@@ -52,7 +55,7 @@ phpt() {
     # What the tests start has the same modules.
     # shellcheck disable=SC2086
     env PAY88_TEST_PHP_FLAGS="-n $modules-d pcre.jit=0 -d extension=$extension" NO_INTERACTION=1 \
-        TEST_PHP_EXECUTABLE="${test_php:-$php}" TEST_PHP_CGI_EXECUTABLE="$(command -v php-cgi || true)" \
+        TEST_PHP_EXECUTABLE="${test_php:-$php}" TEST_PHP_CGI_EXECUTABLE="$cgi" \
         timeout -k 10 "$limit" "$sandbox" sandbox "$@" --exec -- "$php" -n $modules "$runner" -n -q --offline --show-diff \
         --set-timeout 500 $modules-d pcre.jit=0 -d "extension=$extension" "${tests[@]}" >"$work/$name.log" 2>&1 || status=$?
     local passed skipped
