@@ -109,7 +109,10 @@ impl Link {
         if let Some(first) = links.get(&link.settings).and_then(Weak::upgrade) {
             return Ok(first);
         }
-        links.retain(|_, other| other.strong_count() > 0);
+        // Now and then, so that many links are opened in linear time.
+        if links.len().is_power_of_two() {
+            links.retain(|_, other| other.strong_count() > 0);
+        }
         links.insert(link.settings.clone(), Arc::downgrade(&link));
         Ok(link)
     }
