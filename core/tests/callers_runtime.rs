@@ -276,6 +276,42 @@ fn a_child_that_drops_what_its_parent_waits_for_takes_no_answer_from_it() {
     assert_eq!(sandbox.counters().charges_created, 1);
 }
 
+/// Its task is polled once more before it is dropped.
+#[test]
+fn a_call_whose_handle_is_closed_when_it_could_be_sent_is_not() {
+    let _alone = alone();
+    let sandbox = sandbox();
+    let one = [("max_connections", "1")];
+    let (first, second) = (manager(&sandbox, &one), manager(&sandbox, &one));
+    runtime().block_on(async {
+        // Until it is known that this server keeps its connections, so that a charge waits for nothing.
+        for _ in 0..3 {
+            let charged = first.make_request_async(charge()).await;
+            assert_eq!(charged.unwrap().status(), 200);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let late = Action::Delay {
+            seconds: Duration::from_millis(500),
+        };
+        sandbox.fault(Fault::once(Match::Path(CHARGES.to_owned()), late));
+        let mut held: Call<'_> = Box::pin(first.make_request_async(charge()));
+        while sandbox.counters().charges_created < 4 {
+            assert!(polled(&mut held, 1).await.is_none());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut waiting: Call<'_> = Box::pin(second.make_request_async(charge()));
+        assert!(polled(&mut waiting, 1).await.is_none());
+        assert_eq!(held.await.unwrap().status(), 200);
+        second.close();
+        let error = waiting.await.unwrap_err();
+        assert_eq!(
+            (error.code(), error.outcome()),
+            (ErrorCode::Canceled, Outcome::NotSent)
+        );
+    });
+    assert_eq!(sandbox.counters().charges_created, 4);
+}
+
 /// Waits by the thread alone, as executors of other crates do.
 fn wait<F: Future>(future: F) -> F::Output {
     struct Unpark(thread::Thread);

@@ -28,8 +28,10 @@ fn child() {
     let (role, base_url) = role
         .split_once(' ')
         .unwrap_or((&role, "http://127.0.0.1:9"));
+    let timeout = if role == "runtime" { "2" } else { "30" };
     let manager = Config::without_environment()
         .with("api_key", TEST_KEY)
+        .and_then(|config| config.with("timeout", timeout))
         .and_then(|config| config.with("merchant_id", TEST_MERCHANT))
         .and_then(|config| config.with("base_url", base_url))
         .and_then(|config| config.with("share", "process"))
@@ -50,6 +52,11 @@ fn child() {
             let never = |_| panic!("it was started");
             let prepared = prepare_request(&manager, Request::get("/api/echo"), never);
             prepared.map(drop).unwrap_err()
+        }
+        "runtime" => {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().build().unwrap();
+            runtime.block_on(manager.get_token_async()).unwrap_err()
         }
         // As an exception that a signal handler raises: it is told once.
         "interrupt" => {
@@ -188,4 +195,23 @@ fn an_interrupt_that_says_stop_once_ends_the_call_of_a_user_without_threads() {
     assert!(said.contains("canceled | "), "{said}");
     // On a busy machine the first request may not have been read by then.
     assert!(sandbox.counters().tokens_requested <= 1);
+}
+
+#[test]
+fn a_task_that_asks_for_the_token_itself_blocks_its_thread_no_longer_than_its_own_time() {
+    let sandbox = Sandbox::start(pay88_sandbox::Config {
+        tls: false,
+        ..pay88_sandbox::Config::default()
+    })
+    .unwrap();
+    // The request itself has ten seconds.
+    sandbox.fault(Fault::always(Match::Token, Action::Stall));
+    let role = format!("runtime {}", sandbox.base_url());
+    let Some(said) = said_without_threads(&role, 64_125) else {
+        return;
+    };
+    assert!(
+        said.contains("timeout | No token came before the deadline"),
+        "{said}"
+    );
 }

@@ -23,9 +23,9 @@ use crate::manager::shared_tier;
 use crate::manager::statistics::stats;
 use crate::manager::tiers::{Tier, tiers};
 use crate::manager::token::Token;
-use crate::platform::cancel::{CancelFlag, either};
+use crate::platform::cancel::{CancelFlag, Stop, either};
 use crate::platform::clock::Clock;
-use crate::platform::process::Process;
+use crate::platform::process::{CountedIn, Process};
 use crate::platform::runtime::callers_can_wait;
 use crate::platform::task::{Hosted, Task};
 use crate::platform::thread::Uncanceled;
@@ -72,13 +72,12 @@ struct Handle {
     manager: Arc<Manager>,
     defaults: CallDefaults,
     closed: CancelFlag,
+    counted: CountedIn,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if !self.closed.is_raised() {
-            self.manager.detach();
-        }
+        self.end();
     }
 }
 
@@ -150,6 +149,7 @@ impl TokenManager {
             manager,
             defaults,
             closed: CancelFlag::default(),
+            counted: CountedIn::this_process(),
         })))
     }
 
@@ -182,6 +182,7 @@ impl TokenManager {
     /// A checked call. If the check fails, nothing was sent.
     fn checked(&self, request: Request) -> Result<Call> {
         self.open()?;
+        self.0.count();
         Call::new(&self.0.manager.account.base_url, request, &self.0.defaults)
     }
 
@@ -223,7 +224,7 @@ impl TokenManager {
     #[inline]
     pub fn get_token_with(&self, control: Control<'_>) -> Result<Token> {
         self.open()?;
-        match self.0.manager.cached() {
+        match self.0.cached() {
             Some(token) => Ok(token),
             None => self.wait_for_token(control),
         }
@@ -231,6 +232,7 @@ impl TokenManager {
 
     #[cold]
     fn wait_for_token(&self, control: Control<'_>) -> Result<Token> {
+        self.0.count();
         let deadline = deadline_in(control.timeout.unwrap_or(self.0.defaults.timeout))?;
         self.limited(
             control,
@@ -334,16 +336,17 @@ impl TokenManager {
     /// was forked meanwhile.
     pub async fn get_token_async(&self) -> Result<Token> {
         self.open()?;
-        if let Some(token) = self.0.manager.cached() {
+        if let Some(token) = self.0.cached() {
             return Ok(token);
         }
+        self.0.count();
         let forked = || forked(Outcome::NotSent);
         if !callers_can_wait() {
             return Task::awaited(forked, |done| prepare_token(self, None, done)).await;
         }
         let deadline = deadline_in(self.0.defaults.timeout)?;
         let handle = self.0.clone();
-        let waiting = async move { handle.token(deadline, handle.closed.raised()).await };
+        let waiting = async move { handle.token(deadline, handle.stop(None)).await };
         Hosted::new(forked, waiting).await
     }
 
@@ -356,6 +359,10 @@ impl TokenManager {
     ///
     /// Inside a tokio runtime await the future; do not block the thread on it. Poll it until it ends, or drop it: a call
     /// that waits on your runtime ends only while it is polled, and until then it counts for `max_connections`.
+    ///
+    /// A new token is asked for on a thread of its own. If the system gives no thread, the first future that waits for the
+    /// token asks for it where it is polled. It blocks that thread until the token is there, the time for the call is over
+    /// or the handle is closed.
     ///
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
@@ -379,9 +386,8 @@ impl TokenManager {
         }
         let handle = self.0.clone();
         let work = async move {
-            let closed = handle.closed.raised();
-            call.run_async(&handle.manager, Tokio::Callers, closed)
-                .await
+            let stop = handle.stop(None);
+            call.run_async(&handle.manager, Tokio::Callers, stop).await
         };
         Hosted::new(forked, work).await
     }
@@ -393,9 +399,8 @@ impl TokenManager {
     ) -> Result<Task> {
         let handle = self.0.clone();
         Task::new(Outcome::Unknown, done, move |cancel| async move {
-            let canceled = handle.canceled(&cancel);
-            call.run_async(&handle.manager, Tokio::Library, canceled)
-                .await
+            let stop = handle.stop(Some(&cancel));
+            call.run_async(&handle.manager, Tokio::Library, stop).await
         })
     }
 
@@ -510,10 +515,10 @@ impl TokenManager {
     /// assert_eq!(manager.get_token().unwrap_err().code().name(), "config_invalid");
     /// ```
     pub fn close(&self) {
-        let manager = &self.0.manager;
-        if manager.account.cache.word.change(|| self.0.closed.raise()) {
-            manager.detach();
-        }
+        let handle = &self.0;
+        let word = &handle.manager.account.cache.word;
+        word.change(|| handle.closed.raise());
+        handle.end();
     }
 
     /// Whether this handle was closed.
@@ -559,7 +564,7 @@ pub fn current_until(manager: &TokenManager) -> Option<Current> {
     if manager.0.closed.is_raised() {
         return None;
     }
-    let token = manager.0.manager.cached()?;
+    let token = manager.0.cached()?;
     let until = token.kept_until();
     Some(Current {
         generation: token.generation(),
@@ -593,10 +598,11 @@ pub fn prepare_token(
     done: impl FnOnce(Result<Token>) + Send + 'static,
 ) -> Result<Task> {
     manager.open()?;
+    manager.0.count();
     let deadline = deadline_in(timeout.unwrap_or(manager.0.defaults.timeout))?;
     let handle = manager.0.clone();
     Task::new(Outcome::NotSent, done, move |cancel| async move {
-        handle.token(deadline, handle.canceled(&cancel)).await
+        handle.token(deadline, handle.stop(Some(&cancel))).await
     })
 }
 
@@ -614,18 +620,42 @@ pub fn prepare_request(
 }
 
 impl Handle {
-    /// Waits for the token in a task of tokio, until `stop` ends.
-    async fn token(&self, deadline: Instant, stop: impl Future<Output = ()>) -> Result<Token> {
-        let waiting = tokio::time::timeout_at(deadline.into(), self.manager.token_async());
-        match either(waiting, stop).await {
+    /// Has it counted in this process, which may have inherited it.
+    fn count(&self) {
+        if self.counted.moves_here() {
+            self.manager.count();
+        }
+    }
+
+    fn end(&self) {
+        if self.counted.ends_here() {
+            self.manager.detach();
+        }
+    }
+
+    /// The cached token; starts its renewal when that is due.
+    #[inline]
+    fn cached(&self) -> Option<Token> {
+        self.manager.cached_by(|| self.count())
+    }
+
+    /// Waits for the token in a task of tokio, until it is to stop.
+    async fn token(&self, deadline: Instant, stop: Stop<'_>) -> Result<Token> {
+        let stopped = || stop.is_raised();
+        let token = self.manager.token_async(deadline, &stopped);
+        let waiting = tokio::time::timeout_at(deadline.into(), token);
+        match either(waiting, stop.raised()).await {
             Ok(in_time) => in_time.unwrap_or_else(|_| Err(no_token_in_time())),
             Err(()) => Err(canceled(Outcome::NotSent)),
         }
     }
 
-    /// Ends when the task is canceled or this handle is closed.
-    async fn canceled(&self, cancel: &CancelFlag) {
-        let (Ok(()) | Err(())) = either(cancel.raised(), self.closed.raised()).await;
+    /// What ends a task of this handle.
+    fn stop<'a>(&'a self, canceled: Option<&'a CancelFlag>) -> Stop<'a> {
+        Stop {
+            closed: &self.closed,
+            canceled,
+        }
     }
 }
 
@@ -637,5 +667,51 @@ impl fmt::Debug for TokenManager {
             .field("merchant_id", &self.merchant_id())
             .field("closed", &self.is_closed())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::test_support::limits::in_a_child;
+
+    /// What stays for open handles would otherwise stay for those of threads that a child does not have.
+    #[test]
+    fn a_child_counts_the_handles_that_it_uses_and_no_others() {
+        let manager = || {
+            let options = [
+                ("api_key", "sk_test_sandbox_0123456789"),
+                ("merchant_id", "MCH-COL-TEST-HANDLES"),
+                ("base_url", "http://127.0.0.1:9"),
+                ("share", "process"),
+            ];
+            let config = options
+                .into_iter()
+                .try_fold(Config::without_environment(), |config, (name, value)| {
+                    config.with(name, value)
+                });
+            TokenManager::new(config.unwrap()).unwrap()
+        };
+        let (used, unused) = (manager(), manager());
+        let counted = |manager: &TokenManager| {
+            let link = &manager.0.manager.account.link;
+            link.handles().load(Ordering::SeqCst)
+        };
+        assert!(counted(&used) >= 2);
+        let status = in_a_child(|| {
+            let inherited = counted(&used);
+            used.get_token().unwrap_err();
+            used.get_token().unwrap_err();
+            let with_one = counted(&used);
+            unused.close();
+            let with_it_still = counted(&used);
+            used.close();
+            used.close();
+            let counts = (inherited, with_one, with_it_still, counted(&used));
+            i32::from(counts != (0, 1, 1, 0))
+        });
+        assert_eq!(status, 0);
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorCode, Outcome, Result};
 use crate::exchange::{Answer, Failure};
 use crate::manager::manager::Manager;
 use crate::manager::token::Token;
-use crate::platform::cancel::{ASK_EVERY, either};
+use crate::platform::cancel::{ASK_EVERY, Stop, either};
 use crate::platform::random;
 use crate::policy::errors::{
     Unauthorized, after_sendings, canceled, error_of, forked, no_token_in_time,
@@ -151,13 +151,13 @@ impl Call {
         }
     }
 
-    /// Carries out the call in a task of that runtime, until `stop` ends. A call that is dropped half-way is counted and
-    /// told as one that was canceled.
+    /// Carries out the call in a task of that runtime, until it is to stop: from then on nothing is sent. A call that is
+    /// dropped half-way is counted and told as one that was canceled.
     pub(crate) async fn run_async(
         self,
         manager: &Manager,
         runtime: Tokio,
-        stop: impl Future<Output = ()>,
+        stop: Stop<'_>,
     ) -> Result<Response> {
         /// Ends without a result if it is dropped.
         struct UnderWay<'a> {
@@ -188,8 +188,8 @@ impl Call {
             sent: &sent,
             over: false,
         };
-        let carry_out = under_way.call.carry_out(manager, runtime, &sent);
-        match either(carry_out, stop).await {
+        let carry_out = under_way.call.carry_out(manager, runtime, stop, &sent);
+        match either(carry_out, stop.raised()).await {
             Ok(result) => {
                 under_way.over = true;
                 result
@@ -203,10 +203,15 @@ impl Call {
         &mut self,
         manager: &Manager,
         runtime: Tokio,
+        stop: Stop<'_>,
         sent: &AtomicBool,
     ) -> Result<Response> {
+        let stopped = || stop.is_raised();
+        // What has been sent may be answered already.
+        let interrupt = || stopped() && !sent.load(Ordering::Acquire);
         loop {
-            let waiting = tokio::time::timeout_at(self.deadline.into(), manager.token_async());
+            let token = manager.token_async(self.deadline, &stopped);
+            let waiting = tokio::time::timeout_at(self.deadline.into(), token);
             let token = match waiting.await {
                 Ok(token) => token,
                 Err(_) => Err(no_token_in_time()),
@@ -217,7 +222,7 @@ impl Call {
             let result = manager
                 .account
                 .link
-                .exchange_async(&request, &limits, runtime, |headers| {
+                .exchange_async(&request, &limits, runtime, Some(&interrupt), |headers| {
                     used = authorize(manager, &token, headers)
                 })
                 .await;

@@ -33,7 +33,8 @@ pub(crate) struct Manager {
     pub(crate) account: Arc<Account>,
     /// The paths that always answer 401.
     paths: PerProcess<Mutex<PathBackoffs>>,
-    /// Handles that are open, and when the last one was closed or dropped (boot time).
+    /// Handles that are open, and when the last one was closed or dropped (boot time). The registry of a forked child does
+    /// not have this manager, and so does not ask.
     handles: AtomicUsize,
     idle_since: AtomicU64,
 }
@@ -76,14 +77,20 @@ impl Manager {
     }
 
     pub(crate) fn attach(&self, settings: &Settings) {
-        self.handles.fetch_add(1, Ordering::SeqCst);
-        self.account.link.attach();
+        self.count();
         self.account.connect_timeout.store(
             settings.connect_timeout.as_millis() as u64,
             Ordering::Relaxed,
         );
     }
 
+    /// Counts a handle that is opened in this process, or that a child uses.
+    pub(crate) fn count(&self) {
+        self.handles.fetch_add(1, Ordering::SeqCst);
+        self.account.link.attach();
+    }
+
+    /// Counts a handle less, which this process has counted.
     pub(crate) fn detach(&self) {
         self.idle_since
             .store(self.account.clock.boot().0, Ordering::SeqCst);
@@ -103,8 +110,15 @@ impl Manager {
     /// The cached token; starts its renewal when that is due.
     #[inline]
     pub(crate) fn cached(&self) -> Option<Token> {
+        self.cached_by(|| {})
+    }
+
+    /// The same for a handle, which `begins` a renewal.
+    #[inline]
+    pub(crate) fn cached_by(&self, begins: impl FnOnce()) -> Option<Token> {
         let hit = self.account.cache.get()?;
         if hit.renew {
+            begins();
             self.renew_ahead();
         }
         Some(hit.token)
@@ -121,12 +135,7 @@ impl Manager {
         }
         let mut waited = false;
         loop {
-            if stop() {
-                return Err(canceled(Outcome::NotSent));
-            }
-            if Instant::now() >= deadline {
-                return Err(no_token_in_time());
-            }
+            given_up(deadline, stop)?;
             let flight = match self.join()? {
                 Joined::Token(token) => return Ok(token),
                 Joined::Following(flight) => flight,
@@ -147,19 +156,25 @@ impl Manager {
         }
     }
 
-    /// A token, waiting in a task. Deadline and cancellation are the caller's.
-    pub(crate) async fn token_async(&self) -> Result<Token> {
+    /// A token, waiting in a task. Deadline and cancellation are the caller's. They are told here too, because a task that
+    /// does the work itself, where the system has no thread to give, blocks its thread meanwhile.
+    pub(crate) async fn token_async(
+        &self,
+        deadline: Instant,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Token> {
         if let Some(token) = self.cached() {
             return Ok(token);
         }
         let mut waited = false;
         loop {
+            given_up(deadline, stop)?;
             let flight = match self.join()? {
                 Joined::Token(token) => return Ok(token),
                 Joined::Following(flight) => flight,
                 Joined::Leading(job) => {
                     let flight = job.flight.clone();
-                    refresh_driver::carry_out(&self.account, job, None);
+                    refresh_driver::carry_out(&self.account, job, Some((deadline, stop)));
                     flight
                 }
             };
@@ -363,6 +378,17 @@ impl Manager {
             flight.complete(Completion::Superseded);
         }
     }
+}
+
+/// Why a caller waits no longer, if that is so.
+fn given_up(deadline: Instant, stop: &dyn Fn() -> bool) -> Result<()> {
+    if stop() {
+        return Err(canceled(Outcome::NotSent));
+    }
+    if Instant::now() >= deadline {
+        return Err(no_token_in_time());
+    }
+    Ok(())
 }
 
 /// What a wait means to the caller; `None` to look again.

@@ -66,6 +66,29 @@ impl CancelFlag {
     }
 }
 
+/// What ends a call: its own flag, or that of its handle.
+#[derive(Clone, Copy)]
+pub(crate) struct Stop<'a> {
+    pub(crate) closed: &'a CancelFlag,
+    pub(crate) canceled: Option<&'a CancelFlag>,
+}
+
+impl Stop<'_> {
+    pub(crate) fn is_raised(self) -> bool {
+        self.closed.is_raised() || self.canceled.is_some_and(CancelFlag::is_raised)
+    }
+
+    /// Ends when one of them is raised.
+    pub(crate) async fn raised(self) {
+        match self.canceled {
+            Some(canceled) => {
+                let (Ok(()) | Err(())) = either(canceled.raised(), self.closed.raised()).await;
+            }
+            None => self.closed.raised().await,
+        }
+    }
+}
+
 /// The result of the future that ends first; of the left one if both have ended.
 pub(crate) async fn either<A, B>(
     left: impl Future<Output = A>,

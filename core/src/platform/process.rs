@@ -143,6 +143,34 @@ pub fn foreign<T>(code: impl FnOnce() -> T) -> T {
     code()
 }
 
+/// In which process something is counted, where each process counts for itself: a child counts of what it inherited only
+/// what it uses.
+pub(crate) struct CountedIn(AtomicU64);
+
+impl CountedIn {
+    /// It is over.
+    const NOWHERE: u64 = u64::MAX;
+
+    pub(crate) fn this_process() -> CountedIn {
+        CountedIn(AtomicU64::new(Process::current().0))
+    }
+
+    /// Whether this process has to count it from now on, because another one did so far.
+    pub(crate) fn moves_here(&self) -> bool {
+        let (known, here) = (self.0.load(Ordering::Relaxed), Process::current().0);
+        let elsewhere = known != here && known != CountedIn::NOWHERE;
+        elsewhere
+            && (self.0)
+                .compare_exchange(known, here, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// It is over. Whether this process has counted it, and now counts one less.
+    pub(crate) fn ends_here(&self) -> bool {
+        self.0.swap(CountedIn::NOWHERE, Ordering::Relaxed) == Process::current().0
+    }
+}
+
 /// A value that only the process that made it drops. A forked child leaves it alone: dropping it would take locks that
 /// a thread of the parent may have held, or change what the parent uses.
 pub(crate) struct LeftToParent<T> {

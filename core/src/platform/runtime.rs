@@ -101,7 +101,7 @@ pub(crate) fn callers_can_wait() -> bool {
     tried.is_ok()
 }
 
-/// Counts a handle that was opened in this process.
+/// Counts a handle that was opened in this process, or that a child uses.
 pub(crate) fn attach() {
     RUNTIME.attach();
 }
@@ -115,7 +115,7 @@ pub(crate) fn detach() {
 struct Keeper {
     current: PerProcess<Mutex<Option<Arc<Runtime>>>>,
     /// How many handles are open.
-    handles: AtomicUsize,
+    handles: PerProcess<AtomicUsize>,
     /// How long it is kept without a handle.
     kept: Duration,
 }
@@ -143,17 +143,21 @@ impl Keeper {
     const fn new(kept: Duration) -> Keeper {
         Keeper {
             current: PerProcess::new(),
-            handles: AtomicUsize::new(0),
+            handles: PerProcess::new(),
             kept,
         }
     }
 
+    fn handles(&self) -> &AtomicUsize {
+        self.handles.get_or_make(|| AtomicUsize::new(0))
+    }
+
     fn attach(&self) {
-        self.handles.fetch_add(1, Ordering::SeqCst);
+        self.handles().fetch_add(1, Ordering::SeqCst);
     }
 
     fn detach(&self) {
-        if self.handles.fetch_sub(1, Ordering::SeqCst) != 1 {
+        if self.handles().fetch_sub(1, Ordering::SeqCst) != 1 {
             return;
         }
         // A child leaves alone what it inherited.
@@ -278,7 +282,7 @@ impl Keeper {
         }
         // Set before the look, so that whoever ends its use behind that look wakes the thread.
         runtime.parked.store(true, Ordering::SeqCst);
-        if self.handles.load(Ordering::SeqCst) > 0 || runtime.has_work() {
+        if self.handles().load(Ordering::SeqCst) > 0 || runtime.has_work() {
             return false;
         }
         runtime.parked.store(false, Ordering::SeqCst);
@@ -329,7 +333,7 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         let last = self.runtime.work.fetch_sub(1, Ordering::SeqCst) == 1;
-        if last && self.keeper.handles.load(Ordering::SeqCst) == 0 {
+        if last && self.keeper.handles().load(Ordering::SeqCst) == 0 {
             self.runtime.rest();
         }
     }
@@ -338,6 +342,7 @@ impl Drop for Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::limits::in_a_child;
     use std::sync::Weak;
     use std::thread;
 
@@ -407,6 +412,21 @@ mod tests {
         let second = runtime_of(&KEEPER);
         assert!(!second.ptr_eq(&first));
         until("an unused one has ended, too", || is_gone(&second));
+    }
+
+    /// Handles of threads that the child does not have are never closed there.
+    #[test]
+    fn in_a_child_it_ends_though_its_parent_had_handles() {
+        static KEEPER: Keeper = Keeper::new(Duration::from_millis(30));
+        KEEPER.attach();
+        let status = in_a_child(|| {
+            KEEPER.attach();
+            let its = runtime_of(&KEEPER);
+            KEEPER.detach();
+            until("it has ended", || is_gone(&its));
+            0
+        });
+        assert_eq!(status, 0);
     }
 
     #[test]

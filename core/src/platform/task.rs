@@ -226,6 +226,12 @@ where
         }
         // It is not polled again after a panic, so nobody ever sees it half done.
         let polled = catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context)));
+        if !self.work.is_own() {
+            // Code of the program has run meanwhile, such as another task's waker, and has forked. The thread is the
+            // program's, so it returns in the child too; the work is the parent's.
+            std::mem::forget(polled);
+            return Poll::Ready(Err((self.forked)()));
+        }
         // A forked child knows as much of the request as the caller after a panic.
         polled.unwrap_or_else(|panic| {
             let outcome = (self.forked)().outcome();
@@ -344,6 +350,28 @@ mod tests {
         });
         assert_eq!(status, 0);
         std::mem::forget(hosted);
+    }
+
+    #[test]
+    fn a_child_that_is_forked_while_its_parents_work_is_polled_is_told_so() {
+        let unknown = || crate::policy::errors::forked(Outcome::Unknown);
+        // SAFETY: the child leaves by `_exit`.
+        let forks = async { Ok(unsafe { libc::fork() }) };
+        let mut hosted = Hosted::new(unknown, forks);
+        let polled = Pin::new(&mut hosted).poll(&mut Context::from_waker(std::task::Waker::noop()));
+        match polled {
+            Poll::Ready(Ok(child)) if child > 0 => {
+                let mut status = 0;
+                // SAFETY: waits for the child that was forked above.
+                assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+                assert_eq!(status, 0);
+            }
+            polled => {
+                let told = matches!(&polled, Poll::Ready(Err(e)) if e.code() == ErrorCode::Forked);
+                // SAFETY: leaves the child without running the parent's handlers.
+                unsafe { libc::_exit(i32::from(!told)) };
+            }
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) use roots::SystemRoots;
 
 use line::Line;
 use pool::Pool;
-use reactor::{CallersThread, run_here};
+use reactor::{CallersThread, Task, run_here};
 use resolve::{LookUp, Resolver};
 
 use crate::exchange::{Answer, Failure, FailureKind};
@@ -76,7 +76,7 @@ pub(crate) struct Link {
     look_up: LookUp,
     shared: PerProcess<Shared>,
     /// How many handles use it.
-    handles: Arc<AtomicUsize>,
+    handles: PerProcess<Arc<AtomicUsize>>,
 }
 
 /// What the exchanges of one process over one link share.
@@ -149,29 +149,33 @@ impl Link {
             trust,
             look_up,
             shared: PerProcess::new(),
-            handles: Arc::default(),
+            handles: PerProcess::new(),
         })
     }
 
-    /// Counts one more handle that uses it.
+    pub(crate) fn handles(&self) -> &Arc<AtomicUsize> {
+        self.handles.get_or_make(Arc::default)
+    }
+
+    /// Counts one more handle that uses it in this process.
     pub(crate) fn attach(&self) {
-        self.handles.fetch_add(1, Ordering::SeqCst);
+        self.handles().fetch_add(1, Ordering::SeqCst);
         runtime::attach();
     }
 
     /// Counts one handle less.
     pub(crate) fn detach(&self) {
-        self.handles.fetch_sub(1, Ordering::SeqCst);
+        self.handles().fetch_sub(1, Ordering::SeqCst);
         self.close_if_unused();
         runtime::detach();
     }
 
     /// Without a handle no later call would close the idle connections.
     fn close_if_unused(&self) {
-        if self.handles.load(Ordering::SeqCst) == 0
+        if self.handles().load(Ordering::SeqCst) == 0
             && let Some(shared) = self.shared.get()
         {
-            Pool::close_when_unused(&shared.pool, &self.handles);
+            Pool::close_when_unused(&shared.pool, self.handles());
         }
     }
 
@@ -195,7 +199,8 @@ impl Link {
         ))
     }
 
-    /// As [`Link::exchange`], in a task of that runtime. To interrupt it, drop it.
+    /// As [`Link::exchange`], in a task of that runtime. `interrupt` is called before each step, and wakes nobody: to end
+    /// a wait, drop the future.
     ///
     /// # Errors
     /// As [`Link::exchange`].
@@ -204,11 +209,13 @@ impl Link {
         request: &Request<'_>,
         limits: &Limits,
         runtime: Tokio,
+        interrupt: Option<&(dyn Fn() -> bool + Sync)>,
         authorize: impl FnMut(&mut HeaderMap) + Send,
     ) -> Result<Answer, Failure> {
+        let reactor = Task::new(runtime, interrupt);
         // Boxed, because every future around it is moved several times before it runs, with all its contents.
         Box::pin(exchange::exchange(
-            self, request, limits, &runtime, authorize,
+            self, request, limits, &reactor, authorize,
         ))
         .await
     }

@@ -232,7 +232,7 @@ pub(super) fn run_here<T>(future: impl Future<Output = Result<T, Failure>>) -> R
     }
 }
 
-/// A task of a tokio runtime, which polls the exchange.
+/// Which tokio runtime polls an exchange.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Tokio {
     /// The library's own, with one thread.
@@ -241,10 +241,26 @@ pub(crate) enum Tokio {
     Callers,
 }
 
+/// A task of a tokio runtime, which polls the exchange.
+pub(super) struct Task<'a> {
+    runtime: Tokio,
+    interrupt: Option<&'a (dyn Fn() -> bool + Sync)>,
+}
+
+impl<'a> Task<'a> {
+    /// `interrupt` is called before each step; true stops the call. It wakes nobody: who waits then is dropped.
+    pub(super) fn new(
+        runtime: Tokio,
+        interrupt: Option<&'a (dyn Fn() -> bool + Sync)>,
+    ) -> Task<'a> {
+        Task { runtime, interrupt }
+    }
+}
+
 /// Whose turn it is to do a piece of work on the library's thread.
 static TURN: PerProcess<Semaphore> = PerProcess::new();
 
-impl Reactor for Tokio {
+impl Reactor for Task<'_> {
     fn adopt(&self, socket: &mut Watched) -> io::Result<()> {
         let runtime = Handle::current().id();
         // The registration of a runtime that has ended wakes nobody.
@@ -258,12 +274,11 @@ impl Reactor for Tokio {
     }
 
     fn interrupted(&self, _: Instant) -> bool {
-        // A caller that wants to stop drops the future.
-        false
+        self.interrupt.is_some_and(|interrupt| interrupt())
     }
 
     async fn ready(&self, sockets: &[Watched], until: Instant) -> io::Result<bool> {
-        if *self == Tokio::Library {
+        if self.runtime == Tokio::Library {
             keep_a_timer(until);
         }
         let mut time = pin!(tokio::time::sleep_until(until.into()));
@@ -290,7 +305,7 @@ impl Reactor for Tokio {
 
     async fn work<T>(&self, piece: impl FnOnce() -> T) -> T {
         // Whoever waits here is not polled again and again, and whoever was ready before the next piece runs before it.
-        let _turn = match self {
+        let _turn = match self.runtime {
             Tokio::Library => TURN.get_or_make(|| Semaphore::new(1)).acquire().await.ok(),
             // It may have several threads, and one that is blocked must not hold up the others.
             Tokio::Callers => None,
@@ -302,7 +317,7 @@ impl Reactor for Tokio {
 
     fn release(&self, socket: &mut Watched) {
         // A registration keeps the descriptors of its runtime open, even if that has ended.
-        if *self == Tokio::Callers {
+        if self.runtime == Tokio::Callers {
             socket.registration = None;
         }
     }

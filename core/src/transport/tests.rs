@@ -167,7 +167,7 @@ impl By {
         runtime.run(async move {
             let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
             let request = kind(request("", &headers, &sent));
-            let exchange = link.exchange_async(&request, &limits, runtime, authorize);
+            let exchange = link.exchange_async(&request, &limits, runtime, None, authorize);
             let end = given_up.unwrap_or(limits.deadline + 10 * SECOND);
             let ended = tokio::time::timeout_at(end.into(), exchange).await;
             let result = ended.unwrap_or_else(|_| {

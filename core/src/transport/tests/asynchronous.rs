@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::server::{Authority, OK, Server, answer_all, read_request};
 use super::*;
-use crate::transport::reactor::Reactor;
+use crate::transport::reactor::{Reactor, Task};
 
 /// Starts an exchange whose result is sent there.
 fn start(
@@ -19,7 +19,7 @@ fn start(
     runtime.start(async move {
         let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
         let request = request(body, &headers, &sent);
-        let exchange = link.exchange_async(&request, &limits, runtime, authorize);
+        let exchange = link.exchange_async(&request, &limits, runtime, None, authorize);
         let _ = result.send(exchange.await);
     });
 }
@@ -80,7 +80,9 @@ fn others_run_between_two_pieces_of_work() {
         for _ in 0..PIECES {
             let (its, tx) = (its.clone(), tx.clone());
             tokio::spawn(async move {
-                Tokio::Library.work(|| its.lock().unwrap().push('w')).await;
+                Task::new(Tokio::Library, None)
+                    .work(|| its.lock().unwrap().push('w'))
+                    .await;
                 drop(tx);
             });
         }
@@ -248,7 +250,7 @@ fn a_dropped_asynchronous_call_still_tells_whether_it_left() {
         let headers = HeaderMap::new();
         let request = request("x", &headers, &its);
         let limits = limits(10 * SECOND);
-        let exchange = link.exchange_async(&request, &limits, Tokio::Library, authorize);
+        let exchange = link.exchange_async(&request, &limits, Tokio::Library, None, authorize);
         let _ = exchange.await;
     })
     .unwrap();
@@ -279,7 +281,7 @@ fn a_runtime_that_has_ended_leaves_its_connection_and_no_descriptor_of_its_own()
     let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
     let request = request("x", &headers, &sent);
     let limits = limits(30 * SECOND);
-    let exchange = link.exchange_async(&request, &limits, Tokio::Callers, authorize);
+    let exchange = link.exchange_async(&request, &limits, Tokio::Callers, None, authorize);
     assert_eq!(runtime.block_on(exchange).unwrap().body, b"ok");
     assert_eq!(runtime.metrics().num_alive_tasks(), 0);
     let kept = link.shared().unwrap().pool.take(limits.idle_timeout, true);

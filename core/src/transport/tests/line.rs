@@ -91,7 +91,7 @@ fn stand_in_line(
     runtime.start(async move {
         let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
         let (request, limits) = (request(body, &headers, &sent), limits(60 * SECOND));
-        let mut exchange = pin!(link.exchange_async(&request, &limits, runtime, authorize));
+        let mut exchange = pin!(link.exchange_async(&request, &limits, runtime, None, authorize));
         let answer = std::future::poll_fn(|context| {
             let polled = exchange.as_mut().poll(context);
             if polled.is_pending() {
@@ -216,7 +216,7 @@ fn a_place_that_comes_when_the_time_is_over_is_left_and_nothing_is_sent() {
         runtime.block_on(async {
             let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
             let (request, limits) = (request("late", &headers, &sent), limits(SECOND));
-            let late = link.exchange_async(&request, &limits, Tokio::Callers, authorize);
+            let late = link.exchange_async(&request, &limits, Tokio::Callers, None, authorize);
             let mut late = pin!(late);
             let standing = std::future::poll_fn(|cx| Poll::Ready(late.as_mut().poll(cx)));
             assert!(standing.await.is_pending());
@@ -226,6 +226,34 @@ fn a_place_that_comes_when_the_time_is_over_is_left_and_nothing_is_sent() {
             std::thread::sleep(SECOND);
             let failure = late.await.unwrap_err();
             assert_eq!((failure.kind, failure.sent), (FailureKind::Timeout, false));
+        });
+        By::Caller.send(&link, "next", 60 * SECOND).unwrap();
+        assert_eq!(holding.next(), "next");
+    });
+}
+
+/// A task that is to stop is dropped only after it was polled once more.
+#[test]
+fn a_place_that_comes_when_its_task_is_to_stop_is_left_and_nothing_is_sent() {
+    within(240 * SECOND, || {
+        let holding = Holding::new();
+        let link = at_most(1, holding.server.port);
+        let held = holding.hold(&link);
+        let stop = AtomicBool::new(false);
+        let interrupt = || stop.load(Ordering::Acquire);
+        callers_runtime().block_on(async {
+            let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
+            let (request, limits) = (request("late", &headers, &sent), limits(60 * SECOND));
+            let interrupt: Option<&(dyn Fn() -> bool + Sync)> = Some(&interrupt);
+            let late = link.exchange_async(&request, &limits, Tokio::Callers, interrupt, authorize);
+            let mut late = pin!(late);
+            let standing = std::future::poll_fn(|cx| Poll::Ready(late.as_mut().poll(cx)));
+            assert!(standing.await.is_pending());
+            holding.go_on.send(()).unwrap();
+            held.join().unwrap().unwrap();
+            stop.store(true, Ordering::Release);
+            let failure = late.await.unwrap_err();
+            assert_eq!((failure.kind, failure.sent), (FailureKind::Canceled, false));
         });
         By::Caller.send(&link, "next", 60 * SECOND).unwrap();
         assert_eq!(holding.next(), "next");
