@@ -62,9 +62,14 @@ impl Keys {
         self.epoch
     }
 
-    /// Whether it is the current or the previous key.
+    /// The current key, and the previous one if there is one.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &ApiKey> {
+        let previous = self.previous.as_ref().map(|(old, _)| old);
+        std::iter::once(&self.current).chain(previous)
+    }
+
     pub(crate) fn has(&self, key: &ApiKey) -> bool {
-        self.current == *key || self.previous.as_ref().is_some_and(|(old, _)| old == key)
+        self.each().any(|mine| mine == key)
     }
 
     /// Which key a refresh begins with, and whether there is another one to fall back to.

@@ -350,7 +350,7 @@ impl Manager {
             };
             account.set_keys(keys);
             let keys = account.keys();
-            account.store.keep(|key| keys.has(key));
+            account.store.keep(keys.each());
             state.ledger.backoffs.clear();
             spent.merge(&state.ledger.budget.counts().clone().for_other_key());
             // Before anybody can begin a refresh with the new key.

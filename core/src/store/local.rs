@@ -3,7 +3,7 @@
 //! Promises: a writer holds the lock of its term, and writes nothing once another term has begun; where other processes
 //! may have gone on, also nothing once its time is over. If a record was cut, removed or replaced, it is made anew from
 //! what this process remembers. If nothing is remembered, the minute's tokens count as spent. What could not be written
-//! is written as soon as it can be. Never waits for anybody.
+//! is written as soon as it can be. Never waits for anybody; what is only remembered waits for no I/O of others either.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,14 +23,18 @@ const ANNOUNCED_WITHIN: Duration = Duration::from_millis(500);
 pub(crate) struct LocalRecord {
     clock: Clock,
     per_minute: u32,
-    state: Mutex<State>,
+    /// Locked while it is read or written, before `known`.
+    medium: Mutex<Medium>,
+    /// Never locked during I/O: those who hold the account's lock add to it.
+    known: Mutex<Known>,
 }
 
-struct State {
-    medium: Medium,
-    /// The newest record that this process has seen or written.
-    known: Option<Arc<HostRecord>>,
-    /// `known` has something that is not in the medium.
+/// What this process knows of the record.
+#[derive(Default)]
+struct Known {
+    /// The newest that it has seen or written.
+    record: Option<Arc<HostRecord>>,
+    /// It has something that is not in the medium.
     unwritten: bool,
 }
 
@@ -59,21 +63,22 @@ impl LocalRecord {
         LocalRecord {
             clock,
             per_minute,
-            state: Mutex::new(State {
-                medium,
-                known: None,
-                unwritten: false,
-            }),
+            medium: Mutex::new(medium),
+            known: Mutex::default(),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn medium(&self) -> MutexGuard<'_, Medium> {
+        self.medium.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The file, once it is known.
     pub(crate) fn path(&self) -> Option<PathBuf> {
-        match &self.state().medium {
+        match &*self.medium() {
             Medium::Files(files) => files.path(),
             Medium::Memory(_) => None,
         }
@@ -84,11 +89,11 @@ impl LocalRecord {
     /// # Errors
     /// Why there is none.
     pub(crate) fn read(&self) -> Result<HostRecord, String> {
-        let mut state = self.state();
-        match state.medium.read()? {
-            Found::Lost => self.repair(&mut state, None),
-            found if state.unwritten => self.repair(&mut state, Some(found)),
-            found => Ok(state.learn(found)),
+        let mut medium = self.medium();
+        match medium.read()? {
+            Found::Lost => self.repair(&mut medium, None),
+            found if self.known().unwritten => self.repair(&mut medium, Some(found)),
+            found => Ok(self.known().learn(found)),
         }
     }
 
@@ -98,7 +103,7 @@ impl LocalRecord {
     /// # Errors
     /// Why there can be no record.
     pub(crate) fn peek(&self) -> Result<(PathBuf, Vec<Taken>, HostRecord), String> {
-        let Medium::Files(files) = &mut self.state().medium else {
+        let Medium::Files(files) = &mut *self.medium() else {
             return Err("nothing is shared".to_owned());
         };
         let (path, taken, found) = files.peek()?;
@@ -112,42 +117,42 @@ impl LocalRecord {
 
     /// The other users of this machine who have records of their own where this user's is.
     pub(crate) fn other_users(&self) -> Vec<u32> {
-        match &self.state().medium {
+        match &*self.medium() {
             Medium::Files(files) => files.other_users(),
             Medium::Memory(_) => Vec::new(),
         }
     }
 
-    /// What this process remembers of the record, for when the record cannot be used.
+    /// What this process remembers of the record, for when the record cannot be used. Waits for no I/O.
     pub(crate) fn remembered(&self) -> HostRecord {
-        let known = self.state().known.clone();
+        let known = self.known().record.clone();
         known.map(Arc::unwrap_or_clone).unwrap_or_default()
     }
 
     /// What was counted for that key, as far as it can be read or is remembered. Repairs nothing.
     pub(crate) fn counts(&self) -> Counts {
-        let mut state = self.state();
-        let record = match state.medium.read() {
-            Ok(Found::Lost) | Err(_) => state.known.clone(),
-            Ok(found) => Some(Arc::new(state.learn(found))),
+        let record = match self.medium().read() {
+            Ok(Found::Lost) | Err(_) => self.remembered(),
+            Ok(found) => self.known().learn(found),
         };
-        record.map_or_else(Counts::default, |record| record.common.counts.clone())
+        record.common.counts
     }
 
-    /// Counts for that key too what was spent on another one. In this process alone, until it can be written.
+    /// Counts for that key too what was spent on another one. In this process alone, until it can be written. Waits for no
+    /// I/O.
     pub(crate) fn count(&self, spent: &Counts) {
-        let mut state = self.state();
-        let mut record = state.known.take().unwrap_or_default();
+        let mut known = self.known();
+        let mut record = known.record.take().unwrap_or_default();
         Arc::make_mut(&mut record).common.counts.merge(spent);
-        state.known = Some(record);
-        state.unwritten = true;
+        (known.record, known.unwritten) = (Some(record), true);
     }
 
-    /// Keeps the record in this process alone, until it can be written.
+    /// Keeps the record in this process alone, until it can be written. Waits for no I/O.
     pub(crate) fn remember(&self, record: &HostRecord) {
-        let mut state = self.state();
-        state.known = Some(Arc::new(record.clone()));
-        state.unwritten = true;
+        *self.known() = Known {
+            record: Some(Arc::new(record.clone())),
+            unwritten: true,
+        };
     }
 
     /// Takes the lock of that term, and gives the lease and the record as it is then; `None` if somebody else has the
@@ -156,14 +161,14 @@ impl LocalRecord {
     /// # Errors
     /// Why the record cannot be used.
     pub(crate) fn try_lease(&self, term: u64) -> Result<Option<(WriteLease, HostRecord)>, String> {
-        let mut state = self.state();
-        let Some((lock, found)) = state.medium.try_lock(term)? else {
+        let mut medium = self.medium();
+        let Some((lock, found)) = medium.try_lock(term)? else {
             return Ok(None);
         };
         let lease = self.lease(lock, term);
         let record = match found {
-            Found::Lost => self.lost(&mut state),
-            found => state.learn(found),
+            Found::Lost => self.lost(),
+            found => self.known().learn(found),
         };
         Ok(Some((lease, record)))
     }
@@ -177,7 +182,7 @@ impl LocalRecord {
         lease: &mut WriteLease,
         record: &mut HostRecord,
     ) -> Result<(), Unwritten> {
-        self.put(&mut self.state(), lease, record)
+        self.put(&mut self.medium(), lease, record)
     }
 
     fn lease(&self, lock: LockGuard, term: u64) -> WriteLease {
@@ -190,57 +195,68 @@ impl LocalRecord {
 
     fn put(
         &self,
-        state: &mut State,
+        medium: &mut Medium,
         lease: &mut WriteLease,
         record: &mut HostRecord,
     ) -> Result<(), Unwritten> {
-        let State {
-            medium,
-            known,
-            unwritten,
-        } = state;
-        if let Some(known) = known.as_ref().filter(|_| *unwritten) {
-            // It may have been counted since the record was read.
-            record.common.counts.merge(&known.common.counts);
-        }
-        match (medium, &mut lease.lock) {
+        self.known().add_unwritten(record);
+        let written = match (medium, &mut lease.lock) {
             (Medium::Files(files), LockGuard::File(lock)) => {
                 let (opened, found) = files.open(lock, lease.term, record)?;
                 follow(found.as_ref(), lease.term, record)?;
                 let now = in_time(&self.clock, lease.until)?;
                 // What cannot be written is remembered here all the same, because it was spent.
-                *known = Some(Arc::new(record.clone()));
-                *unwritten = true;
+                let written = self.will_be_known(record);
                 files.write(&opened, record, now).map_err(Unwritten::Lost)?;
+                written
             }
             (Medium::Memory(memory), _) => {
                 follow(memory.record().as_deref(), lease.term, record)?;
                 if memory.is_timed {
                     in_time(&self.clock, lease.until)?;
                 }
-                *known = Some(Arc::new(record.clone()));
-                memory.write(known.clone());
+                let written = self.will_be_known(record);
+                memory.write(Some(written.clone()));
+                written
             }
             (Medium::Files(_), LockGuard::Memory(_)) => return Err(Unwritten::Late),
-        }
-        *unwritten = false;
+        };
+        self.is_written(&written);
         lease.until = record.done_by.unwrap_or(lease.until);
         Ok(())
     }
 
+    /// The record that is about to be written.
+    fn will_be_known(&self, record: &mut HostRecord) -> Arc<HostRecord> {
+        let mut known = self.known();
+        known.add_unwritten(record);
+        let written = Arc::new(record.clone());
+        (known.record, known.unwritten) = (Some(written.clone()), true);
+        written
+    }
+
+    /// That record is in the medium. What was counted since it was to be written is not.
+    fn is_written(&self, written: &Arc<HostRecord>) {
+        let mut known = self.known();
+        let newest = known.record.as_ref();
+        if newest.is_some_and(|newest| Arc::ptr_eq(newest, written)) {
+            known.unwritten = false;
+        }
+    }
+
     /// The first process that notices a lost record writes a new one. A process that has something that is not in the
     /// medium writes it. If somebody leads meanwhile, the leader does so at its end.
-    fn repair(&self, state: &mut State, found: Option<Found>) -> Result<HostRecord, String> {
+    fn repair(&self, medium: &mut Medium, found: Option<Found>) -> Result<HostRecord, String> {
         let is_lost = found.is_none();
-        let mut record = state.learn(found.unwrap_or(Found::Nothing));
-        let Ok(Some((lock, _))) = state.medium.try_lock(record.term) else {
+        let mut record = self.known().learn(found.unwrap_or(Found::Nothing));
+        let Ok(Some((lock, _))) = medium.try_lock(record.term) else {
             return Ok(record);
         };
         if is_lost {
-            record = self.lost(state);
+            record = self.lost();
         }
         let mut lease = self.lease(lock, record.term);
-        match self.put(state, &mut lease, &mut record) {
+        match self.put(medium, &mut lease, &mut record) {
             Err(Unwritten::Lost(reason)) if is_lost => Err(reason),
             // What others have written can still be read.
             _ => Ok(record),
@@ -248,8 +264,9 @@ impl LocalRecord {
     }
 
     /// The medium holds no record any more.
-    fn lost(&self, state: &mut State) -> HostRecord {
-        state.learn(Found::Record(Arc::new(self.unknown())))
+    fn lost(&self) -> HostRecord {
+        let unknown = Found::Record(Arc::new(self.unknown()));
+        self.known().learn(unknown)
     }
 
     /// Nobody knows what was spent in the last minute, so all of it counts as spent.
@@ -263,20 +280,27 @@ impl LocalRecord {
     }
 }
 
-impl State {
+impl Known {
     /// The record that was found, with what this process remembers if that is newer.
     fn learn(&mut self, found: Found) -> HostRecord {
         let mut record = match found {
             Found::Record(record) => record,
             Found::Nothing | Found::Lost => Arc::default(),
         };
-        if let Some(known) = &self.known
+        if let Some(known) = &self.record
             && (self.unwritten || known.newer_than(&record))
         {
             Arc::make_mut(&mut record).recall(known);
         }
-        self.known = Some(record.clone());
+        self.record = Some(record.clone());
         Arc::unwrap_or_clone(record)
+    }
+
+    /// Adds what may have been counted since the record was read.
+    fn add_unwritten(&self, record: &mut HostRecord) {
+        if let Some(known) = self.record.as_ref().filter(|_| self.unwritten) {
+            record.common.counts.merge(&known.common.counts);
+        }
     }
 }
 
@@ -334,6 +358,9 @@ fn in_time(clock: &Clock, until: BootTime) -> Result<BootTime, Unwritten> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
     use super::*;
     use crate::platform::virtual_clock::VirtualClock;
     use crate::test_support::limits::in_a_child;
@@ -378,6 +405,45 @@ mod tests {
         record.write(&mut next, &mut theirs).unwrap();
         let late = record.write(&mut slept, &mut contents);
         assert!(matches!(late, Err(Unwritten::Late)));
+    }
+
+    /// Those who do so hold the account's lock.
+    #[test]
+    fn what_is_only_remembered_waits_for_nobodys_file() {
+        let record = Arc::new(LocalRecord::new(Medium::default(), 10, Clock::System));
+        let in_use = record.medium();
+        let (done, is_done) = mpsc::channel();
+        let theirs = record.clone();
+        thread::spawn(move || {
+            let mut known = theirs.remembered();
+            known.common.hosts = 7;
+            theirs.remember(&known);
+            let mut spent = Counts::default();
+            spent.spend_minute(BootTime(1), 1);
+            theirs.count(&spent);
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_secs(60)).unwrap();
+        drop(in_use);
+        let seen = record.read().unwrap().common;
+        assert_eq!((seen.hosts, seen.counts.taken.len()), (7, 1));
+    }
+
+    /// A rotation may count while the record is being written.
+    #[test]
+    fn what_is_counted_while_a_record_is_written_is_written_next() {
+        let clock = Clock::Virtual(Arc::new(VirtualClock::default()));
+        let record = LocalRecord::new(Medium::default(), 10, clock);
+        let (mut lease, mut contents) = record.try_lease(0).unwrap().unwrap();
+        let written = record.will_be_known(&mut contents);
+        let mut spent = Counts::default();
+        spent.spend_minute(BootTime(1), 1);
+        record.count(&spent);
+        record.is_written(&written);
+        record.write(&mut lease, &mut contents).unwrap();
+        drop(lease);
+        let (_, seen) = record.try_lease(0).unwrap().unwrap();
+        assert_eq!(seen.common.counts.taken.len(), 1);
     }
 
     fn clock_time(clock: &Arc<VirtualClock>) -> BootTime {

@@ -42,7 +42,10 @@ pub(crate) type MakeRecord = Box<dyn Fn(&ApiKey) -> LocalRecord + Send + Sync>;
 
 #[derive(Default)]
 struct State {
+    /// The newest comes last.
     records: Vec<(ApiKey, Arc<LocalRecord>)>,
+    /// The keys that are in use, once some are dropped.
+    kept: Option<Vec<ApiKey>>,
     /// Why this process goes on alone: what failed, and the reason.
     degraded: Option<(Use, String)>,
     /// The store that was used last, and why no store can be used.
@@ -100,13 +103,19 @@ impl Store {
             return record.clone();
         }
         let record = Arc::new((self.make_record)(key));
-        state.records.push((key.clone(), record.clone()));
+        // A refresh that was begun with a key that is dropped by now has its record for itself.
+        if state.kept.as_ref().is_none_or(|kept| kept.contains(key)) {
+            state.records.push((key.clone(), record.clone()));
+        }
         record
     }
 
-    /// Drops the records of all keys for which `uses` is false.
-    pub(crate) fn keep(&self, uses: impl Fn(&ApiKey) -> bool) {
-        self.state().records.retain(|(key, _)| uses(key));
+    /// Drops the records of all other keys, for good.
+    pub(crate) fn keep<'a>(&self, keys: impl Iterator<Item = &'a ApiKey>) {
+        let keys: Vec<ApiKey> = keys.cloned().collect();
+        let mut state = self.state();
+        state.records.retain(|(key, _)| keys.contains(key));
+        state.kept = Some(keys);
     }
 
     /// Notes how a use of the host's record went: `Err(reason)` if this process goes on alone. Returns whether that
@@ -157,9 +166,14 @@ impl Store {
 
     /// The tier that is set, the file of its record, and why this process goes on alone.
     pub(crate) fn status(&self) -> (&'static str, Option<PathBuf>, Option<String>) {
-        let state = self.state();
-        let path = state.records.last().and_then(|(_, record)| record.path());
-        let reason = state.degraded.as_ref().map(|(_, reason)| reason.clone());
+        let (record, reason) = {
+            let state = self.state();
+            let record = state.records.last().map(|(_, record)| record.clone());
+            let reason = state.degraded.as_ref().map(|(_, reason)| reason.clone());
+            (record, reason)
+        };
+        // It may be in use, which rotations must not wait for.
+        let path = record.and_then(|record| record.path());
         (self.share.name(), path, reason)
     }
 }
