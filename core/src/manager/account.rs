@@ -25,7 +25,7 @@ use crate::platform::process::PerProcess;
 use crate::platform::random;
 use crate::policy::expiry::Lifetime;
 use crate::policy::rate_limit::Counts;
-use crate::refresh::record::Issue;
+use crate::refresh::record::{Issue, Stamp};
 use crate::refresh::{COME_BACK, Context, Kept, Key, Ledger, REFRESH_TIME, Refresh};
 use crate::store::Store;
 use crate::telemetry::stats::Counters;
@@ -53,9 +53,11 @@ pub(crate) struct Account {
     /// The number of the last token that was kept here. A forked child counts on from it: no number is used twice in a
     /// line of processes, since whoever keeps tokens knows them by it. Changed under the lock of `state`.
     generations: AtomicU64,
-    /// When the last token that was dropped was asked for (boot time): none is taken over that is not newer, in a forked
-    /// child either. Changed under the lock of `state`.
+    /// The last token that was dropped here, and when it was asked for (boot time): neither it nor an older one is taken
+    /// over again, in a forked child either. It is known by its number, since one that is read twice from a store may seem
+    /// to be of two instants. Changed under the lock of `state`.
     dropped: AtomicU64,
+    dropped_at: AtomicU64,
     /// A forked child begins without a refresh under way: nothing inherited is locked.
     state: PerProcess<Mutex<State>>,
     pub(crate) counters: Counters,
@@ -184,6 +186,7 @@ impl Account {
             )),
             generations: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            dropped_at: AtomicU64::new(0),
             state: PerProcess::new(),
             counters: Counters::default(),
             connect_timeout: AtomicU64::new(settings.connect_timeout.as_millis() as u64),
@@ -222,6 +225,13 @@ impl Account {
         self.store.record(key).counts().for_other_key()
     }
 
+    /// Counts for the current key what was spent on another one. To be called under the lock of `state`.
+    pub(crate) fn count(&self, spent: &Counts) {
+        self.store
+            .record(self.keys().get(Key::Current))
+            .count(spent);
+    }
+
     /// Forgets that the current key was not accepted.
     pub(crate) fn forget_fallback(&self) {
         let _state = self.state();
@@ -254,6 +264,7 @@ impl Account {
         let context = Context {
             id: random::number().unwrap_or_default(),
             newest: self.newest(),
+            dropped: self.dropped(),
             kept: self.kept(now),
             safety_margin: self.settings.safety_margin,
             tokens_per_hour: self.settings.tokens_per_hour,
@@ -266,7 +277,17 @@ impl Account {
     /// The instant at which the newest token that was ever kept here was asked for.
     pub(crate) fn newest(&self) -> BootTime {
         let kept = self.cache.stamp().unwrap_or_default().asked_at;
-        kept.max(BootTime(self.dropped.load(Ordering::Relaxed)))
+        kept.max(BootTime(self.dropped_at.load(Ordering::Relaxed)))
+    }
+
+    /// The token that was dropped here last.
+    fn dropped(&self) -> Option<u64> {
+        Some(self.dropped.load(Ordering::Relaxed)).filter(|id| *id != 0)
+    }
+
+    /// Whether it is newer than any that was ever kept here. To be called under the lock of `state`.
+    pub(crate) fn is_new(&self, stamp: Stamp) -> bool {
+        stamp.asked_at > self.newest() && Some(stamp.id) != self.dropped()
     }
 
     /// The token that is kept, if it may still be used.
@@ -328,7 +349,9 @@ impl Account {
         // It is noted first: a child may be forked in between.
         let stamp = self.cache.stamp().unwrap_or_default();
         if self.cache.generation() == Some(generation) {
-            self.dropped.fetch_max(stamp.asked_at.0, Ordering::Relaxed);
+            self.dropped_at
+                .fetch_max(stamp.asked_at.0, Ordering::Relaxed);
+            self.dropped.store(stamp.id, Ordering::Relaxed);
         }
         self.cache.invalidate(generation)
     }

@@ -265,10 +265,11 @@ impl Manager {
             // A token that has ended, that has a successor or that somebody else has dropped costs nothing to drop. One that
             // the record does not know was inherited by a forked child, or could not be written.
             let shared = record.common.stamp();
+            let is_shared = shared.is_none_or(|shared| shared.id == stamp.id);
             let costs = self.account.cache.peek().is_some()
                 && state.flight.is_none()
                 && record.common.rejected != Some(stamp.id)
-                && shared.is_none_or(|shared| shared.asked_at <= stamp.asked_at);
+                && (is_shared || shared.is_some_and(|shared| shared.asked_at <= stamp.asked_at));
             let now = self.account.clock.boot();
             // All hosts that drop this token force one new one together.
             let id = stamp.id as u32;
@@ -276,7 +277,7 @@ impl Manager {
             if costs && let Err(refusal) = budget.force(now, id) {
                 return Err(over_budget(budget, now, refusal));
             }
-            if costs && shared.is_none_or(|shared| shared == stamp) {
+            if costs && is_shared {
                 record.common.rejected = Some(stamp.id);
             }
             Ok(self.account.drop_token(generation))
@@ -354,7 +355,7 @@ impl Manager {
             state.ledger.backoffs.clear();
             spent.merge(&state.ledger.budget.counts().clone().for_other_key());
             // Before anybody can begin a refresh with the new key.
-            account.store.record(keys.get(Key::Current)).count(&spent);
+            account.count(&spent);
             state.ledger.budget.set_counts(spent);
             let flight = state.flight.take();
             if flight.is_some() {

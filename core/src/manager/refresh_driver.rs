@@ -49,6 +49,8 @@ type Patience<'a> = (Instant, &'a dyn Fn() -> bool);
 #[derive(Default)]
 pub(crate) struct Tier {
     record: Option<Arc<LocalRecord>>,
+    /// Of that key.
+    key: Option<Key>,
     pub(crate) lease: Option<WriteLease>,
     /// What was spent on the other key.
     spent: Counts,
@@ -69,6 +71,7 @@ impl Tier {
     fn read(&mut self, account: &Account, keys: &Keys, key: Key) -> Result<Input, String> {
         self.lease = None;
         self.spent = account.spent_on_other(keys, key);
+        self.key = Some(key);
         let key = keys.get(key);
         self.fleet = account.store.fleet().and_then(|fleet| fleet.client(key));
         let record = self.record.insert(account.store.record(key));
@@ -181,6 +184,8 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
     let mut asked_at = account.clock.reading();
     let mut tier = Tier::default();
     let mut input = Input::Start;
+    // With what a superseded refresh clears up: the account's ledger is the next one's.
+    let mut aside = None;
     let begun_in = Process::current();
     loop {
         if !begun_in.is_current() {
@@ -191,13 +196,21 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
         }
         let (now, action) = {
             let mut state = account.state();
-            if superseded() {
+            let (now, jitter) = (account.clock.boot(), random::fraction());
+            let action = if superseded() {
                 // The rotation has completed the flight.
-                return;
-            }
-            let now = account.clock.boot();
-            let jitter = random::fraction();
-            (now, job.refresh.step(&mut state.ledger, now, jitter, input))
+                let Some(input) = input.given_up() else {
+                    return;
+                };
+                let ledger = aside.get_or_insert_with(|| account.settings.ledger());
+                let action = job.refresh.step(ledger, now, jitter, input);
+                // 88Pay may have counted its request only now.
+                account.count(&ledger.budget.counts().clone().for_other_key());
+                action
+            } else {
+                job.refresh.step(&mut state.ledger, now, jitter, input)
+            };
+            (now, action)
         };
         input = match action {
             action @ (Action::Read { .. }
@@ -280,7 +293,15 @@ pub(crate) fn use_record(
                 written.as_ref().map(drop).map_err(String::as_str),
             );
             return match (written, action) {
-                (Ok(true), Action::Write(record)) => Input::Written(record),
+                (Ok(true), Action::Write(mut record)) => {
+                    if let Some(key) = tier.key.filter(|_| record.done_by.is_some()) {
+                        // Who takes a slot for the other key at the same time has another lock. Each writes first and reads
+                        // then, so one of the two knows of both.
+                        let spent = account.spent_on_other(keys, key);
+                        record.common.counts.merge(&spent);
+                    }
+                    Input::Written(record)
+                }
                 (Ok(_), _) => Input::Late,
                 (Err(_), action) => tier.without(action),
             };

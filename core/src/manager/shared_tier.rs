@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::manager::account::{Account, State};
 use crate::manager::key_ring::Keys;
 use crate::manager::token::Token;
-use crate::refresh::record::{HostRecord, Issue};
+use crate::refresh::record::{Common, FleetRecord, HostRecord, Issue};
 use crate::refresh::{Action, Ask, Finish, Input, Key};
 use crate::store::Use;
 use crate::store::fleet::Answer;
@@ -94,7 +94,7 @@ pub(crate) fn peek(account: &Account) -> Peeked {
 /// Keeps a token that another process has asked for; `None` if there is a newer one here by now. To be called under the
 /// lock of `state`.
 pub(crate) fn adopt(account: &Account, issue: &Issue, key: Key) -> Option<Result<Token>> {
-    if issue.stamp.asked_at <= account.newest() {
+    if !account.is_new(issue.stamp) {
         return account.cache.peek().map(Ok);
     }
     // Boot time is what both have in common; it is rounded down to milliseconds.
@@ -188,10 +188,13 @@ fn change_of<T>(
         changed
     };
     if let Some(lead) = &mut lead
-        && let Err(Unwritten::Lost(reason)) = shared.write(lead, &mut record)
+        && let Err(unwritten) = shared.write(lead, &mut record)
     {
+        // Also what came too late is so: it is told where others have gone on as soon as it can be.
         shared.remember(&record);
-        tier_went(account, Use::Write, Err(&reason));
+        if let Unwritten::Lost(reason) = unwritten {
+            tier_went(account, Use::Write, Err(&reason));
+        }
     }
     Ok(Some(changed))
 }
@@ -235,7 +238,18 @@ fn forget_failures_in_store(account: &Account, key: &ApiKey) -> Result<(), Strin
     if !found.leads {
         return Ok(());
     }
-    let mut record = found.record.unwrap_or_default();
+    // A store that was emptied gets back what this host knows of the others.
+    let mut record = found.record.unwrap_or_else(|| {
+        let known = account.store.record(key).remembered().common;
+        FleetRecord {
+            common: Common {
+                hosts: known.hosts,
+                counts: known.counts,
+                ..Common::default()
+            },
+            ..FleetRecord::default()
+        }
+    });
     (record.common.backoff, record.common.outage) = (None, None);
     record.forgotten = Some(account.clock.boot());
     let write = Ask::Write {

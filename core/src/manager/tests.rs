@@ -1,24 +1,49 @@
 //! What only shows at a moment that a test has to make: a process is at work while another thread changes something.
 
+use std::io::Read;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
-use crate::config::Config;
 use crate::config::credentials::ApiKey;
 use crate::config::option::Opt;
-use crate::manager::manager::Manager;
+use crate::config::{Config, Settings};
+use crate::error::ErrorCode;
+use crate::manager::account::{Account, Job};
+use crate::manager::manager::{Joined, Manager};
+use crate::manager::refresh_driver::{Tier, carry_out, use_record};
+use crate::manager::shared_tier::{self, Peeked};
 use crate::platform::clock::Clock;
+use crate::platform::virtual_clock::VirtualClock;
+use crate::policy::token_response::Grant;
+use crate::refresh::record::{Issue, Stamp};
+use crate::refresh::{Action, Finish, Input, Key};
+use crate::secret::Secret;
+use crate::store::Store;
+use crate::store::local::{LocalRecord, Medium};
+use crate::store::memory::Memory;
+use crate::time::BootTime;
 
-fn manager() -> Manager {
+fn settings(base_url: &str) -> Settings {
     let mut config = Config::without_environment();
     for (name, value) in [
         ("api_key", "sk_test_sandbox_old"),
         ("merchant_id", "MCH-COL-TEST-1"),
-        ("base_url", "http://127.0.0.1:9"),
+        ("base_url", base_url),
         ("share", "process"),
     ] {
         config.set(name, value).unwrap();
     }
-    Manager::new(&config.settings().unwrap(), Clock::System).unwrap()
+    config.settings().unwrap()
+}
+
+fn manager() -> Manager {
+    Manager::new(&settings("http://127.0.0.1:9"), Clock::System).unwrap()
+}
+
+fn new_key(account: &Account) -> ApiKey {
+    ApiKey::parse(Opt::ApiKey, "sk_test_sandbox_new", &account.base_url).unwrap()
 }
 
 #[test]
@@ -26,7 +51,7 @@ fn what_was_spent_is_counted_for_a_new_key_that_somebody_is_asking_with_already(
     let manager = manager();
     let account = &manager.account;
     let now = account.clock.boot();
-    let new = ApiKey::parse(Opt::ApiKey, "sk_test_sandbox_new", &account.base_url).unwrap();
+    let new = new_key(account);
     account.state().ledger.budget.take(now, 7, false).unwrap();
     let record = account.store.record(&new);
     let (mut lease, mut contents) = record.try_lease(0).unwrap().unwrap();
@@ -39,4 +64,212 @@ fn what_was_spent_is_counted_for_a_new_key_that_somebody_is_asking_with_already(
     drop(lease);
     let counted = record.read().unwrap().common.counts.taken;
     assert_eq!(counted.iter().map(|slot| slot.id).collect::<Vec<_>>(), [7]);
+}
+
+/// A refresh that a test carries out itself.
+type Launched = Arc<Mutex<Option<Job>>>;
+
+fn manager_at(server: &TcpListener, clock: &Arc<VirtualClock>) -> (Manager, Launched) {
+    let settings = settings(&format!("http://{}", server.local_addr().unwrap()));
+    let clock = Clock::Virtual(clock.clone());
+    let launched = Launched::default();
+    let wanted = launched.clone();
+    let launch = Box::new(move |_: &Arc<Account>, job| {
+        *wanted.lock().unwrap() = Some(job);
+        Ok(())
+    });
+    let store = Store::new(&settings, clock.clone());
+    let account = Account::new(&settings, clock, store, launch).unwrap();
+    (Manager::of(account), launched)
+}
+
+/// 88Pay may count a request as late as it is read.
+#[test]
+fn a_request_that_a_rotation_ends_counts_for_the_new_key_from_its_end() {
+    for keep_old in [true, false] {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let clock = Arc::new(VirtualClock::default());
+        let (manager, launched) = manager_at(&server, &clock);
+        let account = &manager.account;
+        let (old, new) = (account.keys().get(Key::Current).clone(), new_key(account));
+        let begun = account.clock.boot();
+        assert!(matches!(manager.join(), Ok(Joined::Following(_))));
+        let job = launched.lock().unwrap().take().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut connection, _) = server.accept().unwrap();
+                connection
+                    .set_read_timeout(Some(Duration::from_secs(60)))
+                    .unwrap();
+                connection.read_exact(&mut [0]).unwrap();
+                clock.advance(Duration::from_secs(8));
+                manager.rotate(new.clone(), keep_old);
+                // It is never answered.
+                connection.read_to_end(&mut Vec::new()).unwrap();
+            });
+            carry_out(account, job, None);
+        });
+        let counted = account.store.record(&new).read().unwrap().common.counts;
+        let at: Vec<_> = counted.taken.iter().map(|slot| slot.at).collect();
+        assert_eq!(at, [begun.plus(Duration::from_secs(8))], "{keep_old}");
+        if keep_old {
+            // Nobody waits there for what comes of it.
+            let record = account.store.record(&old).read().unwrap();
+            assert_eq!(record.common.counts.taken.len(), 1);
+            assert_eq!(record.common.counts.taken[0].at, at[0]);
+            assert_eq!(record.done_by, None);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_was_dropped_is_not_kept_again_for_a_refresh_that_was_begun_with_it() {
+    let manager = manager();
+    let account = &manager.account;
+    let (old, new) = (account.keys().get(Key::Current).clone(), new_key(account));
+    let is_kept = |key| Arc::ptr_eq(&account.store.record(key), &account.store.record(key));
+    assert!(is_kept(&old));
+    manager.rotate(new.clone(), true);
+    assert!(is_kept(&old) && is_kept(&new));
+    let last = ApiKey::parse(Opt::ApiKey, "sk_test_sandbox_last", &account.base_url).unwrap();
+    manager.rotate(last.clone(), false);
+    assert!(!is_kept(&old) && !is_kept(&new) && is_kept(&last));
+}
+
+fn issue(id: u64, asked_at: BootTime) -> Issue {
+    Issue {
+        stamp: Stamp { id, asked_at },
+        grant: Grant {
+            access_token: Secret::new("a".into()),
+            session_id: Secret::new("s".into()),
+            expires_in: 60,
+        },
+        budget_shares: 0,
+    }
+}
+
+/// The clock of a store is known as exactly as its answers are fast.
+#[test]
+fn a_token_that_was_dropped_is_not_taken_over_again_where_it_seems_to_be_younger() {
+    for drops_first in [true, false] {
+        let manager = manager();
+        let account = &manager.account;
+        let asked_at = account.clock.boot();
+        let reading = account.clock.reading();
+        let token = {
+            let _state = account.state();
+            account
+                .publish(&issue(7, asked_at), Key::Current, reading)
+                .unwrap()
+        };
+        let again = || {
+            let record = account.store.record(account.keys().get(Key::Current));
+            let mut seen = record.read().unwrap();
+            let (mut lease, _) = record.try_lease(seen.term).unwrap().unwrap();
+            seen.common.issue = Some(issue(7, asked_at.plus(Duration::from_millis(3))));
+            record.write(&mut lease, &mut seen).unwrap();
+        };
+        let drop_it = || {
+            assert!(
+                manager
+                    .invalidate(token.generation(), "invalidate")
+                    .unwrap()
+            )
+        };
+        // So that it is not from the future.
+        while account.clock.boot() < asked_at.plus(Duration::from_millis(10)) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if drops_first {
+            drop_it();
+            again();
+        } else {
+            again();
+            drop_it();
+            let record = account.store.record(account.keys().get(Key::Current));
+            // Nor do others.
+            assert_eq!(record.read().unwrap().common.rejected, Some(7));
+        }
+        assert!(
+            matches!(shared_tier::peek(account), Peeked::Open),
+            "{drops_first}"
+        );
+        assert!(manager.peek().is_none());
+    }
+}
+
+/// The files of a host, which others use meanwhile.
+fn manager_with_timed_memory(clock: &Arc<VirtualClock>) -> Manager {
+    let (settings, clock) = (
+        settings("http://127.0.0.1:9"),
+        Clock::Virtual(clock.clone()),
+    );
+    let mut memory = Memory::default();
+    memory.is_timed = true;
+    let (memory, boot) = (Arc::new(memory), clock.clone());
+    let record =
+        move |_: &ApiKey| LocalRecord::new(Medium::Memory(memory.clone()), 10, boot.clone());
+    let store = Store::of(settings.share.clone(), Box::new(record), None);
+    let launch = Box::new(|_: &Arc<Account>, job| Err(job));
+    Manager::of(Account::new(&settings, clock, store, launch).unwrap())
+}
+
+#[test]
+fn a_change_that_comes_too_late_to_be_written_is_told_as_soon_as_it_can_be() {
+    let clock = Arc::new(VirtualClock::default());
+    let manager = manager_with_timed_memory(&clock);
+    let account = &manager.account;
+    let changed = shared_tier::change(account, |record, state| {
+        let now = account.clock.boot();
+        state.ledger.budget.force(now, 7).unwrap();
+        record.common.issue = Some(issue(7, now));
+        record.common.rejected = Some(7);
+        // It is stopped for a second.
+        clock.advance(Duration::from_secs(1));
+        Ok(())
+    });
+    assert_eq!(changed.unwrap(), Some(()));
+    // As others read it, once this process has read it again.
+    let record = account.store.record(account.keys().get(Key::Current));
+    record.read().unwrap();
+    let (_, seen) = record.try_lease(0).unwrap().unwrap();
+    assert_eq!(seen.common.rejected, Some(7));
+    assert_eq!(seen.common.counts.forced.len(), 1);
+}
+
+/// Two processes ask with one key each: 88Pay may count by merchant.
+#[test]
+fn a_slot_that_is_taken_for_the_other_key_at_the_same_time_is_seen_before_anything_is_sent() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (manager, launched) = manager_at(&server, &Arc::new(VirtualClock::default()));
+    let account = &manager.account;
+    let old = account.store.record(account.keys().get(Key::Current));
+    manager.rotate(new_key(account), true);
+    assert!(matches!(manager.join(), Ok(Joined::Following(_))));
+    let mut job = launched.lock().unwrap().take().unwrap();
+    let (mut tier, mut input) = (Tier::default(), Input::Start);
+    let now = account.clock.boot();
+    let finish = loop {
+        let action = job
+            .refresh
+            .step(&mut account.state().ledger, now, 0.5, input);
+        let locks = matches!(action, Action::Lock { .. });
+        input = match action {
+            Action::Finish(finish) => break finish,
+            Action::Send { .. } => panic!("an eleventh is asked for"),
+            action => use_record(account, &mut tier, &job.keys, action),
+        };
+        if locks {
+            // This one has read what was spent; the other process takes the last of the minute.
+            let mut seen = old.read().unwrap();
+            seen.common.counts.spend_minute(now, 10);
+            old.remember(&seen);
+        }
+    };
+    let Finish::Failed { error, .. } = finish else {
+        panic!("{finish:?}");
+    };
+    assert_eq!(error.code(), ErrorCode::RateLimited);
+    let record = account.store.record(account.keys().get(Key::Current));
+    assert_eq!(record.read().unwrap().common.counts.taken.len(), 10);
 }

@@ -225,6 +225,17 @@ impl Counts {
         self
     }
 
+    /// Nobody has said how the last request ended. 88Pay may have counted it as late as now, if it can have been under way
+    /// for so long.
+    pub(crate) fn date_unfinished(&mut self, now: BootTime, longest: Duration) {
+        let own = |slot: &&mut Slot| slot.id != 0 && !slot.pending;
+        if let Some(slot) = self.taken.iter_mut().rev().find(own) {
+            let at = now.min(slot.at.plus(longest));
+            slot.at = slot.dated(Some(&at));
+        }
+        self.taken.make_contiguous().sort_by_key(|slot| slot.at);
+    }
+
     /// The other hosts know of all of these by now.
     pub(crate) fn known_to_all(&mut self) {
         for slots in [&mut self.taken, &mut self.forced] {
@@ -301,6 +312,16 @@ impl Budget {
         };
         self.counts.taken.push_back(slot);
         Ok(slot)
+    }
+
+    /// Whether more slots are taken than there are: somebody has taken one at the same time, where neither could know of the
+    /// other.
+    pub(crate) fn is_overdrawn(&self, now: BootTime) -> bool {
+        let over = |limit, window| {
+            let used = self.window(now, limit, window);
+            used.common + used.partitioned > limit
+        };
+        over(self.per_minute, MINUTE) || over(self.per_hour, HOUR)
     }
 
     /// Nothing of the request was written to the network.

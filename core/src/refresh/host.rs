@@ -2,14 +2,15 @@
 //!
 //! Promises: if a leader dies, another process leads at once. If a leader stands still, another one leads when the time that
 //! it announced is over, and a token that it brings later is discarded. A process that holds the lock and does nothing keeps
-//! nobody from a token. A leader writes what it has done into the record before it frees the lock.
+//! nobody from a token. A leader writes what it has done into the record before it frees the lock. The request of a leader
+//! that has died counts from the latest instant at which 88Pay can have counted it.
 
 use std::time::Duration;
 
 use super::fleet::StoreSession;
 use super::{
-    Action, Finish, Fleet, Key, Leader, Ledger, NEW_KEY_TRIED_EVERY, Progress, Refresh, State,
-    Step, Then,
+    Action, Finish, Fleet, Key, Leader, Ledger, NEW_KEY_TRIED_EVERY, Progress, Refresh, SLOT_GOOD,
+    State, Step, Then,
 };
 use crate::policy::errors::no_token_of_another_process;
 use crate::refresh::record::{Common, HostRecord};
@@ -137,6 +138,11 @@ impl Refresh {
         term: u64,
         mut record: HostRecord,
     ) -> Action {
+        if record.done_by.is_some() {
+            // Its leader has ended without a word, or is passed over.
+            let longest = self.context.request_time() + SLOT_GOOD;
+            record.common.counts.date_unfinished(step.now, longest);
+        }
         if let Some(action) = self.consider(step, &record) {
             return action;
         }

@@ -83,6 +83,19 @@ pub(crate) enum Input {
     },
 }
 
+impl Input {
+    /// What a refresh is told instead if it is given up; `None` if it has nothing to clear up but its lock.
+    pub(crate) fn given_up(self) -> Option<Input> {
+        let unsent = match self {
+            Input::Start | Input::Read(_) | Input::Locked(_) | Input::Late => return None,
+            Input::Answer(result, _) => result.is_err_and(|rejection| rejection.unsent),
+            Input::PauseOver => false,
+            input => return Some(input),
+        };
+        Some(Input::Abandoned { unsent })
+    }
+}
+
 /// What to do next.
 #[derive(Debug)]
 pub(crate) enum Action {
@@ -240,6 +253,8 @@ pub(crate) struct Context {
     pub(crate) id: u64,
     /// Only a token that was asked for later is taken over.
     pub(crate) newest: BootTime,
+    /// This one is not taken over either, whenever it seems to have been asked for.
+    pub(crate) dropped: Option<u64>,
     pub(crate) kept: Option<Kept>,
     pub(crate) safety_margin: Duration,
     pub(crate) tokens_per_hour: u32,
@@ -420,8 +435,10 @@ impl Refresh {
 
     fn request(&mut self, step: &mut Step<'_>, mut lead: Leader) -> Action {
         let slot = lead.progress.slot;
-        if slot.is_some_and(|slot| step.now >= slot.at.plus(SLOT_GOOD)) {
-            // The process was stopped in between. 88Pay would count the request later than the others do. Nothing was sent yet.
+        let late = slot.is_some_and(|slot| step.now >= slot.at.plus(SLOT_GOOD));
+        if late || step.ledger.budget.is_overdrawn(step.now) {
+            // The process was stopped in between, and 88Pay would count the request later than the others do. Or another
+            // process has taken a slot for the other key at the same time. Nothing was sent yet.
             lead.settle(step, true);
             lead.spare_store();
             return self.send(step, lead);
@@ -587,6 +604,7 @@ impl Context {
             .lifetime(self.safety_margin, self.tokens_per_hour)
             .usable;
         self.kept.is_none_or(|kept| kept.id != issue.stamp.id)
+            && self.dropped != Some(issue.stamp.id)
             && asked_at > self.newest
             && asked_at <= now
             && now < asked_at.plus(usable)

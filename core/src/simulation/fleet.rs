@@ -164,6 +164,31 @@ fn one_host_that_is_denied_or_cut_off_is_not_noticed_by_the_other_seven() {
     }
 }
 
+/// By their number the hosts divide what is left if the store then goes away.
+#[test]
+fn who_has_failures_forgotten_in_a_store_that_was_emptied_keeps_the_number_of_hosts_and_the_counts()
+{
+    let mut world = World::new(Setup {
+        processes: 1,
+        lasts: 5 * MINUTE,
+        ..UNDISTURBED.setup(SEED, 3)
+    });
+    world.run();
+    let before = world.stored(1).unwrap().common;
+    assert_eq!(before.hosts, 3);
+    world.flush_stores();
+    assert!(world.stored(1).is_none());
+    world.forget_failures(0);
+    let after = world.stored(1).unwrap();
+    assert!(after.forgotten.is_some());
+    assert_eq!(after.common.hosts, 3);
+    let ids = |counts: &crate::policy::rate_limit::Counts| {
+        let ids = counts.taken.iter().map(|slot| slot.id);
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&after.common.counts), ids(&before.counts));
+}
+
 #[test]
 fn clocks_that_are_an_hour_apart_change_nothing() {
     let run = |clocks_apart| {

@@ -26,15 +26,17 @@ use crate::exchange::{Failure, FailureKind};
 use crate::manager::account::{Account, Job};
 use crate::manager::manager::{Joined, Manager};
 use crate::manager::refresh_driver::Tier;
+use crate::manager::shared_tier;
 use crate::manager::token::Token;
 use crate::platform::clock::Clock;
 use crate::platform::random::SEEDED;
 use crate::platform::seeded::Random;
 use crate::platform::virtual_clock::VirtualClock;
 use crate::policy::token_response::{Grant, RateLimit, Rejection};
+use crate::refresh::record::FleetRecord;
 use crate::refresh::{Ask, Input};
 use crate::store::Store;
-use crate::store::fleet::Fleet;
+use crate::store::fleet::{Answer, Fleet};
 use crate::store::local::{LocalRecord, Medium};
 use crate::store::memory::Memory;
 use crate::time::Reading;
@@ -276,6 +278,28 @@ impl World {
         self.now = self.setup.lasts;
     }
 
+    /// A user of that process has the failures forgotten.
+    pub(super) fn forget_failures(&self, index: usize) {
+        let life = self.processes[index].life.as_ref().unwrap();
+        life.wire.go_to(self.now);
+        shared_tier::forget_failures(&life.manager.account).unwrap();
+    }
+
+    /// What that process finds in the store.
+    pub(super) fn stored(&self, index: usize) -> Option<FleetRecord> {
+        let life = self.processes[index].life.as_ref().unwrap();
+        life.wire.go_to(self.now);
+        let mut client = life.fleet.client(&self.settings.api_key).unwrap();
+        match client.ask(Ask::Read, Duration::from_secs(1)).unwrap() {
+            Answer::Found(found) => found.record,
+            _ => None,
+        }
+    }
+
+    pub(super) fn flush_stores(&self) {
+        self.stores.iter().for_each(|store| store.flush());
+    }
+
     /// What the callers of that host met.
     pub(super) fn counts_of(&self, host: usize) -> Counts {
         self.hosts[host].counts
@@ -366,7 +390,7 @@ impl World {
         match disturbance {
             Disturbance::Deploy { keeps_records } => self.deploy(keeps_records),
             Disturbance::Store(index, health) => self.stores[index].set_health(health),
-            Disturbance::Flush => self.stores.iter().for_each(|store| store.flush()),
+            Disturbance::Flush => self.flush_stores(),
             Disturbance::Latency(from, to) => self.latency = (from, to),
             Disturbance::Refuse(status, time) => {
                 self.provider.refuses = (status, self.now + time);

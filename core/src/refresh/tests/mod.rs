@@ -26,6 +26,7 @@ fn context() -> Context {
     Context {
         id: 7,
         newest: BootTime(0),
+        dropped: None,
         kept: None,
         fleet: false,
         limit: REFRESH_TIME,

@@ -42,6 +42,8 @@ struct Course {
     verdict: Verdict,
     /// The answer says how many are left.
     tells: bool,
+    /// The process is killed while its request is under way.
+    killed: bool,
     /// Until the next refresh.
     gap: u64,
     jitter: f64,
@@ -53,13 +55,13 @@ impl fmt::Debug for Course {
         let times = (self.stall, self.way, self.answer, self.gap);
         write!(
             f,
-            "{times:?} {:?} {} {:.2}",
-            self.verdict, self.tells, self.jitter
+            "{times:?} {:?} {} {} {:.2}",
+            self.verdict, self.tells, self.killed, self.jitter
         )
     }
 }
 
-fn course() -> impl Strategy<Value = Course> {
+fn course(killed: impl Strategy<Value = bool>) -> impl Strategy<Value = Course> {
     let stall =
         prop_oneof![12 => Just(0), 4 => 0..1_500_u64, 2 => 0..5_000_u64, 1 => 0..40_000_u64];
     let time = || prop_oneof![6 => 1..400_u64, 2 => 1..3_000_u64, 1 => 1..12_000_u64];
@@ -72,14 +74,15 @@ fn course() -> impl Strategy<Value = Course> {
         1 => Just(Verdict::Garbage),
         1 => Just(Verdict::Unsent),
     ];
-    let rest = (any::<bool>(), 0..15_000_u64, 0.0..1.0);
+    let rest = (any::<bool>(), killed, 0..15_000_u64, 0.0..1.0);
     (stall, time(), time(), verdict, rest).prop_map(
-        |(stall, way, answer, verdict, (tells, gap, jitter))| Course {
+        |(stall, way, answer, verdict, (tells, killed, gap, jitter))| Course {
             stall,
             way,
             answer,
             verdict,
             tells,
+            killed,
             gap,
             jitter,
         },
@@ -104,6 +107,8 @@ struct Store {
 /// What a process does next.
 enum Next {
     Begin,
+    /// It is killed, and another one comes after so long.
+    Die(u64),
     Do(Action),
     Tell(Box<Input>),
 }
@@ -202,6 +207,12 @@ impl World {
                     }
                 }
                 Next::Begin => self.begin(number, now),
+                Next::Die(gap) => {
+                    self.unlock(number);
+                    let process = &mut self.processes[number];
+                    (process.refresh, process.ledger) = (None, ledger());
+                    process.next = (now + 1 + gap, Next::Begin);
+                }
                 Next::Do(action) => self.carry_out(number, now, action),
                 Next::Tell(input) => self.step(number, now, *input)?,
             }
@@ -213,6 +224,7 @@ impl World {
         let context = Context {
             id: self.numbers * 1_000,
             newest: self.processes[number].newest,
+            dropped: None,
             kept: None,
             safety_margin: Duration::from_secs(10),
             tokens_per_hour: 100,
@@ -315,7 +327,10 @@ impl World {
                 within,
                 connect_within,
                 ..
-            } => self.send(number, now, within, connect_within),
+            } => match self.send(number, now, within, connect_within) {
+                Some(told) => told,
+                None => return,
+            },
             Action::Pause(pause) => (now + pause.as_millis() as u64, Input::PauseOver),
             Action::Finish(_) => unreachable!("it was dealt with"),
         };
@@ -328,20 +343,24 @@ impl World {
         now: u64,
         within: Duration,
         connect_within: Duration,
-    ) -> (u64, Input) {
+    ) -> Option<(u64, Input)> {
         let course = self.course(now);
         let end = self.processes[number].decided + within.as_millis() as u64;
         let connected = now + course.way;
         let late = connected >= end.min(now + connect_within.as_millis() as u64);
         if late || matches!(course.verdict, Verdict::Unsent) {
             let told = connected.min(end).max(now);
-            return (told, rejected(Class::Temporary, !late, true));
+            return Some((told, rejected(Class::Temporary, !late, true)));
         }
         self.received.push(connected);
         self.processes[number].unused = false;
+        if course.killed && now < START + RUN {
+            self.processes[number].next = (connected, Next::Die(course.gap));
+            return None;
+        }
         let answered = connected + course.answer;
         if answered >= end {
-            return (end, rejected(Class::Temporary, false, false));
+            return Some((end, rejected(Class::Temporary, false, false)));
         }
         let minute = self
             .received
@@ -359,7 +378,7 @@ impl World {
             Verdict::Gateway => rejected(Class::Temporary, true, false),
             Verdict::Garbage | Verdict::Unsent => rejected(Class::Temporary, false, false),
         };
-        (answered, input)
+        Some((answered, input))
     }
 
     fn ask(&mut self, host: usize, now: u64, what: Ask) -> Input {
@@ -465,7 +484,7 @@ proptest! {
 
     #[test]
     fn processes_of_a_host_spend_a_slot_for_each_request_and_never_too_many(
-        courses in vec(course(), 1..200),
+        courses in vec(course(proptest::bool::weighted(0.2)), 1..200),
         each in 1..4_usize,
     ) {
         holds(courses, 1, each)?;
@@ -473,7 +492,7 @@ proptest! {
 
     #[test]
     fn hosts_of_a_fleet_spend_a_slot_for_each_request_and_never_too_many(
-        courses in vec(course(), 1..200),
+        courses in vec(course(Just(false)), 1..200),
         hosts in 2..4_usize,
     ) {
         holds(courses, hosts, 1)?;

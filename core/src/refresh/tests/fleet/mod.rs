@@ -44,6 +44,7 @@ impl Host {
         let context = Context {
             id: u64::from(self.number) * 100_000_000 + now.0,
             newest: self.newest,
+            dropped: None,
             kept: self.kept,
             safety_margin: Duration::from_secs(10),
             tokens_per_hour: 100,
