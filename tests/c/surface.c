@@ -107,6 +107,58 @@ static void a_token_is_cached_and_seen(void) {
     pay88_manager_release(manager);
 }
 
+/* As the header says that a program keeps it. */
+struct kept {
+    pay88_current current;
+    pay88_token *token;
+};
+
+static uint64_t nanoseconds(clockid_t clock) {
+    struct timespec now;
+    CHECK(clock_gettime(clock, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static pay88_token *use(pay88_manager *manager, struct kept *kept) {
+    const uint64_t *word = pay88_manager_generation_word(manager);
+    uint64_t number = kept->token ? pay88_token_generation(kept->token) : 0;
+    if (kept->token && kept->current.generation == number && kept->current.word == __atomic_load_n(word, __ATOMIC_ACQUIRE) &&
+        nanoseconds(CLOCK_MONOTONIC) < kept->current.monotonic_until &&
+        nanoseconds(CLOCK_REALTIME) < kept->current.realtime_until)
+        return kept->token;
+    if (pay88_manager_current_until(manager, &kept->current) == number && kept->token)
+        return kept->token;
+    pay88_token_release(kept->token);
+    kept->token = NULL;
+    if (kept->current.generation)
+        OK(pay88_manager_peek_token(manager, &kept->token, &error));
+    if (kept->token == NULL)
+        OK(pay88_manager_get_token(manager, 0, NULL, NULL, &kept->token, &error));
+    return kept->token;
+}
+
+static void a_program_that_keeps_its_token_as_the_header_says_always_has_the_one_to_use(void) {
+    reset();
+    pay88_manager *manager = fresh_manager();
+    struct kept kept = {0};
+    bool dropped = false;
+    /* None is there yet, and none is current: it is asked for. */
+    pay88_token *first = use(manager, &kept);
+    CHECK(first != NULL && pay88_token_generation(first) == 1);
+    CHECK(use(manager, &kept) == first && use(manager, &kept) == first);
+    CHECK(kept.current.generation == 1 && counter("tokens_requested") == 1);
+    /* Dropped by another handle's call, say. */
+    OK(pay88_manager_invalidate(manager, NULL, &dropped, &error));
+    CHECK(dropped);
+    CHECK(pay88_token_generation(use(manager, &kept)) == 2 && counter("tokens_requested") == 2);
+    /* Given up by the program alone. */
+    pay88_token_release(kept.token);
+    kept.token = NULL;
+    CHECK(pay88_token_generation(use(manager, &kept)) == 2 && counter("tokens_requested") == 2);
+    pay88_token_release(kept.token);
+    pay88_manager_release(manager);
+}
+
 static void handles_of_the_same_credentials_share_a_manager(void) {
     pay88_manager *one = NULL, *two = NULL, *other = fresh_manager();
     pay88_config *config = fresh_config();
@@ -386,6 +438,7 @@ int main(void) {
     the_library_is_the_one_of_the_header();
     the_tables_are_whole();
     a_token_is_cached_and_seen();
+    a_program_that_keeps_its_token_as_the_header_says_always_has_the_one_to_use();
     handles_of_the_same_credentials_share_a_manager();
     the_environment_may_be_left_out();
     an_environment_of_ones_own_takes_the_place_of_the_other();

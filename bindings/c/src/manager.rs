@@ -232,19 +232,21 @@ pub extern "C" fn pay88_manager_current_until(
 /// its renewal could not be made and is due again, or a handle was closed. It may also change without one. A program that
 /// keeps the token reads the word instead of calling pay88_manager_get_token():
 ///
-///   if (kept.generation == number && kept.word == __atomic_load_n(word, __ATOMIC_ACQUIRE)
+///   if (token && kept.generation == number && kept.word == __atomic_load_n(word, __ATOMIC_ACQUIRE)
 ///       && monotonic < kept.monotonic_until && realtime < kept.realtime_until)
 ///       use the token that you keep, whose number that is;
-///   else if (pay88_manager_current_until(manager, &kept) == number)
+///   else if (pay88_manager_current_until(manager, &kept) == number && token)
 ///       use it;
 ///   else if (kept.generation)
 ///       get the token with pay88_manager_peek_token(), which does not count it a second time;
-///   else
+///   if you have none now, or it was NULL,
 ///       get the token with pay88_manager_get_token();
 ///
-/// Begin with a pay88_current of zeros. Read the word atomically, from any thread, and never write it. A change that a thread
-/// has made, or has learned of, is in the word when that thread reads it. That a token ends or its renewal is due changes no
-/// word: compare the clocks at each use.
+/// Begin with a pay88_current of zeros and no token. All of this is of one manager: tokens of others have the same numbers.
+/// With a handle of another one (pay88_manager_id()) begin anew. Threads that share what is kept lock it.
+///
+/// Read the word atomically, from any thread, and never write it. A change that a thread has made, or has learned of, is in the
+/// word when that thread reads it. That a token ends or its renewal is due changes no word: compare the clocks at each use.
 ///
 /// The address is valid until the handle is released, and is the same for all handles of a manager. The child of a fork
 /// has a word of its own, at the same address, which begins with what its parent's was. Uses without a call are not in the
@@ -256,8 +258,8 @@ pub extern "C" fn pay88_manager_generation_word(manager: Option<&pay88_manager>)
     ))
 }
 
-/// Adds uses of a kept token that were made without a call to the statistic "hits". Costs little, so that you may call
-/// it with many at a time or with each. NULL is allowed.
+/// Adds uses of a kept token that were made without a call to the statistic "hits". Call it with many at a time, since all
+/// threads count in one place. NULL is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn pay88_manager_count_uses(manager: Option<&pay88_manager>, uses: u64) {
     boundary!(value, || {
