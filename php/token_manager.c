@@ -1,5 +1,7 @@
 #include "php_pay88.h"
 
+#include <dlfcn.h>
+
 #include "zend_exceptions.h"
 
 #include "errors.h"
@@ -54,11 +56,15 @@ static void report_uses(struct token_manager *manager)
 	}
 }
 
+/* The library's clock: where a program puts one of its own in its place (libfaketime does), RTLD_DEEPBIND, with which PHP loads
+ * extensions, would find the C library's here. */
+static int (*read_clock)(clockid_t, struct timespec *) = clock_gettime;
+
 /* An error is later than everything. */
 static uint64_t nanoseconds(clockid_t clock)
 {
 	struct timespec time;
-	return clock_gettime(clock, &time) ? UINT64_MAX : (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+	return read_clock(clock, &time) ? UINT64_MAX : (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
 /* Whether the library has said that the array is what to hand out, and that still holds. */
@@ -118,6 +124,11 @@ static HashTable *debug_info(zend_object *object, int *is_temporary)
 
 void token_manager_prepare(zend_class_entry *class)
 {
+	void *program = dlopen(NULL, RTLD_NOW);
+	void *found = program ? dlsym(program, "clock_gettime") : NULL;
+	if (found) {
+		*(void **)&read_clock = found;
+	}
 	class->create_object = create;
 	handlers = std_object_handlers;
 	handlers.offset = XtOffsetOf(struct token_manager, std);

@@ -105,6 +105,21 @@ class Processes(unittest.TestCase):
         self.assertRegex(printed, r"^200 [0-9a-f-]{36}$")
         self.assert_seen(1)
 
+    def test_a_token_ends_by_the_clock_of_the_library_where_a_program_replaces_it(self):
+        clock = self.web.directory / "clock.so"
+        subprocess.run(
+            ["gcc", "-shared", "-fPIC", "-o", clock, web.ROOT / "php" / "tests" / "clock.c"], check=True, timeout=web.LIMIT
+        )
+        said = self.php(
+            """$tm = new Pay88\\TokenManager();
+            $first = $tm->getToken();
+            echo $tm->getToken() === $first ? 'kept' : 'another', ' ';
+            putenv('PAY88_TEST_AHEAD=4000');
+            echo $tm->getToken() === $first ? 'kept' : 'another';""",
+            LD_PRELOAD=str(clock),
+        )
+        self.assertEqual(said, "kept another")
+
     def test_a_fork_before_the_first_use(self):
         self.php(
             f"""{PARTS}
