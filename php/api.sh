@@ -3,10 +3,9 @@
 # PHP_CONFIG names another php-config.
 set -eu
 config=${PHP_CONFIG:-php-config}
-# Only Debian's php-config has --phpapi. Its directory ends with /NUMBER, that of others with /no-debug-non-zts-NUMBER.
-directory=$("$config" --extension-dir)
-directory=${directory##*/}
+# Only Debian's php-config has --phpapi, and what the directory of extensions is called differs by distribution.
+api=$(sed -n 's/^#define ZEND_MODULE_API_NO //p' "$("$config" --include-dir)/Zend/zend_modules.h")
 case $("$config" --configure-options) in
-    *--enable-zts*) echo "${directory##*-}-zts" ;;
-    *) echo "${directory##*-}" ;;
+    *--enable-zts*) echo "$api-zts" ;;
+    *) echo "$api" ;;
 esac
