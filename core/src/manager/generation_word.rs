@@ -31,12 +31,17 @@ impl GenerationWord {
         (word < UNDER_WAY).then_some(word)
     }
 
-    /// Makes a change of which token is to be used.
+    /// Makes a change of which token is to be used. It has ended also if `change` panics.
     pub(crate) fn change<T>(&self, change: impl FnOnce() -> T) -> T {
+        struct Ended<'a>(&'a AtomicU64);
+        impl Drop for Ended<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(UNDER_WAY - ENDED, Ordering::Release);
+            }
+        }
         self.0.fetch_add(UNDER_WAY, Ordering::AcqRel);
-        let result = change();
-        self.0.fetch_sub(UNDER_WAY - ENDED, Ordering::Release);
-        result
+        let _ended = Ended(&self.0);
+        change()
     }
 }
 
@@ -62,5 +67,13 @@ mod tests {
         });
         assert_eq!(word.to_keep(), Some(now()));
         assert_ne!(now(), before);
+    }
+
+    #[test]
+    fn a_change_that_panics_has_ended() {
+        let word = GenerationWord::new();
+        let before = word.to_keep();
+        let panicked = std::panic::catch_unwind(|| word.change(|| panic!("by the test")));
+        assert!(panicked.is_err() && word.to_keep().is_some() && word.to_keep() != before);
     }
 }
