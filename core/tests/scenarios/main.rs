@@ -12,6 +12,8 @@ mod keys;
 mod one_manager;
 mod secrets;
 mod single_flight;
+#[path = "../host/yardstick.rs"]
+mod yardstick;
 
 #[cfg(feature = "test-hooks")]
 mod clocks;

@@ -220,6 +220,20 @@ fn announce(
 }
 
 #[test]
+fn the_request_of_a_leader_that_died_counts_from_when_it_is_followed() {
+    let now = after(8_000);
+    let mut record = HostRecord {
+        done_by: Some(after(20_000)),
+        ..HostRecord::default()
+    };
+    let slot = ledger().budget.take(after(0), 1, false).unwrap();
+    record.common.counts.taken.push_back(slot);
+    let announced = announce(&mut sharing(now, false), &mut ledger(), now, record);
+    let taken = announced.common.counts.taken.iter();
+    assert_eq!(taken.map(|slot| slot.at).collect::<Vec<_>>(), [now, now]);
+}
+
+#[test]
 fn a_token_that_another_has_asked_for_is_taken_without_the_lock() {
     let record = HostRecord {
         common: has(issue(after(0))),
