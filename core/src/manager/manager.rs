@@ -349,9 +349,9 @@ impl Manager {
             let Some(keys) = account.keys().rotated(key, keep_old, account.clock.boot()) else {
                 return;
             };
-            account.set_keys(keys);
-            let keys = account.keys();
+            // Whoever uses the new key finds its record kept.
             account.store.keep(keys.each());
+            account.set_keys(keys);
             state.ledger.backoffs.clear();
             spent.merge(&state.ledger.budget.counts().clone().for_other_key());
             // Before anybody can begin a refresh with the new key.

@@ -107,6 +107,19 @@ pub(crate) fn attach(settings: &Settings, clock: Clock) -> Result<Arc<Manager>> 
              `pay88_manager_close`).",
         )),
     };
+    let known = |managers: &Registry| {
+        if let Some(manager) = managers.find(&merchant, &settings.api_key) {
+            return take(manager).map(Some);
+        }
+        // The manager of the key that this one replaces goes on with the new key.
+        let replaced = settings.previous_api_key.as_ref();
+        let Some(manager) = replaced.and_then(|key| managers.find(&merchant, key)) else {
+            return Ok(None);
+        };
+        let manager = take(manager)?;
+        manager.rotate(settings.api_key.clone(), true);
+        Ok(Some(manager))
+    };
     // They are dropped, and their secrets zeroed, when the lock is free again.
     let _unused;
     let _in_the_way;
@@ -118,25 +131,16 @@ pub(crate) fn attach(settings: &Settings, clock: Clock) -> Result<Arc<Manager>> 
             manager.idle_for(KEPT_UNUSED)
                 || manager.idle_for(Duration::ZERO) && manager.conflict(settings).is_some()
         });
-        if let Some(manager) = managers.find(&merchant, &settings.api_key) {
-            return take(manager);
-        }
-        // The manager of the key that this one replaces goes on with the new key.
-        if let Some(manager) = settings
-            .previous_api_key
-            .as_ref()
-            .and_then(|key| managers.find(&merchant, key))
-        {
-            let manager = take(manager)?;
-            manager.rotate(settings.api_key.clone(), true);
+        if let Some(manager) = known(&managers)? {
             return Ok(manager);
         }
     }
     // Reads certificates, so not under the lock.
     let made = Arc::new(Manager::new(settings, clock)?);
     let mut managers = managers();
-    if let Some(first) = managers.find(&merchant, &settings.api_key) {
-        return take(first);
+    // Another thread may have built it meanwhile.
+    if let Some(first) = known(&managers)? {
+        return Ok(first);
     }
     made.attach(settings);
     managers.add(merchant, made.clone());

@@ -149,10 +149,10 @@ impl LocalRecord {
 
     /// Keeps the record in this process alone, until it can be written. Waits for no I/O.
     pub(crate) fn remember(&self, record: &HostRecord) {
-        *self.known() = Known {
-            record: Some(Arc::new(record.clone())),
-            unwritten: true,
-        };
+        let mut record = record.clone();
+        let mut known = self.known();
+        known.add_unwritten(&mut record);
+        (known.record, known.unwritten) = (Some(Arc::new(record)), true);
     }
 
     /// Takes the lock of that term, and gives the lease and the record as it is then; `None` if somebody else has the
@@ -444,6 +444,19 @@ mod tests {
         drop(lease);
         let (_, seen) = record.try_lease(0).unwrap().unwrap();
         assert_eq!(seen.common.counts.taken.len(), 1);
+    }
+
+    /// Who keeps what it has read may have read it before.
+    #[test]
+    fn what_is_counted_since_a_record_was_read_is_not_lost_when_that_is_kept() {
+        let clock = Clock::Virtual(Arc::new(VirtualClock::default()));
+        let record = LocalRecord::new(Medium::default(), 10, clock);
+        let read = record.read().unwrap();
+        let mut spent = Counts::default();
+        spent.spend_minute(BootTime(1), 1);
+        record.count(&spent);
+        record.remember(&read);
+        assert_eq!(record.remembered().common.counts.taken.len(), 1);
     }
 
     fn clock_time(clock: &Arc<VirtualClock>) -> BootTime {

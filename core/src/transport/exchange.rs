@@ -45,6 +45,8 @@ pub(super) async fn exchange<R: Reactor>(
                 opened
             }
         };
+        // Waiting for a connection may have taken until then, too.
+        deadline.check()?;
         let suspicion = idled.map(|_| Suspicion {
             pool: &shared.pool,
             sent: request.sent,
