@@ -72,8 +72,8 @@ pub(crate) struct Call(pub(crate) pay88_sys::Call);
 
 #[pymethods]
 impl Call {
-    /// Cancels the call, unless its result is there already. Never waits. Does nothing in a forked child: the call goes on in
-    /// the process that began it.
+    /// Cancels the call, unless its result is there already. Never waits. Does nothing in a forked child: the call goes on
+    /// in the process that began it.
     pub(crate) fn cancel(&self) {
         self.0.cancel();
     }
