@@ -108,7 +108,9 @@ class Processes(unittest.TestCase):
     def test_a_token_ends_by_the_clock_of_the_library_where_a_program_replaces_it(self):
         clock = self.web.directory / "clock.so"
         subprocess.run(
-            ["gcc", "-shared", "-fPIC", "-o", clock, web.ROOT / "php" / "tests" / "clock.c"], check=True, timeout=web.LIMIT
+            ["gcc", "-shared", "-fPIC", "-o", clock, web.ROOT / "php" / "tests" / "clock.c"],
+            check=True,
+            timeout=web.LIMIT,
         )
         said = self.php(
             """$tm = new Pay88\\TokenManager();
