@@ -56,8 +56,9 @@ done
 rm -f target/logs/*.failed
 for name in "${failed[@]}"; do
     printf '\n==== %s failed; the end of target/logs/%s:\n' "$name" "$name"
-    # What each test printed comes before, and what failed last.
-    tail -n 120 "target/logs/$name"
+    grep -nE 'FAILED|FAIL:|panicked at|does not hold|^not ok|[Ee]rror:' "target/logs/$name" | tail -n 40 || true
+    echo ...
+    tail -n 80 "target/logs/$name"
 done
 # It fails if next to nothing was printed, as of a few suites.
 [ $# != ${#suites[@]} ] || tests/secrets.py target/logs/* || failed+=("no secrets in what was printed")
