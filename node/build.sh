@@ -19,8 +19,7 @@ rm -rf dist
 mv dist.new dist
 cd ..
 cp LICENSE node/LICENSE
-# The same packages as in `make build`, so that features are chosen once and nothing is compiled twice.
-cargo build --quiet --locked --package pay88-c --package pay88-cli --package pay88-node "$@"
+packaging/build.sh "$@"
 built=${CARGO_TARGET_DIR:-target}/$kind
 mkdir -p node/native
 # Put in place by rename: a process that has the old file mapped keeps it whole.

@@ -16,8 +16,7 @@ case ${1-} in
     --debug) set --; kind=debug; suffix=-debug ;;
     *) echo "usage: php/build.sh [--debug]" >&2; exit 2 ;;
 esac
-# The same packages as in `make build`, so that features are chosen once and nothing is compiled twice.
-${CARGO:-cargo} build --quiet --locked --package pay88-c --package pay88-cli "$@"
+packaging/build.sh "$@"
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 config=${PHP_CONFIG:-php-config}

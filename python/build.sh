@@ -9,8 +9,7 @@ case ${1-} in
     --debug) set --; kind=debug ;;
     *) echo "usage: python/build.sh [--debug]" >&2; exit 2 ;;
 esac
-# The same packages as in `make build`, so that features are chosen once and nothing is compiled twice.
-cargo build --quiet --locked --package pay88-c --package pay88-cli --package pay88-python "$@"
+packaging/build.sh "$@"
 built=${CARGO_TARGET_DIR:-target}/$kind
 # Put in place by rename: a process that has the old file mapped keeps it whole.
 place() {

@@ -5,32 +5,40 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LIMIT, sandbox } from './sandbox.mjs';
 
-test('no read waits for the renewal of a token that is in use, and none gets one that has ended', LIMIT, async () => {
-  await sandbox.set({ expires_in: 12 });
+test('no read waits for the renewal of a token that is in use', LIMIT, async () => {
+  // It is renewed three seconds before the end of its use.
+  await sandbox.set({ expires_in: 32, token_delay: 0.5 });
   const tm = sandbox.manager();
-  await tm.getToken();
-  // Longer than any pause of a busy machine that should pass as none.
-  await sandbox.set({ token_delay: 1.5 });
+  const first = await tm.getToken();
+  let token = first;
+  for (; token === first; await sleep(5)) {
+    let given;
+    const reading = tm.getToken().then((token) => (given = token));
+    // Whatever needs no answer of a server is there before anything else of the event loop has its turn.
+    for (let turn = 0; turn < 5; turn++) await null;
+    assert.ok(given, 'a read waited');
+    token = await reading;
+  }
+  assert.ok(first.validFor > 0, 'it was renewed after its end');
+  assert.equal(await sandbox.tokensIssued(), 2);
+});
+
+test('no read gets a token that has ended', LIMIT, async () => {
+  // The renewal begins half a second before the end, and takes longer.
+  await sandbox.set({ expires_in: 7, token_delay: 1.5 });
+  const tm = sandbox.manager();
   // Each token with the end that it had when it was first seen.
   const tokens = new Map();
-  let longest = 0;
-  // The wall clock is set back by an hour before the token's end, and on again after it.
-  const { now } = Date;
-  const start = performance.now();
-  const passed = () => performance.now() - start;
-  Date.now = () => now() - (passed() > 1000 && passed() < 12_000 ? 3_600_000 : 0);
-  for (; passed() < 15_000; await sleep(5)) {
+  for (; tokens.size < 2; await sleep(5)) {
     const begun = performance.now();
     const token = await tm.getToken();
-    longest = Math.max(longest, performance.now() - begun);
-    if (!tokens.has(token)) tokens.set(token, performance.now() + token.validFor * 1000);
+    if (!tokens.has(token)) {
+      const left = token.validFor * 1000;
+      tokens.set(token, performance.now() + left);
+    }
     // The clocks that the library judges by tick every 4 ms.
     const late = begun - tokens.get(token);
     assert.ok(late < 20, `a read that began ${late} ms after the token's end got it`);
   }
-  Date.now = now;
-  assert.equal(tokens.size, 2);
   assert.equal(await sandbox.tokensIssued(), 2);
-  assert.ok(longest < 750, `a read took ${longest} ms`);
-  await sandbox.set({ expires_in: 60 });
 });
