@@ -105,6 +105,7 @@ export interface Stats {
  */
 export class TokenManager {
   readonly #handle: ManagerHandle;
+  readonly #isCurrent: () => boolean;
   /** The token that was handed out last, as itself and as a promise. */
   #token: Token | null = null;
   #handedOut: Promise<Token> | null = null;
@@ -130,6 +131,7 @@ export class TokenManager {
         : { ...rest, apiKey: first, merchantId: merchantId, baseUrl: baseUrl };
     const flat = flattened(options);
     this.#handle = rethrown(() => new native.ManagerHandle(flat, environment()));
+    this.#isCurrent = this.#handle.isCurrent;
     listenIfWanted(completions);
   }
 
@@ -155,7 +157,7 @@ export class TokenManager {
    */
   getToken(options?: WaitOptions): Promise<Token> {
     if (options !== undefined) return this.#wait(options);
-    if (this.#handle.isCurrent() || this.#askLibrary()) return this.#handedOut!;
+    if (this.#isCurrent() || this.#askLibrary()) return this.#handedOut!;
     return this.#wait({});
   }
 

@@ -74,8 +74,8 @@ export interface ManagerHandle {
   readonly merchantId: string;
   /** Seconds. */
   readonly timeout: number;
-  /** Whether the token that `current` told of last is still the one to use. */
-  isCurrent(): boolean;
+  /** Whether the token that `current` told of last is still the one to use. A new function each time it is read. */
+  readonly isCurrent: () => boolean;
   /** Another token than that of the number, or whether that is the one to use. */
   current(known: number): boolean | TokenParts;
   peek(): TokenParts | null;

@@ -24,8 +24,8 @@ test('no read waits for the renewal of a token that is in use', LIMIT, async () 
 });
 
 test('no read gets a token that has ended', LIMIT, async () => {
-  // The renewal begins half a second before the end, and takes longer.
-  await sandbox.set({ expires_in: 7, token_delay: 1.5 });
+  // The renewal begins 0.9 s before the end, and takes longer.
+  await sandbox.set({ expires_in: 11, token_delay: 2 });
   const tm = sandbox.manager();
   // Each token with the end that it had when it was first seen.
   const tokens = new Map();

@@ -10,6 +10,7 @@
 pub mod completion_queue;
 pub mod events;
 pub mod failure;
+mod kept_token;
 pub mod library;
 pub mod manager;
 mod pairs;

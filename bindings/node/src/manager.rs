@@ -1,14 +1,15 @@
 //! Managers: the compiled half of `TokenManager`.
 
-use std::cell::Cell;
+use std::rc::Rc;
 
-use napi::bindgen_prelude::{ClassInstance, Either, Uint8Array};
+use napi::bindgen_prelude::{ClassInstance, Either, Function, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
-use pay88_sys::{Kept, Manager, Reply, RequestParts, from_seconds};
+use pay88_sys::{Manager, Reply, RequestParts, from_seconds};
 
 use crate::completion_queue::{Completion, CompletionQueue, TokenParts};
 use crate::failure::throw;
+use crate::kept_token::KeptToken;
 use crate::library::library;
 use crate::pairs::pairs;
 
@@ -18,9 +19,8 @@ type Body = Either<String, Uint8Array>;
 /// A handle of the process's manager for one set of credentials.
 #[napi]
 pub struct ManagerHandle {
-    manager: Manager,
-    /// Of the token that JavaScript keeps.
-    kept: Cell<Kept>,
+    manager: Rc<Manager>,
+    kept: Rc<KeptToken>,
 }
 
 /// A call that was started.
@@ -39,11 +39,9 @@ impl ManagerHandle {
         for (name, value) in pairs(&options) {
             config.set(name, value).map_err(throw(env))?;
         }
-        let manager = Manager::new(&config).map_err(throw(env))?;
-        Ok(ManagerHandle {
-            manager,
-            kept: Cell::default(),
-        })
+        let manager = Rc::new(Manager::new(&config).map_err(throw(env))?);
+        let kept = Rc::new(KeptToken::new(manager.clone()));
+        Ok(ManagerHandle { manager, kept })
     }
 
     /// Equal numbers mean the same manager of this process.
@@ -70,34 +68,22 @@ impl ManagerHandle {
         self.manager.timeout().as_secs_f64()
     }
 
-    /// Whether the token that `current` told of last is still the one to use. It counts as use, and costs no call of the
-    /// library.
-    #[napi]
-    pub fn is_current(&self) -> bool {
-        let mut kept = self.kept.take();
-        let is_current = self.manager.is_current(&mut kept);
-        self.kept.set(kept);
-        is_current
+    /// The function that says whether the token that `current` told of last is still the one to use. It counts as use, and
+    /// costs no call of the library.
+    #[napi(getter)]
+    pub fn is_current(&self, env: Env) -> Result<Function<'_, (), bool>> {
+        self.kept.is_current_function(env)
     }
 
     /// The token to use now: `true` if it is that of the number, `false` if there is none. It counts as use, for which the
     /// token is renewed ahead of its end.
     #[napi]
     pub fn current(&self, known: f64) -> Either<bool, TokenParts> {
-        let mut kept = self.kept.take();
-        let token = self.manager.keep(&mut kept);
-        self.kept.set(kept);
-        match token {
+        match self.kept.renew() {
             None => Either::A(false),
             Some(token) if token.generation() as f64 == known => Either::A(true),
             Some(token) => Either::B((&token).into()),
         }
-    }
-
-    fn report_uses(&self) {
-        let mut kept = self.kept.take();
-        self.manager.report_uses(&mut kept);
-        self.kept.set(kept);
     }
 
     /// The cached token, if there is one that is valid. Throws a failure if the handle is closed.
@@ -190,21 +176,15 @@ impl ManagerHandle {
     /// What the manager has done so far, as JSON. Throws a failure.
     #[napi]
     pub fn stats_json(&self, env: Env) -> Result<String> {
-        self.report_uses();
+        self.kept.report_uses();
         self.manager.stats_json().map_err(throw(env))
     }
 
     /// Ends the pending calls of this handle with `canceled` and refuses later ones.
     #[napi]
     pub fn close(&self) {
-        self.report_uses();
+        self.kept.report_uses();
         self.manager.close();
-    }
-}
-
-impl Drop for ManagerHandle {
-    fn drop(&mut self) {
-        self.report_uses();
     }
 }
 
