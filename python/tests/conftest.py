@@ -15,6 +15,7 @@ import urllib.request
 
 import pytest
 
+import charges
 import pay88
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -64,6 +65,7 @@ class Sandbox:
         inherited = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         package = str(pathlib.Path(pay88.__file__).resolve().parents[1])
         own = {f"EIGHTY_EIGHT_PAY_{name.upper()}": value for name, value in self.options.items()}
+        own["PAY88_SANDBOX_CONTROL"] = self._control
         return {**inherited, "PYTHONPATH": os.pathsep.join((package, str(ROOT / "python" / "tests"))), **own}
 
     def manager(self, **options):
@@ -71,6 +73,9 @@ class Sandbox:
 
     def async_manager(self, **options):
         return pay88.AsyncTokenManager(**{**self.options, **options})
+
+    def wait_for(self, target, number=1):
+        charges.wait_for(self._control, target, number)
 
     def tokens_issued(self):
         return self.control("GET", "/counters")["tokens_issued"]

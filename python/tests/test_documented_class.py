@@ -53,7 +53,7 @@ def at_once(times, work):
 
 
 def test_threads_that_find_no_token_ask_once_each_with_the_class_and_once_together_with_pay88(sandbox, documented):
-    sandbox.fault("token", {"delay": {"seconds": 0.5}}, times=None)
+    sandbox.fault("token", {"delay": {"seconds": 2}}, times=None)
     at_once(4, documented.get_token)
     assert sandbox.tokens_issued() == 4
     at_once(4, sandbox.manager().get_token)

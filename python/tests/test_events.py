@@ -10,10 +10,18 @@ from conftest import ROOT
 LOGGED = """
 import json, logging, sys, threading, time, pay88
 
+names = []
+
 class Told(logging.Handler):
     def emit(self, record):
         print(record.levelname, record.pay88["name"], record.pay88["manager_id"] == tm.manager_id, flush=True)
         self.format(record)
+        names.append(record.pay88["name"])
+
+def until(name):
+    limit = time.monotonic() + 30
+    while name not in names and time.monotonic() < limit:
+        time.sleep(0.01)
 
 logging.getLogger().addHandler(Told())
 logging.getLogger().setLevel({level})
@@ -39,7 +47,7 @@ def run(sandbox, level="logging.DEBUG", begin="", end="", *flags):
 
 
 def test_events_go_to_logging_while_the_program_runs(sandbox):
-    status, out, err = run(sandbox, end="time.sleep(0.5); print('end', flush=True)")
+    status, out, err = run(sandbox, end="until('call_failed'); print('end', flush=True)")
     assert (status, err) == (0, "")
     told = out.splitlines()
     assert told[0] == "INFO token_issued True"
@@ -96,9 +104,17 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 FORKED = """
 import ctypes, logging, os, sys, time, pay88
 
+names = []
+
 class Told(logging.Handler):
     def emit(self, record):
         os.write(1, f"{os.getpid() == child_of} {record.pay88['name']}\\n".encode())
+        names.append(record.pay88["name"])
+
+def until_told(number):
+    limit = time.monotonic() + 30
+    while len(names) < number and time.monotonic() < limit:
+        time.sleep(0.01)
 
 child_of = 0
 logging.getLogger("pay88").addHandler(Told())
@@ -107,14 +123,17 @@ pay88.log_events()
 tm = pay88.TokenManager()
 if %(used_before)s:
     tm.get_token()
-    time.sleep(0.3)
+    until_told(1)
 # As uWSGI does it: none of what is registered with os.register_at_fork runs.
 fork = {"os": os.fork, "libc": ctypes.PyDLL(None).fork}[%(fork)r]
 child = fork()
 if child == 0:
     child_of = os.getpid()
+    names.clear()
     %(call)s
-    time.sleep(0.5)
+    until_told(%(number)d)
+    # What must not come has as much time as three looks of the logger take.
+    time.sleep(0.3)
     os._exit(0)
 print(os.waitpid(child, 0)[1])
 """
@@ -131,19 +150,19 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("used_before", [False, True])
 def test_a_child_of_a_process_that_logs_goes_on_with_it(sandbox, fork, call, used_before):
-    program = FORKED % {"fork": fork, "call": CALLS[call], "used_before": used_before}
-    status, out, err = sandbox.run(program, "-W", "ignore")
-    assert (status, err) == (0, "")
-    told = out.splitlines()
-    assert told[-1] == "0"
-    of_child = [line.removeprefix("True ") for line in told if line.startswith("True ")]
     expected = {
         "get_token": ["token_invalidated", "token_issued"] if used_before else ["token_issued"],
         # Through a manager of its own, which finds the token that the host has.
         "asyncio": ["token_shared"] if used_before else ["token_issued"],
         "rotate": ["key_rotated"],
-    }
-    assert of_child == expected.get(call, [] if used_before else ["token_issued"])
+    }.get(call, [] if used_before else ["token_issued"])
+    program = FORKED % {"fork": fork, "call": CALLS[call], "used_before": used_before, "number": len(expected)}
+    status, out, err = sandbox.run(program, "-W", "ignore")
+    assert (status, err) == (0, "")
+    told = out.splitlines()
+    assert told[-1] == "0"
+    of_child = [line.removeprefix("True ") for line in told if line.startswith("True ")]
+    assert of_child == expected
 
 
 APPLICATION = """

@@ -7,6 +7,8 @@ import time
 import pytest
 from serving import serving
 
+from charges import CHARGES, TOKEN
+
 AT_ONCE = 20
 
 GREEN = """
@@ -35,7 +37,7 @@ for thread in threads:
     thread.join()
 took = time.monotonic() - start
 longest = max(later - earlier for earlier, later in zip(beats, beats[1:]))
-print(statuses == [200] * {at_once}, took < {limit}, longest < 0.9)
+print(statuses == [200] * {at_once}, took < {limit}, longest < 1.8)
 """
 
 KINDS = {
@@ -46,9 +48,9 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_green_threads_wait_side_by_side(sandbox, kind):
-    sandbox.fault("token", {"delay": {"seconds": 1}})
-    sandbox.fault("calls", {"delay": {"seconds": 1}}, times=None)
-    program = GREEN.format(kind=kind, patch=KINDS[kind], at_once=AT_ONCE, limit=8)
+    sandbox.fault("token", {"delay": {"seconds": 2}})
+    sandbox.fault("calls", {"delay": {"seconds": 2}}, times=None)
+    program = GREEN.format(kind=kind, patch=KINDS[kind], at_once=AT_ONCE, limit=15)
     status, out, err = sandbox.run(program, "-W", "ignore")
     assert (status, out.split()) == (0, ["True"] * 3), out + err
     assert sandbox.tokens_issued() == 1
@@ -86,7 +88,7 @@ from charges import CHARGE, CHARGES
 tm = pay88.TokenManager()
 tm.get_token()
 try:
-    with {kind}.Timeout(1):
+    with {kind}.Timeout(2):
         tm.make_request(CHARGES, "POST", json=CHARGE)
 except {kind}.Timeout as given_up:
     print(given_up.__cause__.code, given_up.__cause__.outcome)
@@ -149,8 +151,9 @@ def test_an_answer_that_comes_as_its_green_thread_gives_up_is_not_lost(sandbox, 
 GIVEN_UP_TWICE = """
 import {kind}
 {patch}
+import os
 import pay88
-from charges import CHARGE, CHARGES
+from charges import CHARGE, CHARGES, wait_for
 tm = pay88.TokenManager()
 calls = {{"token": tm.get_token, "charge": lambda: tm.make_request(CHARGES, "POST", json=CHARGE)}}
 causes = []
@@ -165,7 +168,7 @@ def call():
         causes.append(given_up.__cause__)
 
 green = {kind}.spawn(call)
-{kind}.sleep(1)
+wait_for(os.environ["PAY88_SANDBOX_CONTROL"], "{target}")
 {kind}.kill(green, GivenUp)
 {kind}.kill(green, GivenUp)
 while not causes:
@@ -175,10 +178,10 @@ print(causes[0].code, causes[0].outcome)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("call", "slow", "outcome"), [("token", "token", "not_sent"), ("charge", "calls", "unknown")])
-def test_a_green_thread_that_does_not_wait_for_the_end_of_its_call_is_told_too(sandbox, kind, call, slow, outcome):
-    sandbox.fault(slow, {"delay": {"seconds": 20}})
-    program = GIVEN_UP_TWICE.format(kind=kind, patch=KINDS[kind], call=call)
+@pytest.mark.parametrize(("call", "target", "outcome"), [("token", TOKEN, "not_sent"), ("charge", CHARGES, "unknown")])
+def test_a_green_thread_that_does_not_wait_for_the_end_of_its_call_is_told_too(sandbox, kind, call, target, outcome):
+    sandbox.fault({"path": target}, {"delay": {"seconds": 20}})
+    program = GIVEN_UP_TWICE.format(kind=kind, patch=KINDS[kind], call=call, target=target)
     status, out, err = sandbox.run(program, "-W", "ignore")
     assert (status, out, err) == (0, f"canceled {outcome}\n", "")
 
@@ -216,7 +219,7 @@ import {kind}
 {patch}
 import json, os, signal, sys, threading, time
 import pay88
-from charges import CHARGE, CHARGES
+from charges import CHARGE, CHARGES, TOKEN, wait_for
 tm = pay88.TokenManager()
 ended = {{}}
 
@@ -234,7 +237,7 @@ calls = {{
 threads = [threading.Thread(target=end_with, args=call) for call in calls.items()]
 for thread in threads:
     thread.start()
-time.sleep(0.3)
+wait_for(os.environ["PAY88_SANDBOX_CONTROL"], TOKEN)
 child = os.fork()
 if child == 0:
     signal.alarm(20)
