@@ -79,7 +79,7 @@ pub use telemetry::stats::Stats;
 #[doc(hidden)]
 pub mod ffi {
     pub use crate::api::token_manager::{
-        Current, count_uses, current, current_until, generation_word, prepare_request,
+        Current, cached, count_uses, current, current_until, generation_word, prepare_request,
         prepare_token,
     };
     pub use crate::call::request::body_with_nul;

@@ -12,10 +12,13 @@ pub(crate) fn give<T>(value: T) -> *mut T {
 
 /// The value of a pointer argument, or the error that names it.
 pub(crate) fn given<T>(pointer: Option<T>, name: &str) -> Result<T> {
-    pointer.ok_or_else(|| {
-        Error::invalid(
-            format!("The argument {name} is NULL."),
-            format!("Pass a valid pointer as {name}."),
-        )
-    })
+    pointer.ok_or_else(|| null(name))
+}
+
+#[cold]
+fn null(name: &str) -> Error {
+    Error::invalid(
+        format!("The argument {name} is NULL."),
+        format!("Pass a valid pointer as {name}."),
+    )
 }

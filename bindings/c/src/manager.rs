@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use pay88::ffi::{Current, count_uses, current, current_until, generation_word};
-use pay88::{Control, TokenManager};
+use pay88::ffi::{Current, cached, count_uses, current, current_until, generation_word};
+use pay88::{Control, Result, Token, TokenManager};
 
 use crate::boundary::{boundary, not_sent};
 use crate::config::pay88_config;
@@ -16,7 +16,7 @@ use crate::response::pay88_response;
 use crate::stats::pay88_stats;
 use crate::status::pay88_status;
 use crate::text::{MAX_VALUE, text};
-use crate::time::timeout;
+use crate::time::{MAX_MS, timeout};
 use crate::token::pay88_token;
 use crate::view::pay88_str;
 
@@ -175,18 +175,30 @@ pub extern "C" fn pay88_manager_get_token(
     token: Option<&mut MaybeUninit<*mut pay88_token>>,
     error: Option<&mut *mut pay88_error>,
 ) -> pay88_status {
-    boundary!(status_at_once(error), || {
-        let manager = given(manager, "manager")?;
+    boundary!(status_at_once(error), || not_sent(|| {
+        let manager = &given(manager, "manager")?.0;
         let token = given(token, "token")?;
-        let timeout = timeout(timeout_ms)?;
-        let got = not_sent(|| {
-            controlled(interrupt, interrupt_data, |mut control| {
-                control.timeout = timeout;
-                manager.0.get_token_with(control)
-            })
-        })?;
+        // Nearly every call ends here. What only a wait or an error needs is made ready for these.
+        let got = match cached(manager) {
+            Some(got) if timeout_ms <= MAX_MS => got,
+            _ => wait_for_token(manager, timeout_ms, interrupt, interrupt_data)?,
+        };
         token.write(pay88_token::give(got));
         Ok(())
+    }))
+}
+
+#[cold]
+fn wait_for_token(
+    manager: &TokenManager,
+    timeout_ms: u64,
+    interrupt: pay88_interrupt,
+    interrupt_data: *mut c_void,
+) -> Result<Token> {
+    let timeout = timeout(timeout_ms)?;
+    controlled(interrupt, interrupt_data, |mut control| {
+        control.timeout = timeout;
+        manager.get_token_with(control)
     })
 }
 

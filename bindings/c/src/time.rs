@@ -5,7 +5,7 @@ use std::time::Duration;
 use pay88::{Error, Result};
 
 /// The longest time that any function waits.
-const MAX_MS: u64 = 3_600_000;
+pub(crate) const MAX_MS: u64 = 3_600_000;
 
 /// A time-out; `None` for 0, which leaves it to the manager.
 pub(crate) fn timeout(timeout_ms: u64) -> Result<Option<Duration>> {

@@ -527,6 +527,26 @@ impl TokenManager {
     }
 }
 
+/// The token that [`TokenManager::get_token`] would give at once; `None` if that method would have to wait, or would fail.
+/// It counts as use of the token, so the token is renewed before it ends.
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/sandbox.rs")); }
+/// # let (_sandbox, manager) = doc::manager();
+/// # use pay88::ffi::cached;
+/// assert!(cached(&manager).is_none());
+/// let token = manager.get_token()?;
+/// assert!(cached(&manager).unwrap().same_as(&token));
+/// # Ok::<(), pay88::Error>(())
+/// ```
+#[inline(always)]
+pub fn cached(manager: &TokenManager) -> Option<Token> {
+    if manager.0.closed.is_raised() {
+        return None;
+    }
+    manager.0.cached()
+}
+
 /// The number of the token that [`TokenManager::get_token`] would give at once, as [`Token::generation`] returns
 /// it. `None` if that method would have to wait, or would fail. It counts as use of the token, so the token is
 /// renewed before it ends. It is for bindings that keep the token as an object of their language.
@@ -561,10 +581,7 @@ pub fn current(manager: &TokenManager) -> Option<u64> {
 pub fn current_until(manager: &TokenManager) -> Option<Current> {
     // Before all else, so that a change in between is not missed.
     let word = manager.0.manager.account.cache.word.to_keep();
-    if manager.0.closed.is_raised() {
-        return None;
-    }
-    let token = manager.0.cached()?;
+    let token = cached(manager)?;
     let until = token.kept_until();
     Some(Current {
         generation: token.generation(),
@@ -634,7 +651,7 @@ impl Handle {
     }
 
     /// The cached token; starts its renewal when that is due.
-    #[inline]
+    #[inline(always)]
     fn cached(&self) -> Option<Token> {
         self.manager.cached_by(|| self.count())
     }

@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::manager::generation_word::GenerationWord;
-use crate::manager::published::Published;
+use crate::manager::published::{Published, Ref};
 use crate::manager::token::{Snapshot, Token};
 use crate::platform::clock::Clock;
 use crate::refresh::record::Stamp;
@@ -34,13 +34,13 @@ impl Cache {
         }
     }
 
-    /// The token, if one is valid.
-    #[inline]
+    /// The token, if one is valid. Inlined, since three calls in a row took a seventh of the time of a read in C.
+    #[inline(always)]
     pub(crate) fn get(&self) -> Option<Hit> {
         let snapshot = self.published.take()?;
         let now = self.clock.reading();
         if now.reached(snapshot.end) {
-            self.published.count_unused();
+            self.ended(snapshot);
             return None;
         }
         let renew_from = &snapshot.renew_from;
@@ -50,6 +50,12 @@ impl Cache {
             token: Token(snapshot),
             renew,
         })
+    }
+
+    #[cold]
+    fn ended(&self, snapshot: Ref<Snapshot>) {
+        drop(snapshot);
+        self.published.count_unused();
     }
 
     /// Counts hits of those who keep the token.

@@ -114,7 +114,7 @@ impl Manager {
     }
 
     /// The same for a handle, which `begins` a renewal.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn cached_by(&self, begins: impl FnOnce()) -> Option<Token> {
         let hit = self.account.cache.get()?;
         if hit.renew {

@@ -81,7 +81,7 @@ impl<T> Published<T> {
     }
 
     /// The value, which is counted as used.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self) -> Option<Ref<T>> {
         self.reference(USE + REFERENCE)
     }
@@ -91,7 +91,7 @@ impl<T> Published<T> {
         self.reference(REFERENCE)
     }
 
-    #[inline]
+    #[inline(always)]
     fn reference(&self, what: u64) -> Option<Ref<T>> {
         loop {
             let current = self.current.load(Ordering::Acquire);
@@ -104,7 +104,7 @@ impl<T> Published<T> {
     }
 
     /// A reference to what the frame holds, if that is still the value.
-    #[inline]
+    #[inline(always)]
     fn reference_to(&self, frame: &Frame<T>, what: u64) -> Option<Ref<T>> {
         let lane = &frame.lanes[lane_of_this_thread()];
         let before = lane.word.fetch_add(what, Ordering::Acquire);
@@ -117,12 +117,18 @@ impl<T> Published<T> {
         if before & GONE == 0 && ptr::eq(current, frame) {
             return Some(Ref(NonNull::from(lane)));
         }
+        self.give_back_unused(lane, what);
+        None
+    }
+
+    /// Gives back what was taken of a value that may not be read.
+    #[cold]
+    fn give_back_unused(&self, lane: &Lane<T>, what: u64) {
         // SAFETY: the reference is the one that was just taken.
         unsafe { Lane::give_back(lane) };
         if what >= USE {
             self.count_unused();
         }
-        None
     }
 
     /// A use that was counted was none.
