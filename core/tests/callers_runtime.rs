@@ -126,7 +126,8 @@ fn runtimes_that_follow_each_other_leave_no_descriptor_task_or_thread() {
                 assert_eq!(call.await.unwrap().unwrap().status(), 200);
             }
         });
-        assert_eq!(runtime.metrics().num_alive_tasks(), 0);
+        // That one is dropped with the runtime, and so tells of its end.
+        assert_eq!(runtime.metrics().num_alive_tasks(), 1);
         drop(runtime);
         let descriptors = descriptors();
         // At most eight for calls and one for the token, which has two ends in this process.
@@ -146,7 +147,7 @@ fn a_call_that_is_dropped_at_any_await_is_counted_and_leaves_nothing() {
     let events = Events::subscribe(10_000);
     let runtime = runtime();
     // With a connection of its own for each call, and with a kept one.
-    for idle_timeout in ["0", "45"] {
+    for (servers, idle_timeout) in [(1, "0"), (2, "45")] {
         let sandbox = sandbox();
         let manager = manager(&sandbox, &[("idle_timeout", idle_timeout)]);
         let (mut answered, mut dropped) = (0, 0);
@@ -168,7 +169,7 @@ fn a_call_that_is_dropped_at_any_await_is_counted_and_leaves_nothing() {
             assert!(times < 1000, "it never ends");
         }
         assert!(dropped >= 2, "{dropped} were dropped");
-        assert_eq!(runtime.metrics().num_alive_tasks(), 0);
+        assert_eq!(runtime.metrics().num_alive_tasks(), servers);
         let stats = manager.stats();
         // One that was never polled did not begin.
         assert_eq!(stats.calls, answered + dropped - 1);
@@ -234,7 +235,7 @@ fn a_runtime_that_was_blocked_takes_the_answers_that_came_in_time() {
             200
         );
     });
-    assert_eq!(runtime.metrics().num_alive_tasks(), 0);
+    assert_eq!(runtime.metrics().num_alive_tasks(), 1);
 }
 
 #[test]

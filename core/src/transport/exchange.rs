@@ -64,7 +64,9 @@ pub(super) async fn exchange<R: Reactor>(
                 // If a server answers HEAD with a body, that body is still to come. No later answer may begin with
                 // it.
                 if connection.is_reusable() && request.method != Method::HEAD {
-                    reactor.release(&mut connection.socket);
+                    if let Some(runtime) = reactor.programs_runtime() {
+                        shared.pool.follow(&runtime);
+                    }
                     shared.pool.put(connection, limits.idle_timeout);
                     link.close_if_unused();
                 }

@@ -10,12 +10,18 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
+
+use tokio::runtime::{Handle, Id};
 
 use super::connection::Connection;
 use super::line::Open;
+use super::reactor::{Registration, Watched};
+use crate::platform::process::Process;
 use crate::platform::runtime::KEPT_UNUSED;
 use crate::platform::thread::spawn_quiet;
 
@@ -45,6 +51,8 @@ pub(super) struct Pool {
 struct State {
     idle: VecDeque<Idle>,
     server: Server,
+    /// The runtimes of the program whose end the pool will be told.
+    followed: Vec<Id>,
 }
 
 struct Idle {
@@ -146,10 +154,45 @@ impl Pool {
         }
     }
 
+    /// Has the pool told when a runtime of the program ends. Until then its registrations may stay: to make one for each
+    /// exchange took a tenth of its time.
+    pub(super) fn follow(self: &Arc<Self>, runtime: &Handle) {
+        let id = runtime.id();
+        let mut state = self.lock();
+        if state.followed.contains(&id) {
+            return;
+        }
+        state.followed.push(id);
+        drop(state);
+        // A runtime that has ended drops it at once.
+        runtime.spawn(UntilEnd {
+            pool: Arc::downgrade(self),
+            runtime: id,
+            process: Process::current(),
+        });
+    }
+
+    /// A runtime wakes nobody any more.
+    fn runtime_ended(&self, runtime: Id) {
+        let mut state = self.lock();
+        state.followed.retain(|its| *its != runtime);
+        let sockets = state
+            .idle
+            .iter_mut()
+            .map(|idle| &mut idle.connection.socket);
+        let registrations: Vec<_> = sockets
+            .filter(|socket| socket.programs_runtime() == Some(runtime))
+            .map(Watched::unregister)
+            .collect();
+        drop(state);
+        drop(registrations);
+    }
+
     /// Keeps a connection whose last exchange ended without a fault.
-    pub(super) fn put(&self, connection: Connection, idle_timeout: Duration) {
+    pub(super) fn put(&self, mut connection: Connection, idle_timeout: Duration) {
         let since = time_awake_or_asleep();
         let mut state = self.lock();
+        let left_over = state.left_over(&mut connection);
         state.idle.push_back(Idle { since, connection });
         // The front is the oldest. A connection that nobody will take any more need not stay open.
         let idle = &mut state.idle;
@@ -160,14 +203,18 @@ impl Pool {
         let many = self.open.load(Ordering::Relaxed) > self.most;
         let dropped = (expired || many).then(|| idle.pop_front());
         drop(state);
-        drop(dropped);
+        drop((dropped, left_over));
     }
 
     /// Puts the oldest connection back, unused.
     pub(super) fn put_back(&self, kept: Kept) {
         let since = time_awake_or_asleep().saturating_sub(kept.idled);
-        let connection = kept.connection;
-        self.lock().idle.push_front(Idle { since, connection });
+        let mut connection = kept.connection;
+        let mut state = self.lock();
+        let left_over = state.left_over(&mut connection);
+        state.idle.push_front(Idle { since, connection });
+        drop(state);
+        drop(left_over);
     }
 
     /// How many connections are open.
@@ -240,6 +287,15 @@ impl Pool {
 }
 
 impl State {
+    /// The registration of a runtime that has ended while the connection was in use.
+    fn left_over(&self, connection: &mut Connection) -> Option<Registration> {
+        let runtime = connection.socket.programs_runtime()?;
+        match self.followed.contains(&runtime) {
+            true => None,
+            false => connection.socket.unregister(),
+        }
+    }
+
     fn server_now(&mut self, now: Duration) -> Server {
         if let Server::ClosesConnections { seen } = self.server
             && now.saturating_sub(seen) > REMEMBERED
@@ -247,6 +303,32 @@ impl State {
             self.server = Server::Unknown;
         }
         self.server
+    }
+}
+
+/// A task of a runtime that does nothing, and is dropped when the runtime ends.
+struct UntilEnd {
+    pool: Weak<Pool>,
+    runtime: Id,
+    process: Process,
+}
+
+impl Future for UntilEnd {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+impl Drop for UntilEnd {
+    fn drop(&mut self) {
+        // The pool of a forked child is its parent's.
+        if self.process.is_current()
+            && let Some(pool) = self.pool.upgrade()
+        {
+            pool.runtime_ended(self.runtime);
+        }
     }
 }
 

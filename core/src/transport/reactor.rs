@@ -31,7 +31,9 @@ pub(super) struct Watched {
     socket: Arc<Socket>,
 }
 
-struct Registration {
+/// Keeps the descriptors of its runtime open, even if that has ended.
+pub(super) struct Registration {
+    of: Tokio,
     runtime: Id,
     at: AsyncFd<Arc<Socket>>,
 }
@@ -48,9 +50,18 @@ impl Watched {
         &self.socket
     }
 
-    #[cfg(test)]
-    pub(super) fn is_registered(&self) -> bool {
-        self.registration.is_some()
+    /// The runtime of the program that wakes whoever waits for the socket.
+    pub(super) fn programs_runtime(&self) -> Option<Id> {
+        let registration = self.registration.as_ref();
+        registration
+            .filter(|its| its.of == Tokio::Callers)
+            .map(|its| its.runtime)
+    }
+
+    /// Lets no runtime wait for the socket any more. What it gives is to be dropped with nothing locked.
+    #[must_use]
+    pub(super) fn unregister(&mut self) -> Option<Registration> {
+        self.registration.take()
     }
 }
 
@@ -82,8 +93,8 @@ pub(super) trait Reactor {
     /// that wait by this reactor run between two pieces.
     async fn work<T>(&self, piece: impl FnOnce() -> T) -> T;
 
-    /// The exchange is over, and its connection goes back to the pool.
-    fn release(&self, socket: &mut Watched);
+    /// The runtime, if it is the program's, which may end it at any time.
+    fn programs_runtime(&self) -> Option<Handle>;
 }
 
 /// The thread of the caller. Every wait blocks it, so no future is ever pending; [`run_here`] runs the futures.
@@ -187,7 +198,9 @@ impl Reactor for CallersThread<'_> {
         piece()
     }
 
-    fn release(&self, _: &mut Watched) {}
+    fn programs_runtime(&self) -> Option<Handle> {
+        None
+    }
 }
 
 /// Tells a thread that what it waits for is complete.
@@ -268,7 +281,11 @@ impl Reactor for Task<'_> {
             socket.registration = None;
             // SAFETY: the descriptor is open, and the same, as long as the socket that is handed over lives.
             let at = unsafe { AsyncFd::register(socket.socket.clone()) }?;
-            socket.registration = Some(Registration { runtime, at });
+            socket.registration = Some(Registration {
+                of: self.runtime,
+                runtime,
+                at,
+            });
         }
         Ok(())
     }
@@ -315,11 +332,8 @@ impl Reactor for Task<'_> {
         done
     }
 
-    fn release(&self, socket: &mut Watched) {
-        // A registration keeps the descriptors of its runtime open, even if that has ended.
-        if self.runtime == Tokio::Callers {
-            socket.registration = None;
-        }
+    fn programs_runtime(&self) -> Option<Handle> {
+        (self.runtime == Tokio::Callers).then(Handle::current)
     }
 }
 

@@ -283,7 +283,23 @@ fn a_runtime_that_has_ended_leaves_its_connection_and_no_descriptor_of_its_own()
     let limits = limits(30 * SECOND);
     let exchange = link.exchange_async(&request, &limits, Tokio::Callers, None, authorize);
     assert_eq!(runtime.block_on(exchange).unwrap().body, b"ok");
-    assert_eq!(runtime.metrics().num_alive_tasks(), 0);
-    let kept = link.shared().unwrap().pool.take(limits.idle_timeout, true);
-    assert!(!kept.unwrap().connection.socket.is_registered());
+    assert_eq!(runtime.metrics().num_alive_tasks(), 1);
+    let pool = &link.shared().unwrap().pool;
+    let kept = pool.take(limits.idle_timeout, true).unwrap();
+    assert!(kept.connection.socket.programs_runtime().is_some());
+    pool.put_back(kept);
+    // It ends while the connection is in the pool, or while it is used.
+    for is_used in [false, true] {
+        let runtime = callers_runtime();
+        let exchange = link.exchange_async(&request, &limits, Tokio::Callers, None, authorize);
+        assert_eq!(runtime.block_on(exchange).unwrap().body, b"ok");
+        let used = is_used.then(|| pool.take(limits.idle_timeout, true).unwrap());
+        drop(runtime);
+        if let Some(used) = used {
+            pool.put_back(used);
+        }
+        let left = pool.take(limits.idle_timeout, true).unwrap();
+        assert!(left.connection.socket.programs_runtime().is_none());
+        pool.put_back(left);
+    }
 }

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::io::Write;
 use std::pin::Pin;
 
+use tokio::runtime::Handle;
+
 use super::server::{OK, Server, answer_all, read_request};
 use super::*;
 use crate::transport::reactor::{Reactor, Watched};
@@ -69,7 +71,9 @@ impl Reactor for Forking {
         piece()
     }
 
-    fn release(&self, _: &mut Watched) {}
+    fn programs_runtime(&self) -> Option<Handle> {
+        None
+    }
 }
 
 #[test]
