@@ -26,8 +26,8 @@ from vocabulary import (
 
 # What the token endpoint answers, and what becomes of it.
 REFUSALS = (
-    ("401", answer(401), {"error": "credentials_rejected", "retryable": False, "retry_after": between(1, 5)}),
-    ("403", answer(403), {"error": "access_denied", "retryable": False, "retry_after": between(1, 5)}),
+    ("401", answer(401), {"error": "credentials_rejected", "retryable": False, "retry_after": between(0, 5)}),
+    ("403", answer(403), {"error": "access_denied", "retryable": False, "retry_after": between(0, 5)}),
     ("429", answer(429), {"error": "rate_limited", "retryable": True, "retry_after": between(45, 60)}),
     (
         "429 with Retry-After",
@@ -158,8 +158,8 @@ scenario(
     "waiting for a token ends in time, and nothing was sent",
     fault("token", "stall", times=None),
     new(),
-    get_token(timeout=0.4, error="timeout", outcome="not_sent", retryable=True, took=between(0.39, 3)),
-    charge(timeout=0.4, error="timeout", outcome="not_sent", retryable=True, took=between(0.39, 3)),
+    get_token(timeout=1.5, error="timeout", outcome="not_sent", retryable=True, took=between(1.49, 10)),
+    charge(timeout=1.5, error="timeout", outcome="not_sent", retryable=True, took=between(1.49, 10)),
     seen(tokens_requested=1, paths=[]),
 )
 
