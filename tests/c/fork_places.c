@@ -51,10 +51,13 @@ struct place {
     void (*begin)(const struct place *);
     /* The child makes calls before it returns. */
     int child_calls;
+    /* What the sandbox counts when the call has come to this place; of the look-up, this program does. */
+    const char *counted;
 };
 
 static const struct place *forking;
-static unsigned long begun;
+static long counted_before;
+static atomic_int look_ups;
 
 /* --- The child ----------------------------------------------------------------------------------------------------- */
 
@@ -142,17 +145,34 @@ static void on_destroy(void *data) {
         both->destroyed++;
 }
 
+static long counted_at(const struct place *place) {
+    return place->counted != NULL ? counter(place->counted) : look_ups;
+}
+
+/* Forks when the call has come to its place, and a little later, so that it waits there. */
 static int on_interrupt(void *data) {
-    (void)data;
-    if (!is_child() && millis() > begun + 150)
+    unsigned long *there = data;
+    if (is_child() || both->child != 0)
+        return 0;
+    if (*there == 0 && counted_at(forking) > counted_before)
+        *there = millis();
+    else if (*there != 0 && millis() > *there + 50)
         fork_once();
     return 0;
 }
 
-/* Only this thread has the signal unblocked. */
-static void on_alarm(int signal) {
+static void on_signal(int signal) {
     (void)signal;
     fork_once();
+}
+
+/* Sends the signal to the caller's thread when its call has come to its place, and a little later, so that it waits there. */
+static void *signals_the_caller(void *caller) {
+    for (unsigned long end = millis() + 20000ul * slow(); counted_at(forking) <= counted_before; sleep_ms(10))
+        CHECK(millis() < end);
+    sleep_ms(100);
+    CHECK(pthread_kill(*(pthread_t *)caller, SIGUSR1) == 0);
+    return NULL;
 }
 
 /* As a module of the system's resolver would. */
@@ -161,6 +181,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     *(void **)&of_system = dlsym(RTLD_NEXT, "getaddrinfo");
     if (strcmp(node, SLOW_NAME) != 0)
         return of_system(node, service, hints, result);
+    look_ups++;
     run_at(IN_RESOLVER);
     sleep_ms(500);
     return of_system("127.0.0.1", service, hints, result);
@@ -248,16 +269,16 @@ static void look_up(const struct place *place) {
 }
 
 static const struct place on_threads_of_the_library[] = {
-    {"the callback of a response", IN_CALLBACK, respond, 0},
-    {"the callback of a response, child calls", IN_CALLBACK, respond, 1},
-    {"destroy after a response", IN_DESTROY, respond, 0},
-    {"destroy after a response, child calls", IN_DESTROY, respond, 1},
-    {"the callback of a token", IN_CALLBACK, give_token, 0},
-    {"destroy after a token", IN_DESTROY, give_token, 0},
-    {"the callback of a canceled call", IN_CALLBACK, cancel, 0},
-    {"destroy of a canceled call", IN_DESTROY, cancel, 0},
-    {"the callback of a call out of time", IN_CALLBACK, run_out_of_time, 0},
-    {"the system's resolver", IN_RESOLVER, look_up, 0},
+    {"the callback of a response", IN_CALLBACK, respond, 0, NULL},
+    {"the callback of a response, child calls", IN_CALLBACK, respond, 1, NULL},
+    {"destroy after a response", IN_DESTROY, respond, 0, NULL},
+    {"destroy after a response, child calls", IN_DESTROY, respond, 1, NULL},
+    {"the callback of a token", IN_CALLBACK, give_token, 0, NULL},
+    {"destroy after a token", IN_DESTROY, give_token, 0, NULL},
+    {"the callback of a canceled call", IN_CALLBACK, cancel, 0, NULL},
+    {"destroy of a canceled call", IN_DESTROY, cancel, 0, NULL},
+    {"the callback of a call out of time", IN_CALLBACK, run_out_of_time, 0, NULL},
+    {"the system's resolver", IN_RESOLVER, look_up, 0, NULL},
 };
 
 /* While a charge waits in the pause of a 429, which the child would end by sending it as well. */
@@ -344,21 +365,38 @@ static void slow_look_up(const struct place *place) {
     wanted = PAY88_TLS_FAILED;
 }
 
+/* A signal comes once, however late the call is: this much, and it still finds it. */
+static void slower_token(const struct place *place) {
+    (void)place;
+    switches("{\"token_delay\":2.5}");
+}
+
+static void slower_call(const struct place *place) {
+    (void)place;
+    balance_call();
+    switches("{\"call_delay\":2.5}");
+}
+
+static void longer_pause_of_429(const struct place *place) {
+    (void)place;
+    fault("{\"on\":{\"path\":\"" CHARGES "\"},\"action\":{\"answer\":{\"status\":429,\"headers\":[[\"Retry-After\",\"3\"]]}}}");
+}
+
 static const struct place on_the_callers_thread[] = {
-    {"an interrupt in a refresh", IN_INTERRUPT, slow_token, 0},
-    {"an interrupt in a refresh, child calls", IN_INTERRUPT, slow_token, 1},
-    {"an interrupt before the answer", IN_INTERRUPT, slow_call, 0},
-    {"an interrupt before the answer, child calls", IN_INTERRUPT, slow_call, 1},
-    {"an interrupt in the pause of a 429", IN_INTERRUPT, pause_of_429, 0},
-    {"an interrupt in a handshake", IN_INTERRUPT, slow_handshake, 0},
-    {"an interrupt in a look-up", IN_INTERRUPT, slow_look_up, 0},
-    {"a signal handler in a refresh", IN_HANDLER, slow_token, 0},
-    {"a signal handler before the answer", IN_HANDLER, slow_call, 0},
-    {"a signal handler in the pause of a 429", IN_HANDLER, pause_of_429, 0},
+    {"an interrupt in a refresh", IN_INTERRUPT, slow_token, 0, "tokens_requested"},
+    {"an interrupt in a refresh, child calls", IN_INTERRUPT, slow_token, 1, "tokens_requested"},
+    {"an interrupt before the answer", IN_INTERRUPT, slow_call, 0, "calls"},
+    {"an interrupt before the answer, child calls", IN_INTERRUPT, slow_call, 1, "calls"},
+    {"an interrupt in the pause of a 429", IN_INTERRUPT, pause_of_429, 0, "faults_played"},
+    {"an interrupt in a handshake", IN_INTERRUPT, slow_handshake, 0, "faults_played"},
+    {"an interrupt in a look-up", IN_INTERRUPT, slow_look_up, 0, NULL},
+    {"a signal handler in a refresh", IN_HANDLER, slower_token, 0, "tokens_requested"},
+    {"a signal handler before the answer", IN_HANDLER, slower_call, 0, "calls"},
+    {"a signal handler in the pause of a 429", IN_HANDLER, longer_pause_of_429, 0, "faults_played"},
 };
 
-/* `for_token`: the call is one for a token. */
-static void ends_as_forked_in_the_child(const struct place *place, int for_token) {
+/* Whether the call was forked in. `for_token`: it is one for a token. */
+static int forked_in(const struct place *place, int for_token) {
     int status = -1;
     manager = called = fresh_manager();
     reset();
@@ -367,17 +405,20 @@ static void ends_as_forked_in_the_child(const struct place *place, int for_token
     wanted = PAY88_OK;
     place->begin(place);
     forking = place;
-    begun = millis();
+    counted_before = counted_at(place);
     pay88_request *request = charge_request();
     pay88_response *response = NULL;
     pay88_token *token = NULL;
     pay88_error *error = NULL;
-    struct itimerval soon = {.it_value.tv_usec = 150000};
+    unsigned long there = 0;
     pay88_interrupt interrupt = place->where == IN_INTERRUPT ? on_interrupt : NULL;
-    if (place->where == IN_HANDLER)
-        CHECK(signal(SIGALRM, on_alarm) != SIG_ERR && setitimer(ITIMER_REAL, &soon, NULL) == 0);
-    pay88_status got = for_token ? pay88_manager_get_token(called, 0, interrupt, NULL, &token, &error)
-                                 : pay88_manager_send(called, request, interrupt, NULL, &response, &error);
+    pthread_t caller = pthread_self(), signaler;
+    if (place->where == IN_HANDLER) {
+        CHECK(signal(SIGUSR1, on_signal) != SIG_ERR);
+        CHECK(pthread_create(&signaler, NULL, signals_the_caller, &caller) == 0);
+    }
+    pay88_status got = for_token ? pay88_manager_get_token(called, 0, interrupt, &there, &token, &error)
+                                 : pay88_manager_send(called, request, interrupt, &there, &response, &error);
     if (is_child()) {
         CHECK(got == PAY88_FORKED && response == NULL && token == NULL);
         CHECK(pay88_error_outcome(error) == (for_token ? PAY88_OUTCOME_NOT_SENT : PAY88_OUTCOME_UNKNOWN));
@@ -389,9 +430,13 @@ static void ends_as_forked_in_the_child(const struct place *place, int for_token
     }
     if (got != wanted)
         fail(__FILE__, __LINE__, place->name, error);
-    CHECK(both->child > 0);
-    CHECK(waitpid(both->child, &status, 0) == both->child);
-    CHECK(status == 0);
+    if (place->where == IN_HANDLER)
+        CHECK(pthread_join(signaler, NULL) == 0);
+    int forked = both->child > 0;
+    if (forked) {
+        CHECK(waitpid(both->child, &status, 0) == both->child);
+        CHECK(status == 0);
+    }
     CHECK(counter("charges_created") == (wanted == PAY88_OK && !for_token));
     switches("{\"call_delay\":0,\"token_delay\":0}");
     forking = NULL;
@@ -402,12 +447,19 @@ static void ends_as_forked_in_the_child(const struct place *place, int for_token
     pay88_response_release(response);
     pay88_request_release(request);
     pay88_error_release(error);
+    return forked;
+}
+
+/* Where a machine stands still as long as a call takes, the interrupt is not asked any more. */
+static void ends_as_forked_in_the_child(const struct place *place, int for_token) {
+    for (int tries = 1; !forked_in(place, for_token); tries++)
+        CHECK(tries < 10);
     printf("  %s, %s\n", place->name, for_token ? "for a token" : "of a call");
 }
 
 /* What a call could not be started with is destroyed on the caller's thread, which goes on in both processes. */
 static void destroy_of_a_call_that_could_not_start(void) {
-    static const struct place place = {"destroy of a call that could not start", IN_DESTROY, NULL, 0};
+    static const struct place place = {"destroy of a call that could not start", IN_DESTROY, NULL, 0, NULL};
     int status = -1;
     manager = fresh_manager();
     memset(both, 0, sizeof *both);
