@@ -7,6 +7,8 @@
     reason = "test code"
 )]
 
+#[path = "../../core/src/test_support/ports.rs"]
+mod ports;
 mod support;
 
 use std::io::{Read, Write};
@@ -14,6 +16,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use pay88_sandbox::{Action, Config, Fault, Match};
+use ports::nobody;
 use support::Stand;
 use support::diagnosis::{doctor, with_fault};
 
@@ -85,11 +88,9 @@ fn a_name_that_only_the_proxy_knows_is_no_failure() {
 #[test]
 fn a_port_where_nobody_listens_fails_at_the_connection() {
     let stand = Stand::start();
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    doctor(&stand, &[("BASE_URL", Some(&format!("https://{free}")))])
+    let nobody = nobody();
+    let there = format!("https://{}", nobody.address);
+    doctor(&stand, &[("BASE_URL", Some(&there))])
         .expect("dns", "passed", &["needs no look-up"])
         .expect("connection", "failed", &["refused", "Look at the network"])
         .skips("tls", "call");

@@ -10,6 +10,8 @@
 #[path = "../../core/src/store/fleet/tests/daemon.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod daemon;
+#[path = "../../core/src/test_support/ports.rs"]
+mod ports;
 #[path = "../../core/src/test_support/skip.rs"]
 mod skip;
 mod support;
@@ -26,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use daemon::Daemon;
 use pay88_sandbox::{Action, Config, Fault, Match};
+use ports::nobody;
 use serde_json::{Value, json};
 use skip::is_root;
 use support::diagnosis::{Diagnosis, diagnose};
@@ -208,9 +211,10 @@ fn nothing_is_made_for_the_report_alone() {
         );
         let mut command = hosts.command(0, &["doctor", "--json"]);
         // 88Pay is out of reach, so that no token is asked for.
+        let nobody = nobody();
         command.env(
             "EIGHTY_EIGHT_PAY_BASE_URL",
-            format!("http://127.0.0.1:{}", daemon::free_port()),
+            format!("http://{}", nobody.address),
         );
         let nothing = [
             "no token",
@@ -394,9 +398,10 @@ fn the_hosts_of_a_fleet_see_one_token_and_reset_frees_all_of_them() {
 fn a_store_that_cannot_be_had_is_told_with_the_reason_and_costs_less_than_a_second() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap().port();
+    let nobody = nobody();
     let stores = format!(
-        ",redis://user:hunter2hunter2@127.0.0.1:{silent}/3,memcached://127.0.0.1:{}",
-        daemon::free_port()
+        ",redis://user:hunter2hunter2@127.0.0.1:{silent}/3,memcached://{}",
+        nobody.address
     );
     let hosts = Hosts::with(1, &stores, Config::default());
     // Once the token is there, all that is waited for is the report's.
@@ -440,7 +445,8 @@ fn a_store_that_cannot_be_had_is_told_with_the_reason_and_costs_less_than_a_seco
 
 #[test]
 fn a_store_that_takes_no_writes_or_lacks_a_right_does_not_pass() {
-    let nobody = daemon::free_port().to_string();
+    let nobody = nobody();
+    let port = nobody.address.port().to_string();
     let rights = "~pay88:* +eval +time +get +getrange +set +del +pttl +pexpire";
     let user = |rights: &str| -> Vec<String> {
         let words = ["--user", "pay", "on", ">hush-hush-hush"].into_iter();
@@ -449,7 +455,7 @@ fn a_store_that_takes_no_writes_or_lacks_a_right_does_not_pass() {
     let plain = |settings: &[&str]| settings.iter().map(|&one| one.to_owned()).collect();
     for (settings, login, database, told) in [
         (
-            plain(&["--replicaof", "127.0.0.1", &nobody]),
+            plain(&["--replicaof", "127.0.0.1", &port]),
             "",
             "",
             "READONLY: it is a replica",
@@ -610,11 +616,12 @@ fn no_directory_is_made_for_the_report_alone() {
     if !is_root() {
         return;
     }
+    let nobody = nobody();
     let script = format!(
         "mount -t tmpfs none /dev/shm
-         EIGHTY_EIGHT_PAY_BASE_URL=http://127.0.0.1:{} \"$0\" doctor >&2 || [ $? = 1 ]
+         EIGHTY_EIGHT_PAY_BASE_URL=http://{} \"$0\" doctor >&2 || [ $? = 1 ]
          [ -z \"$(ls -A /dev/shm)\" ]",
-        daemon::free_port()
+        nobody.address
     );
     let ended = on_machine(&Stand::start(), "host", &script);
     assert!(ended.err.contains("/dev/shm/pay88-0/pay88-"), "{ended:?}");

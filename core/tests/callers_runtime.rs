@@ -246,7 +246,7 @@ fn a_child_that_drops_what_its_parent_waits_for_takes_no_answer_from_it() {
     runtime().block_on(async {
         manager.get_token_async().await.unwrap();
         let late = Action::Delay {
-            seconds: Duration::from_secs(1),
+            seconds: Duration::from_secs(4),
         };
         sandbox.fault(Fault::once(Match::Path(CHARGES.to_owned()), late));
         let mut call: Call<'_> = Box::pin(manager.make_request_async(charge()));

@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../src/test_support/ports.rs"]
+mod ports;
+
 use std::error::Error;
 use std::path::PathBuf;
 
 use pay88::{Config, ErrorCode, Request, TokenManager};
 use pay88_sandbox::{Action, Fault, Match, Sandbox, TEST_KEY, TEST_MERCHANT};
+use ports::nobody;
 
 /// A sandbox and the file with its certificate authority, which is removed at the end.
 struct Running {
@@ -69,13 +73,11 @@ fn a_probe_says_what_is_in_the_way() {
     assert_eq!(error.code(), ErrorCode::TlsFailed);
     let source = error.source().unwrap();
     assert!(source.source().is_none() && source.to_string().contains("certificate"));
-    let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = refused.local_addr().unwrap();
-    drop(refused);
-    let nobody = running
+    let nobody = nobody();
+    let refused = running
         .way()
-        .with("base_url", &format!("https://{address}"));
-    let error = nobody.unwrap().probe().unwrap_err();
+        .with("base_url", &format!("https://{}", nobody.address));
+    let error = refused.unwrap().probe().unwrap_err();
     assert_eq!(error.code(), ErrorCode::ConnectionFailed);
     assert_eq!(refusal(&error), Some(libc::ECONNREFUSED), "{error:?}");
     let missing = running.way().with("ca_bundle", "/nonexistent/ca.pem");

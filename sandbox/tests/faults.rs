@@ -160,10 +160,14 @@ fn a_stalled_request_is_never_answered_nor_carried_out() {
 fn a_stalled_body_stops_half_way_with_the_connection_open() {
     let world = World::fault(Action::StallInBody);
     let mut wire = tcp(world.sandbox.address());
+    std::io::Write::write_all(&mut wire, charge(&world.token).as_bytes()).unwrap();
+    let (mut seen, mut byte) = (Vec::new(), [0]);
+    while !seen.ends_with(b"\r\n\r\n{") {
+        std::io::Read::read_exact(&mut wire, &mut byte).unwrap();
+        seen.extend(byte);
+    }
     wire.set_read_timeout(Some(Duration::from_millis(300)))
         .unwrap();
-    std::io::Write::write_all(&mut wire, charge(&world.token).as_bytes()).unwrap();
-    let mut seen = Vec::new();
     let error = std::io::Read::read_to_end(&mut wire, &mut seen).unwrap_err();
     assert!(matches!(
         error.kind(),

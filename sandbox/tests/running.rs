@@ -2,7 +2,7 @@
 
 mod client;
 
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -79,9 +79,18 @@ fn a_connection_that_ended_is_not_counted_as_open() {
     assert_eq!(sandbox.counters().connections_accepted, 1);
 }
 
+/// A free port of an address of that test's own: no other test takes it when it is given up.
+fn of_its_own(number: u8) -> SocketAddr {
+    ([127, 0, 0, number], 0).into()
+}
+
 #[test]
 fn a_stop_ends_whatever_waits() {
-    let sandbox = plain(unlimited());
+    let sandbox = plain(Config {
+        listen: of_its_own(81),
+        control: Some(of_its_own(81)),
+        ..unlimited()
+    });
     let token = Client::to(&sandbox).token();
     let hour = Duration::from_secs(3600);
     let mut waiting: Vec<Client> = [
@@ -129,7 +138,10 @@ fn a_stop_ends_whatever_waits() {
 
 #[test]
 fn the_same_port_can_be_taken_again_at_once() {
-    let first = plain(Config::default());
+    let first = plain(Config {
+        listen: of_its_own(82),
+        ..Config::default()
+    });
     Client::to(&first).token();
     let address = first.address();
     first.stop();

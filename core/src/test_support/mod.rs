@@ -1,4 +1,5 @@
 //! What the tests of several rooms need.
 
 pub(crate) mod limits;
+pub(crate) mod ports;
 pub(crate) mod skip;

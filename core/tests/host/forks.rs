@@ -105,7 +105,7 @@ fn charge(manager: &TokenManager) -> impl Future<Output = Result<Response, Error
 
 #[test]
 fn what_a_parent_waits_for_ends_with_forked_in_a_child_and_well_in_the_parent() {
-    let harness = Harness::with(|config| config.token_delay = Duration::from_secs(1));
+    let harness = Harness::with(|config| config.token_delay = Duration::from_secs(4));
     let manager = harness.manager();
     let mut token = pin!(manager.get_token_async());
     let mut post = pin!(charge(&manager));

@@ -15,6 +15,8 @@ use crate::test_support::limits::{in_a_child, within};
 use daemon::Daemon;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// For what is to succeed, or to be refused: a busy machine may take that long for it.
+const AMPLE: Duration = Duration::from_secs(10);
 /// The mark of the host that writes a token.
 const MINE: &[u8] = b"the first host's";
 const NAME: &str = "0123456789abcdef0123456789abcdef";
@@ -28,21 +30,21 @@ fn server(url: &str) -> Server {
 }
 
 fn session_of(server: &Server, name: &str) -> Box<dyn Session> {
-    server.open(name, owner(), 5 * SECOND).unwrap()
+    server.open(name, owner(), AMPLE).unwrap()
 }
 
 /// Leads, writes `value` as a new token's, and gives the lease back.
 fn publish(session: &mut dyn Session, value: &[u8]) {
-    assert!(session.take_lease(10 * SECOND, SECOND).unwrap().0);
+    assert!(session.take_lease(10 * SECOND, AMPLE).unwrap().0);
     assert!(
         session
-            .write(value, 60 * SECOND, None, Some(MINE), SECOND)
+            .write(value, 60 * SECOND, None, Some(MINE), AMPLE)
             .unwrap()
     );
 }
 
 fn value(session: &mut dyn Session) -> Option<Vec<u8>> {
-    let found = session.read(SECOND).unwrap();
+    let found = session.read(AMPLE).unwrap();
     found.value.map(|value| value.to_vec())
 }
 
@@ -116,9 +118,9 @@ promises! {
 
 fn an_empty_store_has_nothing_but_a_clock(harness: Harness) {
     let mut session = harness.session();
-    let found = session.read(SECOND).unwrap();
+    let found = session.read(AMPLE).unwrap();
     assert!(found.value.is_none() && found.leased.is_none());
-    assert!(session.marks(MINE, SECOND).unwrap().is_empty());
+    assert!(session.marks(MINE, AMPLE).unwrap().is_empty());
     assert!(found.now.earliest <= found.now.latest && found.now.earliest > 1_000_000_000);
 }
 
@@ -126,12 +128,12 @@ fn what_a_leader_writes_the_others_read(harness: Harness) {
     let (mut one, mut other) = (harness.session(), harness.session());
     publish(&mut *one, b"first");
     assert_eq!(value(&mut *other).unwrap(), b"first");
-    let (led, found) = other.take_lease(10 * SECOND, SECOND).unwrap();
+    let (led, found) = other.take_lease(10 * SECOND, AMPLE).unwrap();
     assert!(led && found.leased.is_none());
     assert_eq!(**found.value.unwrap(), *b"first");
     assert!(
         other
-            .write(b"second", 60 * SECOND, None, Some(MINE), SECOND)
+            .write(b"second", 60 * SECOND, None, Some(MINE), AMPLE)
             .unwrap()
     );
     assert_eq!(value(&mut *one).unwrap(), b"second");
@@ -143,10 +145,10 @@ fn a_forked_child_asks_on_its_own(harness: Harness) {
     let status = in_a_child(|| {
         let own = harness
             .server
-            .open(NAME, owner(), 5 * SECOND)
+            .open(NAME, owner(), AMPLE)
             .and_then(|mut own| {
-                own.take_lease(9 * SECOND, 5 * SECOND)?;
-                own.write(b"the child's", 60 * SECOND, None, Some(MINE), 5 * SECOND)
+                own.take_lease(9 * SECOND, AMPLE)?;
+                own.write(b"the child's", 60 * SECOND, None, Some(MINE), AMPLE)
             });
         i32::from(own != Ok(true))
     });
@@ -156,85 +158,85 @@ fn a_forked_child_asks_on_its_own(harness: Harness) {
 
 fn one_at_a_time_leads(harness: Harness) {
     let (mut one, mut other) = (harness.session(), harness.session());
-    assert!(one.take_lease(8 * SECOND, SECOND).unwrap().0);
-    let (led, found) = other.take_lease(8 * SECOND, SECOND).unwrap();
+    let taken = Instant::now();
+    assert!(one.take_lease(8 * SECOND, AMPLE).unwrap().0);
+    let (led, found) = other.take_lease(8 * SECOND, AMPLE).unwrap();
     assert!(!led);
     let left = found.leased.unwrap();
-    assert!(left > 7 * SECOND && left <= 9 * SECOND, "{left:?}");
     assert!(
-        one.read(SECOND)
-            .unwrap()
-            .leased
-            .is_none_or(|left| left > 7 * SECOND)
+        left + taken.elapsed() > 7 * SECOND && left <= 9 * SECOND,
+        "{left:?}"
     );
-    one.release(SECOND).unwrap();
-    assert!(other.read(SECOND).unwrap().leased.is_none());
-    assert!(other.take_lease(8 * SECOND, SECOND).unwrap().0);
+    let left = one.read(AMPLE).unwrap().leased;
+    assert!(left.is_none_or(|left| left + taken.elapsed() > 7 * SECOND));
+    one.release(AMPLE).unwrap();
+    assert!(other.read(AMPLE).unwrap().leased.is_none());
+    assert!(other.take_lease(8 * SECOND, AMPLE).unwrap().0);
 }
 
 fn who_follows_one_that_died_has_its_lease(harness: Harness) {
     let owner = owner();
-    let open = || harness.server.open(NAME, owner, 5 * SECOND).unwrap();
+    let open = || harness.server.open(NAME, owner, AMPLE).unwrap();
     let mut died = open();
-    assert!(died.take_lease(9 * SECOND, SECOND).unwrap().0);
+    assert!(died.take_lease(9 * SECOND, AMPLE).unwrap().0);
     assert!(
-        died.write(b"a", 60 * SECOND, Some(9 * SECOND), None, SECOND)
+        died.write(b"a", 60 * SECOND, Some(9 * SECOND), None, AMPLE)
             .unwrap()
     );
     drop(died);
     let mut other = harness.session();
-    assert!(other.read(SECOND).unwrap().leased.is_some());
-    assert!(!other.take_lease(9 * SECOND, SECOND).unwrap().0);
+    assert!(other.read(AMPLE).unwrap().leased.is_some());
+    assert!(!other.take_lease(9 * SECOND, AMPLE).unwrap().0);
     let mut next = open();
     assert!(
-        next.read(SECOND).unwrap().leased.is_none(),
+        next.read(AMPLE).unwrap().leased.is_none(),
         "nobody else has it"
     );
-    let (leads, found) = next.take_lease(9 * SECOND, SECOND).unwrap();
+    let (leads, found) = next.take_lease(9 * SECOND, AMPLE).unwrap();
     assert!(leads);
     assert_eq!(**found.value.unwrap(), *b"a");
     assert!(
-        next.write(b"b", 60 * SECOND, None, Some(MINE), SECOND)
+        next.write(b"b", 60 * SECOND, None, Some(MINE), AMPLE)
             .unwrap()
     );
-    assert!(other.take_lease(9 * SECOND, SECOND).unwrap().0);
+    assert!(other.take_lease(9 * SECOND, AMPLE).unwrap().0);
 }
 
 fn a_lease_ends_by_itself_and_no_sooner_than_was_asked(harness: Harness) {
     let (mut one, mut other) = (harness.session(), harness.session());
     for lease in [SECOND / 2, SECOND] {
         let asked = Instant::now();
-        assert!(one.take_lease(lease, SECOND).unwrap().0);
+        assert!(one.take_lease(lease, AMPLE).unwrap().0);
         let taken = Instant::now();
-        while !other.take_lease(lease, SECOND).unwrap().0 {
-            assert!(taken.elapsed() < lease + 3 * SECOND, "it does not end");
+        while !other.take_lease(lease, AMPLE).unwrap().0 {
+            assert!(taken.elapsed() < lease + AMPLE, "it does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(asked.elapsed() >= lease, "{:?}", asked.elapsed());
-        other.release(SECOND).unwrap();
+        other.release(AMPLE).unwrap();
     }
 }
 
 fn a_late_leader_writes_nothing_and_gives_back_nobody_elses_lease(harness: Harness) {
     for releases_first in [false, true] {
         let (mut late, mut next) = (harness.session(), harness.session());
-        assert!(late.take_lease(SECOND / 10, SECOND).unwrap().0);
-        while !next.take_lease(10 * SECOND, SECOND).unwrap().0 {
+        assert!(late.take_lease(SECOND / 10, AMPLE).unwrap().0);
+        while !next.take_lease(10 * SECOND, AMPLE).unwrap().0 {
             std::thread::sleep(Duration::from_millis(20));
         }
         if releases_first {
-            late.release(SECOND).unwrap();
-            assert!(late.read(SECOND).unwrap().leased.is_some());
+            late.release(AMPLE).unwrap();
+            assert!(late.read(AMPLE).unwrap().leased.is_some());
         }
         for lease in [None, Some(10 * SECOND)] {
-            let written = late.write(b"late", 60 * SECOND, lease, Some(MINE), SECOND);
+            let written = late.write(b"late", 60 * SECOND, lease, Some(MINE), AMPLE);
             assert!(!written.unwrap());
         }
-        late.release(SECOND).unwrap();
-        assert!(late.read(SECOND).unwrap().leased.is_some());
-        let written = next.write(b"next", 60 * SECOND, None, Some(MINE), SECOND);
+        late.release(AMPLE).unwrap();
+        assert!(late.read(AMPLE).unwrap().leased.is_some());
+        let written = next.write(b"next", 60 * SECOND, None, Some(MINE), AMPLE);
         assert!(written.unwrap());
-        let written = late.write(b"late", 60 * SECOND, None, Some(MINE), SECOND);
+        let written = late.write(b"late", 60 * SECOND, None, Some(MINE), AMPLE);
         assert!(!written.unwrap());
         assert_eq!(value(&mut *late).unwrap(), b"next");
     }
@@ -244,13 +246,13 @@ fn who_does_not_lead_writes_nothing(harness: Harness) {
     let mut session = harness.session();
     assert!(
         !session
-            .write(b"x", 60 * SECOND, None, Some(MINE), SECOND)
+            .write(b"x", 60 * SECOND, None, Some(MINE), AMPLE)
             .unwrap()
     );
     publish(&mut *session, b"kept");
     assert!(
         !session
-            .write(b"x", 60 * SECOND, None, Some(MINE), SECOND)
+            .write(b"x", 60 * SECOND, None, Some(MINE), AMPLE)
             .unwrap()
     );
     assert_eq!(value(&mut *session).unwrap(), b"kept");
@@ -258,20 +260,24 @@ fn who_does_not_lead_writes_nothing(harness: Harness) {
 
 fn a_leader_that_keeps_its_lease_writes_again(harness: Harness) {
     let (mut one, mut other) = (harness.session(), harness.session());
-    assert!(one.take_lease(2 * SECOND, SECOND).unwrap().0);
+    assert!(one.take_lease(5 * SECOND, AMPLE).unwrap().0);
+    let written = Instant::now();
     assert!(
-        one.write(b"counted", 60 * SECOND, Some(9 * SECOND), None, SECOND)
+        one.write(b"counted", 60 * SECOND, Some(9 * SECOND), None, AMPLE)
             .unwrap()
     );
-    let left = other.read(SECOND).unwrap().leased.unwrap();
-    assert!(left > 8 * SECOND && left <= 10 * SECOND, "{left:?}");
+    let left = other.read(AMPLE).unwrap().leased.unwrap();
+    assert!(
+        left + written.elapsed() > 8 * SECOND && left <= 10 * SECOND,
+        "{left:?}"
+    );
     assert_eq!(value(&mut *other).unwrap(), b"counted");
-    assert!(!other.take_lease(SECOND, SECOND).unwrap().0);
+    assert!(!other.take_lease(SECOND, AMPLE).unwrap().0);
     assert!(
-        one.write(b"answered", 60 * SECOND, None, Some(MINE), SECOND)
+        one.write(b"answered", 60 * SECOND, None, Some(MINE), AMPLE)
             .unwrap()
     );
-    let (led, found) = other.take_lease(SECOND, SECOND).unwrap();
+    let (led, found) = other.take_lease(SECOND, AMPLE).unwrap();
     assert!(led);
     assert_eq!(**found.value.unwrap(), *b"answered");
 }
@@ -281,75 +287,75 @@ fn the_hosts_that_have_a_token_leave_their_marks_each_once(harness: Harness) {
     publish(&mut *hosts[0], b"first");
     let marks: [&[u8]; 3] = [MINE, b"the second one's", b"\r\n\0\xff"];
     for (number, host) in hosts.iter_mut().enumerate() {
-        host.read(SECOND).unwrap();
+        host.read(AMPLE).unwrap();
         for _ in 0..3 {
-            let found = host.marks(marks[number], SECOND).unwrap();
+            let found = host.marks(marks[number], AMPLE).unwrap();
             assert_eq!(found, marks[..=number].concat());
         }
     }
     // What is no new token changes nothing of it, and who has no mark to leave changes nothing either.
     let [one, other, late] = &mut hosts;
-    assert!(one.take_lease(9 * SECOND, SECOND).unwrap().0);
-    assert_eq!(one.marks(&[], SECOND).unwrap(), marks.concat());
+    assert!(one.take_lease(9 * SECOND, AMPLE).unwrap().0);
+    assert_eq!(one.marks(&[], AMPLE).unwrap(), marks.concat());
     assert!(
-        one.write(b"noted", 60 * SECOND, Some(9 * SECOND), None, SECOND)
+        one.write(b"noted", 60 * SECOND, Some(9 * SECOND), None, AMPLE)
             .unwrap()
     );
-    other.read(SECOND).unwrap();
-    assert_eq!(other.marks(&[], SECOND).unwrap(), marks.concat());
+    other.read(AMPLE).unwrap();
+    assert_eq!(other.marks(&[], AMPLE).unwrap(), marks.concat());
     assert!(
-        one.write(b"second", 60 * SECOND, None, Some(MINE), SECOND)
+        one.write(b"second", 60 * SECOND, None, Some(MINE), AMPLE)
             .unwrap()
     );
     // Who still has the token before leaves no mark for the new one.
-    late.marks(marks[2], SECOND).unwrap();
-    other.read(SECOND).unwrap();
-    assert_eq!(other.marks(&[], SECOND).unwrap(), MINE);
-    assert_eq!(other.marks(marks[1], SECOND).unwrap(), marks[..2].concat());
+    late.marks(marks[2], AMPLE).unwrap();
+    other.read(AMPLE).unwrap();
+    assert_eq!(other.marks(&[], AMPLE).unwrap(), MINE);
+    assert_eq!(other.marks(marks[1], AMPLE).unwrap(), marks[..2].concat());
 }
 
 fn no_more_marks_are_taken_than_are_read(harness: Harness) {
     let mut session = harness.session();
     publish(&mut *session, b"first");
     let many: Vec<u8> = (0..65_500_u32 / 4).flat_map(u32::to_le_bytes).collect();
-    session.marks(&many, SECOND).unwrap();
-    session.marks(b"more", SECOND).unwrap();
-    session.marks(b"one mark too many", SECOND).unwrap();
-    let found = session.marks(&[], SECOND).unwrap();
+    session.marks(&many, AMPLE).unwrap();
+    session.marks(b"more", AMPLE).unwrap();
+    session.marks(b"one mark too many", AMPLE).unwrap();
+    let found = session.marks(&[], AMPLE).unwrap();
     assert_eq!(found, [MINE, &many, b"more"].concat());
 }
 
 fn a_value_ends_when_its_time_is_over(harness: Harness) {
     let mut session = harness.session();
     let written = Instant::now();
-    assert!(session.take_lease(9 * SECOND, SECOND).unwrap().0);
+    assert!(session.take_lease(9 * SECOND, AMPLE).unwrap().0);
     assert!(
         session
-            .write(b"short", SECOND, Some(9 * SECOND), Some(MINE), SECOND)
+            .write(b"short", SECOND, Some(9 * SECOND), Some(MINE), AMPLE)
             .unwrap()
     );
     while value(&mut *session).is_some() {
-        assert!(written.elapsed() < 4 * SECOND, "it does not end");
+        assert!(written.elapsed() < SECOND + AMPLE, "it does not end");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(written.elapsed() >= SECOND);
-    assert!(session.marks(MINE, SECOND).unwrap().is_empty());
+    assert!(session.marks(MINE, AMPLE).unwrap().is_empty());
 }
 
 fn a_value_that_ended_while_one_led_is_replaced(harness: Harness) {
     let (mut one, mut other) = (harness.session(), harness.session());
-    assert!(other.take_lease(9 * SECOND, SECOND).unwrap().0);
+    assert!(other.take_lease(9 * SECOND, AMPLE).unwrap().0);
     assert!(
         other
-            .write(b"short", SECOND / 10, None, Some(MINE), SECOND)
+            .write(b"short", SECOND / 10, None, Some(MINE), AMPLE)
             .unwrap()
     );
-    assert!(one.take_lease(20 * SECOND, SECOND).unwrap().0);
+    assert!(one.take_lease(20 * SECOND, AMPLE).unwrap().0);
     while value(&mut *other).is_some() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(
-        one.write(b"next", 60 * SECOND, None, Some(MINE), SECOND)
+        one.write(b"next", 60 * SECOND, None, Some(MINE), AMPLE)
             .unwrap()
     );
     assert_eq!(value(&mut *other).unwrap(), b"next");
@@ -368,8 +374,8 @@ fn any_bytes_up_to_the_limit_come_back_as_they_were(harness: Harness) {
         publish(&mut *session, &bytes);
         assert_eq!(value(&mut *session).unwrap(), bytes);
     }
-    assert!(session.take_lease(9 * SECOND, SECOND).unwrap().0);
-    let refused = session.write(&vec![0; 65_537], SECOND, None, Some(MINE), SECOND);
+    assert!(session.take_lease(9 * SECOND, AMPLE).unwrap().0);
+    let refused = session.write(&vec![0; 65_537], SECOND, None, Some(MINE), AMPLE);
     assert!(refused.unwrap_err().contains("too long"));
 }
 
@@ -378,9 +384,9 @@ fn two_credentials_have_nothing_in_common(harness: Harness) {
     let mut other = session_of(&harness.server, "ffffffffffffffffffffffffffffffff");
     publish(&mut *one, b"one");
     assert_eq!(value(&mut *other), None);
-    assert!(one.take_lease(9 * SECOND, SECOND).unwrap().0);
-    assert!(other.take_lease(9 * SECOND, SECOND).unwrap().0);
-    assert!(other.marks(MINE, SECOND).unwrap().is_empty());
+    assert!(one.take_lease(9 * SECOND, AMPLE).unwrap().0);
+    assert!(other.take_lease(9 * SECOND, AMPLE).unwrap().0);
+    assert!(other.marks(MINE, AMPLE).unwrap().is_empty());
 }
 
 fn of_many_at_once_one_leads_and_no_write_is_lost(harness: Harness) {
@@ -393,7 +399,7 @@ fn of_many_at_once_one_leads_and_no_write_is_lost(harness: Harness) {
                 let mut session = harness.session();
                 let mut done = 0;
                 while done < ROUNDS {
-                    let (led, found) = session.take_lease(20 * SECOND, 10 * SECOND).unwrap();
+                    let (led, found) = session.take_lease(20 * SECOND, AMPLE).unwrap();
                     if !led {
                         std::thread::sleep(Duration::from_millis(1 + number % 3));
                         continue;
@@ -409,11 +415,10 @@ fn of_many_at_once_one_leads_and_no_write_is_lost(harness: Harness) {
                     written.store(before + 1, Ordering::SeqCst);
                     // Before the lease is given back, which others may see before this thread does.
                     leading.store(false, Ordering::SeqCst);
-                    let kept =
-                        session.write(&next, 60 * SECOND, keep_lease, Some(MINE), 10 * SECOND);
+                    let kept = session.write(&next, 60 * SECOND, keep_lease, Some(MINE), AMPLE);
                     assert!(kept.unwrap());
                     if keep_lease.is_some() {
-                        session.release(10 * SECOND).unwrap();
+                        session.release(AMPLE).unwrap();
                     }
                     done += 1;
                 }
@@ -428,16 +433,16 @@ fn of_many_at_once_one_leads_and_no_write_is_lost(harness: Harness) {
 fn a_leader_of_what_was_flushed_writes_nothing(harness: Harness) {
     let mut session = harness.session();
     publish(&mut *session, b"old");
-    assert!(session.take_lease(9 * SECOND, SECOND).unwrap().0);
+    assert!(session.take_lease(9 * SECOND, AMPLE).unwrap().0);
     harness.flush();
     assert!(
         !session
-            .write(b"new", 60 * SECOND, None, Some(MINE), SECOND)
+            .write(b"new", 60 * SECOND, None, Some(MINE), AMPLE)
             .unwrap()
     );
-    let found = session.read(SECOND).unwrap();
+    let found = session.read(AMPLE).unwrap();
     assert!(found.value.is_none() && found.leased.is_none());
-    assert!(session.marks(&[], SECOND).unwrap().is_empty());
+    assert!(session.marks(&[], AMPLE).unwrap().is_empty());
     publish(&mut *session, b"new");
     assert_eq!(value(&mut *session).unwrap(), b"new");
 }
@@ -447,18 +452,14 @@ fn a_killed_store_is_told_at_once_and_found_again_when_it_is_back(mut harness: H
     publish(&mut *session, b"gone");
     harness.daemon.kill();
     let asked = Instant::now();
-    session.read(5 * SECOND).err().unwrap();
-    session.release(5 * SECOND).err().unwrap_or_default();
-    let refused = harness
-        .server
-        .open(NAME, owner(), 5 * SECOND)
-        .err()
-        .unwrap();
+    session.read(AMPLE).err().unwrap();
+    session.release(AMPLE).err().unwrap_or_default();
+    let refused = harness.server.open(NAME, owner(), AMPLE).err().unwrap();
     assert!(refused.contains("refused"), "{refused}");
-    // Of the five that each of them was given.
-    assert!(asked.elapsed() < 4 * SECOND);
+    // Each of them was given more.
+    assert!(asked.elapsed() < AMPLE * 9 / 10);
     harness.daemon.restart();
-    session.read(SECOND).err().unwrap();
+    session.read(AMPLE).err().unwrap();
     let mut session = harness.session();
     assert_eq!(value(&mut *session), None);
     publish(&mut *session, b"back");
@@ -487,13 +488,13 @@ fn a_stopped_store_costs_no_more_than_the_time_given(harness: Harness) {
     assert!(asked.elapsed() < 20 * time);
     harness.daemon.go_on();
     // An answer that comes late is never taken for that to the next question.
-    session.read(SECOND).err().unwrap();
+    session.read(AMPLE).err().unwrap();
     assert_eq!(value(&mut *harness.session()).unwrap(), b"kept");
 }
 
 fn a_lease_that_a_stopped_store_gives_to_somebody_gone_ends_soon(harness: Harness) {
     let mut gone = harness.session();
-    gone.read(SECOND).unwrap();
+    gone.read(AMPLE).unwrap();
     harness.daemon.stop();
     gone.take_lease(40 * SECOND, SECOND / 5).err().unwrap();
     drop(gone);
@@ -501,15 +502,17 @@ fn a_lease_that_a_stopped_store_gives_to_somebody_gone_ends_soon(harness: Harnes
     let back = Instant::now();
     let mut session = harness.session();
     // The question that waited is answered, though nobody is there any more.
-    while session.read(5 * SECOND).unwrap().leased.is_none() {
+    while session.read(AMPLE).unwrap().leased.is_none() {
         assert!(back.elapsed() < 10 * SECOND, "it was not asked");
     }
-    while !session.take_lease(40 * SECOND, SECOND).unwrap().0 {
+    let mut asked = Instant::now();
+    while !session.take_lease(40 * SECOND, AMPLE).unwrap().0 {
         assert!(back.elapsed() < 10 * SECOND, "it does not end");
         std::thread::sleep(Duration::from_millis(20));
+        asked = Instant::now();
     }
-    let left = harness.session().read(SECOND).unwrap().leased.unwrap();
-    assert!(left > 38 * SECOND, "{left:?}");
+    let left = harness.session().read(AMPLE).unwrap().leased.unwrap();
+    assert!(left + asked.elapsed() > 38 * SECOND, "{left:?}");
 }
 
 fn the_clock_is_the_same_for_all_and_goes_as_time_does(harness: Harness) {
@@ -525,13 +528,13 @@ fn clock_goes_as_time_does(harness: &Harness) -> Result<(), String> {
     const BUSY: u64 = 200;
     let other = server(harness.server.shown());
     let (mut one, mut other) = (harness.session(), session_of(&other, NAME));
-    let (began, first) = (Instant::now(), one.read(SECOND)?.now);
+    let (began, first) = (Instant::now(), one.read(AMPLE)?.now);
     let mut width = u64::MAX;
     while began.elapsed() < 3 * SECOND {
         std::thread::sleep(Duration::from_millis(37));
         for session in [&mut one, &mut other] {
             let asked = began.elapsed().as_millis() as u64;
-            let now = session.read(SECOND)?.now;
+            let now = session.read(AMPLE)?.now;
             let answered = began.elapsed().as_millis() as u64 + 1;
             assert!(now.earliest <= now.latest);
             // Both count from the same instant, within their bounds.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::server::{Authority, OK, Server, answer_all, read_request};
 use super::*;
+use crate::test_support::ports::nobody;
 use crate::transport::reactor::{Reactor, Task};
 
 /// Starts an exchange whose result is sent there.
@@ -109,11 +110,7 @@ fn others_run_between_two_pieces_of_work() {
 fn a_failure_says_whether_the_request_left() {
     let authority = Authority::new();
     let other = Authority::new();
-    let refused = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let nobody = nobody();
     let silent = Server::raw(|_stream, _| std::thread::sleep(20 * SECOND));
     let closing = Server::raw(|stream, _| drop(stream));
     let cutting = Server::raw(|mut stream, _| {
@@ -143,7 +140,13 @@ fn a_failure_says_whether_the_request_left() {
     // What ends by itself has time enough for that.
     let (short, long) = (SECOND / 2, 10 * SECOND);
     for (name, settings, kind, sent, time) in [
-        ("refused", plain(refused), FailureKind::Connect, false, long),
+        (
+            "refused",
+            plain(nobody.address.port()),
+            FailureKind::Connect,
+            false,
+            long,
+        ),
         (
             "handshake",
             tls(silent.port),

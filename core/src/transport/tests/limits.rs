@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::server::{Authority, OK, Server, answer_all, break_off, read_request};
 use super::*;
+use crate::test_support::ports::nobody;
 
 fn never_resolves(_: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
     std::thread::sleep(Duration::from_secs(20));
@@ -272,13 +273,11 @@ fn an_answer_that_came_in_time_is_taken_however_late_its_caller_runs() {
 
 #[test]
 fn a_refused_connection_has_sent_nothing() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let nobody = nobody();
     for by in EACH {
-        let failure = by.send(&link(plain(port)), "x", 20 * SECOND).unwrap_err();
+        let failure = by
+            .send(&link(plain(nobody.address.port())), "x", 20 * SECOND)
+            .unwrap_err();
         assert_eq!((failure.kind, failure.sent), (FailureKind::Connect, false));
         assert!(failure.message.contains("refused"), "{}", failure.message);
     }
@@ -428,7 +427,7 @@ fn a_flood_of_interim_answers_ends_with_the_deadline_and_holds_nobody_up() {
                 let flooded = link(settings.clone());
                 let call = std::thread::spawn(move || {
                     let begun = Instant::now();
-                    let failure = by.send(&flooded, "x", SECOND).unwrap_err();
+                    let failure = by.send(&flooded, "x", 3 * SECOND).unwrap_err();
                     (failure, begun.elapsed())
                 });
                 std::thread::sleep(SECOND / 4);
@@ -440,7 +439,7 @@ fn a_flood_of_interim_answers_ends_with_the_deadline_and_holds_nobody_up() {
                 let (failure, took) = call.join().unwrap();
                 assert_eq!((failure.kind, failure.sent), (FailureKind::Timeout, true));
                 println!("{by:?}: ended after {took:?}; another call took {beside:?}");
-                assert!(took < SECOND * 5, "{by:?}: {took:?}");
+                assert!(took < SECOND * 10, "{by:?}: {took:?}");
                 assert!(beside < SECOND * 3, "{by:?}: another call took {beside:?}");
             }
         }

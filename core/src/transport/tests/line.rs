@@ -319,6 +319,7 @@ fn a_child_that_was_forked_in_the_line_leaves_it_to_its_parent() {
         let link = at_most(1, holding.server.port);
         let held = holding.hold(&link);
         let (shared, begun_in) = (link.shared().unwrap(), std::process::id());
+        let (forked, go) = mpsc::channel();
         let (asked, status) = (std::cell::Cell::new(0), std::cell::Cell::new(None));
         let interrupt = || {
             asked.set(asked.get() + 1);
@@ -327,7 +328,10 @@ fn a_child_that_was_forked_in_the_line_leaves_it_to_its_parent() {
                 match unsafe { libc::fork() } {
                     // SAFETY: a plain system call.
                     0 => drop(unsafe { libc::alarm(20) }),
-                    child => status.set(Some(child)),
+                    child => {
+                        status.set(Some(child));
+                        forked.send(()).unwrap();
+                    }
                 }
             }
             false
@@ -340,7 +344,8 @@ fn a_child_that_was_forked_in_the_line_leaves_it_to_its_parent() {
         };
         let goer = holding.go_on.clone();
         let begun = std::thread::spawn(move || {
-            std::thread::sleep(SECOND);
+            go.recv().unwrap();
+            std::thread::sleep(SECOND / 5);
             let _ = goer.send(());
         });
         let result = run_here(entering);

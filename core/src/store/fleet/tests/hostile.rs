@@ -3,8 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
+use std::sync::{Mutex, mpsc};
 
 use super::*;
+use crate::test_support::ports::nobody;
 
 const TIME: Duration = Duration::from_millis(300);
 /// What the machine may be late.
@@ -96,17 +98,25 @@ fn a_server_that_drips_costs_the_time_given() {
 #[test]
 fn a_late_answer_is_not_taken_for_that_to_the_next_question() {
     within(30 * SECOND, || {
-        let port = play(|mut stream| {
+        let (go, order) = mpsc::channel::<()>();
+        let (write, written) = mpsc::channel();
+        let order = Arc::new(Mutex::new(order));
+        let port = play(move |mut stream| {
             let _ = stream.read(&mut [0; 4096]);
-            std::thread::sleep(2 * TIME);
+            let _ = order.lock().unwrap().recv();
             let _ = stream.write_all(b"*4\r\n:0\r\n:1700000000000\r\n:-2\r\n$-1\r\n");
+            let _ = write.send(());
             std::thread::sleep(20 * SECOND);
         });
         let server = server(&format!("redis://127.0.0.1:{port}"));
         let mut session = session_of(&server, NAME);
         assert!(session.read(TIME).is_err());
+        // The answer is there before the next question is asked.
+        go.send(()).unwrap();
+        written.recv().unwrap();
         assert!(session.read(5 * SECOND).is_err());
         // It is an answer, if one waits for it.
+        go.send(()).unwrap();
         let mut patient = session_of(&server, NAME);
         assert!(patient.read(10 * SECOND).is_ok());
     });
@@ -239,7 +249,8 @@ fn writing_to_a_server_that_has_closed_raises_no_signal() {
 #[test]
 fn nobody_at_the_port_and_no_such_name_are_told_in_time() {
     within(30 * SECOND, || {
-        let port = daemon::free_port();
+        let nobody = nobody();
+        let port = nobody.address.port();
         for scheme in SCHEMES {
             let refused = reason(&format!("{scheme}://127.0.0.1:{port}"));
             assert!(refused.contains("refused"), "{refused}");

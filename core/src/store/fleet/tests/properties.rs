@@ -106,7 +106,7 @@ fn ask(session: &mut dyn Session, what: u8) -> Result<(), String> {
 
 fn survives(scheme: &str, questions: &[u8], port: u16) -> Result<(), TestCaseError> {
     let server = server(&format!("{scheme}://127.0.0.1:{port}"));
-    let opened = server.open(NAME, owner(), SECOND);
+    let opened = server.open(NAME, owner(), AMPLE);
     let Ok(mut session) = opened else {
         return Err(TestCaseError::fail("nobody listens"));
     };
@@ -139,7 +139,7 @@ fn is_read(
     let key = record::api_key("sk_test_sandbox_0123456789abcdef");
     let mut client = Arc::new(fleet).client(&key).unwrap();
     let lead = Ask::Lease { lease: SECOND };
-    match client.ask(lead, SECOND) {
+    match client.ask(lead, AMPLE) {
         Ok(Answer::Found(found)) => {
             // Nobody else has the key.
             prop_assert!(found.record.is_none());

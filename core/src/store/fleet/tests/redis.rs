@@ -2,14 +2,15 @@
 
 use super::*;
 use crate::store::fleet::tests::daemon::Dir;
+use crate::test_support::ports::nobody;
 
 /// What the store at `url` has to say against a session that leads and writes; empty if nothing.
 fn reason(url: &str) -> String {
     let try_it = || {
-        let mut session = server(url).open(NAME, owner(), 2 * SECOND)?;
-        session.take_lease(9 * SECOND, 2 * SECOND)?;
-        session.write(b"x", 60 * SECOND, None, Some(MINE), 2 * SECOND)?;
-        session.read(2 * SECOND)
+        let mut session = server(url).open(NAME, owner(), AMPLE)?;
+        session.take_lease(9 * SECOND, AMPLE)?;
+        session.write(b"x", 60 * SECOND, None, Some(MINE), AMPLE)?;
+        session.read(AMPLE)
     };
     match try_it() {
         Ok(found) => {
@@ -57,11 +58,11 @@ fn a_user_needs_no_more_rights_than_the_module_says() {
         let at = format!("127.0.0.1:{}", daemon.port);
         assert_eq!(reason(&format!("redis://pay:hush-pay@{at}")), "");
         let mut session = session_of(&server(&format!("redis://pay:hush-pay@{at}")), NAME);
-        session.read(SECOND).unwrap();
-        let marks = session.marks(b"another", SECOND).unwrap();
+        session.read(AMPLE).unwrap();
+        let marks = session.marks(b"another", AMPLE).unwrap();
         assert_eq!(marks, [MINE, b"another"].concat());
-        assert!(session.take_lease(SECOND, SECOND).unwrap().0);
-        session.release(SECOND).unwrap();
+        assert!(session.take_lease(SECOND, AMPLE).unwrap().0);
+        session.release(AMPLE).unwrap();
         assert!(reason(&format!("redis://poor:hush-poor@{at}")).starts_with("NOPERM"));
         assert!(reason(&format!("redis://pay:hush-poor@{at}")).starts_with("WRONGPASS"));
     });
@@ -93,8 +94,8 @@ fn a_right_that_is_missing_is_named_and_a_store_that_takes_no_writes_is_found_ou
         };
         let writable = |server: &Server| {
             let mut session = session_of(server, NAME);
-            session.read(SECOND)?;
-            session.writable(SECOND)
+            session.read(AMPLE)?;
+            session.writable(AMPLE)
         };
         let (all, fewer) = names.split_last().unwrap();
         assert_eq!(writable(&at(all, "")), Ok(()));
@@ -110,15 +111,16 @@ fn a_right_that_is_missing_is_named_and_a_store_that_takes_no_writes_is_found_ou
                 "{name}: {why}"
             );
         }
-        let why = at(all, "/3").open(NAME, owner(), SECOND).err().unwrap();
+        let why = at(all, "/3").open(NAME, owner(), AMPLE).err().unwrap();
         assert!(
             why.starts_with("NOPERM") && why.contains("+select"),
             "{why}"
         );
 
-        let nobody = daemon::free_port().to_string();
+        let nobody = nobody();
+        let port = nobody.address.port().to_string();
         for (settings, code) in [
-            (["--replicaof", "127.0.0.1", &nobody].as_slice(), "READONLY"),
+            (["--replicaof", "127.0.0.1", &port].as_slice(), "READONLY"),
             (
                 &["--maxmemory", "1", "--maxmemory-policy", "noeviction"],
                 "OOM",
@@ -140,7 +142,7 @@ fn databases_are_apart() {
         publish(&mut *session_of(&at("/3"), NAME), b"third");
         assert_eq!(value(&mut *session_of(&at(""), NAME)), None);
         assert_eq!(value(&mut *session_of(&at("/3"), NAME)).unwrap(), b"third");
-        let refused = at("/99").open(NAME, owner(), SECOND).err().unwrap();
+        let refused = at("/99").open(NAME, owner(), AMPLE).err().unwrap();
         assert!(refused.contains("database"), "{refused}");
     });
 }
@@ -168,8 +170,9 @@ fn a_unix_socket_is_a_way_too() {
 #[test]
 fn a_store_that_can_only_be_read_gives_way_to_the_next_of_the_list() {
     within(30 * SECOND, || {
-        let nobody = daemon::free_port().to_string();
-        let replica = Daemon::redis(&["--replicaof", "127.0.0.1", &nobody]);
+        let nobody = nobody();
+        let port = nobody.address.port().to_string();
+        let replica = Daemon::redis(&["--replicaof", "127.0.0.1", &port]);
         let primary = Daemon::redis(&[]);
         let urls = [&replica, &primary].map(|store| format!("redis://127.0.0.1:{}", store.port));
         let stores = urls.each_ref().map(|url| StoreUrl::parse(url).unwrap());
@@ -180,16 +183,16 @@ fn a_store_that_can_only_be_read_gives_way_to_the_next_of_the_list() {
         let key = record::api_key("sk_test_sandbox_1");
         for (first, seconds) in [(0, 4), (1, 1), (0, 9), (1, 1), (0, 0)] {
             let mut client = fleet.client(&key).unwrap();
-            client.ask(Ask::Read, SECOND).unwrap();
+            client.ask(Ask::Read, AMPLE).unwrap();
             assert_eq!(client.shown().unwrap(), urls[first]);
-            let lead = Ask::Lease { lease: SECOND };
-            let Answer::Found(found) = client.ask(lead, SECOND).unwrap() else {
+            let lead = Ask::Lease { lease: AMPLE };
+            let Answer::Found(found) = client.ask(lead, AMPLE).unwrap() else {
                 panic!("not found")
             };
             assert!(found.leads);
             assert_eq!(client.shown().unwrap(), urls[1]);
             assert!(matches!(
-                client.ask(Ask::Release, SECOND),
+                client.ask(Ask::Release, AMPLE),
                 Ok(Answer::Stored(true))
             ));
             clock.advance(seconds * SECOND);
@@ -273,16 +276,16 @@ fn a_full_store_says_so_and_still_takes_a_lease_back() {
         let url = format!("redis://127.0.0.1:{}", daemon.port);
         let mut session = session_of(&server(&url), NAME);
         publish(&mut *session, b"before");
-        assert!(session.take_lease(9 * SECOND, SECOND).unwrap().0);
+        assert!(session.take_lease(9 * SECOND, AMPLE).unwrap().0);
         daemon.command("CONFIG SET maxmemory 1");
-        let refused = session.write(b"x", 60 * SECOND, None, Some(MINE), SECOND);
+        let refused = session.write(b"x", 60 * SECOND, None, Some(MINE), AMPLE);
         assert!(refused.unwrap_err().starts_with("OOM"));
         assert_eq!(value(&mut *session).unwrap(), b"before");
-        session.release(SECOND).unwrap();
-        assert!(session.read(SECOND).unwrap().leased.is_none());
+        session.release(AMPLE).unwrap();
+        assert!(session.read(AMPLE).unwrap().leased.is_none());
         assert!(
             session
-                .take_lease(9 * SECOND, SECOND)
+                .take_lease(9 * SECOND, AMPLE)
                 .err()
                 .unwrap()
                 .starts_with("OOM")
@@ -340,15 +343,15 @@ fn what_is_written_ends_by_itself() {
         for counted in [false, true] {
             publish(&mut *session, b"x");
             if counted {
-                session.marks(b"another", SECOND).unwrap();
+                session.marks(b"another", AMPLE).unwrap();
             }
-            assert!(session.take_lease(9 * SECOND, SECOND).unwrap().0);
+            assert!(session.take_lease(9 * SECOND, AMPLE).unwrap().0);
             for key in ["value", "lease", "hosts"] {
                 let left = daemon.command(&format!("PTTL pay88:{{{NAME}}}:{key}"));
                 let left: i64 = left.trim().trim_start_matches(':').parse().unwrap();
                 assert!((1..=60_000).contains(&left), "{key}: {left}");
             }
-            session.release(SECOND).unwrap();
+            session.release(AMPLE).unwrap();
         }
         assert_eq!(daemon.command("DBSIZE"), ":2\r\n");
     });
