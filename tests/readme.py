@@ -128,7 +128,8 @@ class Readme(unittest.TestCase):
                 line = line.partition("  #")[0].replace("/shared/", "./")
                 if line.startswith("pay88 sandbox") and "--exec" not in line:
                     # Until it is told to end.
-                    line = f"{line.replace('8443', '0')} & sleep 1; kill $!; wait $!"
+                    begun = f"{line.replace('8443', '0')} --ready-file ready & begun=$!"
+                    line = f"{begun}; until [ -s ready ]; do sleep 0.05; done; kill $begun; wait $begun; rm -f ready"
                 printed = self.run_it("bash", "-e", "-c", line, directory=directory)
                 asked += line.startswith("curl")
                 if "--exec" in line:

@@ -2,6 +2,7 @@
 // as the process.
 import { request } from 'node:http';
 import { beforeEach } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { TokenManager } from 'pay88';
 
@@ -70,6 +71,16 @@ export const sandbox = {
 
   async tokensIssued() {
     return (await this.control('GET', '/counters')).tokens_issued;
+  },
+
+  /** Until a request to `target` has arrived. */
+  async arrived(target) {
+    for (const end = Date.now() + 30_000; ;) {
+      const log = await this.control('GET', '/log');
+      if (log.some((entry) => entry.target === target)) return;
+      if (Date.now() > end) throw new Error(`nothing arrives at ${target}`);
+      await sleep(20);
+    }
   },
 
   /** The targets of all calls that arrived. */

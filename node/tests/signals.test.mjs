@@ -1,7 +1,6 @@
 // AbortSignal.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { CHARGE, CHARGES, LIMIT, sandbox } from './sandbox.mjs';
 
@@ -27,7 +26,7 @@ test(
     let called = 0;
     controller.signal.onabort = () => called++;
     const call = tm.makeRequest(CHARGES, { method: 'POST', body: JSON.stringify(CHARGE), signal: controller.signal });
-    await sleep(1000);
+    await sandbox.arrived(CHARGES);
     const begun = Date.now();
     controller.abort(reason);
     await assert.rejects(call, { code: 'canceled', outcome: 'unknown', cause: reason });
@@ -37,7 +36,7 @@ test(
 );
 
 test('one of many waiters gives up and the others get the token', LIMIT, async () => {
-  await sandbox.set({ token_delay: 0.5 });
+  await sandbox.set({ token_delay: 2 });
   const tm = sandbox.manager();
   const controller = new AbortController();
   const given = tm.getToken({ signal: controller.signal });

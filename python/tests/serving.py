@@ -16,11 +16,15 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def serving(application, directory, environment, *flags):
     """Gives a function that asks the application, which answers, for what it says. It is ended whatever happens."""
     (directory / "shop.py").write_text(application)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = "{}:{}".format(*free.getsockname())
-    command = [sys.executable, "-m", "gunicorn", *flags, "-b", address, "--no-control-socket", "shop:application"]
-    process = subprocess.Popen(command, cwd=directory, env=environment, stderr=subprocess.PIPE, text=True)
+    # gunicorn gets the socket, so that nobody else takes its port before.
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = "{}:{}".format(*bound.getsockname())
+        place = f"fd://{bound.fileno()}"
+        command = [sys.executable, "-m", "gunicorn", *flags, "-b", place, "--no-control-socket", "shop:application"]
+        process = subprocess.Popen(
+            command, cwd=directory, env=environment, stderr=subprocess.PIPE, text=True, pass_fds=[bound.fileno()]
+        )
 
     def ask(_=None):
         with _OPENER.open(f"http://{address}/", timeout=30) as answer:

@@ -15,6 +15,7 @@ abstract class SandboxTestCase extends TestCase
         'flow' => 'PAYIN', 'method_code' => 'CARDS', 'amount' => 50000, 'currency' => 'COP', 'country' => 'COL',
     ];
 
+    private static array $connections = [];
     protected TokenManager $manager;
     private string $key;
 
@@ -76,7 +77,10 @@ abstract class SandboxTestCase extends TestCase
     /** A port at which nobody listens. */
     protected static function closedPort(): string
     {
+        // Nobody can listen at the near end of a connection, as long as it stands.
         $server = stream_socket_server('tcp://127.0.0.1:0');
-        return 'http://' . stream_socket_get_name($server, false);
+        $near = stream_socket_client('tcp://' . stream_socket_get_name($server, false));
+        self::$connections[] = [$server, $near];
+        return 'http://' . stream_socket_get_name($near, false);
     }
 }
