@@ -9,7 +9,9 @@ Needs what php/build.sh has built (with --debug: php/build.sh --debug).
 import contextlib
 import json
 import os
+import signal
 import subprocess
+import time
 import unittest
 
 import web
@@ -72,15 +74,21 @@ class Processes(unittest.TestCase):
     def tearDown(self):
         self.web.shared.add(self.php("echo (new Pay88\\TokenManager())->stats()['share_path'];"))
 
-    def php(self, code, **more):
-        """Runs it, and returns what its parts said."""
+    def php(self, code, beside=lambda process: None, **more):
+        """Runs it, and `beside` meanwhile; returns what it printed."""
         self.told.write_text("")
-        done = subprocess.run(
+        process = subprocess.Popen(
             ["php", "-n", "-d", f"extension={self.web.extension}/pay88.so", "-r", code],
-            env={**self.environment, **more}, capture_output=True, text=True, timeout=web.LIMIT,
+            env={**self.environment, **more}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
-        return done.stdout
+        try:
+            beside(process)
+            out, err = process.communicate(timeout=web.LIMIT)
+        finally:
+            process.kill()
+            process.wait()
+        self.assertEqual((process.returncode, err), (0, ""), out)
+        return out
 
     def parts(self):
         parts = {}
@@ -170,7 +178,7 @@ class Processes(unittest.TestCase):
     IN_FLIGHT = f"""{PARTS}
         $child = null;
         pcntl_async_signals(true);
-        pcntl_signal(SIGALRM, function () use (&$child) {{
+        pcntl_signal(SIGUSR1, function () use (&$child) {{
             $child = pcntl_fork();
             if ($child === 0 && getenv('AT_ONCE')) {{
                 told('child', charge('child'));
@@ -178,7 +186,6 @@ class Processes(unittest.TestCase):
             }}
         }});
         BEFORE
-        pcntl_alarm(1);
         $code = charge('in flight');
         if ($child === 0) {{
             told('interrupted', $code);
@@ -190,6 +197,15 @@ class Processes(unittest.TestCase):
         told('status', $status);
         """
 
+    def signal_in_flight(self, process):
+        """When the call has met its fault, and a little later, so that it waits there."""
+        end = time.monotonic() + web.LIMIT
+        while not self.web.sandbox.control("GET", "/counters")["faults_played"]:
+            self.assertLess(time.monotonic(), end, "the call does not come")
+            time.sleep(0.02)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGUSR1)
+
     def fork_in_flight(self, fault, before="", prepare=lambda: None, **more):
         """The parent's call goes on, and the child makes one: in the handler, or after the call has ended there."""
         for at_once in ("1", ""):
@@ -197,7 +213,7 @@ class Processes(unittest.TestCase):
                 self.fresh()
                 prepare()
                 self.web.sandbox.control("POST", "/faults", fault)
-                self.php(self.IN_FLIGHT.replace("BEFORE", before), AT_ONCE=at_once, **more)
+                self.php(self.IN_FLIGHT.replace("BEFORE", before), self.signal_in_flight, AT_ONCE=at_once, **more)
                 parts = self.parts()
                 if not at_once:
                     self.assertEqual(parts.pop("interrupted"), "forked unknown")
