@@ -517,7 +517,9 @@ impl TokenManager {
     pub fn close(&self) {
         let handle = &self.0;
         let word = &handle.manager.account.cache.word;
-        word.change(|| handle.closed.raise());
+        word.change(|| handle.closed.mark());
+        // Wakers are the program's code, and may take their time.
+        handle.closed.raise();
         handle.end();
     }
 
@@ -639,9 +641,9 @@ pub fn prepare_request(
 impl Handle {
     /// Has it counted in this process, which may have inherited it.
     fn count(&self) {
-        if self.counted.moves_here() {
-            self.manager.count();
-        }
+        let manager = &self.manager;
+        self.counted
+            .move_here(|| manager.count(), || manager.detach());
     }
 
     fn end(&self) {
@@ -689,28 +691,51 @@ impl fmt::Debug for TokenManager {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Wake, Waker};
 
     use super::*;
     use crate::test_support::limits::in_a_child;
 
+    #[test]
+    fn what_a_close_wakes_finds_the_change_ended() {
+        struct Wakes(TokenManager, AtomicBool);
+        impl Wake for Wakes {
+            fn wake(self: Arc<Self>) {
+                let word = &self.0.0.manager.account.cache.word;
+                let ended = self.0.is_closed() && word.to_keep().is_some();
+                self.1.store(ended, Ordering::SeqCst);
+            }
+        }
+        let manager = manager();
+        let wakes = Arc::new(Wakes(manager.clone(), AtomicBool::new(false)));
+        let waker = Waker::from(wakes.clone());
+        let mut closed = pin!(manager.0.closed.raised());
+        let polled = closed.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        manager.close();
+        assert!(wakes.1.load(Ordering::SeqCst));
+    }
+
+    fn manager() -> TokenManager {
+        let options = [
+            ("api_key", "sk_test_sandbox_0123456789"),
+            ("merchant_id", "MCH-COL-TEST-HANDLES"),
+            ("base_url", "http://127.0.0.1:9"),
+            ("share", "process"),
+        ];
+        let config = options
+            .into_iter()
+            .try_fold(Config::without_environment(), |config, (name, value)| {
+                config.with(name, value)
+            });
+        TokenManager::new(config.unwrap()).unwrap()
+    }
+
     /// What stays for open handles would otherwise stay for those of threads that a child does not have.
     #[test]
     fn a_child_counts_the_handles_that_it_uses_and_no_others() {
-        let manager = || {
-            let options = [
-                ("api_key", "sk_test_sandbox_0123456789"),
-                ("merchant_id", "MCH-COL-TEST-HANDLES"),
-                ("base_url", "http://127.0.0.1:9"),
-                ("share", "process"),
-            ];
-            let config = options
-                .into_iter()
-                .try_fold(Config::without_environment(), |config, (name, value)| {
-                    config.with(name, value)
-                });
-            TokenManager::new(config.unwrap()).unwrap()
-        };
         let (used, unused) = (manager(), manager());
         let counted = |manager: &TokenManager| {
             let link = &manager.0.manager.account.link;

@@ -97,16 +97,14 @@ impl SingleFlight {
     /// Waits in a task.
     pub(crate) async fn completion(&self) -> Completion {
         poll_fn(|context| {
+            // The program's code makes it, so not under the lock.
+            let waker = context.waker().clone();
             let mut state = self.state();
             if let Some(completion) = &state.completion {
                 return Poll::Ready(completion.clone());
             }
-            if !state
-                .wakers
-                .iter()
-                .any(|waker| waker.will_wake(context.waker()))
-            {
-                state.wakers.push(context.waker().clone());
+            if !state.wakers.iter().any(|known| known.will_wake(&waker)) {
+                state.wakers.push(waker);
             }
             Poll::Pending
         })

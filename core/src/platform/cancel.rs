@@ -44,11 +44,15 @@ impl CancelFlag {
         self.waiting.get_or_make(Notify::new)
     }
 
-    /// Returns whether this was the first time.
-    pub(crate) fn raise(&self) -> bool {
-        let first = !self.raised.swap(true, Ordering::SeqCst);
+    /// Raises it for those who ask. Those who wait are woken by [`CancelFlag::raise`].
+    pub(crate) fn mark(&self) {
+        self.raised.store(true, Ordering::SeqCst);
+    }
+
+    /// Raises it, and wakes those who wait. That runs the code of their wakers.
+    pub(crate) fn raise(&self) {
+        self.mark();
         self.waiting().notify_waiters();
-        first
     }
 
     pub(crate) fn is_raised(&self) -> bool {

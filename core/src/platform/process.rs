@@ -155,19 +155,23 @@ impl CountedIn {
         CountedIn(AtomicU64::new(Process::current().0))
     }
 
-    /// Whether this process has to count it from now on, because another one did so far.
-    pub(crate) fn moves_here(&self) -> bool {
+    /// Has this process count it from now on, if another one did so far. It is counted before it moves: whoever ends it takes
+    /// away only what was counted. If it has ended meanwhile, or another thread has moved it, `uncount` takes that back.
+    pub(crate) fn move_here(&self, count: impl FnOnce(), uncount: impl FnOnce()) {
         let (known, here) = (self.0.load(Ordering::Relaxed), Process::current().0);
-        let elsewhere = known != here && known != CountedIn::NOWHERE;
-        elsewhere
-            && (self.0)
-                .compare_exchange(known, here, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+        if known == here || known == CountedIn::NOWHERE {
+            return;
+        }
+        count();
+        let moved = (self.0).compare_exchange(known, here, Ordering::AcqRel, Ordering::Relaxed);
+        if moved.is_err() {
+            uncount();
+        }
     }
 
     /// It is over. Whether this process has counted it, and now counts one less.
     pub(crate) fn ends_here(&self) -> bool {
-        self.0.swap(CountedIn::NOWHERE, Ordering::Relaxed) == Process::current().0
+        self.0.swap(CountedIn::NOWHERE, Ordering::AcqRel) == Process::current().0
     }
 }
 
@@ -312,6 +316,7 @@ impl<T> Drop for PerProcess<T> {
 mod tests {
     use super::*;
     use crate::test_support::limits::in_a_child;
+    use std::cell::Cell;
     use std::sync::atomic::AtomicU32;
 
     #[test]
@@ -328,6 +333,38 @@ mod tests {
             assert_eq!(status, 0);
             assert!(way() == first);
         }
+    }
+
+    /// A handle that a child inherited is closed by one thread while another one begins to use it.
+    #[test]
+    fn what_a_child_begins_to_count_is_never_less_than_what_it_has_ended() {
+        let counted = CountedIn::this_process();
+        let status = in_a_child(|| {
+            let count = Cell::new(0_i32);
+            let ends = || {
+                let less = i32::from(counted.ends_here());
+                count.set(count.get() - less);
+                count.get()
+            };
+            let mut least = 0;
+            counted.move_here(
+                || {
+                    least = ends();
+                    count.set(count.get() + 1);
+                },
+                || count.set(count.get() - 1),
+            );
+            i32::from((least, count.get(), ends()) != (0, 0, 0))
+        });
+        assert_eq!(status, 0);
+        let status = in_a_child(|| {
+            let moved = Cell::new(0);
+            let uncount = || moved.set(-1);
+            counted.move_here(|| moved.set(1), uncount);
+            counted.move_here(|| moved.set(2), uncount);
+            i32::from(moved.get() != 1 || !counted.ends_here() || counted.ends_here())
+        });
+        assert_eq!(status, 0);
     }
 
     #[test]

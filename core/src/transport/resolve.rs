@@ -66,12 +66,14 @@ impl Resolver {
         deadline.enter("while its host's name was looked up");
         let pending = self.join();
         let answer = deadline.completed(poll_fn(|cx| {
+            // The program's code may make it, so not under the lock.
+            let waker = cx.waker().clone();
             let mut pending = lock(&pending);
             if let Some(answer) = &pending.answer {
                 return Poll::Ready(answer.clone());
             }
-            if !pending.wakers.iter().any(|w| w.will_wake(cx.waker())) {
-                pending.wakers.push(cx.waker().clone());
+            if !pending.wakers.iter().any(|w| w.will_wake(&waker)) {
+                pending.wakers.push(waker);
             }
             Poll::Pending
         }));
