@@ -21,6 +21,13 @@ pub(crate) struct Published<T> {
     current: AtomicPtr<Frame<T>>,
     /// All frames there are, linked: as many as there were values at once. They are freed with this.
     frames: AtomicPtr<Frame<T>>,
+    corrections: Corrections,
+}
+
+/// What the lanes have counted too much or too little. Whoever counts here does not take the cache line that readers look
+/// at.
+#[repr(align(128))]
+struct Corrections {
     /// Uses that were counted and were none.
     unused: AtomicU64,
     /// Uses that were made without a reference of this place.
@@ -75,8 +82,10 @@ impl<T> Published<T> {
         Published {
             current: AtomicPtr::new(ptr::null_mut()),
             frames: AtomicPtr::new(ptr::null_mut()),
-            unused: AtomicU64::new(0),
-            elsewhere: AtomicU64::new(0),
+            corrections: Corrections {
+                unused: AtomicU64::new(0),
+                elsewhere: AtomicU64::new(0),
+            },
         }
     }
 
@@ -134,12 +143,13 @@ impl<T> Published<T> {
     /// A use that was counted was none.
     #[cold]
     pub(crate) fn count_unused(&self) {
-        self.unused.fetch_add(1, Ordering::Relaxed);
+        self.corrections.unused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Uses of a value by somebody who keeps it.
     pub(crate) fn count_uses(&self, uses: u64) {
-        self.elsewhere.fetch_add(uses, Ordering::Relaxed);
+        let elsewhere = &self.corrections.elsewhere;
+        elsewhere.fetch_add(uses, Ordering::Relaxed);
     }
 
     /// Replaces the value, and gives a reference to the new one.
@@ -221,8 +231,10 @@ impl<T> Published<T> {
     pub(crate) fn uses(&self) -> u64 {
         let lanes = self.frames().flat_map(|frame| &frame.lanes);
         let uses: u64 = lanes.map(Lane::uses).sum();
-        (uses + self.elsewhere.load(Ordering::Relaxed))
-            .saturating_sub(self.unused.load(Ordering::Relaxed))
+        let Corrections { unused, elsewhere } = &self.corrections;
+        // The program says how many were made elsewhere, and may say anything.
+        uses.saturating_add(elsewhere.load(Ordering::Relaxed))
+            .saturating_sub(unused.load(Ordering::Relaxed))
     }
 }
 
@@ -468,6 +480,21 @@ mod tests {
         place.published.clear();
         assert_eq!(place.dropped(), [1, 2], "the place has no reference left");
         assert!(place.published.take().is_none());
+    }
+
+    #[test]
+    fn what_a_program_counts_does_not_overflow_and_does_not_slow_readers_down() {
+        let place = Place::new();
+        drop(place.publish(1));
+        place.published.count_uses(2);
+        drop(place.published.take());
+        assert_eq!(place.published.uses(), 3);
+        place.published.count_uses(u64::MAX - 2);
+        assert_eq!(place.published.uses(), u64::MAX);
+        let line = |address: usize| address / 128;
+        let readers = ptr::from_ref(&place.published.current).addr();
+        let counters = ptr::from_ref(&place.published.corrections.elsewhere).addr();
+        assert_ne!(line(readers), line(counters));
     }
 
     #[test]
