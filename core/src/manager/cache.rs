@@ -4,12 +4,17 @@
 //! token is newer. Never asks for one.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::manager::generation_word::GenerationWord;
 use crate::manager::published::{Published, Ref};
 use crate::manager::token::{Snapshot, Token};
 use crate::platform::clock::Clock;
 use crate::refresh::record::Stamp;
+
+/// One caller begins the renewal. If nothing has come of it after this time, another one looks whether it is still under
+/// way. It is not in a child that was forked meanwhile, and not if the renewal panicked.
+const RENEWAL_TIME: Duration = Duration::from_secs(1);
 
 /// The cached token of a manager.
 pub(crate) struct Cache {
@@ -44,8 +49,13 @@ impl Cache {
             return None;
         }
         let renew_from = &snapshot.renew_from;
-        let renew = now.mono >= renew_from.load(Ordering::Relaxed)
-            && renew_from.swap(u64::MAX, Ordering::Relaxed) != u64::MAX;
+        let due = renew_from.load(Ordering::Relaxed);
+        let renew = now.mono >= due && {
+            let again = now.plus(RENEWAL_TIME).mono;
+            let first =
+                renew_from.compare_exchange(due, again, Ordering::Relaxed, Ordering::Relaxed);
+            first.is_ok()
+        };
         Some(Hit {
             token: Token(snapshot),
             renew,
@@ -94,7 +104,7 @@ impl Cache {
     }
 
     /// A renewal could not start or failed: the next may be tried after `pause`.
-    pub(crate) fn renew_later(&self, pause: std::time::Duration) {
+    pub(crate) fn renew_later(&self, pause: Duration) {
         if let Some(snapshot) = self.published.peek() {
             let from = self.clock.reading().plus(pause).mono;
             self.word

@@ -337,17 +337,32 @@ impl Manager {
     // --- Keys --------------------------------------------------------------------------------------------------
 
     /// Replaces the key. Tokens that were handed out live on; what is held against the old key is forgotten, and what was
-    /// spent on it counts for the new one.
-    pub(crate) fn rotate(&self, key: ApiKey, keep_old: bool) {
+    /// spent on it counts for the new one. What `may` gives is held while the key is replaced, and never during I/O or while
+    /// others are told.
+    ///
+    /// # Errors
+    /// Those of `may`.
+    pub(crate) fn rotate<G>(
+        &self,
+        key: &ApiKey,
+        keep_old: bool,
+        may: impl Fn() -> Result<G>,
+    ) -> Result<()> {
         let account = &self.account;
-        // Read here, because nothing is read under the lock.
-        let before = account.keys();
-        let mut spent = account.spent_on(before.get(Key::Current));
-        spent.merge(&account.spent_on_other(&before, Key::Current));
-        let flight = {
+        let flight = loop {
+            // Read here, because nothing is read under a lock.
+            let before = account.keys();
+            let mut spent = account.spent_on(before.get(Key::Current));
+            spent.merge(&account.spent_on_other(&before, Key::Current));
+            let _held = may()?;
             let mut state = account.state();
-            let Some(keys) = account.keys().rotated(key, keep_old, account.clock.boot()) else {
-                return;
+            let keys = account.keys();
+            if keys.epoch() != before.epoch() {
+                // Another thread has replaced the key meanwhile.
+                continue;
+            }
+            let Some(keys) = keys.rotated(key.clone(), keep_old, account.clock.boot()) else {
+                return Ok(());
             };
             // Whoever uses the new key finds its record kept.
             account.store.keep(keys.each());
@@ -362,7 +377,7 @@ impl Manager {
                 // It may have been the renewal of a token that is still in use.
                 account.cache.renew_later(Duration::ZERO);
             }
-            flight
+            break flight;
         };
         // That others were told the new key is wrong may be why it is set again. Where that cannot be changed it ends soon.
         let _: Result<Option<()>> = shared_tier::change(account, |record, _| {
@@ -378,6 +393,7 @@ impl Manager {
         if let Some(flight) = flight {
             flight.complete(Completion::Superseded);
         }
+        Ok(())
     }
 }
 

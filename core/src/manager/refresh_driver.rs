@@ -24,13 +24,13 @@ use crate::platform::{random, thread};
 use crate::policy::rate_limit::Counts;
 use crate::policy::token_response::{Grant, MAX_TOKEN_ANSWER, RateLimit, Rejection};
 use crate::refresh::record::{HostRecord, Issue};
-use crate::refresh::{Action, Ask, Finish, Input, Key};
+use crate::refresh::{Action, Ask, Finish, Input, Key, Ledger};
 use crate::store::Use;
 use crate::store::fleet::{Answer, FleetClient};
 use crate::store::host::Unwritten;
 use crate::store::local::{LocalRecord, WriteLease};
 use crate::telemetry::event::{EventName, emit};
-use crate::time::Reading;
+use crate::time::{BootTime, Reading};
 use crate::transport::{self, Limits};
 
 /// A thread that sends a token request needs little; TLS needs most of it.
@@ -178,13 +178,13 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
     let _landed = Completed(account, job.flight.clone());
     let gave_up = || patience.is_some_and(|(deadline, stop)| Instant::now() >= deadline || stop());
     // Nobody waits for what comes of a key that was replaced, and what this refresh has locked others may need.
-    let superseded = || account.keys().epoch() != job.keys.epoch();
+    let epoch = job.keys.epoch();
+    let superseded = || account.keys().epoch() != epoch;
     let interrupted = || superseded() || gave_up();
     let begun = Instant::now();
     let mut asked_at = account.clock.reading();
     let mut tier = Tier::default();
     let mut input = Input::Start;
-    // With what a superseded refresh clears up: the account's ledger is the next one's.
     let mut aside = None;
     let begun_in = Process::current();
     loop {
@@ -194,23 +194,8 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
             std::mem::forget(tier);
             return;
         }
-        let (now, action) = {
-            let mut state = account.state();
-            let (now, jitter) = (account.clock.boot(), random::fraction());
-            let action = if superseded() {
-                // The rotation has completed the flight.
-                let Some(input) = input.given_up() else {
-                    return;
-                };
-                let ledger = aside.get_or_insert_with(|| account.settings.ledger());
-                let action = job.refresh.step(ledger, now, jitter, input);
-                // 88Pay may have counted its request only now.
-                account.count(&ledger.budget.counts().clone().for_other_key());
-                action
-            } else {
-                job.refresh.step(&mut state.ledger, now, jitter, input)
-            };
-            (now, action)
+        let Some((now, action)) = step(account, &mut job, &mut aside, input) else {
+            return;
         };
         input = match action {
             action @ (Action::Read { .. }
@@ -271,6 +256,32 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
             }
         };
     }
+}
+
+/// One step of a refresh, and when it was made. A superseded one clears up with a ledger of its own, `aside`: that of the
+/// account is the next one's. `None` if it has nothing to clear up.
+pub(crate) fn step(
+    account: &Account,
+    job: &mut Job,
+    aside: &mut Option<Ledger>,
+    input: Input,
+) -> Option<(BootTime, Action)> {
+    let mut state = account.state();
+    let (now, jitter) = (account.clock.boot(), random::fraction());
+    if account.keys().epoch() == job.keys.epoch() {
+        let action = job.refresh.step(&mut state.ledger, now, jitter, input);
+        return Some((now, action));
+    }
+    // The rotation has completed the flight.
+    let input = input.given_up()?;
+    let sent = matches!(input, Input::Abandoned { .. });
+    let ledger = aside.get_or_insert_with(|| account.settings.ledger());
+    let action = job.refresh.step(ledger, now, jitter, input);
+    if sent {
+        // 88Pay may have counted its request only now. What it has a slot for before may never be sent.
+        account.count(&ledger.budget.counts().clone().for_other_key());
+    }
+    Some((now, action))
 }
 
 /// One use of the host's record; where it cannot be had this process goes on without, and says so once.

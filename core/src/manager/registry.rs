@@ -107,19 +107,6 @@ pub(crate) fn attach(settings: &Settings, clock: Clock) -> Result<Arc<Manager>> 
              `pay88_manager_close`).",
         )),
     };
-    let known = |managers: &Registry| {
-        if let Some(manager) = managers.find(&merchant, &settings.api_key) {
-            return take(manager).map(Some);
-        }
-        // The manager of the key that this one replaces goes on with the new key.
-        let replaced = settings.previous_api_key.as_ref();
-        let Some(manager) = replaced.and_then(|key| managers.find(&merchant, key)) else {
-            return Ok(None);
-        };
-        let manager = take(manager)?;
-        manager.rotate(settings.api_key.clone(), true);
-        Ok(Some(manager))
-    };
     // They are dropped, and their secrets zeroed, when the lock is free again.
     let _unused;
     let _in_the_way;
@@ -131,36 +118,54 @@ pub(crate) fn attach(settings: &Settings, clock: Clock) -> Result<Arc<Manager>> 
             manager.idle_for(KEPT_UNUSED)
                 || manager.idle_for(Duration::ZERO) && manager.conflict(settings).is_some()
         });
-        if let Some(manager) = known(&managers)? {
-            return Ok(manager);
+    }
+    let mut made = None;
+    loop {
+        let replaced = {
+            let mut managers = managers();
+            if let Some(manager) = managers.find(&merchant, &settings.api_key) {
+                return take(manager);
+            }
+            let old = settings.previous_api_key.as_ref();
+            match (old.and_then(|key| managers.find(&merchant, key)), &made) {
+                (Some(manager), _) => Some(take(manager)?),
+                (None, Some(made)) => {
+                    let made: &Arc<Manager> = made;
+                    made.attach(settings);
+                    managers.add(merchant, made.clone());
+                    return Ok(made.clone());
+                }
+                (None, None) => None,
+            }
+        };
+        // The manager of the key that this one replaces goes on with the new key.
+        match replaced {
+            Some(manager) => match rotate(&manager, settings.api_key.clone(), true) {
+                Ok(()) => return Ok(manager),
+                // Another thread has built one with the new key meanwhile.
+                Err(_) => manager.detach(),
+            },
+            // Reads certificates, so not under the lock. Another thread may build it meanwhile.
+            None => made = Some(Arc::new(Manager::new(settings, clock.clone())?)),
         }
     }
-    // Reads certificates, so not under the lock.
-    let made = Arc::new(Manager::new(settings, clock)?);
-    let mut managers = managers();
-    // Another thread may have built it meanwhile.
-    if let Some(first) = known(&managers)? {
-        return Ok(first);
-    }
-    made.attach(settings);
-    managers.add(merchant, made.clone());
-    Ok(made)
 }
 
 /// Changes the key of a manager, unless another manager has that key already.
 pub(crate) fn rotate(manager: &Arc<Manager>, key: ApiKey, keep_old: bool) -> Result<()> {
     let account = &manager.account;
     let merchant = (account.base_url.clone(), account.merchant_id.clone());
-    let managers = managers();
-    let mut others = managers.of(&merchant).iter();
-    if others.any(|other| !Arc::ptr_eq(other, manager) && other.account.keys().has(&key)) {
-        return Err(Error::invalid(
-            "Another manager of this process uses the new key already.",
-            "Build a manager with the new key and use that one.",
-        ));
-    }
-    manager.rotate(key, keep_old);
-    Ok(())
+    manager.rotate(&key, keep_old, || {
+        let managers = managers();
+        let mut others = managers.of(&merchant).iter();
+        if others.any(|other| !Arc::ptr_eq(other, manager) && other.account.keys().has(&key)) {
+            return Err(Error::invalid(
+                "Another manager of this process uses the new key already.",
+                "Build a manager with the new key and use that one.",
+            ));
+        }
+        Ok(managers)
+    })
 }
 
 #[cfg(test)]

@@ -2,36 +2,42 @@
 
 use std::io::Read;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use crate::config::credentials::ApiKey;
 use crate::config::option::Opt;
+use crate::config::share::Share;
 use crate::config::{Config, Settings};
-use crate::error::ErrorCode;
+use crate::error::{Error, ErrorCode};
 use crate::manager::account::{Account, Job};
 use crate::manager::manager::{Joined, Manager};
-use crate::manager::refresh_driver::{Tier, carry_out, use_record};
+use crate::manager::refresh_driver::{Tier, carry_out, step, use_record};
+use crate::manager::registry;
 use crate::manager::shared_tier::{self, Peeked};
 use crate::platform::clock::Clock;
 use crate::platform::virtual_clock::VirtualClock;
-use crate::policy::token_response::Grant;
+use crate::policy::token_response::{Class, Grant, Rejection};
 use crate::refresh::record::{Issue, Stamp};
 use crate::refresh::{Action, Finish, Input, Key};
 use crate::secret::Secret;
 use crate::store::Store;
+use crate::store::fleet::Fleet;
 use crate::store::local::{LocalRecord, Medium};
 use crate::store::memory::Memory;
+use crate::test_support::limits::{in_a_child, within};
 use crate::time::BootTime;
 
-fn settings(base_url: &str) -> Settings {
+fn settings(base_url: &str, share: &str) -> Settings {
     let mut config = Config::without_environment();
     for (name, value) in [
         ("api_key", "sk_test_sandbox_old"),
         ("merchant_id", "MCH-COL-TEST-1"),
         ("base_url", base_url),
-        ("share", "process"),
+        ("share", share),
     ] {
         config.set(name, value).unwrap();
     }
@@ -39,7 +45,7 @@ fn settings(base_url: &str) -> Settings {
 }
 
 fn manager() -> Manager {
-    Manager::new(&settings("http://127.0.0.1:9"), Clock::System).unwrap()
+    Manager::new(&settings("http://127.0.0.1:9", "process"), Clock::System).unwrap()
 }
 
 fn new_key(account: &Account) -> ApiKey {
@@ -57,7 +63,7 @@ fn what_was_spent_is_counted_for_a_new_key_that_somebody_is_asking_with_already(
     let (mut lease, mut contents) = record.try_lease(0).unwrap().unwrap();
     contents.done_by = Some(now.plus(Duration::from_secs(20)));
     record.write(&mut lease, &mut contents).unwrap();
-    manager.rotate(new, false);
+    manager.rotate(&new, false, || Ok(())).unwrap();
     // Whoever was at work has written what it knew.
     contents.done_by = None;
     record.write(&mut lease, &mut contents).unwrap();
@@ -70,7 +76,10 @@ fn what_was_spent_is_counted_for_a_new_key_that_somebody_is_asking_with_already(
 type Launched = Arc<Mutex<Option<Job>>>;
 
 fn manager_at(server: &TcpListener, clock: &Arc<VirtualClock>) -> (Manager, Launched) {
-    let settings = settings(&format!("http://{}", server.local_addr().unwrap()));
+    let settings = settings(
+        &format!("http://{}", server.local_addr().unwrap()),
+        "process",
+    );
     let clock = Clock::Virtual(clock.clone());
     let launched = Launched::default();
     let wanted = launched.clone();
@@ -103,7 +112,7 @@ fn a_request_that_a_rotation_ends_counts_for_the_new_key_from_its_end() {
                     .unwrap();
                 connection.read_exact(&mut [0]).unwrap();
                 clock.advance(Duration::from_secs(8));
-                manager.rotate(new.clone(), keep_old);
+                manager.rotate(&new, keep_old, || Ok(())).unwrap();
                 // It is never answered.
                 connection.read_to_end(&mut Vec::new()).unwrap();
             });
@@ -129,10 +138,10 @@ fn a_key_that_was_dropped_is_not_kept_again_for_a_refresh_that_was_begun_with_it
     let (old, new) = (account.keys().get(Key::Current).clone(), new_key(account));
     let is_kept = |key| Arc::ptr_eq(&account.store.record(key), &account.store.record(key));
     assert!(is_kept(&old));
-    manager.rotate(new.clone(), true);
+    manager.rotate(&new, true, || Ok(())).unwrap();
     assert!(is_kept(&old) && is_kept(&new));
     let last = ApiKey::parse(Opt::ApiKey, "sk_test_sandbox_last", &account.base_url).unwrap();
-    manager.rotate(last.clone(), false);
+    manager.rotate(&last, false, || Ok(())).unwrap();
     assert!(!is_kept(&old) && !is_kept(&new) && is_kept(&last));
 }
 
@@ -201,7 +210,7 @@ fn a_token_that_was_dropped_is_not_taken_over_again_where_it_seems_to_be_younger
 /// The files of a host, which others use meanwhile.
 fn manager_with_timed_memory(clock: &Arc<VirtualClock>) -> Manager {
     let (settings, clock) = (
-        settings("http://127.0.0.1:9"),
+        settings("http://127.0.0.1:9", "process"),
         Clock::Virtual(clock.clone()),
     );
     let mut memory = Memory::default();
@@ -244,7 +253,7 @@ fn a_slot_that_is_taken_for_the_other_key_at_the_same_time_is_seen_before_anythi
     let (manager, launched) = manager_at(&server, &Arc::new(VirtualClock::default()));
     let account = &manager.account;
     let old = account.store.record(account.keys().get(Key::Current));
-    manager.rotate(new_key(account), true);
+    manager.rotate(&new_key(account), true, || Ok(())).unwrap();
     assert!(matches!(manager.join(), Ok(Joined::Following(_))));
     let mut job = launched.lock().unwrap().take().unwrap();
     let (mut tier, mut input) = (Tier::default(), Input::Start);
@@ -272,4 +281,131 @@ fn a_slot_that_is_taken_for_the_other_key_at_the_same_time_is_seen_before_anythi
     assert_eq!(error.code(), ErrorCode::RateLimited);
     let record = account.store.record(account.keys().get(Key::Current));
     assert_eq!(record.read().unwrap().common.counts.taken.len(), 10);
+}
+
+/// It would go on to ask 88Pay. What it counts for the new key nobody gives back.
+#[test]
+fn a_superseded_refresh_that_has_sent_nothing_counts_no_slot_for_the_new_key() {
+    let settings = settings("http://127.0.0.1:9", "redis://127.0.0.1:9");
+    let Share::Host { stores, .. } = settings.share.clone() else {
+        panic!("no store")
+    };
+    let clock = Clock::Virtual(Arc::new(VirtualClock::default()));
+    let fleet = Fleet::new(
+        &stores,
+        "http://127.0.0.1:9",
+        "MCH-COL-TEST-1",
+        clock.clone(),
+    );
+    let boot = clock.clone();
+    let record = move |_: &ApiKey| LocalRecord::new(Medium::default(), 10, boot.clone());
+    let store = Store::of(
+        settings.share.clone(),
+        Box::new(record),
+        Some(Arc::new(fleet)),
+    );
+    let launched = Launched::default();
+    let wanted = launched.clone();
+    let launch = Box::new(move |_: &Arc<Account>, job| {
+        *wanted.lock().unwrap() = Some(job);
+        Ok(())
+    });
+    let manager = Manager::of(Account::new(&settings, clock, store, launch).unwrap());
+    let account = &manager.account;
+    let new = new_key(account);
+    assert!(matches!(manager.join(), Ok(Joined::Following(_))));
+    let mut job = launched.lock().unwrap().take().unwrap();
+    let (mut tier, mut aside, mut input) = (Tier::default(), None, Input::Start);
+    let mut sends = 0;
+    while let Some((_, action)) = step(account, &mut job, &mut aside, input) {
+        input = match action {
+            Action::Ask { .. } => {
+                manager.rotate(&new, true, || Ok(())).unwrap();
+                Input::Unreachable
+            }
+            Action::Send { .. } => {
+                sends += 1;
+                Input::Answer(Err(unsent()), None)
+            }
+            Action::Finish(finish) => {
+                assert!(matches!(finish, Finish::Abandoned), "{finish:?}");
+                break;
+            }
+            action => use_record(account, &mut tier, &job.keys, action),
+        };
+    }
+    assert_eq!(sends, 1, "the driver interrupts it");
+    let record = account.store.record(&new).read().unwrap();
+    assert_eq!(record.common.counts.taken.len(), 0);
+}
+
+fn unsent() -> Rejection {
+    Rejection {
+        error: Error::new(ErrorCode::ConnectionFailed, "m", "h"),
+        class: Class::Temporary,
+        resend: false,
+        unsent: true,
+        capped: false,
+    }
+}
+
+/// A waker is the program's code: it may build managers, and wait for another thread that does.
+#[test]
+fn whoever_is_woken_by_a_rotation_may_use_the_registry() {
+    struct Builds(Mutex<Vec<u64>>);
+    impl Wake for Builds {
+        fn wake(self: Arc<Self>) {
+            let build = || {
+                let settings = settings("http://127.0.0.1:9", "process");
+                registry::attach(&settings, Clock::System)
+                    .unwrap()
+                    .account
+                    .id
+            };
+            let built = thread::spawn(build).join().unwrap();
+            self.0.lock().unwrap().push(built);
+        }
+    }
+    within(Duration::from_secs(60), || {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (manager, _launched) = manager_at(&server, &Arc::new(VirtualClock::default()));
+        let (account, manager) = (manager.account.clone(), Arc::new(manager));
+        let Ok(Joined::Following(flight)) = manager.join() else {
+            panic!("nobody asks")
+        };
+        let builds = Arc::new(Builds(Mutex::default()));
+        let waker = Waker::from(builds.clone());
+        let mut completion = pin!(flight.completion());
+        let polled = completion.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        registry::rotate(&manager, new_key(&account), true).unwrap();
+        assert_eq!(builds.0.lock().unwrap().len(), 1);
+    });
+}
+
+/// A child that is forked while its parent renews has the token, and nobody at work.
+#[test]
+fn a_child_that_is_forked_during_a_renewal_renews_by_itself() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let clock = Arc::new(VirtualClock::default());
+    let (manager, launched) = manager_at(&server, &clock);
+    let account = &manager.account;
+    let (asked_at, reading) = (account.clock.boot(), account.clock.reading());
+    let issue = issue(7, asked_at);
+    account.publish(&issue, Key::Current, reading).unwrap();
+    clock.advance(account.lifetime(&issue).renew);
+    let renews = || {
+        assert!(manager.cached().is_some());
+        launched.lock().unwrap().take().is_some()
+    };
+    assert!(renews());
+    let status = in_a_child(|| {
+        let at_once = renews();
+        clock.advance(Duration::from_secs(1));
+        i32::from(at_once || !renews())
+    });
+    assert_eq!(status, 0);
+    // The parent is at it.
+    clock.advance(Duration::from_secs(1));
+    assert!(!renews());
 }

@@ -32,7 +32,7 @@ pub(crate) struct Snapshot {
     /// From then on it is not handed out.
     pub(crate) end: Reading,
     /// On the monotonic clock: a caller that gets the token from then on starts its renewal. It is moved on when a
-    /// renewal starts or may not start, so that one caller in all that time has this work.
+    /// renewal starts or may not start, so that one caller at a time has this work.
     pub(crate) renew_from: AtomicU64,
     clock: Clock,
 }

@@ -146,7 +146,8 @@ fn whoever_keeps_the_token_is_told_of_another_and_has_it_renewed_ahead() {
     let due = current_until(&manager).unwrap();
     assert_eq!(due.generation, first.generation());
     let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
-    assert_eq!(seconds(due.monotonic_until - kept.monotonic_until), 3.0);
+    // Whoever keeps it asks again a second later, should nobody be at the renewal by then.
+    assert_eq!(seconds(due.monotonic_until - kept.monotonic_until), 1.5);
     assert_eq!(due.wall_until, kept.wall_until);
     settle(&manager);
     assert_eq!(harness.tokens_requested(), 2);
@@ -182,8 +183,9 @@ fn the_generation_word_tells_of_each_change() {
     let fault = Fault::always(Match::Token, Action::status(500));
     harness.sandbox.fault(fault);
     time.pass(48.0);
-    let begun = Instant::now();
-    while current_until(&manager).unwrap().monotonic_until == end {
+    let (begun, before) = (Instant::now(), word());
+    assert!(current_until(&manager).is_some());
+    while word() == before {
         assert!(begun.elapsed().as_secs() < 30, "the renewal does not fail");
         thread::sleep(Duration::from_millis(1));
     }
