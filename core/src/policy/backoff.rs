@@ -147,6 +147,23 @@ impl Backoffs {
         pause
     }
 
+    /// Remembers that a caller gave up while its request was under way. The first one may have had little time, and the next
+    /// may ask at once. If several do so in a row, 88Pay is slow, and each of them costs a slot.
+    pub(crate) fn note_given_up(&mut self, now: BootTime, error: Error, jitter: f64, shares: u32) {
+        let first = !self.is_temporary();
+        let rejection = Rejection {
+            error,
+            class: Class::Temporary,
+            resend: false,
+            unsent: false,
+            capped: false,
+        };
+        self.note(now, &rejection, jitter, shares);
+        if let Some(last) = self.last.as_mut().filter(|_| first) {
+            last.until = now;
+        }
+    }
+
     /// The error of the remembered failure, with the time that is left; `None` if 88Pay may be asked.
     pub(crate) fn check(&self, now: BootTime) -> Option<Error> {
         let last = self.last.as_ref().and_then(|backoff| backoff.check(now));

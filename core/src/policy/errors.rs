@@ -163,6 +163,15 @@ pub(crate) fn no_token_in_time() -> Error {
     )
 }
 
+/// A caller that sent a token request itself, since the system gave no thread, had no time to wait for the answer.
+pub(crate) fn no_answer_in_time() -> Error {
+    Error::new(
+        ErrorCode::Timeout,
+        "88Pay answered no token request within the time of the calls that sent them.",
+        "Nothing was sent for this call. Let the process start a thread, or give calls more time with `timeout`.",
+    )
+}
+
 pub(crate) fn no_token_of_another_process() -> Error {
     Error::new(
         ErrorCode::Timeout,

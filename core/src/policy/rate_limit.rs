@@ -188,17 +188,16 @@ impl Counts {
             .filter(move |limit| now < limit.until)
     }
 
-    /// Takes over what all hosts have together: what another host has given back since it was found is free again. Slots
-    /// since `revocable` may still be given back by the host that is at work, if one is.
-    pub(crate) fn find(&mut self, all: &Counts, revocable: Option<BootTime>) {
+    /// Takes over what all hosts have together: what another host has given back since it was found is free again. The slot
+    /// of the request that is `under_way` may still be given back by the host that is at work.
+    pub(crate) fn find(&mut self, all: &Counts, under_way: Option<u32>) {
         let ids = |slots: &VecDeque<Slot>| slots.iter().map(|slot| slot.id).collect();
         let (spent, mine): (HashSet<u32>, HashSet<u32>) = (ids(&all.taken), ids(&self.taken));
         self.taken
             .retain(|slot| !slot.pending || spent.contains(&slot.id));
         self.merge(all);
         for slot in &mut self.taken {
-            let may_end = revocable.is_some_and(|since| slot.at >= since);
-            slot.pending = may_end && slot.id != 0 && (slot.pending || !mine.contains(&slot.id));
+            slot.pending = Some(slot.id) == under_way && (slot.pending || !mine.contains(&slot.id));
         }
     }
 
@@ -225,11 +224,10 @@ impl Counts {
         self
     }
 
-    /// Nobody has said how the last request ended. 88Pay may have counted it as late as now, if it can have been under way
-    /// for so long.
-    pub(crate) fn date_unfinished(&mut self, now: BootTime, longest: Duration) {
-        let own = |slot: &&mut Slot| slot.id != 0 && !slot.pending;
-        if let Some(slot) = self.taken.iter_mut().rev().find(own) {
+    /// Nobody has said how the request of that slot ended. 88Pay may have counted it as late as now, if it can have been
+    /// under way for so long.
+    pub(crate) fn date_unfinished(&mut self, id: u32, now: BootTime, longest: Duration) {
+        if let Some(slot) = self.taken.iter_mut().find(|slot| slot.id == id) {
             let at = now.min(slot.at.plus(longest));
             slot.at = slot.dated(Some(&at));
         }

@@ -1,7 +1,8 @@
 //! How the hosts of a fleet share a refresh: the leader of each host asks the store that all of them use.
 //!
 //! Promises: a host that asks 88Pay for a token has the lease of the store, and has written its slot there before. A token
-//! that is taken over is newer than the one here, and was not rejected here. If this host alone cannot reach 88Pay, it leaves
+//! that is taken over is newer than the one here, and was not rejected here. If a host dies while its request is under way,
+//! the request counts from the latest instant at which 88Pay can have counted it. If this host alone cannot reach 88Pay, it leaves
 //! the lease to the others. If several hosts fail in a row, all back off. A store that cannot be reached costs a refresh half
 //! a second at most. The host then goes on with its share of the budget. As soon as the store can be reached again, the host
 //! reports the slots that it took, and its token.
@@ -166,7 +167,7 @@ impl Refresh {
 }
 
 impl Leader {
-    fn session(&mut self) -> Option<&mut StoreSession> {
+    pub(super) fn session(&mut self) -> Option<&mut StoreSession> {
         match &mut self.progress.fleet {
             Fleet::Session(session) => Some(session),
             Fleet::None | Fleet::Partitioned => None,
@@ -247,6 +248,11 @@ impl StoreSession {
         self.slow = took > SLOW_ANSWER;
     }
 
+    /// Notes the slot whose request may be under way from now on, for the other hosts.
+    pub(super) fn note_under_way(&mut self, slot: Option<u32>) {
+        self.record.common.under_way = slot;
+    }
+
     /// Begins to wait for an answer. Returns for how long.
     fn asks(&mut self, now: BootTime, most: Duration) -> Duration {
         self.asked_at = now;
@@ -257,6 +263,8 @@ impl StoreSession {
     /// token.
     fn end(&mut self, ledger: &Ledger, counts: Counts, cut_short: bool, then: &Then) -> Ask {
         self.leads = false;
+        // Also if it was too late to send.
+        self.note_under_way(None);
         let mut record = Box::new(self.record.clone());
         let common = &mut record.common;
         let cut_short = cut_short || common.issue.is_some() && common.good().is_none();
@@ -336,18 +344,21 @@ impl Refresh {
             own.unreachable_at = Some(step.now);
         }
         own.ask_at = None;
-        session.record = found.record.clone().unwrap_or_default();
-        if let Some(stored) = &found.record {
-            // The host that has the lease may have given its slot back. An older slot that is missing was lost by the store.
-            let lease = (self.context.request_time() + LEASE_MARGIN).as_millis() as u64;
-            let since = BootTime(step.now.0.saturating_sub(lease));
-            let at_work = found.leased && !found.leads;
+        let is_empty = found.record.is_none();
+        session.record = found.record.unwrap_or_default();
+        if !is_empty {
+            let stored = &mut session.record;
+            if found.leads || !found.leased {
+                // If a request is noted there, its host has died, or was too slow for its lease.
+                let longest = self.context.longest_under_way();
+                stored.common.end_unfinished(step.now, longest);
+            }
             step.ledger.backoffs.learn(backoff(own, stored), None);
             step.ledger
                 .backoffs
                 .learn_outage(stored.common.outage.as_ref());
             let (own, stored) = (&mut own.common, &stored.common);
-            own.counts.find(&stored.counts, at_work.then_some(since));
+            own.counts.find(&stored.counts, stored.under_way);
             // If this host has the token, it may know of more hosts than the one that asked for the token.
             let id = |common: &Common| common.stamp().map(|stamp| stamp.id);
             let knows = !found.leads && id(own) == id(stored);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::fleet::StoreSession;
 use super::{
-    Action, Finish, Fleet, Key, Leader, Ledger, NEW_KEY_TRIED_EVERY, Progress, Refresh, SLOT_GOOD,
-    State, Step, Then,
+    Action, Finish, Fleet, Key, Leader, Ledger, NEW_KEY_TRIED_EVERY, Progress, Refresh, State,
+    Step, Then,
 };
 use crate::policy::errors::no_token_of_another_process;
 use crate::refresh::record::{Common, HostRecord};
@@ -138,11 +138,9 @@ impl Refresh {
         term: u64,
         mut record: HostRecord,
     ) -> Action {
-        if record.done_by.is_some() {
-            // Its leader has ended without a word, or is passed over.
-            let longest = self.context.request_time() + SLOT_GOOD;
-            record.common.counts.date_unfinished(step.now, longest);
-        }
+        // If a request is noted there, its leader has ended without a word, or is passed over.
+        let longest = self.context.longest_under_way();
+        record.common.end_unfinished(step.now, longest);
         if let Some(action) = self.consider(step, &record) {
             return action;
         }

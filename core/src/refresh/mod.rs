@@ -21,7 +21,7 @@ use self::fleet::{Question, StoreSession};
 use self::host::{Attempt, Version};
 pub(crate) use self::ledger::Ledger;
 use crate::error::{Error, internal};
-use crate::policy::errors::{no_token_of_another_process, over_budget};
+use crate::policy::errors::{no_answer_in_time, no_token_of_another_process, over_budget};
 use crate::policy::rate_limit::{MARGIN, Slot};
 use crate::policy::token_response::{Class, Grant, RateLimit, Rejection};
 use crate::refresh::record::{HostRecord, Issue, Stamp};
@@ -34,7 +34,7 @@ pub(crate) const REFRESH_TIME: Duration = Duration::from_secs(20);
 /// The longest pause before a request is sent a second time. The shortest is half of it; jitter chooses between them.
 const RESEND_PAUSE: Duration = Duration::from_secs(1);
 
-/// A refresh gives up after it was too late to write so many times.
+/// A refresh gives up after it was too late so many times, to write or to send.
 const OFTEN_LATE: u32 = 10;
 
 /// While other hosts wait for a request, it has to be connected within this time, and it is not sent again if it fails later.
@@ -170,7 +170,7 @@ pub(crate) struct Refresh {
     waiting: Option<BootTime>,
     /// The record whose lock somebody has without announcing a refresh, and since when.
     silent: Option<(Version, BootTime)>,
-    /// How many times it was too late to write.
+    /// How many times it was too late, to write or to send.
     late: u32,
     /// How many slots it has taken.
     taken: u32,
@@ -380,12 +380,14 @@ impl Refresh {
                     Err(rejection) => self.rejected(step, lead, rejection),
                 }
             }
-            (
-                State::Sending(mut lead) | State::Resending(mut lead) | State::Yielding(mut lead),
-                Input::Abandoned { unsent },
-            ) => {
-                lead.settle(step, unsent);
-                self.leave(step, lead, Then::Finish(Box::new(Finish::Abandoned)))
+            (State::Sending(lead), Input::Abandoned { unsent }) => {
+                self.abandoned(step, lead, unsent, !unsent)
+            }
+            (State::Resending(lead), Input::Abandoned { unsent }) => {
+                self.abandoned(step, lead, unsent, true)
+            }
+            (State::Yielding(lead), Input::Abandoned { unsent }) => {
+                self.abandoned(step, lead, unsent, false)
             }
             (State::New | State::Locking(_) | State::Following, Input::Abandoned { .. }) => {
                 Action::Finish(Finish::Abandoned)
@@ -415,6 +417,7 @@ impl Refresh {
             }
         }
         self.taken += 1;
+        lead.note_under_way(Some(id).filter(|id| *id != 0));
         lead.record.common.counts = step.ledger.budget.counts().clone();
         match lead.has_lease() {
             true => self.tell_store_of_slot(step, lead),
@@ -440,6 +443,9 @@ impl Refresh {
             // The process was stopped in between, and 88Pay would count the request later than the others do. Or another
             // process has taken a slot for the other key at the same time. Nothing was sent yet.
             lead.settle(step, true);
+            if self.is_often_late() {
+                return self.leave(step, lead, Then::failed(no_token_of_another_process()));
+            }
             lead.spare_store();
             return self.send(step, lead);
         }
@@ -514,17 +520,40 @@ impl Refresh {
         self.leave(step, lead, Then::Finish(Box::new(failed)))
     }
 
+    /// The driver gives up. `failed`: a request was sent, and no token came of it.
+    fn abandoned(
+        &mut self,
+        step: &mut Step<'_>,
+        mut lead: Leader,
+        unsent: bool,
+        failed: bool,
+    ) -> Action {
+        lead.settle(step, unsent);
+        if failed {
+            // Whoever comes next may have as little time, and would spend a slot too.
+            let shares = lead.record.budget_shares(step.now);
+            let error = no_answer_in_time().with_attempt(self.attempt);
+            let backoffs = &mut step.ledger.backoffs;
+            backoffs.note_given_up(step.now, error, step.jitter, shares);
+        }
+        self.leave(step, lead, Then::Finish(Box::new(Finish::Abandoned)))
+    }
+
     /// It was too late to write: another process leads by now.
     fn late(&mut self, step: &mut Step<'_>, progress: Progress) -> Action {
         // The token is discarded. The slot stays in the record.
         self.until = step.now.plus(self.context.limit);
-        self.late += 1;
-        let then = match self.late {
-            // The machine is too slow to write in time even once.
-            OFTEN_LATE.. => Then::failed(no_token_of_another_process()),
-            _ => Then::Read,
+        let then = match self.is_often_late() {
+            true => Then::failed(no_token_of_another_process()),
+            false => Then::Read,
         };
         self.release(step, progress, then)
+    }
+
+    /// It was too late once more. Whether the machine is too slow to be in time even once, or others always come first.
+    fn is_often_late(&mut self) -> bool {
+        self.late += 1;
+        self.late >= OFTEN_LATE
     }
 
     /// What is left to do after the record was written.
@@ -569,7 +598,16 @@ impl Leader {
             }
             _ => {}
         }
+        self.note_under_way(None);
         self.record.common.counts = step.ledger.budget.counts().clone();
+    }
+
+    /// Notes the slot whose request may be under way from now on, for the other processes and hosts.
+    fn note_under_way(&mut self, slot: Option<u32>) {
+        self.record.common.under_way = slot;
+        if let Some(session) = self.session() {
+            session.note_under_way(slot);
+        }
     }
 }
 
@@ -595,6 +633,11 @@ impl Context {
     /// How long one token request may take.
     fn request_time(&self) -> Duration {
         REQUEST_TIME.min(self.limit)
+    }
+
+    /// How long after its slot was taken a request can still be under way.
+    fn longest_under_way(&self) -> Duration {
+        self.request_time() + SLOT_GOOD
     }
 
     /// Whether the token is newer than any that is known here and may still be used.

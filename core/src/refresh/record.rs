@@ -57,6 +57,8 @@ pub(crate) struct Common {
     /// How many hosts share the token, as far as is known; 0 if nothing is known.
     pub(crate) hosts: u32,
     pub(crate) counts: Counts,
+    /// The slot whose request may be under way. If its leader is gone, nobody else says how that ended.
+    pub(crate) under_way: Option<u32>,
     /// The remembered failure of the key.
     pub(crate) backoff: Option<Backoff>,
     /// Failures of several hosts in a row that have cost a slot each.
@@ -107,9 +109,44 @@ impl Common {
         self.issue.as_ref().map(|issue| issue.stamp)
     }
 
+    /// Nobody is at work. If the last leader has not said how its request ended, it counts from the latest instant at which
+    /// it can have been under way, `longest` after its slot was taken.
+    pub(crate) fn end_unfinished(&mut self, now: BootTime, longest: Duration) {
+        if let Some(id) = self.under_way.take() {
+            self.counts.date_unfinished(id, now, longest);
+        }
+    }
+
+    /// Whether a failure that is remembered there is over: somebody got a token since, which was asked for at `newest`. What
+    /// keeps one host from 88Pay may go on when another host gets a token.
+    fn is_over(&self, failure: &Backoff, newest: Option<BootTime>, of_all: bool) -> bool {
+        let asked_at = self.stamp().map(|stamp| stamp.asked_at);
+        asked_at < newest && Some(failure.at) < newest && (of_all || failure.class.of_key())
+    }
+
     fn recall(&mut self, mine: &Common) {
         self.counts.merge(&mine.counts);
         let asked_at = |common: &Common| common.stamp().map(|stamp| stamp.asked_at);
+        let newest = asked_at(self).max(asked_at(mine));
+        let left = |common: &Common| {
+            let backoff = common.backoff.clone();
+            let outage = common.outage.clone();
+            (
+                backoff.filter(|backoff| !common.is_over(backoff, newest, false)),
+                outage.filter(|outage| !common.is_over(outage, newest, true)),
+            )
+        };
+        let ((backoff, outage), (known_backoff, known_outage)) = (left(self), left(mine));
+        let later = |one: Option<Backoff>, other: Option<Backoff>| {
+            let until = |backoff: &Option<Backoff>| backoff.as_ref().map(|backoff| backoff.until);
+            if until(&other) > until(&one) {
+                other
+            } else {
+                one
+            }
+        };
+        self.backoff = later(backoff, known_backoff);
+        self.outage = later(outage, known_outage);
         let (found, known) = (self.rejected, mine.rejected);
         match asked_at(self).cmp(&asked_at(mine)) {
             Ordering::Less => {
@@ -122,15 +159,6 @@ impl Common {
         let kept = self.stamp().map(|stamp| stamp.id);
         if kept.is_some() && (found == kept || known == kept) {
             self.rejected = kept;
-        }
-        let until = |backoff: &Option<Backoff>| backoff.as_ref().map(|backoff| backoff.until);
-        for (mine, backoff) in [
-            (&mine.backoff, &mut self.backoff),
-            (&mine.outage, &mut self.outage),
-        ] {
-            if until(mine) > until(backoff) {
-                *backoff = mine.clone();
-            }
         }
         self.hosts = self.hosts.max(mine.hosts);
     }

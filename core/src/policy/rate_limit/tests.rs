@@ -354,29 +354,28 @@ fn what_the_server_said_to_two_is_the_same_together_whoever_adds_the_other() {
 #[test]
 fn a_request_whose_end_nobody_tells_counts_as_late_as_it_can_have_been_under_way() {
     let longest = Duration::from_secs(11);
-    let dated = |now: f64, slots: &[(u32, bool)]| {
+    let dated = |id: u32, now: f64| {
         let mut counts = Counts::default();
-        for (second, (id, pending)) in slots.iter().enumerate() {
+        for (second, id) in [1, 2, 3, 0].into_iter().enumerate() {
             counts.taken.push_back(Slot {
                 at: after(second as f64),
-                id: *id,
+                id,
                 partitioned: false,
-                pending: *pending,
+                pending: false,
             });
         }
-        counts.date_unfinished(after(now), longest);
+        counts.date_unfinished(id, after(now), longest);
         let taken = counts.taken.iter();
         taken.map(|slot| (slot.id, slot.at)).collect::<Vec<_>>()
     };
-    // Of two the last one; those of another host, and those that stand for what was lost, are not its own.
-    let slots = [(1, false), (2, false), (3, true), (0, false)];
-    let (first, third, fourth) = ((1, after(0.0)), (3, after(2.0)), (0, after(3.0)));
-    let soon = [first, (2, after(1.0)), third, fourth];
-    assert_eq!(dated(2.5, &slots), soon);
-    assert_eq!(dated(9.0, &slots), [first, third, fourth, (2, after(9.0))]);
+    let [first, second, third, fourth] =
+        [(1, 0.0), (2, 1.0), (3, 2.0), (0, 3.0)].map(|(id, at)| (id, after(at)));
+    assert_eq!(dated(2, 2.5), [first, second, third, fourth]);
+    assert_eq!(dated(2, 9.0), [first, third, fourth, (2, after(9.0))]);
+    assert_eq!(dated(2, 90.0), [first, third, fourth, (2, after(12.0))]);
     assert_eq!(
-        dated(90.0, &slots),
-        [first, third, fourth, (2, after(12.0))]
+        dated(4, 90.0),
+        [first, second, third, fourth],
+        "given back, or forgotten"
     );
-    assert_eq!(dated(90.0, &[(0, false)]), [(0, after(0.0))]);
 }

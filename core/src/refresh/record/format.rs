@@ -106,6 +106,7 @@ impl Common {
             ("rejected", json!(self.rejected)),
             ("hosts", number(self.hosts.into())),
             ("taken", runs(taken, now)),
+            ("under_way", json!(self.under_way)),
             ("forced", runs(forced, now)),
             (
                 "server_limits",
@@ -144,6 +145,7 @@ impl Common {
                 server_limits: optional(fields, "server_limits", read_server_limits)?
                     .unwrap_or_default(),
             },
+            under_way: optional(fields, "under_way", as_count)?,
             backoff: optional(fields, "backoff", read_backoff)?.flatten(),
             outage: optional(fields, "outage", read_backoff)?.flatten(),
             others: std::mem::take(fields),

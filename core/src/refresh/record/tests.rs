@@ -66,6 +66,7 @@ fn full() -> Common {
                 },
             ],
         },
+        under_way: Some(8),
         backoff: Some(Backoff {
             class: Class::RateLimited,
             at: BootTime(3),
@@ -184,7 +185,10 @@ fn ten_thousand_slots_of_an_hour_take_little_room_and_none_is_forgotten_too_soon
 
 #[test]
 fn what_is_remembered_is_added_to_a_record_that_was_set_back() {
-    let mine = of_host();
+    let mut mine = of_host();
+    for failure in [&mut mine.common.backoff, &mut mine.common.outage] {
+        failure.as_mut().unwrap().at = BootTime(6_001);
+    }
     let mut found = HostRecord {
         sequence: 1,
         ..HostRecord::default()
@@ -219,6 +223,44 @@ fn what_is_remembered_is_added_to_a_record_that_was_set_back() {
     let again = found.clone();
     found.recall(&mine);
     assert_eq!(found, again, "once is enough");
+}
+
+/// Who was too late to write keeps what it has read, and adds it to what others have written since.
+#[test]
+fn a_failure_that_somebody_elses_token_has_ended_does_not_come_back() {
+    let failed = |class| HostRecord {
+        common: Common {
+            backoff: Some(Backoff {
+                class,
+                ..full().backoff.unwrap()
+            }),
+            outage: full().outage,
+            ..Common::default()
+        },
+        ..HostRecord::default()
+    };
+    let has_token = HostRecord {
+        common: Common {
+            issue: Some(issue(1, 6_000)),
+            ..Common::default()
+        },
+        ..HostRecord::default()
+    };
+    for (class, is_over) in [
+        (Class::RateLimited, true),
+        (Class::Unauthorized, true),
+        // This host may be kept from 88Pay where others are not.
+        (Class::Forbidden, false),
+        (Class::Temporary, false),
+    ] {
+        let (mut here, mut there) = (failed(class), has_token.clone());
+        here.recall(&has_token);
+        there.recall(&failed(class));
+        for record in [&here.common, &there.common] {
+            assert_eq!(record.backoff.is_none(), is_over, "{class:?}");
+            assert_eq!(record.outage, None);
+        }
+    }
 }
 
 #[test]

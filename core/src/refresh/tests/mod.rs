@@ -228,9 +228,14 @@ fn the_request_of_a_leader_that_died_counts_from_when_it_is_followed() {
     };
     let slot = ledger().budget.take(after(0), 1, false).unwrap();
     record.common.counts.taken.push_back(slot);
-    let announced = announce(&mut sharing(now, false), &mut ledger(), now, record);
-    let taken = announced.common.counts.taken.iter();
-    assert_eq!(taken.map(|slot| slot.at).collect::<Vec<_>>(), [now, now]);
+    // It may have died before it had a slot of its own.
+    for (under_way, at) in [(Some(1), now), (None, after(0))] {
+        record.common.under_way = under_way;
+        let announced = announce(&mut sharing(now, false), &mut ledger(), now, record.clone());
+        let taken = announced.common.counts.taken.iter();
+        assert_eq!(taken.map(|slot| slot.at).collect::<Vec<_>>(), [at, now]);
+        assert_eq!(announced.common.under_way, Some(7));
+    }
 }
 
 #[test]
@@ -273,6 +278,10 @@ fn a_leader_says_by_when_it_will_be_done_and_takes_its_slot_before_it_sends() {
     assert_eq!(
         (record.done_by, record.common.counts.taken.len()),
         (None, 1)
+    );
+    assert_eq!(
+        (announced.common.under_way, record.common.under_way),
+        (Some(7), None)
     );
     let stamp = Stamp {
         id: 7,
@@ -501,6 +510,72 @@ fn a_stall_between_slot_and_sending_spends_no_slot() {
     }
     assert_eq!(written, 4);
     assert_eq!(ledger.budget.counts().taken.len(), 1);
+}
+
+/// Whether it is stopped for a second each time, or another process takes the last slot for the other key each time.
+#[test]
+fn whoever_is_too_late_to_send_again_and_again_gives_up_in_the_end_and_has_spent_nothing() {
+    let (mut ledger, mut now) = (ledger(), after(0));
+    let mut refresh = sharing(now, false);
+    let mut input = Input::Start;
+    for _ in 0..100 {
+        input = match refresh.step(&mut ledger, now, 0.5, input) {
+            Action::Read { .. } => Input::Read(HostRecord::default()),
+            Action::Lock { .. } => Input::Locked(Some(HostRecord::default())),
+            Action::Write(record) => {
+                now = now.plus(Duration::from_secs(1));
+                Input::Written(record)
+            }
+            Action::Finish(Finish::Failed { error, .. }) => {
+                assert_eq!(error.code(), ErrorCode::Timeout);
+                assert!(ledger.budget.counts().taken.is_empty());
+                return;
+            }
+            other => panic!("{other:?}"),
+        };
+    }
+    panic!("it comes to no end");
+}
+
+/// Callers do the work themselves where the system has no threads, each within its own time.
+#[test]
+fn callers_who_give_up_one_after_the_other_back_off_and_the_first_keeps_nobody() {
+    let (mut ledger, mut record) = (ledger(), HostRecord::default());
+    let mut sends = |at: u64, unsent: bool| {
+        let mut refresh = sharing(after(at), false);
+        let action = run(
+            &mut refresh,
+            &mut ledger,
+            &mut record,
+            after(at),
+            Input::Start,
+        );
+        if let Action::Finish(Finish::Failed { error, .. }) = action {
+            return Err((error.code(), error.retry_after().unwrap()));
+        }
+        assert!(matches!(action, Action::Send { .. }), "{action:?}");
+        let gone = Input::Abandoned { unsent };
+        let action = run(
+            &mut refresh,
+            &mut ledger,
+            &mut record,
+            after(at + 100),
+            gone,
+        );
+        assert!(matches!(action, Action::Finish(Finish::Abandoned)));
+        Ok(())
+    };
+    for at in [0, 200, 400] {
+        assert_eq!(sends(at, true), Ok(()), "nothing was sent");
+    }
+    assert_eq!(sends(1_000, false), Ok(()));
+    assert_eq!(sends(1_200, false), Ok(()), "it may have more time");
+    let (code, pause) = sends(1_400, false).unwrap_err();
+    assert_eq!(code, ErrorCode::Timeout);
+    assert!(pause <= Duration::from_secs(2), "{pause:?}");
+    let later = (1_400..600_000).step_by(200);
+    let sent = later.filter(|at| sends(*at, false).is_ok()).count();
+    assert!((1..30).contains(&sent), "{sent} slots in ten minutes");
 }
 
 #[test]

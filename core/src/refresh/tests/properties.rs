@@ -492,7 +492,7 @@ proptest! {
 
     #[test]
     fn hosts_of_a_fleet_spend_a_slot_for_each_request_and_never_too_many(
-        courses in vec(course(Just(false)), 1..200),
+        courses in vec(course(proptest::bool::weighted(0.2)), 1..200),
         hosts in 2..4_usize,
     ) {
         holds(courses, hosts, 1)?;

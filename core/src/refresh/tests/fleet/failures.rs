@@ -2,6 +2,49 @@
 
 use super::*;
 
+fn dates(common: &Common) -> Vec<BootTime> {
+    common.counts.taken.iter().map(|slot| slot.at).collect()
+}
+
+#[test]
+fn the_request_of_a_host_that_died_counts_from_the_latest_instant_at_which_it_can_have_been_sent() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    one.refresh(&mut store, after(0));
+    let mut refresh = one.begin(after(60_000));
+    let action = one.run(&mut refresh, &mut store, after(60_000), Input::Start);
+    assert!(matches!(action, Action::Send { .. }), "{action:?}");
+    // It is killed then, and its lease ends by itself.
+    store.leased_by = None;
+    let finish = two.refresh(&mut store, after(73_000));
+    assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
+    let known = [after(0), after(71_000), after(73_000)];
+    let stored = store.record.as_ref().unwrap();
+    assert_eq!(dates(&stored.common), known);
+    assert_eq!(dates(&two.record.common), known);
+    assert_eq!(
+        (stored.common.under_way, two.record.common.under_way),
+        (None, None)
+    );
+    // Nor does it count from ever later, whoever looks.
+    let finish = two.refresh(&mut store, after(133_000));
+    assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
+    assert_eq!(dates(&two.record.common)[..3], known);
+}
+
+/// The next process of the same host goes on with its lease.
+#[test]
+fn the_request_of_a_process_that_died_counts_from_when_another_of_its_host_follows() {
+    let (mut store, mut one) = (Store::default(), Host::new(1));
+    let mut refresh = one.begin(after(0));
+    one.run(&mut refresh, &mut store, after(0), Input::Start);
+    one.ledger = ledger();
+    let finish = one.refresh(&mut store, after(5_000));
+    assert!(matches!(finish, Finish::Granted { .. }), "{finish:?}");
+    let known = [after(5_000), after(5_000)];
+    assert_eq!(dates(&one.record.common), known);
+    assert_eq!(dates(&store.record.unwrap().common), known);
+}
+
 #[test]
 fn a_429_holds_all_hosts_and_a_403_the_one_that_saw_it() {
     for (class, others_ask) in [
