@@ -1,0 +1,117 @@
+//go:build linux && (amd64 || arm64) && !pay88_none && !pay88_system
+
+package native
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/ebitengine/purego"
+	"golang.org/x/sys/unix"
+)
+
+// Loads the copy that is inside this program: from a sealed file in memory, or where that cannot be had, from a directory that only
+// this user can write to.
+func openEmbedded() error {
+	library, err := embedded.ReadFile(embeddedName)
+	if err != nil {
+		return errors.New("this build of pay88's Go module has no copy of it inside: run go/build.sh, or install the library")
+	}
+	inMemory := loadFromMemory(library)
+	if inMemory == nil {
+		return nil
+	}
+	path, err := cached(library)
+	if err == nil {
+		if _, err = purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("the copy inside this program cannot be loaded from memory (%s) nor from a directory (%s)",
+		sentence(inMemory), sentence(err))
+}
+
+// The file is sealed before it is loaded: a file that somebody shortens meanwhile ends the process with SIGBUS.
+func loadFromMemory(library []byte) error {
+	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate(Soname, flags|unix.MFD_EXEC)
+	if errors.Is(err, unix.EINVAL) {
+		// Linux before 6.3.
+		fd, err = unix.MemfdCreate(Soname, flags)
+	}
+	if err != nil {
+		return fmt.Errorf("memfd_create: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), Soname)
+	defer file.Close()
+	if _, err := file.Write(library); err != nil {
+		return err
+	}
+	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	if _, err := unix.FcntlInt(file.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	// The loader knows what it has loaded by its name, too. Another library that came by this way may have had the same number, so
+	// the name is spelled as nobody else spells it.
+	_, err = purego.Dlopen("/proc/self/fd/../fd/"+strconv.Itoa(int(file.Fd())), purego.RTLD_NOW|purego.RTLD_LOCAL)
+	return err
+}
+
+// The path of a copy whose content is known to be that of the library.
+func cached(library []byte) (string, error) {
+	directory, err := cacheDirectory()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(library)
+	path := filepath.Join(directory, hex.EncodeToString(sum[:8])+"-"+Soname)
+	if content, err := os.ReadFile(path); err == nil && bytes.Equal(content, library) {
+		return path, nil
+	}
+	file, err := os.CreateTemp(directory, Soname+"-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	if _, err := file.Write(library); err != nil {
+		return "", err
+	}
+	if err := file.Chmod(0o500); err != nil {
+		return "", err
+	}
+	// A process that is loading the file that was there goes on with that.
+	return path, os.Rename(file.Name(), path)
+}
+
+// A directory of this user alone.
+func cacheDirectory() (string, error) {
+	parent, err := os.UserCacheDir()
+	name := "pay88"
+	if err != nil {
+		parent, name = os.TempDir(), "pay88-"+strconv.Itoa(os.Geteuid())
+	}
+	directory := filepath.Join(parent, name)
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(directory, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", err
+	}
+	info, err := os.Lstat(directory)
+	if err != nil {
+		return "", err
+	}
+	owner, known := info.Sys().(*syscall.Stat_t)
+	if !info.IsDir() || info.Mode().Perm() != 0o700 || !known || int(owner.Uid) != os.Geteuid() {
+		return "", fmt.Errorf("%s is not a directory of this user alone (mode 0700)", directory)
+	}
+	return directory, nil
+}

@@ -1,0 +1,141 @@
+package native
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	if child := os.Getenv("PAY88_TEST_CHILD"); child != "" {
+		children[child]()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// What a test does in a process of its own.
+var children = map[string]func(){}
+
+func child(t *testing.T, name string, environment ...string) string {
+	t.Helper()
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), "PAY88_TEST_CHILD="+name)
+	command.Env = append(command.Env, environment...)
+	output, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	return strings.TrimSpace(string(output))
+}
+
+func load(t testing.TB) {
+	t.Helper()
+	if err := Load(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryFunctionIsDeclaredInTheHeader(t *testing.T) {
+	header, err := os.ReadFile("../../../include/pay88.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for index, name := range names {
+		if !regexp.MustCompile(`\b` + name + `\(`).Match(header) {
+			t.Errorf("%s is not in the header", name)
+		}
+		if index > 0 && names[index-1] >= name {
+			t.Errorf("%s is not in its place", name)
+		}
+	}
+	version := regexp.MustCompile(`#define PAY88_ABI_VERSION (\d+)`).FindSubmatch(header)
+	if version == nil || string(version[1]) != fmt.Sprint(abiVersion) {
+		t.Errorf("the header has ABI version %s, this package %d", version, abiVersion)
+	}
+}
+
+// The constants and the names are two lists in one order.
+func TestConstantsAndNamesAreInOneOrder(t *testing.T) {
+	source, err := os.ReadFile("native.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	constants := regexp.MustCompile(`(?m)^\tfn(\w+)( function = iota)?$`).FindAllSubmatch(source, -1)
+	if len(constants) != len(names) {
+		t.Fatalf("%d constants, %d names", len(constants), len(names))
+	}
+	for index, constant := range constants {
+		name := strings.ReplaceAll(strings.TrimPrefix(names[index], "pay88_"), "_", "")
+		if name != strings.ToLower(string(constant[1])) {
+			t.Errorf("fn%s stands for %s", constant[1], names[index])
+		}
+	}
+}
+
+func TestAVersionOfTheABIThatDoesNotFitIsRefused(t *testing.T) {
+	for version, fits := range map[uint32]bool{abiVersion: true, abiVersion + 1: true, 2 << 16: false, 0xffff: false} {
+		if (checkVersion(version) == nil) != fits {
+			t.Errorf("version %#x: %v", version, checkVersion(version))
+		}
+	}
+}
+
+// A pointer that passes through a uintptr is not moved when the stack is. The texts of these calls begin their lives on stacks that
+// grow and shrink all the time, beside a collector that never rests. A garbled name is no option, so the library refuses it.
+func TestTextsArriveWhileStacksMove(t *testing.T) {
+	load(t)
+	defer debug.SetGCPercent(debug.SetGCPercent(1))
+	calls := 1_000_000
+	if testing.Short() {
+		calls = 100_000
+	}
+	const goroutines = 8
+	rows := Options()
+	var group sync.WaitGroup
+	for worker := range goroutines {
+		group.Go(func() {
+			config, _ := value(fnConfigNewWithoutEnvironment)
+			defer value(fnConfigRelease, uint64(config))
+			for number := 0; number < calls/goroutines; number++ {
+				if number%512 == 0 {
+					runtime.Gosched()
+				}
+				row := rows[(worker+number)%len(rows)]
+				if failure := setDeep(config, row.Name, number%64); failure != nil {
+					t.Errorf("%s: %s", row.Name, failure.Message)
+					return
+				}
+				if number%1000 == 0 {
+					// A stack that has been used no more shrinks at the next collection: begin with a new one.
+					done := make(chan *Failure)
+					go func() { done <- setDeep(config, row.Name, 200) }()
+					if failure := <-done; failure != nil {
+						t.Errorf("%s: %s", row.Name, failure.Message)
+						return
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+//go:noinline
+func setDeep(config uintptr, name string, depth int) *Failure {
+	var frame [256]byte
+	own := string(append(frame[:0], name...))
+	if depth > 0 {
+		failure := setDeep(config, own, depth-1)
+		runtime.KeepAlive(frame)
+		return failure
+	}
+	_, failure := begin(fnConfigSet).handle(config).text(own).text("1").try()
+	return failure
+}

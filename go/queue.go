@@ -1,0 +1,204 @@
+package pay88
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pay88/pay88/go/internal/native"
+)
+
+// How many calls of the process wait in the library, each on a thread of its own. That is the fastest way, above all where goroutines
+// compete for the processors; but each thread costs memory. The others wait in Go, for one queue of results.
+const mostBlocking = 32
+
+// The results of the calls of this process.
+var results waiting
+
+// Makes calls, and waits for their results.
+type waiting struct {
+	blocking atomic.Int32
+
+	mutex sync.Mutex
+	// Managers that are open.
+	managers int
+	// Who waits for which result. Their number is the tag.
+	pending map[uint64]chan native.Completion
+	last    uint64
+	// The queue and the goroutine that takes from it. They end with the last manager and the last result.
+	reader *reader
+}
+
+type reader struct {
+	queue    *native.Completions
+	readable *native.Readable
+}
+
+func (w *waiting) token(ctx context.Context, manager *native.Manager, wait wait) (*native.Token, *native.Failure) {
+	if w.enter() {
+		defer w.leave()
+		flag, stop := interruptible(ctx)
+		defer stop()
+		return manager.GetToken(wait.timeoutMs, flag)
+	}
+	done := w.queued(ctx, func(queue *native.Completions, tag uint64) (native.Call, *native.Failure) {
+		return manager.GetTokenQueued(wait.timeoutMs, queue, tag)
+	})
+	return done.Token, done.Failure
+}
+
+func (w *waiting) response(ctx context.Context, manager *native.Manager, request *native.Request, wait wait) (*native.Response, *native.Failure) {
+	if w.enter() {
+		defer w.leave()
+		flag, stop := interruptible(ctx)
+		defer stop()
+		return manager.Send(request, flag)
+	}
+	done := w.queued(ctx, func(queue *native.Completions, tag uint64) (native.Call, *native.Failure) {
+		return manager.SendQueued(request, queue, tag)
+	})
+	return done.Response, done.Failure
+}
+
+// Whether the caller may block a thread.
+func (w *waiting) enter() bool {
+	if w.blocking.Add(1) <= mostBlocking {
+		return true
+	}
+	w.blocking.Add(-1)
+	return false
+}
+
+func (w *waiting) leave() { w.blocking.Add(-1) }
+
+// A flag that ends a blocking call when the context is canceled; none if it never is.
+func interruptible(ctx context.Context) (*native.Flag, func() bool) {
+	if ctx.Done() == nil {
+		return nil, func() bool { return true }
+	}
+	flag := new(native.Flag)
+	return flag, onCancel(ctx, flag.Raise)
+}
+
+// Begins a call and waits for its one result, also after it was canceled.
+func (w *waiting) queued(ctx context.Context, begin func(*native.Completions, uint64) (native.Call, *native.Failure)) native.Completion {
+	arrived := make(chan native.Completion, 1)
+	queue, tag, failure := w.register(arrived)
+	if failure != nil {
+		return native.Completion{Failure: failure}
+	}
+	call, failure := begin(queue, tag)
+	if failure != nil {
+		// No result comes.
+		w.take(tag)
+		return native.Completion{Failure: failure}
+	}
+	defer call.Release()
+	if ctx.Done() == nil {
+		return <-arrived
+	}
+	select {
+	case done := <-arrived:
+		return done
+	case <-ctx.Done():
+		// At the deadline the library ends the call itself.
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			call.Cancel()
+		}
+		return <-arrived
+	}
+}
+
+func (w *waiting) register(arrived chan native.Completion) (*native.Completions, uint64, *native.Failure) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if w.reader == nil {
+		reader, failure := w.open()
+		if failure != nil {
+			return nil, 0, failure
+		}
+		w.reader = reader
+	}
+	if w.pending == nil {
+		w.pending = map[uint64]chan native.Completion{}
+	}
+	w.last++
+	w.pending[w.last] = arrived
+	return w.reader.queue, w.last, nil
+}
+
+// Who waits for the result of that number, which is the last to ask.
+func (w *waiting) take(tag uint64) chan native.Completion {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	arrived := w.pending[tag]
+	delete(w.pending, tag)
+	w.endIfUnused()
+	return arrived
+}
+
+func (w *waiting) opened() {
+	w.mutex.Lock()
+	w.managers++
+	w.mutex.Unlock()
+}
+
+func (w *waiting) closed() {
+	w.mutex.Lock()
+	w.managers--
+	w.endIfUnused()
+	w.mutex.Unlock()
+}
+
+func (w *waiting) endIfUnused() {
+	if w.managers == 0 && len(w.pending) == 0 && w.reader != nil {
+		w.reader.readable.Close()
+		w.reader = nil
+		w.pending = nil
+	}
+}
+
+func (w *waiting) open() (*reader, *native.Failure) {
+	queue, failure := native.OpenCompletions()
+	if failure != nil {
+		return nil, failure
+	}
+	readable, err := native.NewReadable(queue.Fd())
+	if err != nil {
+		queue.Release()
+		return nil, noDescriptor(err)
+	}
+	reader := &reader{queue, readable}
+	go w.read(reader)
+	return reader, nil
+}
+
+// The goroutine that takes results. It has no thread while it waits.
+func (w *waiting) read(from *reader) {
+	defer from.queue.Release()
+	for {
+		var taken []native.Completion
+		var failure *native.Failure
+		err := from.readable.Take(func() bool {
+			taken, failure = from.queue.Next()
+			return len(taken) > 0 || failure != nil
+		})
+		for _, done := range taken {
+			// One that nobody waits for cannot come.
+			if arrived := w.take(done.Tag); arrived != nil {
+				arrived <- done
+			}
+		}
+		if err != nil || failure != nil {
+			return
+		}
+	}
+}
+
+func noDescriptor(err error) *native.Failure {
+	return &native.Failure{
+		Name: string(ErrInternal), Outcome: string(NotSent),
+		Message: "The system gave no descriptor to wait with.", Hint: "Look at the limits of this process: " + err.Error() + ".",
+	}
+}
