@@ -18,10 +18,11 @@ help: ## list the commands
 setup: ## install what is missing of the tools (as root), or name it
 	@tests/setup.sh
 
-build: ## build the library, the command, the Python and the Node package, and the PHP extension
+build: ## build the library, the command, the Python, Node and Go packages, and the PHP extension
 	python/build.sh
 	node/build.sh
 	php/build.sh
+	go/build.sh
 	bindings/c/link.sh target/release
 	tests/examples.sh
 

@@ -8,13 +8,15 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // Config has the options of a manager. An option that is zero comes from its environment variable, EIGHTY_EIGHT_PAY_ and the
 // name in capitals with underscores, such as EIGHTY_EIGHT_PAY_API_KEY; otherwise it has its default.
 //
-// A Config that is printed, logged or encoded as JSON shows no secret. The plain text of its fields shows them.
+// A Config that is printed, logged or encoded as JSON shows no secret. Its fields are plain text all the same, and
+// fmt asks no method of what is in an unexported field: do not keep a Config in a structure that you print.
 type Config struct {
 	// API key from the dashboard, sk_test_… or sk_live_….
 	APIKey string
@@ -163,7 +165,9 @@ func (c *Config) shown() map[string]string {
 }
 
 // Format prints what is set, without secrets.
-func (c Config) Format(state fmt.State, _ rune) { fmt.Fprintf(state, "pay88.Config%v", c.shown()) }
+func (c Config) Format(state fmt.State, _ rune) {
+	fmt.Fprintf(state, "pay88.Config%s", strings.TrimPrefix(fmt.Sprint(c.shown()), "map"))
+}
 
 // LogValue is what is set, without secrets.
 func (c Config) LogValue() slog.Value {

@@ -92,18 +92,21 @@ func (m *Manager) Token(ctx context.Context) (*Token, error) {
 			return kept.token, nil
 		}
 	}
-	if token := m.keep(); token != nil {
+	results.starting <- struct{}{}
+	token := m.keep()
+	<-results.starting
+	if token != nil {
 		return token, nil
 	}
 	limit, err := newWait(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
-	token, failure := results.token(ctx, m.native, limit)
+	waited, failure := results.token(ctx, m.native, limit)
 	if failure != nil {
 		return nil, limit.failed(ctx, failure)
 	}
-	return m.known(token), nil
+	return m.known(waited), nil
 }
 
 // Asks the library for the token that it would give at once, and for how long it may be kept.
@@ -113,27 +116,45 @@ func (m *Manager) keep() *Token {
 	if current.Generation == 0 {
 		return nil
 	}
-	var token *Token
+	until, realtime := native.MonotonicUntil(current.MonotonicUntil), int64(current.RealtimeUntil)
 	if before := m.kept.Load(); before != nil && before.token.Generation() == current.Generation {
-		token = before.token
-	} else if peeked, failure := m.native.Peek(); failure == nil && peeked != nil {
-		token = newToken(peeked)
-	} else {
+		return m.remember(kept{before.token, current.Word, until, realtime})
+	}
+	peeked, failure := m.native.Peek()
+	if failure != nil || peeked == nil {
 		return nil
 	}
-	// It may have been renewed in between.
-	if token.Generation() == current.Generation {
-		m.kept.Store(&kept{token, current.Word, native.MonotonicUntil(current.MonotonicUntil), int64(current.RealtimeUntil)})
+	if peeked.Generation != current.Generation {
+		// It was renewed in between.
+		return m.known(peeked)
 	}
-	return token
+	return m.remember(kept{newToken(peeked), current.Word, until, realtime})
 }
 
-// One token is one value as long as it is kept.
+// One token is one value as long as it is kept. This one is not used again without asking the library.
 func (m *Manager) known(token *native.Token) *Token {
-	if kept := m.kept.Load(); kept != nil && kept.token.Generation() == token.Generation {
-		return kept.token
+	if before := m.kept.Load(); before != nil && before.token.Generation() == token.Generation {
+		return before.token
 	}
-	return newToken(token)
+	return m.remember(kept{token: newToken(token)})
+}
+
+// Keeps a token, unless a newer one is kept. The word 0, which no manager has, means that the library has to be asked.
+func (m *Manager) remember(next kept) *Token {
+	for {
+		before := m.kept.Load()
+		if before != nil && before.token.Generation() > next.token.Generation() {
+			return next.token
+		}
+		if before != nil && before.token.Generation() == next.token.Generation() {
+			if next.token = before.token; next.word == 0 {
+				return next.token
+			}
+		}
+		if m.kept.CompareAndSwap(before, &next) {
+			return next.token
+		}
+	}
 }
 
 func (m *Manager) reportUses() {
@@ -182,7 +203,7 @@ func (m *Manager) Do(ctx context.Context, request *Request) (*Response, error) {
 func (m *Manager) Invalidate(token *Token) (bool, error) {
 	var handle *native.Token
 	if token != nil {
-		handle = token.pair.native
+		handle = token.pair().native
 	}
 	dropped, failure := m.native.Invalidate(handle)
 	if failure != nil {

@@ -13,12 +13,18 @@ import (
 // compete for the processors; but each thread costs memory. The others wait in Go, for one queue of results.
 const mostBlocking = 32
 
+// How many goroutines begin a call at once that will wait in Go. The library is quick, but each that it lets wait for a lock, and each
+// that the system takes the processor from meanwhile, would cost another thread.
+const mostStarting = 4
+
 // The results of the calls of this process.
-var results waiting
+var results = waiting{starting: make(chan struct{}, mostStarting)}
 
 // Makes calls, and waits for their results.
 type waiting struct {
 	blocking atomic.Int32
+	// A place for each that begins a queued call, or asks for the token in the cache.
+	starting chan struct{}
 
 	mutex sync.Mutex
 	// Managers that are open.
@@ -88,7 +94,9 @@ func (w *waiting) queued(ctx context.Context, begin func(*native.Completions, ui
 	if failure != nil {
 		return native.Completion{Failure: failure}
 	}
+	w.starting <- struct{}{}
 	call, failure := begin(queue, tag)
+	<-w.starting
 	if failure != nil {
 		// No result comes.
 		w.take(tag)

@@ -13,7 +13,7 @@ import (
 
 // Request is a call of 88Pay's API.
 type Request struct {
-	// The default is GET.
+	// Such as "POST". It has to be set: a charge whose method was forgotten is not a call that reads.
 	Method string
 	// A path below the base URL, such as "/api/transactions/charges".
 	Endpoint string
@@ -34,10 +34,6 @@ type Request struct {
 
 // The request as the library takes it. It must be released.
 func (r *Request) native(timeoutMs uint64) (*native.Request, *Error) {
-	method := r.Method
-	if method == "" {
-		method = http.MethodGet
-	}
 	body := r.Body
 	if r.JSON != nil {
 		if body != nil {
@@ -49,7 +45,7 @@ func (r *Request) native(timeoutMs uint64) (*native.Request, *Error) {
 		}
 		body = encoded
 	}
-	request, failure := native.NewRequest(method, r.Endpoint)
+	request, failure := native.NewRequest(r.Method, r.Endpoint)
 	if failure != nil {
 		return nil, failed(failure)
 	}

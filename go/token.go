@@ -12,8 +12,8 @@ import (
 // Token is an access token and its session ID, which belong together. It never changes. A Token that is printed, logged or
 // encoded as JSON shows neither.
 type Token struct {
-	// Printing a structure that has a Token shows no more than an address, even where no method of Token can be called.
-	pair *pair
+	// A function, because whoever prints a structure with a Token in it may follow pointers without asking a method of Token.
+	pair func() *pair
 }
 
 type pair struct {
@@ -27,33 +27,34 @@ type pair struct {
 func newToken(token *native.Token) *Token {
 	now := time.Now()
 	access, session, expiresIn, validForMs := token.Pair()
-	return &Token{&pair{
+	own := &pair{
 		native:     token,
 		access:     access,
 		session:    session,
 		expiresIn:  time.Duration(expiresIn) * time.Second,
 		validUntil: now.Add(time.Duration(validForMs) * time.Millisecond),
-	}}
+	}
+	return &Token{func() *pair { return own }}
 }
 
 // AccessToken is the access token, for "Authorization: Bearer …". A secret.
-func (t *Token) AccessToken() string { return t.pair.access }
+func (t *Token) AccessToken() string { return t.pair().access }
 
 // SessionID is the session ID, for "x-session-id". A secret.
-func (t *Token) SessionID() string { return t.pair.session }
+func (t *Token) SessionID() string { return t.pair().session }
 
 // ExpiresIn is the life of the token as 88Pay granted it, counted from when 88Pay issued it.
-func (t *Token) ExpiresIn() time.Duration { return t.pair.expiresIn }
+func (t *Token) ExpiresIn() time.Duration { return t.pair().expiresIn }
 
 // Generation is the number of the token. The tokens of a manager are counted from 1.
-func (t *Token) Generation() uint64 { return t.pair.native.Generation }
+func (t *Token) Generation() uint64 { return t.pair().native.Generation }
 
 // ValidFor is for how long the library will still hand the token out; 0 when that time is over. It is over as soon as the wall clock
 // or the one that cannot be set says so.
 func (t *Token) ValidFor() time.Duration {
 	now := time.Now()
-	left := t.pair.validUntil.Sub(now)
-	if wall := t.pair.validUntil.Round(0).Sub(now.Round(0)); wall < left {
+	left := t.pair().validUntil.Sub(now)
+	if wall := t.pair().validUntil.Round(0).Sub(now.Round(0)); wall < left {
 		left = wall
 	}
 	return max(0, left)

@@ -3,7 +3,7 @@
 
     pay88 sandbox --exec -- tests/readme.py [--debug]
 
-Needs what `make build` has built (with --debug: python/build.sh, node/build.sh and php/build.sh, each with
+Needs what `make build` has built (with --debug: python/build.sh, node/build.sh, php/build.sh and go/build.sh, each with
 --debug).
 """
 
@@ -69,7 +69,7 @@ class Readme(unittest.TestCase):
         return done.stdout
 
     def test_every_language_is_looked_at(self):
-        self.assertEqual([language for language, _ in BLOCKS], ["sh", "rust", "c", "python", "js", "php", "sh"])
+        self.assertEqual([language for language, _ in BLOCKS], ["sh", "rust", "c", "python", "js", "php", "go", "sh"])
 
     def test_the_python_block_makes_a_charge(self):
         printed = self.run_it(sys.executable, "-c", block("python"), PYTHONPATH=str(ROOT / "python"))
@@ -83,6 +83,34 @@ class Readme(unittest.TestCase):
         api = self.run_it("php-config", "--phpapi").strip() + ("-debug" if BUILT.name == "debug" else "")
         extension = BUILT.parent / "php" / api / "pay88.so"
         self.assertRegex(self.run_it("php", "-n", "-d", f"extension={extension}", "-r", block("php")), CHARGED)
+
+    def test_the_go_block_makes_a_charge(self):
+        # What a program has around it.
+        program = f"""package main
+
+import (
+	"context"
+	"fmt"
+
+	pay88 "github.com/pay88/pay88/go"
+)
+
+func try(ctx context.Context, charge any) error {{
+{block("go")}	return err
+}}
+
+func main() {{
+	charge := map[string]any{CHARGE.replace(": ", ":")}
+	if err := try(context.Background(), charge); err != nil {{
+		panic(err)
+	}}
+}}
+"""
+        with tempfile.TemporaryDirectory() as directory:
+            source = pathlib.Path(directory, "main.go")
+            source.write_text(program)
+            home = {name: os.environ[name] for name in ("HOME", "GOPATH", "GOCACHE", "GOFLAGS") if name in os.environ}
+            self.assertRegex(self.run_it("go", "run", str(source), directory=ROOT / "go", **home), CHARGED)
 
     def test_the_c_block_makes_a_charge(self):
         with tempfile.TemporaryDirectory() as directory:

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The long ones first. Those that build in target/debug stand far apart: one would copy the library that the other built.
-suites=(rust c php adapters python scenarios node stress instructions php_library php_fpm php_processes environment one_manager readme)
+suites=(rust c php adapters python scenarios node go stress instructions php_library php_fpm php_processes environment one_manager readme)
 
 # Whatever hangs has an end, here or inside.
 suite() {
@@ -22,6 +22,7 @@ suite() {
     instructions) timeout 900 bench/instructions/count.py ;;
     python) python/test.sh ;;
     node) node/test.sh ;;
+    go) go/test.sh ;;
     php) php/test.sh ;;
     php_library) php/library/test.sh ;;
     php_processes) timeout 600 php/tests/test_processes.py ;;

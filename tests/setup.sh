@@ -3,8 +3,8 @@
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 
-for tool in cargo python3 node npm; do
-  command -v "$tool" >/dev/null || { echo "pay88 needs $tool: rustup.rs, python.org, nodejs.org, or your system's package" >&2; exit 1; }
+for tool in cargo python3 node npm go; do
+  command -v "$tool" >/dev/null || { echo "pay88 needs $tool: rustup.rs, python.org, nodejs.org, go.dev, or your system's package" >&2; exit 1; }
 done
 # What has to be there, a command or the pattern of a file, and the package that brings it.
 missing=()

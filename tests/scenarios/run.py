@@ -3,7 +3,8 @@
 
     tests/scenarios/run.py [--debug] [--language NAME]... [--only WORDS] [--jobs N]
 
-Needs what `make build` has built (with --debug: python/build.sh, node/build.sh and php/build.sh, each with --debug).
+Needs what `make build` has built (with --debug: python/build.sh, node/build.sh, php/build.sh and
+go/build.sh, each with --debug).
 CARGO_TARGET_DIR is honoured. Every step has an end. What is printed holds no key, token or session ID. README.md says what a
 program has to do.
 """
@@ -62,6 +63,7 @@ def languages(target, kind):
         "asyncio": [sys.executable, HERE / "programs" / "asynchronous.py"],
         "node": [shutil.which("node") or "node", HERE / "programs" / "node.mjs"],
         "php": [*php(target, kind), HERE / "programs" / "scenario.php"],
+        "go": [built / "examples" / "scenario_go"],
     }
 
 
@@ -88,6 +90,9 @@ def build(target, kind):
     new = built / "examples" / f"scenario_c.{os.getpid()}"
     run("cc", *flags, HERE / "programs" / "scenario.c", "-o", new, *link)
     new.replace(built / "examples" / "scenario_c")
+    new = built / "examples" / f"scenario_go.{os.getpid()}"
+    run("go", "build", "-C", "go", "-o", new, HERE / "programs" / "scenario.go")
+    new.replace(built / "examples" / "scenario_go")
 
 
 class Sandbox:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""32 processes in five languages that share what the default shares: one token request when all begin at the same moment
+"""32 processes in six languages that share what the default shares: one token request when all begin at the same moment
 with nothing cached, then one for each renewal while they go on calling in real time, and nobody ever waits for it.
 
     tests/scenarios/stress.py [--debug] [--start]
@@ -22,7 +22,7 @@ import time
 import run
 
 # How many processes of each program.
-PROCESSES = {"rust": 8, "c": 8, "python": 4, "asyncio": 4, "node": 4, "php": 4}
+PROCESSES = {"rust": 6, "c": 6, "python": 4, "asyncio": 4, "node": 4, "php": 4, "go": 4}
 CHARGE = {
     "flow": "PAYIN", "method_code": "NEQUI", "method_category": "WALLET", "amount": 50000, "currency": "COP",
     "country": "COL", "description": "Order 7", "customer_id": "c-7", "notification_url": "https://shop.example/hook",
@@ -186,7 +186,7 @@ class Stress:
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Processes in five languages that need one token together.")
+    parser = argparse.ArgumentParser(description="Processes in six languages that need one token together.")
     parser.add_argument("--debug", action="store_true", help="with what was built by build.sh --debug")
     parser.add_argument("--start", action="store_true", help="only the start, without the renewals")
     given = parser.parse_args()

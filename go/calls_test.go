@@ -1,0 +1,222 @@
+package pay88
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestAChargeIsMade(t *testing.T) {
+	bothWays(t, func(t *testing.T) {
+		answer, err := makeCharge(t.Context(), fresh(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told struct {
+			Data struct {
+				Reference string
+				Amount    float64
+			}
+		}
+		if err := answer.JSON(&told); err != nil || answer.Err() != nil || !answer.OK() {
+			t.Error(err, answer.Err())
+		}
+		if answer.StatusCode != 200 || told.Data.Amount != 50000 || len(told.Data.Reference) != 36 {
+			t.Errorf("%d %s", answer.StatusCode, answer.Body)
+		}
+		if answer.Header.Get("content-type") != "application/json" {
+			t.Error(answer.Header)
+		}
+	})
+}
+
+func TestHeadersParametersAndBodiesAreSent(t *testing.T) {
+	answer, err := fresh(t).Do(t.Context(), &Request{
+		Method: "PUT", Endpoint: "/api/echo?first=1", Header: http.Header{"X-Own": {"a", "b"}, "Content-Type": {"application/json; charset=utf-8"}},
+		Params: url.Values{"name": {"señor & co", "twice"}}, Body: []byte("any\x00bytes"), Timeout: patience,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var echo struct {
+		Data struct {
+			Method, Target, Body string
+			Headers              map[string]string
+		}
+	}
+	if err := answer.JSON(&echo); err != nil {
+		t.Fatal(err, string(answer.Body))
+	}
+	got := echo.Data
+	if answer.StatusCode != 200 || got.Method != "PUT" || got.Target != "/api/echo?first=1&name=se%C3%B1or+%26+co&name=twice" || got.Body != "any\x00bytes" {
+		t.Errorf("%+v", got)
+	}
+	if got.Headers["content-type"] != "application/json; charset=utf-8" || got.Headers["x-own"] == "" || got.Headers["authorization"] == "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAnAnswerOf400AndAboveIsAnErrorOnlyIfAsked(t *testing.T) {
+	answer, err := fresh(t).Do(t.Context(), &Request{Method: "POST", Endpoint: charges, JSON: map[string]any{"flow": "NONE"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told *Error
+	err = answer.Err()
+	if !errors.As(err, &told) || !errors.Is(err, ErrHTTP) || told.Outcome != Answered || told.HTTPStatus != 400 || told.Response != answer {
+		t.Errorf("%v %+v", err, told)
+	}
+	var number int
+	if err := answer.JSON(&number); !errors.Is(err, ErrBadResponse) {
+		t.Error(err)
+	}
+	if err := (&Response{StatusCode: 503}).Err(); !errors.Is(err, ErrHTTP) {
+		t.Error(err)
+	}
+}
+
+func TestWhatCannotBeMeantIsRefusedAndNothingIsSent(t *testing.T) {
+	manager := fresh(t)
+	before := counter(t, "connections_accepted")
+	for name, request := range map[string]*Request{
+		"no request":         nil,
+		"no path":            {Method: "GET", Endpoint: "https://evil.example/"},
+		"a header of ours":   {Method: "GET", Endpoint: "/api/echo", Header: http.Header{"Authorization": {"Bearer x"}}},
+		"text that is none":  {Method: "GET", Endpoint: "/api/echo", Header: http.Header{"X": {"\xff"}}},
+		"a method with more": {Method: "GET /x", Endpoint: "/api/echo"},
+		"no method":          {Endpoint: "/api/echo"},
+		"two bodies":         {Method: "GET", Endpoint: "/api/echo", JSON: 1, Body: []byte("1")},
+		"no JSON":            {Method: "GET", Endpoint: "/api/echo", JSON: math.Inf(1)},
+		"a negative time":    {Method: "GET", Endpoint: "/api/echo", Timeout: -1},
+		"two hours":          {Method: "GET", Endpoint: "/api/echo", Timeout: 2 * time.Hour},
+	} {
+		_, err := manager.Do(t.Context(), request)
+		var told *Error
+		if !errors.As(err, &told) || told.Code != ErrConfigInvalid && told.Code != ErrRefused || told.Outcome != NotSent || told.Hint == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if sent := counter(t, "connections_accepted") - before; sent != 0 {
+		t.Errorf("%v connections", sent)
+	}
+}
+
+func TestOptionsThatCannotBeUsedAreNamed(t *testing.T) {
+	for name, config := range map[string]Config{
+		"timeout":           {Timeout: -time.Second},
+		"tokens_per_minute": {TokensPerMinute: -1},
+		"no_such_option":    {Options: map[string]string{"no_such_option": "1"}},
+		"share":             {Share: "everybody"},
+		"base_url":          {BaseURL: "http://api.88pay.io", Options: map[string]string{"base_url": "http://api.88pay.io"}},
+		"api_key":           {Env: []string{}},
+	} {
+		_, err := New(config)
+		if !errors.Is(err, ErrConfigInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if config := (Config{IdleTimeout: NoIdle, Timeout: 1500 * time.Millisecond}); build(t, config).Timeout() != 1500*time.Millisecond {
+		t.Error("the time is another one")
+	}
+}
+
+func TestACallEndsWithItsContextAndTellsWhatBecameOfIt(t *testing.T) {
+	bothWays(t, func(t *testing.T) {
+		manager := fresh(t)
+		token(t, manager)
+		because := errors.New("the customer left")
+		var told *Error
+
+		fault(t, "calls", nil, "stall")
+		before := counter(t, "calls")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			// The request is on its way.
+			eventually(t, "the call", func() bool { return counter(t, "calls") > before })
+			cancel(because)
+		}()
+		_, err := makeCharge(ctx, manager)
+		if !errors.Is(err, ErrCanceled) || !errors.Is(err, because) || !errors.As(err, &told) || told.Outcome != Unknown || told.Retryable {
+			t.Error(err)
+		}
+
+		ctx, end := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer end()
+		_, err = makeCharge(ctx, manager)
+		if !errors.Is(err, ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &told) || told.Outcome != Unknown {
+			t.Error(err)
+		}
+
+		_, err = manager.Do(t.Context(), &Request{Method: "POST", Endpoint: charges, JSON: charge, Timeout: 300 * time.Millisecond})
+		if !errors.Is(err, ErrTimeout) || errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+
+		done, stop := context.WithCancel(t.Context())
+		stop()
+		_, err = makeCharge(done, manager)
+		if !errors.Is(err, context.Canceled) || !errors.As(err, &told) || told.Outcome != NotSent {
+			t.Error(err)
+		}
+	})
+}
+
+func TestClosingEndsPendingCalls(t *testing.T) {
+	bothWays(t, func(t *testing.T) {
+		manager := fresh(t)
+		token(t, manager)
+		fault(t, "calls", nil, "stall")
+		before := counter(t, "calls")
+		go func() {
+			eventually(t, "the call", func() bool { return counter(t, "calls") > before })
+			_ = manager.Close()
+		}()
+		_, err := makeCharge(t.Context(), manager)
+		var told *Error
+		if !errors.Is(err, ErrCanceled) || !errors.As(err, &told) || told.Outcome != Unknown {
+			t.Error(err)
+		}
+	})
+}
+
+func TestProgramsAreStartedDuringCalls(t *testing.T) {
+	manager := fresh(t)
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if answer, err := manager.Do(t.Context(), &Request{Method: "GET", Endpoint: "/api/echo"}); err != nil || !answer.OK() {
+					t.Error(answer, err)
+					return
+				}
+			}
+		})
+	}
+	for range 30 {
+		if err := exec.Command("true").Run(); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	group.Wait()
+}
+
+func TestAnAmountIsSentAsItIs(t *testing.T) {
+	encoded, err := encode(map[string]any{"amount": json.Number("10.00"), "return_url": "https://shop.example/?a=1&b=<2>"})
+	if err != nil || string(encoded) != `{"amount":10.00,"return_url":"https://shop.example/?a=1&b=<2>"}` {
+		t.Error(string(encoded), err)
+	}
+}

@@ -1,0 +1,168 @@
+package pay88
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestACachedTokenIsTheSameValueAndCostsNoAllocation(t *testing.T) {
+	manager := fresh(t)
+	first := token(t, manager)
+	if first.AccessToken() == "" || first.SessionID() == "" || first.ExpiresIn() != time.Minute || first.ValidFor() <= 0 {
+		t.Error(first)
+	}
+	// Of the next one on it is kept.
+	token(t, manager)
+	ctx := t.Context()
+	allocated := testing.AllocsPerRun(1000, func() {
+		if again, err := manager.Token(ctx); again != first || err != nil {
+			t.Error(again, err)
+		}
+	})
+	if allocated != 0 {
+		t.Errorf("%v allocations", allocated)
+	}
+	if peeked, err := manager.Peek(); peeked != first || err != nil {
+		t.Error(peeked, err)
+	}
+	stats, err := manager.Stats()
+	if err != nil || stats.Hits < 1000 || stats.TokensIssued != 1 {
+		t.Errorf("%+v %v", stats, err)
+	}
+}
+
+func TestATokenThatWasDroppedIsNotGivenAnyMore(t *testing.T) {
+	manager, other := fresh(t), (*Manager)(nil)
+	if peeked, err := manager.Peek(); peeked != nil || err != nil {
+		t.Error(peeked, err)
+	}
+	first := token(t, manager)
+	token(t, manager)
+	dropped, err := manager.Invalidate(first)
+	if !dropped || err != nil {
+		t.Error(dropped, err)
+	}
+	// The next drop is too early, so it must not be for this one.
+	if dropped, err := manager.Invalidate(first); dropped || err != nil {
+		t.Error(dropped, err)
+	}
+	second := token(t, manager)
+	if second == first || second.Generation() == first.Generation() || second.AccessToken() == first.AccessToken() {
+		t.Error(first, second)
+	}
+	if other.LogValue().Any() != nil {
+		t.Error("a manager that is nil")
+	}
+}
+
+func TestAClosedManagerRefuses(t *testing.T) {
+	manager := fresh(t)
+	token(t, manager)
+	token(t, manager)
+	for range 2 {
+		if err := manager.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := manager.Token(t.Context())
+	_, peek := manager.Peek()
+	_, call := makeCharge(t.Context(), manager)
+	for _, err := range []error{err, peek, call} {
+		if !errors.Is(err, ErrConfigInvalid) {
+			t.Error(err)
+		}
+	}
+	if _, err := manager.Stats(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAKeyIsRotatedForAllManagersOfIt(t *testing.T) {
+	config := Config{APIKey: freshKey(t), Share: "process"}
+	one, other := build(t, config), build(t, config)
+	if one.ID() != other.ID() {
+		t.Error("two managers of one key")
+	}
+	if err := one.Rotate(freshKey(t), true); err != nil {
+		t.Fatal(err)
+	}
+	token(t, other)
+	if err := one.Rotate("pk_no_key", true); !errors.Is(err, ErrConfigInvalid) {
+		t.Error(err)
+	}
+}
+
+func TestAWaitForATokenEndsWithItsContext(t *testing.T) {
+	bothWays(t, func(t *testing.T) {
+		manager := fresh(t)
+		fault(t, "token", nil, "stall")
+		because := errors.New("the customer left")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(50*time.Millisecond, func() { cancel(because) })
+		_, err := manager.Token(ctx)
+		var told *Error
+		if !errors.Is(err, ErrCanceled) || !errors.Is(err, because) || !errors.As(err, &told) || told.Outcome != NotSent {
+			t.Error(err)
+		}
+		// Shorter than what the library counts in.
+		for _, limit := range []time.Duration{time.Nanosecond, 300 * time.Microsecond, 30 * time.Millisecond} {
+			begun := time.Now()
+			ctx, cancel := context.WithTimeoutCause(t.Context(), limit, because)
+			_, err := manager.Token(ctx)
+			cancel()
+			if !errors.Is(err, ErrTimeout) || !errors.Is(err, because) || !errors.As(err, &told) || !told.Timeout() {
+				t.Error(limit, err)
+			}
+			if took := time.Since(begun); took > patience/2 {
+				t.Errorf("%s took %s", limit, took)
+			}
+		}
+		control(t, "DELETE", "/faults", nil, nil)
+	})
+}
+
+func TestGoroutinesThatReadATokenThroughItsReplacementsGetOneThatIsWhole(t *testing.T) {
+	config := Config{APIKey: freshKey(t), Share: "process"}
+	manager := build(t, config)
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			var last uint64
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				token, err := manager.Token(t.Context())
+				if err != nil || token.AccessToken() == "" || token.SessionID() == "" {
+					t.Error(token, err)
+					return
+				}
+				if token.Generation() < last {
+					t.Errorf("generation %d after %d", token.Generation(), last)
+					return
+				}
+				last = token.Generation()
+			}
+		})
+	}
+	// Each key has a token of its own.
+	for range 5 {
+		if err := manager.Rotate(freshKey(t), false); err != nil {
+			t.Error(err)
+		}
+		current := token(t, manager)
+		dropped, err := manager.Invalidate(current)
+		if err != nil && !errors.Is(err, ErrRateLimited) {
+			t.Error(dropped, err)
+		}
+		token(t, manager)
+	}
+	close(stop)
+	group.Wait()
+}
