@@ -186,7 +186,7 @@ func cancelMany() {
 		after[round] = [3]int{runtime.NumGoroutine(), entries("/proc/self/fd"), resident()}
 	}
 	// The one that takes results.
-	first, last := after[1], after[rounds-1]
+	first, last := after[3], after[rounds-1]
 	if left := last[0] - before; left > 1 {
 		_ = pprof.Lookup("goroutine").WriteTo(os.Stdout, 1)
 		panic(fmt.Sprint(left, " goroutines are left"))
@@ -195,7 +195,7 @@ func cancelMany() {
 	if last[1] > first[1]+64 {
 		panic(fmt.Sprint("descriptors: ", after))
 	}
-	if last[2] > first[2]+16<<10 {
+	if last[2] > first[2]+8<<10 && !raceDetector {
 		panic(fmt.Sprint("memory: ", after))
 	}
 	_ = manager.Close()
@@ -247,7 +247,8 @@ func scanned(text string, into ...any) bool {
 
 func TestTenThousandCallsThatAreCanceledLeaveNothing(t *testing.T) {
 	fault(t, "calls", nil, "stall")
-	if told := child(t, "cancelMany"); told != "fine" {
+	// Each thread would have a part of the heap of its own, which fills up by and by.
+	if told := child(t, "cancelMany", "MALLOC_ARENA_MAX=1"); told != "fine" {
 		t.Error(told)
 	}
 }

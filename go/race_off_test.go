@@ -1,0 +1,5 @@
+//go:build !race
+
+package pay88
+
+const raceDetector = false
