@@ -62,7 +62,8 @@ func load() error {
 	if err := native.Load(); err != nil {
 		return &Error{
 			Code: ErrInternal, Outcome: NotSent, cause: err,
-			Message: "The native library of pay88 is not there.", Hint: "It is looked for when a manager is built: " + err.Error() + ".",
+			Message: "The native library cannot be used: " + err.Error() + ".",
+			Hint:    "The README of the Go module says what it needs, and which tags there are.",
 		}
 	}
 	return nil

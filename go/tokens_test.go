@@ -166,3 +166,21 @@ func TestGoroutinesThatReadATokenThroughItsReplacementsGetOneThatIsWhole(t *test
 	close(stop)
 	group.Wait()
 }
+
+func TestTimesAreRoundedUpSinceZeroIsTheDefault(t *testing.T) {
+	for duration, wanted := range map[time.Duration]uint64{
+		0: 0, 1: 1, time.Microsecond: 1, time.Millisecond: 1, time.Millisecond + 1: 2, time.Hour: 3_600_000,
+	} {
+		if got := milliseconds(duration); got != wanted {
+			t.Errorf("%s: %d", duration, got)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
+	defer cancel()
+	if limit, err := newWait(ctx, 0); err != nil || limit.timeoutMs != 3_600_000 {
+		t.Error(limit, err)
+	}
+	if limit, err := newWait(ctx, time.Second); err != nil || limit.timeoutMs != 1000 || limit.untilDeadline {
+		t.Error(limit, err)
+	}
+}

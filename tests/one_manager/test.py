@@ -3,8 +3,8 @@
 
     pay88 sandbox --exec -- tests/one_manager/test.py [--debug]
 
-Needs what python/build.sh, node/build.sh and php/build.sh have built (with --debug: php/build.sh --debug). Each case is many
-processes, since what is at stake is a race.
+Needs what python/build.sh, node/build.sh, php/build.sh and go/build.sh have built (with --debug: php/build.sh --debug). Each case is
+many processes, since what is at stake is a race.
 """
 
 import json
@@ -77,6 +77,27 @@ process.on('exit', () => console.log(JSON.stringify(parts)));
 """
 
 PYTHON_ALONE = "import pay88\ntm = pay88.TokenManager()\ntm.get_token()\nprint(tm.manager_id, flush=True)"
+
+# The library in Go brings a copy of its own, and is loaded at the same moment.
+GO = """
+import ctypes, threading
+go = ctypes.CDLL({library!r})
+go.Number.restype = ctypes.c_ulonglong
+start = threading.Barrier(2)
+
+def load():
+    start.wait()
+    print(go.Number(), flush=True)
+
+thread = threading.Thread(target=load)
+thread.start()
+start.wait()
+import pay88
+tm = pay88.TokenManager()
+tm.get_token()
+print(tm.manager_id, flush=True)
+thread.join()
+"""
 
 
 class OneManager(unittest.TestCase):
@@ -172,6 +193,17 @@ class OneManager(unittest.TestCase):
             more = {"PYTHONPATH": str(self.directory / "python"), "PYTHONHOME": sys.base_prefix}
             more |= {"PHP_INI_SCAN_DIR": str(settings), "PHPRC": str(settings)}
             printed, issued = self.run_once([program, libphp, php, libpython, PYTHON_ALONE], **more)
+            self.assertEqual((digits(printed), issued), (["1", "1"], 1))
+
+    def test_a_library_in_go_beside_python_which_load_their_files_at_the_same_moment(self):
+        copy(ROOT / "python" / "pay88", self.directory / "python" / "pay88")
+        library = self.directory / "shared.so"
+        build = ["go", "build", "-buildmode=c-shared", "-o", library, HERE / "shared.go"]
+        subprocess.run(build, check=True, timeout=10 * LIMIT, cwd=ROOT / "go", env={**os.environ, "CGO_ENABLED": "1"})
+        command = [sys.executable, "-c", GO.format(library=str(library))]
+        for _ in range(TIMES):
+            more = {"PYTHONPATH": str(self.directory / "python"), "LD_LIBRARY_PATH": ""}
+            printed, issued = self.run_once(command, **more)
             self.assertEqual((digits(printed), issued), (["1", "1"], 1))
 
 
