@@ -12,7 +12,7 @@ import (
 )
 
 // A client that keeps its own connections.
-func client(t *testing.T, manager *Manager) *http.Client {
+func client(t testing.TB, manager *Manager) *http.Client {
 	t.Helper()
 	authority, err := os.ReadFile(os.Getenv("EIGHTY_EIGHT_PAY_CA_BUNDLE"))
 	if err != nil {
