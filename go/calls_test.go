@@ -220,3 +220,27 @@ func TestAnAmountIsSentAsItIs(t *testing.T) {
 		t.Error(string(encoded), err)
 	}
 }
+
+func TestCallsAreToldIfTheirResultsCannotBeWaitedForAnyMore(t *testing.T) {
+	results.blocking.Add(mostBlocking)
+	defer results.blocking.Add(-mostBlocking)
+	manager := fresh(t)
+	token(t, manager)
+	fault(t, "calls", nil, "stall")
+	before := counter(t, "calls")
+	go func() {
+		eventually(t, "the call", func() bool { return counter(t, "calls") > before })
+		results.mutex.Lock()
+		defer results.mutex.Unlock()
+		results.reader.readable.Close()
+	}()
+	_, err := makeCharge(t.Context(), manager)
+	var told *Error
+	if !errors.As(err, &told) || told.Code != ErrInternal || told.Outcome != Unknown || told.Retryable {
+		t.Error(err)
+	}
+	control(t, "DELETE", "/faults", nil, nil)
+	if answer, err := makeCharge(t.Context(), manager); err != nil || !answer.OK() {
+		t.Error(answer, err)
+	}
+}

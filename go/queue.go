@@ -184,7 +184,6 @@ func (w *waiting) open() (*reader, *native.Failure) {
 
 // The goroutine that takes results. It has no thread while it waits.
 func (w *waiting) read(from *reader) {
-	defer from.queue.Release()
 	for {
 		var taken []native.Completion
 		var failure *native.Failure
@@ -199,9 +198,29 @@ func (w *waiting) read(from *reader) {
 			}
 		}
 		if err != nil || failure != nil {
+			w.ended(from)
 			return
 		}
 	}
+}
+
+// No result comes from this queue any more. If it was closed, nobody uses it. Otherwise the system failed: all who wait are told so, the
+// next call opens another queue, and this one stays, because a call may be about to begin with it.
+func (w *waiting) ended(from *reader) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if w.reader != from {
+		from.queue.Release()
+		return
+	}
+	for _, arrived := range w.pending {
+		arrived <- native.Completion{Failure: &native.Failure{
+			Name: string(ErrInternal), Outcome: string(Unknown), Message: "The system failed while the result was waited for.",
+			Hint: "Look the transaction up, unless repeating it does no harm.",
+		}}
+	}
+	w.reader = nil
+	w.pending = nil
 }
 
 func noDescriptor(err error) *native.Failure {
