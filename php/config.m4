@@ -38,7 +38,7 @@ if test "$PHP_PAY88" != "no"; then
   PAY88_SHARED_LIBADD="-Wl,-z,nodelete -ldl"
   PHP_SUBST([PAY88_SHARED_LIBADD])
   PHP_NEW_EXTENSION([pay88],
-    [pay88.c environment.c errors.c events.c interrupt.c json.c library.c options.c request.c response.c token_manager.c],
+    [pay88.c environment.c errors.c events.c interrupt.c json.c library.c options.c program.c request.c response.c token_manager.c],
     [$ext_shared],,
     [-fvisibility=hidden -DZEND_ENABLE_STATIC_TSRMLS_CACHE=1])
   PHP_ADD_EXTENSION_DEP([pay88], [json])

@@ -3,7 +3,6 @@
 #endif
 #include "php_pay88.h"
 
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include "SAPI.h"
@@ -11,6 +10,7 @@
 #include "environment.h"
 #include "errors.h"
 #include "library.h"
+#include "program.h"
 
 #define PREFIX "EIGHTY_EIGHT_PAY_"
 
@@ -28,17 +28,13 @@ static const char *const others[] = {
 };
 #define OTHERS (sizeof others / sizeof *others)
 
-/* A program that is linked as most are has a copy of the C library's variable, and the copy counts. PHP loads extensions so that
- * they find what the C library has (RTLD_DEEPBIND): nothing. */
-static char ***of_process = &environ;
+/* A program that is linked as most are has a copy of the C library's variable, and the copy counts: in the C library's there is
+ * nothing. */
+static char ***of_process;
 
 void environment_prepare(void)
 {
-	void *program = dlopen(NULL, RTLD_NOW);
-	char ***found = program ? dlsym(program, "environ") : NULL;
-	if (found) {
-		of_process = found;
-	}
+	of_process = program_symbol("environ", &environ);
 }
 
 static bool is_read(const char *name, size_t length)

@@ -1,7 +1,5 @@
 #include "php_pay88.h"
 
-#include <dlfcn.h>
-
 #include "zend_exceptions.h"
 
 #include "errors.h"
@@ -10,6 +8,7 @@
 #include "json.h"
 #include "library.h"
 #include "options.h"
+#include "program.h"
 #include "request.h"
 #include "response.h"
 #include "token_manager.h"
@@ -56,9 +55,8 @@ static void report_uses(struct token_manager *manager)
 	}
 }
 
-/* The library's clock: where a program puts one of its own in its place (libfaketime does), RTLD_DEEPBIND, with which PHP loads
- * extensions, would find the C library's here. */
-static int (*read_clock)(clockid_t, struct timespec *) = clock_gettime;
+/* The library's clock: a program may put one of its own in its place, as libfaketime does. */
+static int (*read_clock)(clockid_t, struct timespec *);
 
 /* An error is later than everything. */
 static uint64_t nanoseconds(clockid_t clock)
@@ -124,11 +122,7 @@ static HashTable *debug_info(zend_object *object, int *is_temporary)
 
 void token_manager_prepare(zend_class_entry *class)
 {
-	void *program = dlopen(NULL, RTLD_NOW);
-	void *found = program ? dlsym(program, "clock_gettime") : NULL;
-	if (found) {
-		*(void **)&read_clock = found;
-	}
+	*(void **)&read_clock = program_symbol("clock_gettime", (void *)clock_gettime);
 	class->create_object = create;
 	handlers = std_object_handlers;
 	handlers.offset = XtOffsetOf(struct token_manager, std);
