@@ -59,7 +59,7 @@ export BENCH_PYTHON="$built/python/bin/python" PYTHONPATH="$root/python" BENCH_N
 
 # PHP reads its own settings first, which load curl and opcache.
 mkdir -p "$built/php"
-echo "extension=$target/php/$(php-config --phpapi)/pay88.so" >"$built/php/pay88.ini"
+echo "extension=$target/php/$("$root/php/api.sh")/pay88.so" >"$built/php/pay88.ini"
 export BENCH_PHP=php PHP_INI_SCAN_DIR=":$built/php"
 
 BENCH_C=$built/pay88 BENCH_CURL=$built/curl BENCH_COMMAND=$target/release/pay88 exec "$target/release/pay88-bench" "$@"

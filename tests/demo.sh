@@ -23,7 +23,7 @@ row "C, uv" target/release/examples/libuv_c
 row C++ target/release/examples/charge_cpp
 row Python env PYTHONPATH=python python3 python/examples/charge.py
 row Node node node/examples/charge.mjs
-row PHP php -n -d extension="$PWD/target/php/$(php-config --phpapi)/pay88.so" php/examples/charge.php
+row PHP php -n -d extension="$PWD/target/php/$(php/api.sh)/pay88.so" php/examples/charge.php
 row Go target/release/examples/charge_go
 row Shell sh -c 'target/release/pay88 request POST /api/transactions/charges -d "$1" | python3 -c "import json, sys; print(200, json.load(sys.stdin)[\"data\"][\"reference\"])"' sh "$charge"
 issued=$(tokens)

@@ -80,7 +80,7 @@ class Readme(unittest.TestCase):
         self.assertRegex(self.run_it("node", "--input-type=module", "-e", code, directory=ROOT / "node"), CHARGED)
 
     def test_the_php_block_makes_a_charge(self):
-        api = self.run_it("php-config", "--phpapi").strip() + ("-debug" if BUILT.name == "debug" else "")
+        api = self.run_it(str(ROOT / "php" / "api.sh")).strip() + ("-debug" if BUILT.name == "debug" else "")
         extension = BUILT.parent / "php" / api / "pay88.so"
         self.assertRegex(self.run_it("php", "-n", "-d", f"extension={extension}", "-r", block("php")), CHARGED)
 

@@ -9,7 +9,7 @@ case ${1-} in
     *) echo "usage: php/library/test.sh [--debug]" >&2; exit 2 ;;
 esac
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
-extension=$target/php/$(php-config --phpapi)$suffix/pay88.so
+extension=$target/php/$(php/api.sh)$suffix/pay88.so
 
 # Composer's own autoloader, from the file that users install by; nothing is fetched for it.
 export COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_HOME="$target/php/composer" COMPOSER_VENDOR_DIR="$target/php/vendor" COMPOSER_DISABLE_NETWORK=1

@@ -89,7 +89,7 @@ def built():
     """Where the command and the extension are: what was built by php/build.sh, with --debug if that was said here."""
     debug = "--debug" in sys.argv
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
-    api = subprocess.run(["php-config", "--phpapi"], check=True, capture_output=True, text=True).stdout.strip()
+    api = subprocess.run([ROOT / "php" / "api.sh"], check=True, capture_output=True, text=True).stdout.strip()
     return target / ("debug" if debug else "release"), target / "php" / (f"{api}-debug" if debug else api)
 
 

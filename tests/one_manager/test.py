@@ -176,7 +176,7 @@ class OneManager(unittest.TestCase):
 
     def test_php_and_python_in_one_process_which_load_their_files_at_the_same_moment(self):
         libpython = self.libpython()
-        version = php_config("--version").rpartition(".")[0]
+        version = said_by("php-config", "--version").rpartition(".")[0]
         libphp = pathlib.Path(f"/usr/lib/libphp{version}.so")
         if not libphp.exists():
             self.leave_out("there is no PHP to embed: install Debian's libphp-embed")
@@ -220,13 +220,11 @@ def copy(source, target):
 def extension():
     """Where php/build.sh has put PHP's extension and its library."""
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
-    return target / "php" / (php_config("--phpapi") + ("-debug" if "--debug" in sys.argv else ""))
+    return target / "php" / (said_by(ROOT / "php" / "api.sh") + ("-debug" if "--debug" in sys.argv else ""))
 
 
-def php_config(what):
-    return subprocess.run(
-        ["php-config", what], check=True, capture_output=True, text=True, timeout=LIMIT
-    ).stdout.strip()
+def said_by(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT).stdout.strip()
 
 
 def control(method, path, body=None):

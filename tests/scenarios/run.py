@@ -69,7 +69,7 @@ def languages(target, kind):
 
 def php(target, kind):
     """PHP with the extension, and with nothing of this machine's settings."""
-    api = subprocess.run(["php-config", "--phpapi"], check=True, capture_output=True, text=True).stdout.strip()
+    api = subprocess.run([ROOT / "php" / "api.sh"], check=True, capture_output=True, text=True).stdout.strip()
     extension = target / "php" / (api if kind == "release" else f"{api}-debug") / "pay88.so"
     return ["php", "-n", "-d", f"extension={extension}"]
 
