@@ -31,15 +31,21 @@ static const struct {
 
 #define NAMES "json, body, headers, params, timeout, safe_to_repeat"
 
-static void refuse_name(const char *name)
+/* Whether that is the name, to its end: a NUL in it ends nothing. */
+static bool is(const zend_string *name, const char *known)
 {
+	return ZSTR_LEN(name) == strlen(known) && !memcmp(ZSTR_VAL(name), known, ZSTR_LEN(name));
+}
+
+static void refuse_name(const zend_string *name)
+{
+	const char *hint = "The options are " NAMES ".";
 	for (size_t i = 0; i < sizeof not_here / sizeof *not_here; i++) {
-		if (!strcmp(name, not_here[i].name)) {
-			errors_throw_not_sent(PAY88_CONFIG_INVALID, not_here[i].hint, "request() does not take the option %s.", name);
-			return;
+		if (is(name, not_here[i].name)) {
+			hint = not_here[i].hint;
 		}
 	}
-	errors_throw_not_sent(PAY88_CONFIG_INVALID, "The options are " NAMES ".", "request() does not take the option %s.", name);
+	errors_throw_not_sent(PAY88_CONFIG_INVALID, hint, "request() does not take the option %s.", ZSTR_VAL(name));
 }
 
 static void refuse_type(const char *argument, const char *wanted, const zval *value)
@@ -186,13 +192,13 @@ static bool read_array(struct text_pairs *pairs, const char *option, const zval 
 	return !EG(exception);
 }
 
-static bool read_body(struct request_parts *parts, const char *name, zval *value)
+static bool read_body(struct request_parts *parts, const zend_string *name, zval *value)
 {
 	if (parts->body) {
 		errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass json or body, not both.", "Both json and body are given.");
 		return false;
 	}
-	if (!strcmp(name, "json")) {
+	if (is(name, "json")) {
 		/* Held, since jsonSerialize() of the program may change what a reference of the array refers to. */
 		zval held;
 		ZVAL_COPY(&held, value);
@@ -209,37 +215,37 @@ static bool read_body(struct request_parts *parts, const char *name, zval *value
 	return true;
 }
 
-static bool read_option(struct request_parts *parts, const char *name, zval *value)
+static bool read_option(struct request_parts *parts, const zend_string *name, zval *value)
 {
-	if (!strcmp(name, "json")) {
+	if (is(name, "json")) {
 		return read_body(parts, name, value);
 	}
-	if (!strcmp(name, "body")) {
+	if (is(name, "body")) {
 		return Z_TYPE_P(value) == IS_NULL || read_body(parts, name, value);
 	}
-	if (!strcmp(name, "headers")) {
+	if (is(name, "headers")) {
 		if (Z_TYPE_P(value) == IS_ARRAY && zend_hash_num_elements(Z_ARRVAL_P(value)) && zend_array_is_list(Z_ARRVAL_P(value))) {
 			errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass headers by name: ['X-Shop' => '7'].",
 				"A header has a number instead of a name.");
 			return false;
 		}
-		return read_array(&parts->headers, name, value, add_header);
+		return read_array(&parts->headers, "headers", value, add_header);
 	}
-	if (!strcmp(name, "params")) {
-		return read_array(&parts->params, name, value, add_param);
+	if (is(name, "params")) {
+		return read_array(&parts->params, "params", value, add_param);
 	}
-	if (!strcmp(name, "timeout")) {
+	if (is(name, "timeout")) {
 		if (Z_TYPE_P(value) == IS_LONG || Z_TYPE_P(value) == IS_DOUBLE) {
 			return request_milliseconds(zval_get_double(value), &parts->timeout_ms);
 		}
 		if (Z_TYPE_P(value) != IS_NULL) {
-			refuse_type(name, "a number of seconds", value);
+			refuse_type("timeout", "a number of seconds", value);
 		}
 		return !EG(exception);
 	}
-	if (!strcmp(name, "safe_to_repeat")) {
+	if (is(name, "safe_to_repeat")) {
 		if (Z_TYPE_P(value) != IS_TRUE && Z_TYPE_P(value) != IS_FALSE) {
-			refuse_type(name, "true or false", value);
+			refuse_type("safe_to_repeat", "true or false", value);
 			return false;
 		}
 		parts->safe_to_repeat = Z_TYPE_P(value) == IS_TRUE;
@@ -259,7 +265,7 @@ bool request_read_options(struct request_parts *parts, HashTable *options)
 			errors_throw_not_sent(PAY88_CONFIG_INVALID, "The options are " NAMES ".", "An option has a number instead of a name.");
 			return false;
 		}
-		if (!read_option(parts, ZSTR_VAL(name), value)) {
+		if (!read_option(parts, name, value)) {
 			return false;
 		}
 	} ZEND_HASH_FOREACH_END();

@@ -78,7 +78,7 @@ $options = [
     ['params' => ['a' => [[1]]]], ['params' => ['a' => NAN]], ['params' => ['a' => Plain::One]], ['params' => ['a' => "\xff"]],
     ['timeout' => 0], ['timeout' => -1.5], ['timeout' => NAN], ['timeout' => '5'], ['timeout' => 4000], ['timeout' => true],
     ['safe_to_repeat' => 1], ['safe_to_repeat' => null], ['unknown' => 1], ['verify' => false], ['query' => []], ['' => 1], [7 => 1],
-    ['headers' => ['X' => "\xff"]],
+    ['headers' => ['X' => "\xff"]], ["json\0" => 1], ["body\0x" => 'x'], ["safe_to_repeat\0" => true], ["timeout\0" => 1],
 ];
 foreach ($options as $each) {
     $error = thrown(fn () => $tm->request('POST', CHARGES, $each));
