@@ -96,6 +96,7 @@ for step in $steps; do
         ;;
     source)
         # As PIE installs it: from its own files alone, with the library where pkg-config or --with-pay88 says.
+        php/tests/pie.py
         rm -rf "$work/source" "$work/prefix" "$work/installed"
         mkdir -p "$work/source"
         cp php/*.c php/*.h php/config.m4 "$work/source/"
