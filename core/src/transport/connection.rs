@@ -36,6 +36,8 @@ pub(super) struct Connection {
     pub(super) socket: Watched,
     /// How long it took to open.
     pub(super) opened_in: Duration,
+    /// Whether its last request was an urgent one.
+    pub(super) was_urgent: bool,
     _open: Open,
 }
 
@@ -94,6 +96,7 @@ impl Connection {
             awake: Arc::new(Awake(AtomicBool::new(false))),
             socket,
             opened_in: begun.elapsed(),
+            was_urgent: false,
             _open: open,
         })
     }

@@ -64,6 +64,7 @@ pub(super) async fn exchange<R: Reactor>(
                 // If a server answers HEAD with a body, that body is still to come. No later answer may begin with
                 // it.
                 if connection.is_reusable() && request.method != Method::HEAD {
+                    connection.was_urgent = request.urgent;
                     if let Some(runtime) = reactor.programs_runtime() {
                         shared.pool.follow(&runtime);
                     }
@@ -127,9 +128,11 @@ async fn take<R: Reactor>(
             true => Duration::ZERO,
             false => shared.pool.on_probation(kept.idled),
         };
-        if kept.connection.opened_in < left && shared.pool.may_open_second() {
+        let sooner = kept.connection.opened_in < left && shared.pool.may_open_second();
+        if sooner && kept.connection.was_urgent {
             // Another connection can be opened sooner. This happens once: the next such request watches the older of
-            // the two.
+            // the two. It happens in few processes: most find shared what an urgent request asks for. Behind any
+            // other request it would double the connections of all processes that start.
             shared.pool.put_back(kept);
             return Ok(None);
         }

@@ -7,6 +7,7 @@
 //! A server may close a connection right after its answer without saying so. A request that is written at that moment
 //! may or may not be processed. So a request that must not be repeated uses a kept connection only once this server
 //! was seen to keep one for [`PROBATION`], and not if it was seen to close one within [`SOON`].
+//! Until then it watches one for that time, or takes a new one ([`super::exchange`]).
 
 use std::collections::VecDeque;
 use std::io;

@@ -217,3 +217,10 @@ fn charge(request: Request<'_>) -> Request<'_> {
         ..request
     }
 }
+
+fn urgent(request: Request<'_>) -> Request<'_> {
+    Request {
+        urgent: true,
+        ..request
+    }
+}

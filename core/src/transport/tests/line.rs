@@ -260,13 +260,6 @@ fn a_place_that_comes_when_its_task_is_to_stop_is_left_and_nothing_is_sent() {
     });
 }
 
-fn urgent(request: Request<'_>) -> Request<'_> {
-    Request {
-        urgent: true,
-        ..request
-    }
-}
-
 #[test]
 fn what_is_urgent_waits_for_no_call() {
     within(240 * SECOND, || {
