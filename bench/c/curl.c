@@ -47,9 +47,10 @@ static void charge(unsigned long times) {
 }
 
 int main(int argc, char **argv) {
-    const char *name = argc == 2 ? argv[1] : "", *body = told("BENCH_BODY"), *path = "/api/transactions/charges";
+    const char *name = argc == 2 ? argv[1] : "";
     if (strcmp(name, "--version") == 0)
         return puts(curl_version()) < 0;
+    const char *body = told("BENCH_BODY"), *path = "/api/transactions/charges";
     char url[256], bearer[1024], answer_path[64];
     size_t body_length = strlen(body);
     unsigned long sent = length_of(name, "send-"), fetched = length_of(name, "fetch-");

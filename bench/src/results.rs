@@ -42,7 +42,7 @@ impl Setting {
                 "processor": value(&cpu, "model name", ':'),
                 "processors": processors,
                 "system": value(&system, "PRETTY_NAME", '='),
-                "linux": fs::read_to_string("/proc/sys/kernel/osrelease")?.trim(),
+                "linux": kernel(&fs::read_to_string("/proc/sys/kernel/osrelease")?),
             }),
             versions: json!({
                 "pay88": pay88::VERSION,
@@ -128,6 +128,12 @@ fn value(text: &str, name: &str, separator: char) -> String {
     })
 }
 
+/// The first two numbers of a kernel's version: what follows is of one machine's image.
+fn kernel(release: &str) -> String {
+    let numbers: Vec<_> = release.trim().split('.').take(2).collect();
+    numbers.join(".")
+}
+
 /// What a program says of its version; empty if it is not there.
 fn of_program(program: Program) -> String {
     let command = program.version();
@@ -176,6 +182,11 @@ mod tests {
         let all = names.len();
         names.dedup();
         assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn a_kernel_has_two_numbers() {
+        assert_eq!(kernel("6.1.0-18-amd64\n"), "6.1");
     }
 
     #[test]

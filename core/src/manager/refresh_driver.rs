@@ -163,7 +163,7 @@ pub(crate) fn launch(account: &Arc<Account>, job: Job) -> Result<(), Job> {
 
 /// Carries a refresh out on this thread. With `patience` the thread is a caller's, which may give up.
 pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patience<'_>>) {
-    /// Lands the flight even if this thread panics.
+    /// Completes the single flight even if this thread panics.
     struct Completed<'a>(&'a Account, Arc<SingleFlight>);
     impl Drop for Completed<'_> {
         fn drop(&mut self) {
