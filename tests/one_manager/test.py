@@ -3,8 +3,8 @@
 
     pay88 sandbox --exec -- tests/one_manager/test.py [--debug]
 
-Needs what python/build.sh, node/build.sh, php/build.sh and go/build.sh have built (with --debug: php/build.sh --debug). Each case
-is many processes, since what is at stake is a race.
+Needs what python/build.sh, node/build.sh, php/build.sh and go/build.sh have built (with --debug: php/build.sh --debug).
+Each case is many processes, since what is at stake is a race.
 """
 
 import json
