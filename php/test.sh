@@ -27,8 +27,9 @@ runner=$("$config" --prefix)/lib/php/build/run-tests.php
 cgi=$("$config" --prefix)/bin/php-cgi
 [ -x "$cgi" ] || cgi=
 
-# Nothing of this machine's settings is to help or to hinder.
-for variable in $(compgen -e | grep -iE '^(https?|all|no)_proxy$|^SSL_CERT|^EIGHTY_EIGHT_PAY_|^PHP|^TEST_PHP' || true); do
+# Nothing of this machine's settings is to help or to hinder. What names the tools is for php/build.sh, too.
+for variable in $(compgen -e | grep -iE '^(https?|all|no)_proxy$|^SSL_CERT|^EIGHTY_EIGHT_PAY_|^PHP|^TEST_PHP' |
+    grep -vx -e PHP_CONFIG -e PHPIZE || true); do
     unset "$variable"
 done
 

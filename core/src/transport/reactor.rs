@@ -333,7 +333,11 @@ impl Reactor for Task<'_> {
     }
 
     fn programs_runtime(&self) -> Option<Handle> {
-        (self.runtime == Tokio::Callers).then(Handle::current)
+        match self.runtime {
+            // The last poll may be another executor's.
+            Tokio::Callers => Handle::try_current().ok(),
+            Tokio::Library => None,
+        }
     }
 }
 
