@@ -159,3 +159,15 @@ func setDeep(config uintptr, name string, depth int) *Failure {
 	_, failure := begin(fnConfigSet).handle(config).text(own).text("1").try()
 	return failure
 }
+
+func TestADescriptorThatCannotBeWaitedForIsRefused(t *testing.T) {
+	file, err := os.Open(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if readable, err := NewReadable(int(file.Fd())); err == nil {
+		readable.Close()
+		t.Error("no error")
+	}
+}

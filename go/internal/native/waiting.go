@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 package native
 
@@ -22,7 +22,13 @@ func NewReadable(fd int) (*Readable, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Readable{os.NewFile(uintptr(own), "pay88")}, nil
+	file := os.NewFile(uintptr(own), "pay88")
+	// NewFile does not say if the descriptor cannot be waited for.
+	if err := file.SetReadDeadline(time.Time{}); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return &Readable{file}, nil
 }
 
 // Take calls take until it says that it has taken something, and waits between the calls. It fails after Close.
