@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -18,7 +19,7 @@ import (
 )
 
 // Loads the copy that is inside this program: from a sealed file in memory, or where that cannot be had, from a directory that only
-// this user can write to.
+// this user can write to or replace.
 func openEmbedded() error {
 	library, err := embedded.ReadFile(embeddedName)
 	if err != nil {
@@ -91,27 +92,77 @@ func cached(library []byte) (string, error) {
 	return path, os.Rename(file.Name(), path)
 }
 
-// A directory of this user alone.
+// A directory of this user alone: in the user's cache directory, or where that cannot be used, in the temporary one. None is made but
+// the last, because the way to it may be another user's.
 func cacheDirectory() (string, error) {
-	parent, err := os.UserCacheDir()
-	name := "pay88"
-	if err != nil {
-		parent, name = os.TempDir(), "pay88-"+strconv.Itoa(os.Geteuid())
+	if hasMoreRights() {
+		return "", errors.New("this program runs with more rights than its user has, so no directory is used")
 	}
-	directory := filepath.Join(parent, name)
-	if err := os.MkdirAll(parent, 0o700); err != nil {
+	parent, err := os.UserCacheDir()
+	if err == nil {
+		var directory string
+		if directory, err = privateDirectory(parent, "pay88"); err == nil {
+			return directory, nil
+		}
+	}
+	directory, other := privateDirectory(os.TempDir(), "pay88-"+strconv.Itoa(os.Geteuid()))
+	if other != nil {
+		return "", fmt.Errorf("%w; %w", err, other)
+	}
+	return directory, nil
+}
+
+// Whether somebody else may have set the environment and the working directory (setuid, setgid, capabilities of the file).
+func hasMoreRights() bool {
+	const secure = 23 // AT_SECURE
+	vector, err := unix.Auxv()
+	if err != nil || os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid() {
+		return true
+	}
+	return slices.ContainsFunc(vector, func(entry [2]uintptr) bool { return entry[0] == secure && entry[1] != 0 })
+}
+
+// A directory that is this user's alone, and that nobody else can put another in the place of.
+func privateDirectory(parent, name string) (string, error) {
+	parent, err := filepath.Abs(parent)
+	if err != nil {
 		return "", err
 	}
+	// A symbolic link on the way does not matter any more once it is followed.
+	if parent, err = filepath.EvalSymlinks(parent); err != nil {
+		return "", err
+	}
+	for at := parent; ; at = filepath.Dir(at) {
+		mode, owner, err := rights(at)
+		if err != nil {
+			return "", err
+		}
+		if owner != 0 && owner != os.Geteuid() || mode.Perm()&0o022 != 0 && mode&os.ModeSticky == 0 {
+			return "", fmt.Errorf("%s is another user's, or others may write to it", at)
+		}
+		if at == filepath.Dir(at) {
+			break
+		}
+	}
+	directory := filepath.Join(parent, name)
 	if err := os.Mkdir(directory, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err
 	}
-	info, err := os.Lstat(directory)
+	mode, owner, err := rights(directory)
 	if err != nil {
 		return "", err
 	}
-	owner, known := info.Sys().(*syscall.Stat_t)
-	if !info.IsDir() || info.Mode().Perm() != 0o700 || !known || int(owner.Uid) != os.Geteuid() {
+	if !mode.IsDir() || mode.Perm() != 0o700 || owner != os.Geteuid() {
 		return "", fmt.Errorf("%s is not a directory of this user alone (mode 0700)", directory)
 	}
 	return directory, nil
+}
+
+// The kind and the permissions of a file, and its owner.
+func rights(path string) (os.FileMode, int, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	return info.Mode(), int(info.Sys().(*syscall.Stat_t).Uid), nil
 }

@@ -3,8 +3,10 @@
 package native
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -40,6 +42,10 @@ func init() {
 		}
 		from()
 	}
+	children["directory"] = func() {
+		directory, err := cacheDirectory()
+		fmt.Println(os.Geteuid(), directory, err)
+	}
 	children["cached"] = func() {
 		content, _ := embedded.ReadFile(embeddedName)
 		path, err := cached(content)
@@ -74,9 +80,18 @@ func TestTheInstalledLibraryComesBeforeTheCopyInside(t *testing.T) {
 	}
 }
 
+// A directory that only this user can write to, whatever the umask.
+func own(t *testing.T) string {
+	t.Helper()
+	directory := t.TempDir()
+	if err := os.Chmod(directory, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return directory
+}
+
 func TestACopyInACacheIsWrittenAnewIfItIsNotWhatItShouldBe(t *testing.T) {
-	cache := t.TempDir()
-	t.Setenv("XDG_CACHE_HOME", cache)
+	t.Setenv("XDG_CACHE_HOME", own(t))
 	told := child(t, "cached", "LD_LIBRARY_PATH=")
 	path, err := cached(library(t))
 	if err != nil || !strings.HasPrefix(told, path) {
@@ -99,8 +114,7 @@ func TestACopyInACacheIsWrittenAnewIfItIsNotWhatItShouldBe(t *testing.T) {
 }
 
 func TestADirectoryThatOthersMayWriteToIsRefused(t *testing.T) {
-	cache := t.TempDir()
-	t.Setenv("XDG_CACHE_HOME", cache)
+	cache := own(t)
 	directory := filepath.Join(cache, "pay88")
 	if err := os.Mkdir(directory, 0o700); err != nil {
 		t.Fatal(err)
@@ -108,17 +122,93 @@ func TestADirectoryThatOthersMayWriteToIsRefused(t *testing.T) {
 	if err := os.Chmod(directory, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if path, err := cached(library(t)); err == nil {
-		t.Errorf("%s was written", path)
+	if used, err := privateDirectory(cache, "pay88"); err == nil {
+		t.Errorf("%s is used", used)
 	}
 	if err := os.Remove(directory); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(t.TempDir(), directory); err != nil {
+	if err := os.Symlink(own(t), directory); err != nil {
 		t.Fatal(err)
 	}
-	if path, err := cached(library(t)); err == nil {
-		t.Errorf("%s was written", path)
+	if used, err := privateDirectory(cache, "pay88"); err == nil {
+		t.Errorf("%s is used", used)
+	}
+}
+
+func TestADirectoryThatOthersMayReplaceIsRefused(t *testing.T) {
+	outer := own(t)
+	cache := filepath.Join(outer, "cache")
+	if err := os.Mkdir(cache, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(own(t), "link")
+	if err := os.Symlink(cache, link); err != nil {
+		t.Fatal(err)
+	}
+	for mode, fine := range map[os.FileMode]bool{0o700: true, 0o755: true, 0o777 | os.ModeSticky: true, 0o770: false, 0o702: false} {
+		if err := os.Chmod(outer, mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, parent := range []string{cache, link} {
+			if used, err := privateDirectory(parent, "pay88"); (err == nil) != fine {
+				t.Errorf("%s of %v: %s %v", parent, mode, used, err)
+			}
+		}
+	}
+	if os.Getuid() == 0 {
+		// As sudo -E has it.
+		if err := errors.Join(os.Chmod(outer, 0o755), os.Chown(outer, 65534, 65534)); err != nil {
+			t.Fatal(err)
+		}
+		if used, err := privateDirectory(cache, "pay88"); err == nil {
+			t.Errorf("%s is used", used)
+		}
+	}
+}
+
+func TestTheTemporaryDirectoryIsUsedWhereThereIsNoHome(t *testing.T) {
+	temporary := own(t)
+	t.Setenv("TMPDIR", temporary)
+	t.Setenv("XDG_CACHE_HOME", "")
+	none := filepath.Join(t.TempDir(), "none")
+	t.Setenv("HOME", none)
+	used, err := cacheDirectory()
+	if err != nil || filepath.Dir(used) != temporary {
+		t.Error(used, err)
+	}
+	if _, err := os.Stat(none); err == nil {
+		t.Error("a home was made")
+	}
+}
+
+// A program that has the rights of its file's owner.
+func TestAProgramWithMoreRightsThanItsUserUsesNoDirectory(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	content, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const other = 65534
+	directory := own(t)
+	program, home := filepath.Join(directory, "program"), filepath.Join(directory, "home")
+	err = errors.Join(
+		os.WriteFile(program, content, 0o755), os.Mkdir(home, 0o700), os.Chmod(directory, 0o755),
+		os.Chown(program, other, other), os.Chown(home, other, other), os.Chmod(program, 0o755|os.ModeSetuid),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(program)
+	command.Env = []string{"PAY88_TEST_CHILD=directory", "XDG_CACHE_HOME=" + home}
+	output, err := command.CombinedOutput()
+	if strings.HasPrefix(string(output), "0 ") {
+		t.Skip("the file system gives nobody the rights of a file's owner")
+	}
+	if err != nil || !strings.Contains(string(output), "more rights") {
+		t.Errorf("%s %v", output, err)
 	}
 }
 
