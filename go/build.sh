@@ -10,7 +10,7 @@ case ${1-} in
     --debug) kind=debug; cargo build --quiet --locked --package pay88-c --package pay88-cli ;;
     *) echo "usage: go/build.sh [--debug]" >&2; exit 2 ;;
 esac
-place=go/internal/native/lib/linux_$(go env GOARCH)
+place=go/internal/native/lib/linux_$(go env GOHOSTARCH)
 # Whoever reads it meanwhile has the old one or the new one.
 cp "$target/$kind/libpay88_c.so" "$place/new"
 [ $kind = release ] || strip --strip-debug "$place/new"

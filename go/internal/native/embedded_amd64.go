@@ -4,7 +4,9 @@ package native
 
 import "embed"
 
-//go:embed lib/linux_amd64
+// Not what an interrupted go/build.sh left.
+//
+//go:embed lib/linux_amd64/[Rl]*
 var embedded embed.FS
 
 const embeddedName = "lib/linux_amd64/" + Soname
