@@ -144,24 +144,34 @@ func sortedKeys[V any](of map[string]V) []string {
 
 const hidden = "<hidden>"
 
+// What may be shown of a text that the user typed: nothing if it has a password, or a key in the wrong place.
+func shown(text string) string {
+	for _, mark := range []string{"sk_test_", "sk_live_", "@"} {
+		if strings.Contains(text, mark) {
+			return hidden
+		}
+	}
+	return text
+}
+
 // What is set, without secrets.
 func (c *Config) shown() map[string]string {
-	shown := map[string]string{}
+	all := map[string]string{}
 	for _, option := range options {
 		if text := option.text(c); text != "" {
-			shown[option.name] = text
+			all[option.name] = shown(text)
 			if option.secret {
-				shown[option.name] = hidden
+				all[option.name] = hidden
 			}
 		}
 	}
-	for name := range c.Options {
-		shown[name] = hidden
+	for name, text := range c.Options {
+		all[shown(name)] = hidden
 		if at := slices.IndexFunc(options, func(one option) bool { return one.name == name }); at >= 0 && !options[at].secret {
-			shown[name] = c.Options[name]
+			all[name] = shown(text)
 		}
 	}
-	return shown
+	return all
 }
 
 // Format prints what is set, without secrets.

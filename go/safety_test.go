@@ -24,6 +24,10 @@ func TestNothingThatIsPrintedShowsASecret(t *testing.T) {
 	key := freshKey(t)
 	config := Config{APIKey: key, PreviousAPIKey: key, Proxy: "http://u:" + key + "@127.0.0.1:1", Share: "process",
 		Options: map[string]string{"unknown": key}, Env: []string{"A=" + key}}
+	// A key in the wrong field, and a password.
+	const password = "a-password"
+	wrong := Config{MerchantID: key, BaseURL: "https://user:" + password + "@127.0.0.1:1", UserAgentSuffix: key, CABundle: key,
+		Options: map[string]string{"timeout": key, key: "1"}}
 	shown := config.shown()
 	config.Options, config.Env = nil, nil
 	manager := build(t, config)
@@ -35,10 +39,10 @@ func TestNothingThatIsPrintedShowsASecret(t *testing.T) {
 	}{*token, token, manager}
 	var logged bytes.Buffer
 	for _, logger := range []*slog.Logger{slog.New(slog.NewJSONHandler(&logged, nil)), slog.New(slog.NewTextHandler(&logged, nil))} {
-		logger.Info("x", "config", config, "pointer", &config, "token", token, "manager", manager, "holder", holder)
+		logger.Info("x", "config", config, "pointer", &config, "wrong", wrong, "token", token, "manager", manager, "holder", holder)
 	}
 	fmt.Fprintln(&logged, shown)
-	for _, value := range []any{config, &config, token, manager, holder, &holder, []any{config, token}} {
+	for _, value := range []any{config, &config, wrong, &wrong, token, manager, holder, &holder, []any{config, token}} {
 		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 			fmt.Fprintf(&logged, format+"\n", value)
 		}
@@ -51,7 +55,7 @@ func TestNothingThatIsPrintedShowsASecret(t *testing.T) {
 	for _, err := range []error{manager.Rotate("pk_"+key, true)} {
 		fmt.Fprintf(&logged, "%v %+v %#v", err, err, err)
 	}
-	for _, secret := range []string{key, token.AccessToken(), token.SessionID()} {
+	for _, secret := range []string{key, password, token.AccessToken(), token.SessionID()} {
 		for _, spelled := range []string{secret, fmt.Sprintf("%x", secret)} {
 			if strings.Contains(logged.String(), spelled) {
 				t.Error("a secret is shown")
