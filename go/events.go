@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pay88/pay88/go/internal/native"
@@ -43,35 +44,41 @@ func Subscribe(receive func(Event)) (stop func(), err error) {
 		events.Release()
 		return nil, failed(noDescriptor(failing))
 	}
+	var ending atomic.Bool
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		defer events.Release()
-		for readable.Take(func() bool { return deliver(events, receive) }) == nil {
+		for !ending.Load() && readable.Take(func() bool { return deliver(events, receive) }) == nil {
 		}
-		// What had happened before the subscription ended.
-		deliver(events, receive)
+		// What had happened before the subscription ended, and not what happens meanwhile: all that can have waited, and how many
+		// were dropped.
+		for range eventCapacity + 1 {
+			if !deliver(events, receive) {
+				break
+			}
+		}
 	}()
 	var once sync.Once
 	return func() {
-		once.Do(readable.Close)
+		once.Do(func() {
+			ending.Store(true)
+			readable.Close()
+		})
 		<-ended
 	}, nil
 }
 
-// Delivers what is there, and says whether there was anything.
+// Delivers the next event, and says whether there was one.
 func deliver(events *native.Events, receive func(Event)) bool {
-	any := false
-	for {
-		text, failure := events.Next()
-		if failure != nil || text == "" {
-			return any
-		}
-		any = true
-		if event, err := newEvent(text); err == nil {
-			receive(event)
-		}
+	text, failure := events.Next()
+	if failure != nil || text == "" {
+		return false
 	}
+	if event, err := newEvent(text); err == nil {
+		receive(event)
+	}
+	return true
 }
 
 func newEvent(text string) (Event, error) {

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -87,9 +88,55 @@ func TestEventsAreLoggedWithTheirFields(t *testing.T) {
 	mutex.Lock()
 	before := logged.Len()
 	mutex.Unlock()
-	token(t, fresh(t))
+	later := fresh(t)
+	seen := make(chan struct{}, 1)
+	end, err := Subscribe(func(event Event) {
+		if event.Name == "token_issued" && event.ManagerID == later.ID() {
+			seen <- struct{}{}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	token(t, later)
+	select {
+	case <-seen:
+	case <-time.After(patience):
+		t.Error("another subscriber gets no event")
+	}
+	mutex.Lock()
+	defer mutex.Unlock()
 	if logged.Len() != before {
 		t.Error("an event after the end")
+	}
+}
+
+func TestASubscriptionEndsAlsoIfEventsDoNot(t *testing.T) {
+	manager := fresh(t)
+	keys := []string{freshKey(t), freshKey(t)}
+	var received atomic.Int64
+	// Each event makes another one.
+	next := func() {
+		if err := manager.Rotate(keys[received.Add(1)%2], false); err != nil {
+			t.Error(err)
+		}
+	}
+	stop, err := Subscribe(func(Event) { next() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	next()
+	eventually(t, "events", func() bool { return received.Load() > 100 })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		stop()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Error("it does not end")
 	}
 }
 
