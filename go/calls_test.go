@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"sync"
 	"testing"
@@ -243,4 +244,8 @@ func TestCallsAreToldIfTheirResultsCannotBeWaitedForAnyMore(t *testing.T) {
 	if answer, err := makeCharge(t.Context(), manager); err != nil || !answer.OK() {
 		t.Error(answer, err)
 	}
+}
+
+func TestAVariableWhoseNameIsNoTextIsIgnored(t *testing.T) {
+	build(t, Config{Env: append(os.Environ(), "\xff=1")})
 }

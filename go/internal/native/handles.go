@@ -3,6 +3,7 @@ package native
 import (
 	"runtime"
 	"sync/atomic"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -18,6 +19,10 @@ func NewManager(environment []string, options []string) (*Manager, *Failure) {
 	defer value(fnConfigRelease, uint64(config))
 	for _, variable := range environment {
 		name, content := split(variable)
+		// The name of no option, but any other program's.
+		if !utf8.ValidString(name) {
+			continue
+		}
 		if _, failure := begin(fnConfigSetVariable).handle(config).text(name).text(content).try(); failure != nil {
 			return nil, failure
 		}
