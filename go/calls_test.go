@@ -222,6 +222,13 @@ func TestAnAmountIsSentAsItIs(t *testing.T) {
 	}
 }
 
+func TestTheCauseOfJSONThatCannotBeEncodedIsKept(t *testing.T) {
+	var cause *json.UnsupportedValueError
+	if _, err := encode(math.Inf(1)); err == nil || !errors.As(err, &cause) {
+		t.Error(err)
+	}
+}
+
 func TestCallsAreToldIfTheirResultsCannotBeWaitedForAnyMore(t *testing.T) {
 	results.blocking.Add(mostBlocking)
 	defer results.blocking.Add(-mostBlocking)

@@ -131,7 +131,7 @@ func (e *Error) Is(target error) bool {
 	return ok && code == e.Code
 }
 
-// Unwrap is why the context ended, if that ended the call.
+// Unwrap is why the context ended, if that ended the call; or the error of loading the library, or of encoding or decoding JSON.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Timeout is true if the time limit passed, as [net.Error] has it.

@@ -90,7 +90,9 @@ func encode(content any) ([]byte, *Error) {
 	// The body is no page: "&" stays what it is.
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(content); err != nil {
-		return nil, invalid(fmt.Sprintf("JSON cannot be encoded: a %T is no JSON.", content), "Pass what encoding/json takes.")
+		failure := invalid(fmt.Sprintf("JSON cannot be encoded: a %T is no JSON.", content), "Pass what encoding/json takes.")
+		failure.cause = err
+		return nil, failure
 	}
 	return bytes.TrimSuffix(encoded.Bytes(), []byte("\n")), nil
 }
