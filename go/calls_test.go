@@ -4,14 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pay88/pay88/go/internal/native"
 )
 
 func TestAChargeIsMade(t *testing.T) {
@@ -136,19 +141,17 @@ func TestACallEndsWithItsContextAndTellsWhatBecameOfIt(t *testing.T) {
 		var told *Error
 
 		fault(t, "calls", nil, "stall")
-		before := counter(t, "calls")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		go func() {
-			// The request is on its way.
-			eventually(t, "the call", func() bool { return counter(t, "calls") > before })
-			cancel(because)
-		}()
-		_, err := makeCharge(ctx, manager)
+		err := underWay(t, "calls", func() error {
+			_, err := makeCharge(ctx, manager)
+			return err
+		}, func() { cancel(because) })
 		if !errors.Is(err, ErrCanceled) || !errors.Is(err, because) || !errors.As(err, &told) || told.Outcome != Unknown || told.Retryable {
 			t.Error(err)
 		}
 
-		ctx, end := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		// Long enough for the request to be sent.
+		ctx, end := context.WithTimeout(t.Context(), 3*time.Second)
 		defer end()
 		_, err = makeCharge(ctx, manager)
 		if !errors.Is(err, ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &told) || told.Outcome != Unknown {
@@ -174,12 +177,10 @@ func TestClosingEndsPendingCalls(t *testing.T) {
 		manager := fresh(t)
 		token(t, manager)
 		fault(t, "calls", nil, "stall")
-		before := counter(t, "calls")
-		go func() {
-			eventually(t, "the call", func() bool { return counter(t, "calls") > before })
-			_ = manager.Close()
-		}()
-		_, err := makeCharge(t.Context(), manager)
+		err := underWay(t, "calls", func() error {
+			_, err := makeCharge(t.Context(), manager)
+			return err
+		}, func() { _ = manager.Close() })
 		var told *Error
 		if !errors.Is(err, ErrCanceled) || !errors.As(err, &told) || told.Outcome != Unknown {
 			t.Error(err)
@@ -233,23 +234,190 @@ func TestCallsAreToldIfTheirResultsCannotBeWaitedForAnyMore(t *testing.T) {
 	results.blocking.Add(mostBlocking)
 	defer results.blocking.Add(-mostBlocking)
 	manager := fresh(t)
-	token(t, manager)
-	fault(t, "calls", nil, "stall")
-	before := counter(t, "calls")
-	go func() {
-		eventually(t, "the call", func() bool { return counter(t, "calls") > before })
+	failing := func() {
 		results.mutex.Lock()
 		defer results.mutex.Unlock()
 		results.reader.readable.Close()
-	}()
-	_, err := makeCharge(t.Context(), manager)
+	}
 	var told *Error
+
+	fault(t, "token", nil, "stall")
+	err := underWay(t, "tokens_requested", func() error {
+		_, err := manager.Token(t.Context())
+		return err
+	}, failing)
+	if !errors.As(err, &told) || told.Code != ErrInternal || told.Outcome != NotSent || !strings.Contains(told.Hint, "token") {
+		t.Error(err)
+	}
+
+	manager = fresh(t)
+	control(t, "DELETE", "/faults", nil, nil)
+	token(t, manager)
+	fault(t, "calls", nil, "stall")
+	err = underWay(t, "calls", func() error {
+		_, err := makeCharge(t.Context(), manager)
+		return err
+	}, failing)
 	if !errors.As(err, &told) || told.Code != ErrInternal || told.Outcome != Unknown || told.Retryable {
 		t.Error(err)
 	}
 	control(t, "DELETE", "/faults", nil, nil)
 	if answer, err := makeCharge(t.Context(), manager); err != nil || !answer.OK() {
 		t.Error(answer, err)
+	}
+}
+
+func TestADeadlineThatIsOverBeginsNothingAlsoIfItsContextIsNotDone(t *testing.T) {
+	manager := fresh(t)
+	token(t, manager)
+	before := counter(t, "calls")
+	ctx := custom{context.Background(), time.Now().Add(-time.Millisecond)}
+	_, err := makeCharge(ctx, manager)
+	var told *Error
+	if !errors.Is(err, ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &told) || told.Outcome != NotSent {
+		t.Error(err)
+	}
+	if limit, err := newWait(ctx, time.Second); err == nil {
+		t.Error(limit)
+	}
+	if sent := counter(t, "calls") - before; sent != 0 {
+		t.Errorf("%v calls", sent)
+	}
+}
+
+func TestTheCauseOfAContextWhoseTimerIsLateIsWaitedFor(t *testing.T) {
+	because := errors.New("the customer left")
+	inner, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(500*time.Millisecond, func() { cancel(because) })
+	if _, err := newWait(custom{inner, time.Now().Add(-time.Millisecond)}, 0); err == nil || !errors.Is(err, because) {
+		t.Error(err)
+	}
+}
+
+func TestACallEndsWithAContextThatHasAnotherDeadlineThanItSays(t *testing.T) {
+	bothWays(t, func(t *testing.T) {
+		manager := build(t, Config{APIKey: freshKey(t), Share: "process", Timeout: 2 * patience})
+		token(t, manager)
+		fault(t, "calls", nil, "stall")
+		for _, deadline := range []time.Time{{}, time.Now().Add(3 * patience)} {
+			inner, cancel := context.WithCancel(t.Context())
+			begun := time.Now()
+			err := underWay(t, "calls", func() error {
+				_, err := makeCharge(custom{inner, deadline}, manager)
+				return err
+			}, cancel)
+			var told *Error
+			if !errors.Is(err, ErrTimeout) || !errors.As(err, &told) || told.Outcome != Unknown || told.Retryable {
+				t.Error(err)
+			}
+			if took := time.Since(begun); took > patience {
+				t.Fatalf("%s after %s", err, took)
+			}
+		}
+	})
+}
+
+// JSON that does something when it is encoded.
+type doing func()
+
+func (d doing) MarshalJSON() ([]byte, error) {
+	d()
+	return []byte("{}"), nil
+}
+
+func TestTheTimeThatJSONNeedsCounts(t *testing.T) {
+	manager := fresh(t)
+	token(t, manager)
+	before := counter(t, "calls")
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := manager.Do(ctx, &Request{Method: "GET", Endpoint: "/api/echo", JSON: doing(func() { <-ctx.Done() })})
+	var told *Error
+	if !errors.Is(err, ErrTimeout) || !errors.As(err, &told) || told.Outcome != NotSent {
+		t.Error(err)
+	}
+	if sent := counter(t, "calls") - before; sent != 0 {
+		t.Errorf("%v calls", sent)
+	}
+}
+
+func TestAPlaceToBeginIsGivenBackByWhatPanics(t *testing.T) {
+	manager := fresh(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range mostStarting + 1 {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			_, err := results.queued(ctx, wait{}, func(*native.Completions, uint64) (native.Call, *native.Failure) { panic("a fault") })
+			t.Error(err)
+		}()
+	}
+	results.mutex.Lock()
+	pending := len(results.pending)
+	results.mutex.Unlock()
+	if pending != 0 {
+		t.Errorf("%d results are waited for", pending)
+	}
+	if _, err := manager.Token(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAWaitForAPlaceToBeginEndsWithItsContext(t *testing.T) {
+	results.blocking.Add(mostBlocking)
+	defer results.blocking.Add(-mostBlocking)
+	for range mostStarting {
+		results.starting <- struct{}{}
+		defer func() { <-results.starting }()
+	}
+	manager := fresh(t)
+	because := errors.New("the customer left")
+	for name, call := range map[string]func(context.Context) error{
+		"Token": func(ctx context.Context) error {
+			_, err := manager.Token(ctx)
+			return err
+		},
+		"Do": func(ctx context.Context) error {
+			_, err := makeCharge(ctx, manager)
+			return err
+		},
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(200*time.Millisecond, func() { cancel(because) })
+		err := call(ctx)
+		var told *Error
+		if !errors.Is(err, ErrCanceled) || !errors.Is(err, because) || !errors.As(err, &told) || told.Outcome != NotSent {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAManagerThatNewDidNotMakeRefuses(t *testing.T) {
+	for _, manager := range []*Manager{nil, {}} {
+		_, token := manager.Token(t.Context())
+		_, peek := manager.Peek()
+		_, call := makeCharge(t.Context(), manager)
+		_, invalidate := manager.Invalidate(nil)
+		_, stats := manager.Stats()
+		_, trip := manager.Transport(nil).RoundTrip(httptest.NewRequest("GET", "http://127.0.0.1:1/", nil))
+		for _, err := range []error{token, peek, call, invalidate, stats, trip, manager.Rotate("sk_test_sandbox_other", false)} {
+			if !errors.Is(err, ErrConfigInvalid) {
+				t.Error(err)
+			}
+		}
+		if manager.ID() != 0 || manager.BaseURL() != "" || manager.MerchantID() != "" || manager.Timeout() != 0 || manager.Close() != nil {
+			t.Error(manager)
+		}
+		if printed := fmt.Sprint(manager); printed != "pay88.Manager(nil)" || manager.LogValue().Any() != nil {
+			t.Error(printed)
+		}
+	}
+	if _, err := fresh(t).Invalidate(&Token{}); !errors.Is(err, ErrConfigInvalid) {
+		t.Error(err)
 	}
 }
 

@@ -162,36 +162,51 @@ func failed(failure *native.Failure) *Error {
 	return err
 }
 
-// The error of a wait that a context may have ended.
+// The error of a wait that a context may have ended; nil if there is none.
 func (w wait) failed(ctx context.Context, failure *native.Failure) *Error {
+	if failure == nil {
+		return nil
+	}
 	err := failed(failure)
 	switch {
 	case err.Code == ErrCanceled && ctx.Err() != nil:
 		err.cause = context.Cause(ctx)
-	case err.Code == ErrTimeout && w.untilDeadline:
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err.Code, err.Message = ErrTimeout, "The deadline of the context passed."
+		}
+	case err.Code == ErrTimeout && !w.deadline.IsZero():
 		err.cause = deadlineCause(ctx)
 	}
 	return err
 }
 
-// The context ended before anything was begun.
+// The context ended before anything was begun, or its deadline is over.
 func ended(ctx context.Context) *Error {
-	err := &Error{Outcome: NotSent, cause: context.Cause(ctx)}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		err.Code, err.Message, err.Hint = ErrTimeout, "The deadline of the context had passed.", "Give the call more time."
-		err.Retryable = true
-	} else {
-		err.Code, err.Message, err.Hint = ErrCanceled, "The context was canceled before the call.", "Nothing was sent."
+	if err := ctx.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return &Error{
+			Code: ErrCanceled, Outcome: NotSent, cause: context.Cause(ctx),
+			Message: "The context was canceled before the call.", Hint: "Nothing was sent.",
+		}
 	}
-	return err
+	return &Error{
+		Code: ErrTimeout, Outcome: NotSent, Retryable: true, cause: deadlineCause(ctx),
+		Message: "The deadline of the context had passed.", Hint: "Give the call more time.",
+	}
 }
 
-// Why the deadline of the context is over. Its timer may be a little late.
+// How late the timer of a context may be, on a machine that is busy.
+const lateness = 10 * time.Second
+
+// Why the deadline of the context is over.
 func deadlineCause(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(100 * time.Millisecond):
-		return context.DeadlineExceeded
+	if ctx.Done() != nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(lateness):
+		}
 	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return context.DeadlineExceeded
 }

@@ -17,6 +17,8 @@ import (
 //
 // Managers of the same credentials share one token in the whole process, with those of other languages too. Unless Share is
 // "process", they also share it with all processes of this user on this host.
+//
+// New makes it. A zero Manager, and one that is nil, fail with ErrConfigInvalid, and tell nothing of themselves.
 type Manager struct {
 	native *native.Manager
 	// Its end is counted once.
@@ -69,33 +71,63 @@ func load() error {
 	return nil
 }
 
+// Whether New did not make it.
+func (m *Manager) none() bool { return m == nil || m.native == nil }
+
+func noManager() *Error {
+	return invalid("This manager was not made by New.", "Use what pay88.New gives, if it gives no error.")
+}
+
 // ID is the number of the manager behind this value. Equal numbers mean the same manager of this process.
-func (m *Manager) ID() uint64 { return m.native.ID() }
+func (m *Manager) ID() uint64 {
+	if m.none() {
+		return 0
+	}
+	return m.native.ID()
+}
 
 // BaseURL is the base URL, normalised.
-func (m *Manager) BaseURL() string { return m.native.BaseURL() }
+func (m *Manager) BaseURL() string {
+	if m.none() {
+		return ""
+	}
+	return m.native.BaseURL()
+}
 
 // MerchantID is the merchant ID.
-func (m *Manager) MerchantID() string { return m.native.MerchantID() }
+func (m *Manager) MerchantID() string {
+	if m.none() {
+		return ""
+	}
+	return m.native.MerchantID()
+}
 
 // Timeout is how long a call may take whose context has no deadline.
 func (m *Manager) Timeout() time.Duration {
+	if m.none() {
+		return 0
+	}
 	return time.Duration(m.native.TimeoutMs()) * time.Millisecond
 }
 
-// Token gives the token. If there is a valid one in the cache, it is given at once, without a call of the library and whatever the
-// context. Otherwise Token waits for a new one until the context ends, or for the option Timeout if that has no deadline. However many
-// goroutines wait, one token is asked for. The outcome of an error is always NotSent.
+// Token gives the token. If there is a valid one in the cache, it is given at once, as a rule without a call of the library. That holds
+// for a context that has ended too, unless several goroutines ask the library just then. Otherwise Token waits for a new one until the
+// context ends, at most an hour, or for the option Timeout if the context has no deadline. However many goroutines wait, one token is
+// asked for. The outcome of an error is always NotSent.
 func (m *Manager) Token(ctx context.Context) (*Token, error) {
+	if m.none() {
+		return nil, noManager()
+	}
 	if kept := m.kept.Load(); kept != nil && kept.word == m.native.Word() {
 		if now := time.Now(); now.Before(kept.until) && now.UnixNano() < kept.realtime {
 			m.uses.Add(1)
 			return kept.token, nil
 		}
 	}
-	results.starting <- struct{}{}
-	token := m.keep()
-	<-results.starting
+	var token *Token
+	if err := results.start(ctx, func() { token = m.keep() }); err != nil {
+		return nil, err
+	}
 	if token != nil {
 		return token, nil
 	}
@@ -103,9 +135,13 @@ func (m *Manager) Token(ctx context.Context) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	waited, failure := results.token(ctx, m.native, limit)
-	if failure != nil {
-		return nil, limit.failed(ctx, failure)
+	waited, err := results.token(ctx, m.native, limit)
+	if err != nil {
+		if err.Outcome != NotSent {
+			// Whatever became of a request for a token, no transaction was sent.
+			err.Outcome, err.Hint = NotSent, "Ask for the token again."
+		}
+		return nil, err
 	}
 	return m.known(waited), nil
 }
@@ -166,6 +202,9 @@ func (m *Manager) reportUses() {
 
 // Peek gives the cached token, or nil if there is no valid one. It never waits. It fails if the manager is closed.
 func (m *Manager) Peek() (*Token, error) {
+	if m.none() {
+		return nil, noManager()
+	}
 	token, failure := m.native.Peek()
 	if failure != nil {
 		return nil, failed(failure)
@@ -177,23 +216,31 @@ func (m *Manager) Peek() (*Token, error) {
 }
 
 // Do makes an authenticated call. If 88Pay answers, there is no error, whatever the HTTP status. The call ends with the context: at its
-// deadline with ErrTimeout, and with ErrCanceled when it is canceled. Error.Outcome says whether the request can have reached 88Pay.
+// deadline with ErrTimeout, and with ErrCanceled when it is canceled. It takes at most an hour, also where the deadline is later.
+// Error.Outcome says whether the request can have reached 88Pay.
 func (m *Manager) Do(ctx context.Context, request *Request) (*Response, error) {
+	if m.none() {
+		return nil, noManager()
+	}
 	if request == nil {
 		return nil, invalid("There is no request.", "Pass a *pay88.Request.")
 	}
-	limit, err := newWait(ctx, request.Timeout)
-	if err != nil {
-		return nil, err
-	}
-	built, err := request.native(limit.timeoutMs)
+	// What is left until the deadline is known after JSON was encoded, which may take long.
+	built, err := request.native()
 	if err != nil {
 		return nil, err
 	}
 	defer built.Release()
-	answer, failure := results.response(ctx, m.native, built, limit)
-	if failure != nil {
-		return nil, limit.failed(ctx, failure)
+	limit, err := newWait(ctx, request.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	if failure := built.SetTimeoutMs(limit.timeoutMs); failure != nil {
+		return nil, failed(failure)
+	}
+	answer, err := results.response(ctx, m.native, built, limit)
+	if err != nil {
+		return nil, err
 	}
 	return newResponse(answer), nil
 }
@@ -202,8 +249,14 @@ func (m *Manager) Do(ctx context.Context, request *Request) (*Response, error) {
 // dropped only if it is that one. It says whether there was one to drop. It fails with ErrRateLimited if tokens were dropped too
 // often lately; the token then stays.
 func (m *Manager) Invalidate(token *Token) (bool, error) {
+	if m.none() {
+		return false, noManager()
+	}
 	var handle *native.Token
 	if token != nil {
+		if token.pair == nil {
+			return false, invalid("This token was not given by a manager.", "Pass what Token or Peek gave.")
+		}
 		handle = token.pair().native
 	}
 	dropped, failure := m.native.Invalidate(handle)
@@ -216,6 +269,9 @@ func (m *Manager) Invalidate(token *Token) (bool, error) {
 // Rotate replaces the API key, for everything in the process that uses this manager. With keepOld the old key is used for up to 24
 // hours while 88Pay does not accept the new one.
 func (m *Manager) Rotate(apiKey string, keepOld bool) error {
+	if m.none() {
+		return noManager()
+	}
 	if failure := m.native.Rotate(apiKey, keepOld); failure != nil {
 		return failed(failure)
 	}
@@ -224,6 +280,9 @@ func (m *Manager) Rotate(apiKey string, keepOld bool) error {
 
 // Stats is what the manager has done so far, and its present state.
 func (m *Manager) Stats() (Stats, error) {
+	if m.none() {
+		return Stats{}, noManager()
+	}
 	m.reportUses()
 	raw, failure := m.native.Stats()
 	if failure != nil {
@@ -239,6 +298,9 @@ func (m *Manager) Stats() (Stats, error) {
 // Close ends the pending calls of this manager with ErrCanceled, and refuses later ones. Other managers are not affected. It may be
 // called several times. It never fails.
 func (m *Manager) Close() error {
+	if m.none() {
+		return nil
+	}
 	m.reportUses()
 	m.native.Close()
 	m.closed.Do(results.closed)
@@ -247,7 +309,7 @@ func (m *Manager) Close() error {
 
 // Format prints the number, the merchant ID and the base URL.
 func (m *Manager) Format(state fmt.State, _ rune) {
-	if m == nil {
+	if m.none() {
 		fmt.Fprint(state, "pay88.Manager(nil)")
 		return
 	}
@@ -256,7 +318,7 @@ func (m *Manager) Format(state fmt.State, _ rune) {
 
 // LogValue is the number, the merchant ID and the base URL.
 func (m *Manager) LogValue() slog.Value {
-	if m == nil {
+	if m.none() {
 		return slog.AnyValue(nil)
 	}
 	return slog.GroupValue(slog.Uint64("id", m.ID()), slog.String("merchant_id", m.MerchantID()), slog.String("base_url", m.BaseURL()))
@@ -266,8 +328,8 @@ func (m *Manager) LogValue() slog.Value {
 type wait struct {
 	// 0 is the option Timeout of the manager.
 	timeoutMs uint64
-	// The deadline of the context is the limit.
-	untilDeadline bool
+	// The deadline of the context, if that is the limit.
+	deadline time.Time
 }
 
 // The longest time that the library takes.
@@ -282,14 +344,20 @@ func newWait(ctx context.Context, own time.Duration) (wait, *Error) {
 	}
 	deadline, has := ctx.Deadline()
 	if !has {
-		return wait{milliseconds(own), false}, nil
+		return wait{timeoutMs: milliseconds(own)}, nil
 	}
-	// A context may have a deadline that is over, and not be done yet.
-	left := max(1, min(time.Until(deadline), longest))
-	if own > 0 && own <= left {
-		return wait{milliseconds(own), false}, nil
+	left := time.Until(deadline)
+	switch {
+	case left <= 0:
+		// The context is not done yet: its timer is late.
+		return wait{}, ended(ctx)
+	case own > 0 && own <= left:
+		return wait{timeoutMs: milliseconds(own)}, nil
+	case left > longest:
+		return wait{timeoutMs: milliseconds(longest)}, nil
+	default:
+		return wait{milliseconds(left), deadline}, nil
 	}
-	return wait{milliseconds(left), true}, nil
 }
 
 // Rounded up: 0 would be the default, and a wait that ends before the deadline of its context has no cause.
@@ -297,11 +365,17 @@ func milliseconds(duration time.Duration) uint64 {
 	return uint64((duration + time.Millisecond - 1) / time.Millisecond)
 }
 
-// Calls cancel as soon as the context is canceled. At its deadline the library ends the call itself, and says so.
-func onCancel(ctx context.Context, cancel func()) (stop func() bool) {
+// Calls cancel as soon as the context is done, unless the library ends the call then.
+func (w wait) onDone(ctx context.Context, cancel func()) (stop func() bool) {
 	return context.AfterFunc(ctx, func() {
-		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if !w.endsNow(ctx) {
 			cancel()
 		}
 	})
+}
+
+// Whether the library ends the call itself, and says so, of a context that is done. A context may say that its deadline was exceeded
+// without having one, or before the one that it told.
+func (w wait) endsNow(ctx context.Context) bool {
+	return errors.Is(ctx.Err(), context.DeadlineExceeded) && !w.deadline.IsZero() && !time.Now().Before(w.deadline)
 }

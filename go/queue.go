@@ -2,7 +2,6 @@ package pay88
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -41,30 +40,32 @@ type reader struct {
 	readable *native.Readable
 }
 
-func (w *waiting) token(ctx context.Context, manager *native.Manager, wait wait) (*native.Token, *native.Failure) {
+func (w *waiting) token(ctx context.Context, manager *native.Manager, limit wait) (*native.Token, *Error) {
 	if w.enter() {
 		defer w.leave()
-		flag, stop := interruptible(ctx)
+		flag, stop := interruptible(ctx, limit)
 		defer stop()
-		return manager.GetToken(wait.timeoutMs, flag)
+		token, failure := manager.GetToken(limit.timeoutMs, flag)
+		return token, limit.failed(ctx, failure)
 	}
-	done := w.queued(ctx, func(queue *native.Completions, tag uint64) (native.Call, *native.Failure) {
-		return manager.GetTokenQueued(wait.timeoutMs, queue, tag)
+	done, err := w.queued(ctx, limit, func(queue *native.Completions, tag uint64) (native.Call, *native.Failure) {
+		return manager.GetTokenQueued(limit.timeoutMs, queue, tag)
 	})
-	return done.Token, done.Failure
+	return done.Token, err
 }
 
-func (w *waiting) response(ctx context.Context, manager *native.Manager, request *native.Request, wait wait) (*native.Response, *native.Failure) {
+func (w *waiting) response(ctx context.Context, manager *native.Manager, request *native.Request, limit wait) (*native.Response, *Error) {
 	if w.enter() {
 		defer w.leave()
-		flag, stop := interruptible(ctx)
+		flag, stop := interruptible(ctx, limit)
 		defer stop()
-		return manager.Send(request, flag)
+		response, failure := manager.Send(request, flag)
+		return response, limit.failed(ctx, failure)
 	}
-	done := w.queued(ctx, func(queue *native.Completions, tag uint64) (native.Call, *native.Failure) {
+	done, err := w.queued(ctx, limit, func(queue *native.Completions, tag uint64) (native.Call, *native.Failure) {
 		return manager.SendQueued(request, queue, tag)
 	})
-	return done.Response, done.Failure
+	return done.Response, err
 }
 
 // Whether the caller may block a thread.
@@ -78,44 +79,61 @@ func (w *waiting) enter() bool {
 
 func (w *waiting) leave() { w.blocking.Add(-1) }
 
-// A flag that ends a blocking call when the context is canceled; none if it never is.
-func interruptible(ctx context.Context) (*native.Flag, func() bool) {
+// A flag that ends a blocking call when the context is done; none if it never is.
+func interruptible(ctx context.Context, limit wait) (*native.Flag, func() bool) {
 	if ctx.Done() == nil {
 		return nil, func() bool { return true }
 	}
 	flag := new(native.Flag)
-	return flag, onCancel(ctx, flag.Raise)
+	return flag, limit.onDone(ctx, flag.Raise)
+}
+
+// Runs what is quick in the library, for a few goroutines at once. It fails if the context ends before there is a place.
+func (w *waiting) start(ctx context.Context, run func()) *Error {
+	select {
+	case w.starting <- struct{}{}:
+	default:
+		// Only now the context matters.
+		select {
+		case w.starting <- struct{}{}:
+		case <-ctx.Done():
+			return ended(ctx)
+		}
+	}
+	defer func() { <-w.starting }()
+	run()
+	return nil
 }
 
 // Begins a call and waits for its one result, also after it was canceled.
-func (w *waiting) queued(ctx context.Context, begin func(*native.Completions, uint64) (native.Call, *native.Failure)) native.Completion {
+func (w *waiting) queued(
+	ctx context.Context, limit wait, begin func(*native.Completions, uint64) (native.Call, *native.Failure),
+) (native.Completion, *Error) {
 	arrived := make(chan native.Completion, 1)
 	queue, tag, failure := w.register(arrived)
 	if failure != nil {
-		return native.Completion{Failure: failure}
+		return native.Completion{}, failed(failure)
 	}
-	w.starting <- struct{}{}
-	call, failure := begin(queue, tag)
-	<-w.starting
+	// No result comes of a call that is not begun, also if that panics.
+	defer w.take(tag)
+	var call native.Call
+	if err := w.start(ctx, func() { call, failure = begin(queue, tag) }); err != nil {
+		return native.Completion{}, err
+	}
 	if failure != nil {
-		// No result comes.
-		w.take(tag)
-		return native.Completion{Failure: failure}
+		return native.Completion{}, limit.failed(ctx, failure)
 	}
 	defer call.Release()
-	if ctx.Done() == nil {
-		return <-arrived
-	}
+	var done native.Completion
 	select {
-	case done := <-arrived:
-		return done
+	case done = <-arrived:
 	case <-ctx.Done():
-		// At the deadline the library ends the call itself.
-		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if !limit.endsNow(ctx) {
 			call.Cancel()
 		}
-		return <-arrived
+		done = <-arrived
 	}
+	return done, limit.failed(ctx, done.Failure)
 }
 
 func (w *waiting) register(arrived chan native.Completion) (*native.Completions, uint64, *native.Failure) {

@@ -32,8 +32,8 @@ type Request struct {
 	SafeToRepeat bool
 }
 
-// The request as the library takes it. It must be released.
-func (r *Request) native(timeoutMs uint64) (*native.Request, *Error) {
+// The request as the library takes it, without a time limit. It must be released.
+func (r *Request) native() (*native.Request, *Error) {
 	body := r.Body
 	if r.JSON != nil {
 		if body != nil {
@@ -49,14 +49,14 @@ func (r *Request) native(timeoutMs uint64) (*native.Request, *Error) {
 	if failure != nil {
 		return nil, failed(failure)
 	}
-	if failure := r.fill(request, body, timeoutMs); failure != nil {
+	if failure := r.fill(request, body); failure != nil {
 		request.Release()
 		return nil, failed(failure)
 	}
 	return request, nil
 }
 
-func (r *Request) fill(request *native.Request, body []byte, timeoutMs uint64) *native.Failure {
+func (r *Request) fill(request *native.Request, body []byte) *native.Failure {
 	for _, name := range sortedKeys(r.Header) {
 		for _, content := range r.Header[name] {
 			if failure := request.AddHeader(name, content); failure != nil {
@@ -77,11 +77,9 @@ func (r *Request) fill(request *native.Request, body []byte, timeoutMs uint64) *
 		}
 	}
 	if r.SafeToRepeat {
-		if failure := request.SetSafeToRepeat(); failure != nil {
-			return failure
-		}
+		return request.SetSafeToRepeat()
 	}
-	return request.SetTimeoutMs(timeoutMs)
+	return nil
 }
 
 func encode(content any) ([]byte, *Error) {

@@ -127,6 +127,32 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+// Makes a call in another goroutine, does what ends it once the sandbox has counted it, and gives its error.
+func underWay(t testing.TB, counted string, call func() error, end func()) error {
+	t.Helper()
+	before := counter(t, counted)
+	ended := make(chan error, 1)
+	go func() { ended <- call() }()
+	eventually(t, "the call", func() bool { return counter(t, counted) > before })
+	end()
+	return <-ended
+}
+
+// A context of somebody else's making: it may have any deadline, and it says that it is exceeded when the inner context ends.
+type custom struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c custom) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
+
+func (c custom) Err() error {
+	if c.Context.Err() != nil {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
 // Lets the calls of a test wait in Go, as those beyond the first 32 do, or in the library.
 func bothWays(t *testing.T, test func(t *testing.T)) {
 	t.Run("blocking", test)

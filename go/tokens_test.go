@@ -177,10 +177,16 @@ func TestTimesAreRoundedUpSinceZeroIsTheDefault(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
 	defer cancel()
-	if limit, err := newWait(ctx, 0); err != nil || limit.timeoutMs != 3_600_000 {
+	// It does not end with the context.
+	if limit, err := newWait(ctx, 0); err != nil || limit != (wait{timeoutMs: 3_600_000}) {
 		t.Error(limit, err)
 	}
-	if limit, err := newWait(ctx, time.Second); err != nil || limit.timeoutMs != 1000 || limit.untilDeadline {
+	if limit, err := newWait(ctx, time.Second); err != nil || limit != (wait{timeoutMs: 1000}) {
+		t.Error(limit, err)
+	}
+	ctx, end := context.WithTimeout(t.Context(), time.Hour)
+	defer end()
+	if limit, err := newWait(ctx, 0); err != nil || limit.deadline.IsZero() {
 		t.Error(limit, err)
 	}
 }

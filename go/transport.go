@@ -41,6 +41,10 @@ type transport struct {
 
 // RoundTrip is called by http.Client.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if t.manager.none() {
+		closeBody(request)
+		return nil, noManager()
+	}
 	if !sameOrigin(t.origin, request.URL) {
 		return t.base.RoundTrip(request)
 	}
