@@ -16,7 +16,8 @@ const (
 const mostDiscarded = 1 << 20
 
 // Transport gives the token and the session ID to requests for the manager's origin (scheme, host and port), for programs that keep
-// their own http.Client. Other requests go to base unchanged, and without the pair. nil is http.DefaultTransport.
+// their own http.Client. Other requests go to base unchanged, and without the pair. nil is http.DefaultTransport, which knows nothing of
+// the options CABundle, Proxy and MaxConnections.
 //
 // If a request is answered 401, the token is dropped, and the request is sent once more with a new one. That happens only where its body
 // can be sent again: where there is none, or GetBody gives it anew. A redirect is followed by http.Client, not here; the pair is on a
@@ -44,6 +45,10 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if t.manager.none() {
 		closeBody(request)
 		return nil, noManager()
+	}
+	if request.URL == nil {
+		closeBody(request)
+		return nil, invalid("The request has no URL.", "Make it with http.NewRequest.")
 	}
 	if !sameOrigin(t.origin, request.URL) {
 		return t.base.RoundTrip(request)
@@ -87,6 +92,9 @@ func (t *transport) renewed(request *http.Request, rejected *Token) (*Token, err
 func withPair(request *http.Request, token *Token, body io.ReadCloser) *http.Request {
 	own := request.Clone(request.Context())
 	own.Body = body
+	if own.Header == nil {
+		own.Header = http.Header{}
+	}
 	own.Header.Set(authorizationHeader, "Bearer "+token.AccessToken())
 	own.Header.Set(sessionHeader, token.SessionID())
 	return own

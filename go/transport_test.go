@@ -3,9 +3,11 @@ package pay88
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -106,5 +108,36 @@ func TestARequestWithoutATokenIsNotSent(t *testing.T) {
 	}
 	if sent := counter(t, "calls") - before; sent != 0 {
 		t.Error(sent)
+	}
+}
+
+// A body that knows whether it was closed.
+type body struct {
+	io.Reader
+	closed bool
+}
+
+func (b *body) Close() error {
+	b.closed = true
+	return nil
+}
+
+func TestRequestsThatNewRequestDidNotMake(t *testing.T) {
+	manager := fresh(t)
+	address, err := url.Parse(manager.BaseURL() + "/api/echo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client(t, manager).Transport.RoundTrip(&http.Request{Method: "GET", URL: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != 200 {
+		t.Error(answer.StatusCode)
+	}
+	sent := &body{Reader: strings.NewReader("x")}
+	if _, err := manager.Transport(nil).RoundTrip(&http.Request{Method: "POST", Body: sent}); !errors.Is(err, ErrConfigInvalid) || !sent.closed {
+		t.Error(err, sent.closed)
 	}
 }
