@@ -16,7 +16,9 @@ mkdir -p "$work"
 # An installed library would be used in place of the one inside.
 unset LD_LIBRARY_PATH
 
-unformatted=$(gofmt -l .)
+# Programs of other tests, which use the module.
+programs='../tests/scenarios/programs/scenario.go ../tests/one_manager/shared.go'
+unformatted=$(gofmt -l . $programs)
 [ -z "$unformatted" ] || { echo "gofmt would change: $unformatted" >&2; exit 1; }
 timeout 300 go mod tidy -diff
 timeout 300 go vet ./...
@@ -29,6 +31,10 @@ done
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOBIN=$work timeout 600 go install $staticcheck
 timeout 300 "$work/staticcheck" -checks all ./...
+for program in $programs; do
+    CGO_ENABLED=1 timeout 300 go vet "$program"
+    CGO_ENABLED=1 timeout 300 "$work/staticcheck" -checks all "$program"
+done
 
 timeout 300 env CGO_ENABLED=1 go test -race -count=1 -short -timeout 5m ./internal/native
 timeout 300 env CGO_ENABLED=0 go test -count=1 -timeout 5m ./internal/native
