@@ -19,7 +19,8 @@ const SessionID = "session_id"
 // TokenSource gives the manager's token. The context ends each wait for a token; it is that of the source's user, as in the constructors
 // of golang.org/x/oauth2. Do not wrap the source into oauth2.ReuseTokenSource: the manager knows when its token is to be replaced.
 //
-// The token holds both secrets as plain text, as every oauth2.Token does.
+// The token holds both secrets as plain text, as every oauth2.Token does. Its Expiry is until when the manager hands it out;
+// golang.org/x/oauth2 calls a token invalid 10 s before that.
 func TokenSource(ctx context.Context, manager *pay88.Manager) oauth2.TokenSource {
 	return &source{ctx, manager}
 }
