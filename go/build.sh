@@ -6,10 +6,11 @@ set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 case ${1-} in
-    "") kind=release; cargo build --quiet --locked --release --package pay88-c --package pay88-cli ;;
-    --debug) kind=debug; cargo build --quiet --locked --package pay88-c --package pay88-cli ;;
+    "") set -- --release; kind=release ;;
+    --debug) set --; kind=debug ;;
     *) echo "usage: go/build.sh [--debug]" >&2; exit 2 ;;
 esac
+packaging/build.sh "$@"
 place=go/internal/native/lib/linux_$(go env GOHOSTARCH)
 # Whoever reads it meanwhile has the old one or the new one.
 cp "$target/$kind/libpay88_c.so" "$place/new"
