@@ -358,7 +358,8 @@ impl TokenManager {
     /// it, once in a process; the program's panic hook shows it. A forked child never waits on its parent's runtime.
     ///
     /// Inside a tokio runtime await the future; do not block the thread on it. Poll it until it ends, or drop it: a call
-    /// that waits on your runtime ends only while it is polled, and until then it counts for `max_connections`.
+    /// that waits on your runtime ends only while it is polled, and until then it counts for `max_connections`. Its
+    /// connection stays registered with your runtime, and so does one idle task for each server, until the runtime ends.
     ///
     /// A new token is asked for on a thread of its own. If the system gives no thread, the first future that waits for the
     /// token asks for it where it is polled. It blocks that thread until the token is there, the time for the call is over
