@@ -315,8 +315,9 @@ ZEND_METHOD(Pay88_Exception_Pay88Exception, retryable)
 	}
 	const struct kind *kind = kind_of(Z_OBJ_P(ZEND_THIS));
 	value = get(Z_OBJ_P(ZEND_THIS), "outcome", &space);
-	const char *outcome = Z_TYPE_P(value) == IS_STRING ? Z_STRVAL_P(value) : kind->outcome;
-	RETURN_BOOL(kind->transient && strcmp(outcome, "not_sent") == 0);
+	bool not_sent = Z_TYPE_P(value) == IS_STRING ? zend_string_equals_literal(Z_STR_P(value), "not_sent")
+						     : strcmp(kind->outcome, "not_sent") == 0;
+	RETURN_BOOL(kind->transient && not_sent);
 }
 
 ZEND_METHOD(Pay88_Exception_Pay88Exception, attempt)

@@ -131,7 +131,7 @@ export class TokenManager {
         : { ...rest, apiKey: first, merchantId: merchantId, baseUrl: baseUrl };
     const flat = flattened(options);
     this.#handle = rethrown(() => new native.ManagerHandle(flat, environment()));
-    this.#isCurrent = this.#handle.isCurrent;
+    this.#isCurrent = rethrown(() => this.#handle.isCurrent);
     listenIfWanted(completions);
   }
 

@@ -54,6 +54,7 @@ same([7, $cause, 'Wait.', 'not_sent', 504, false, 3], [$made->getCode(), $made->
     $made->httpStatus(), $made->retryable(), $made->attempt()]);
 same(true, (new Exception\TimeoutException(outcome: 'not_sent'))->retryable());
 same(false, (new Exception\TimeoutException())->retryable());
+same(false, (new Exception\TimeoutException(outcome: "not_sent\0x"))->retryable());
 same('internal', (new Exception\Pay88Exception('x'))->errorCode());
 final class Own extends Exception\RefusedException {}
 same(['refused', 'not_sent', 102], [($own = new Own('x'))->errorCode(), $own->outcome(), $own->getCode()]);

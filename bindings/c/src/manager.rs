@@ -179,9 +179,10 @@ pub extern "C" fn pay88_manager_get_token(
         let manager = &given(manager, "manager")?.0;
         let token = given(token, "token")?;
         // Nearly every call ends here. What only a wait or an error needs is made ready for these.
-        let got = match cached(manager) {
-            Some(got) if timeout_ms <= MAX_MS => got,
-            _ => wait_for_token(manager, timeout_ms, interrupt, interrupt_data)?,
+        let at_once = (timeout_ms <= MAX_MS).then(|| cached(manager)).flatten();
+        let got = match at_once {
+            Some(got) => got,
+            None => wait_for_token(manager, timeout_ms, interrupt, interrupt_data)?,
         };
         token.write(pay88_token::give(got));
         Ok(())

@@ -149,7 +149,8 @@ impl<T> Published<T> {
     /// Uses of a value by somebody who keeps it.
     pub(crate) fn count_uses(&self, uses: u64) {
         let elsewhere = &self.corrections.elsewhere;
-        elsewhere.fetch_add(uses, Ordering::Relaxed);
+        let add = |known: u64| Some(known.saturating_add(uses));
+        let _ = elsewhere.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
     }
 
     /// Replaces the value, and gives a reference to the new one.
@@ -490,6 +491,8 @@ mod tests {
         drop(place.published.take());
         assert_eq!(place.published.uses(), 3);
         place.published.count_uses(u64::MAX - 2);
+        assert_eq!(place.published.uses(), u64::MAX);
+        place.published.count_uses(10);
         assert_eq!(place.published.uses(), u64::MAX);
         let line = |address: usize| address / 128;
         let readers = ptr::from_ref(&place.published.current).addr();

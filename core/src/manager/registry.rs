@@ -140,11 +140,14 @@ pub(crate) fn attach(settings: &Settings, clock: Clock) -> Result<Arc<Manager>> 
         };
         // The manager of the key that this one replaces goes on with the new key.
         match replaced {
-            Some(manager) => match rotate(&manager, settings.api_key.clone(), true) {
-                Ok(()) => return Ok(manager),
-                // Another thread has built one with the new key meanwhile.
-                Err(_) => manager.detach(),
-            },
+            Some(manager) => {
+                let from = settings.previous_api_key.as_ref();
+                match replace(&manager, from, settings.api_key.clone(), true) {
+                    Ok(()) => return Ok(manager),
+                    // Another thread has built one with the new key meanwhile, or has replaced the old one.
+                    Err(_) => manager.detach(),
+                }
+            }
             // Reads certificates, so not under the lock. Another thread may build it meanwhile.
             None => made = Some(Arc::new(Manager::new(settings, clock.clone())?)),
         }
@@ -153,10 +156,26 @@ pub(crate) fn attach(settings: &Settings, clock: Clock) -> Result<Arc<Manager>> 
 
 /// Changes the key of a manager, unless another manager has that key already.
 pub(crate) fn rotate(manager: &Arc<Manager>, key: ApiKey, keep_old: bool) -> Result<()> {
+    replace(manager, None, key, keep_old)
+}
+
+/// The same, if the manager still has the key `from`.
+fn replace(
+    manager: &Arc<Manager>,
+    from: Option<&ApiKey>,
+    key: ApiKey,
+    keep_old: bool,
+) -> Result<()> {
     let account = &manager.account;
     let merchant = (account.base_url.clone(), account.merchant_id.clone());
     manager.rotate(&key, keep_old, || {
         let managers = managers();
+        if from.is_some_and(|from| !account.keys().has(from)) {
+            return Err(Error::invalid(
+                "The key of this manager was replaced meanwhile.",
+                "Build a manager with the key that is to be used.",
+            ));
+        }
         let mut others = managers.of(&merchant).iter();
         if others.any(|other| !Arc::ptr_eq(other, manager) && other.account.keys().has(&key)) {
             return Err(Error::invalid(

@@ -54,6 +54,9 @@ impl Class {
     }
 }
 
+/// Callers that give up do so in a row if no more time lies between them.
+const GIVEN_UP_IN_A_ROW: Duration = Duration::from_secs(60);
+
 /// One remembered failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Backoff {
@@ -150,6 +153,9 @@ impl Backoffs {
     /// Remembers that a caller gave up while its request was under way. The first one may have had little time, and the next
     /// may ask at once. If several do so in a row, 88Pay is slow, and each of them costs a slot.
     pub(crate) fn note_given_up(&mut self, now: BootTime, error: Error, jitter: f64, shares: u32) {
+        // What was over long ago says nothing of 88Pay now.
+        self.last
+            .take_if(|last| last.until.plus(GIVEN_UP_IN_A_ROW) <= now);
         let first = !self.is_temporary();
         let rejection = Rejection {
             error,
@@ -270,6 +276,24 @@ mod tests {
         );
         backoffs.clear();
         assert!(backoffs.check(now).is_none());
+    }
+
+    #[test]
+    fn callers_that_give_up_in_a_row_keep_others_and_the_first_one_keeps_nobody() {
+        let mut backoffs = Backoffs::default();
+        let mut now = BootTime(0);
+        for _ in 0..8 {
+            now = now.plus(backoffs.note(now, &rejection(Class::Temporary, None), 1.0, 1));
+        }
+        let error = || Error::new(ErrorCode::Timeout, "m", "h");
+        // Long after an outage that a token of another process has ended.
+        now = now.plus(Duration::from_secs(3600));
+        backoffs.note_given_up(now, error(), 1.0, 1);
+        assert!(backoffs.check(now).is_none());
+        now = now.plus(Duration::from_secs(1));
+        backoffs.note_given_up(now, error(), 1.0, 1);
+        let pause = backoffs.check(now).unwrap().retry_after();
+        assert_eq!(pause, Some(Duration::from_secs(2)));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Id};
+use tokio::task::AbortHandle;
 
 use super::connection::Connection;
 use super::line::Open;
@@ -52,8 +53,8 @@ pub(super) struct Pool {
 struct State {
     idle: VecDeque<Idle>,
     server: Server,
-    /// The runtimes of the program whose end the pool will be told.
-    followed: Vec<Id>,
+    /// The runtimes of the program whose end the pool will be told, each by a task of it.
+    followed: Vec<(Id, Option<AbortHandle>)>,
 }
 
 struct Idle {
@@ -160,23 +161,27 @@ impl Pool {
     pub(super) fn follow(self: &Arc<Self>, runtime: &Handle) {
         let id = runtime.id();
         let mut state = self.lock();
-        if state.followed.contains(&id) {
+        if state.follows(id) {
             return;
         }
-        state.followed.push(id);
+        state.followed.push((id, None));
         drop(state);
         // A runtime that has ended drops it at once.
-        runtime.spawn(UntilEnd {
+        let task = runtime.spawn(UntilEnd {
             pool: Arc::downgrade(self),
             runtime: id,
             process: Process::current(),
         });
+        let mut state = self.lock();
+        if let Some((_, known)) = state.followed.iter_mut().find(|(its, _)| *its == id) {
+            *known = Some(task.abort_handle());
+        }
     }
 
     /// A runtime wakes nobody any more.
     fn runtime_ended(&self, runtime: Id) {
         let mut state = self.lock();
-        state.followed.retain(|its| *its != runtime);
+        state.followed.retain(|(its, _)| *its != runtime);
         let sockets = state
             .idle
             .iter_mut()
@@ -287,11 +292,26 @@ impl Pool {
     }
 }
 
+/// A forked child never drops the pool of its parent.
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Nobody has to be told any more.
+        for (_, task) in state.followed.drain(..) {
+            task.inspect(AbortHandle::abort);
+        }
+    }
+}
+
 impl State {
+    fn follows(&self, runtime: Id) -> bool {
+        self.followed.iter().any(|(its, _)| *its == runtime)
+    }
+
     /// The registration of a runtime that has ended while the connection was in use.
     fn left_over(&self, connection: &mut Connection) -> Option<Registration> {
         let runtime = connection.socket.programs_runtime()?;
-        match self.followed.contains(&runtime) {
+        match self.follows(runtime) {
             true => None,
             false => connection.socket.unregister(),
         }

@@ -145,7 +145,7 @@ impl Common {
                 server_limits: optional(fields, "server_limits", read_server_limits)?
                     .unwrap_or_default(),
             },
-            under_way: optional(fields, "under_way", as_count)?,
+            under_way: optional(fields, "under_way", as_count)?.filter(|id| *id != 0),
             backoff: optional(fields, "backoff", read_backoff)?.flatten(),
             outage: optional(fields, "outage", read_backoff)?.flatten(),
             others: std::mem::take(fields),

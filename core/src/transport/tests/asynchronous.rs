@@ -280,6 +280,8 @@ fn a_connection_that_was_kept_serves_whoever_waits_next() {
 fn a_runtime_that_has_ended_leaves_its_connection_and_no_descriptor_of_its_own() {
     let server = Server::raw(|mut stream, _| answer_all(&mut stream));
     let link = link(plain(server.port));
+    // As of a manager that is open: its connections stay.
+    link.handles().fetch_add(1, Ordering::SeqCst);
     let runtime = callers_runtime();
     let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
     let request = request("x", &headers, &sent);
@@ -305,4 +307,14 @@ fn a_runtime_that_has_ended_leaves_its_connection_and_no_descriptor_of_its_own()
         assert!(left.connection.socket.programs_runtime().is_none());
         pool.put_back(left);
     }
+    // Nor does a link that has gone leave its task in a runtime that goes on.
+    drop(link);
+    let gone = async {
+        while runtime.metrics().num_alive_tasks() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    runtime
+        .block_on(async { tokio::time::timeout(30 * SECOND, gone).await })
+        .expect("the task stays");
 }
