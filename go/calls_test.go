@@ -416,9 +416,6 @@ func TestAManagerThatNewDidNotMakeRefuses(t *testing.T) {
 			t.Error(printed)
 		}
 	}
-	if _, err := fresh(t).Invalidate(&Token{}); !errors.Is(err, ErrConfigInvalid) {
-		t.Error(err)
-	}
 }
 
 func TestAVariableWhoseNameIsNoTextIsIgnored(t *testing.T) {

@@ -110,9 +110,9 @@ func (m *Manager) Timeout() time.Duration {
 	return time.Duration(m.native.TimeoutMs()) * time.Millisecond
 }
 
-// Token gives the token. If there is a valid one in the cache, it is given at once, as a rule without a call of the library. That holds
-// for a context that has ended too, unless several goroutines ask the library just then. Otherwise Token waits for a new one until the
-// context ends, at most an hour, or for the option Timeout if the context has no deadline. However many goroutines wait, one token is
+// Token gives the token. If there is a valid one in the cache, it is given at once, as a rule without a call of the library. A context
+// that has ended gets it too, as long as that takes no wait: a few goroutines at a time ask the library, and a wait for one's turn ends
+// with the context. If there is no valid token, Token waits for a new one until the context ends, at most an hour, or for the option Timeout if the context has no deadline. However many goroutines wait, one token is
 // asked for. The outcome of an error is always NotSent.
 func (m *Manager) Token(ctx context.Context) (*Token, error) {
 	if m.none() {
@@ -254,10 +254,9 @@ func (m *Manager) Invalidate(token *Token) (bool, error) {
 	}
 	var handle *native.Token
 	if token != nil {
-		if token.pair == nil {
+		if handle = token.own().native; handle == noPair.native {
 			return false, invalid("This token was not given by a manager.", "Pass what Token or Peek gave.")
 		}
-		handle = token.pair().native
 	}
 	dropped, failure := m.native.Invalidate(handle)
 	if failure != nil {

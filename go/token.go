@@ -11,6 +11,8 @@ import (
 
 // Token is an access token and its session ID, which belong together. It never changes. A Token that is printed, logged or
 // encoded as JSON shows neither.
+//
+// Manager.Token and Manager.Peek give it. A zero Token, and one that is nil, have empty texts, the generation 0, and have ended.
 type Token struct {
 	// A function, because whoever prints a structure with a Token in it may follow pointers without asking a method of Token.
 	pair func() *pair
@@ -37,24 +39,35 @@ func newToken(token *native.Token) *Token {
 	return &Token{func() *pair { return own }}
 }
 
+var noPair = pair{native: &native.Token{}}
+
+// What a manager gave; nothing, if none did.
+func (t *Token) own() *pair {
+	if t == nil || t.pair == nil {
+		return &noPair
+	}
+	return t.pair()
+}
+
 // AccessToken is the access token, for "Authorization: Bearer …". A secret.
-func (t *Token) AccessToken() string { return t.pair().access }
+func (t *Token) AccessToken() string { return t.own().access }
 
 // SessionID is the session ID, for "x-session-id". A secret.
-func (t *Token) SessionID() string { return t.pair().session }
+func (t *Token) SessionID() string { return t.own().session }
 
 // ExpiresIn is the life of the token as 88Pay granted it, counted from when 88Pay issued it.
-func (t *Token) ExpiresIn() time.Duration { return t.pair().expiresIn }
+func (t *Token) ExpiresIn() time.Duration { return t.own().expiresIn }
 
 // Generation is the number of the token. The tokens of a manager are counted from 1.
-func (t *Token) Generation() uint64 { return t.pair().native.Generation }
+func (t *Token) Generation() uint64 { return t.own().native.Generation }
 
 // ValidFor is for how long the library will still hand the token out; 0 when that time is over. It is over as soon as the wall clock
 // or the one that cannot be set says so.
 func (t *Token) ValidFor() time.Duration {
 	now := time.Now()
-	left := t.pair().validUntil.Sub(now)
-	if wall := t.pair().validUntil.Round(0).Sub(now.Round(0)); wall < left {
+	until := t.own().validUntil
+	left := until.Sub(now)
+	if wall := until.Round(0).Sub(now.Round(0)); wall < left {
 		left = wall
 	}
 	return max(0, left)

@@ -1,8 +1,12 @@
 package pay88
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,6 +59,46 @@ func TestATokenThatWasDroppedIsNotGivenAnyMore(t *testing.T) {
 	}
 	if other.LogValue().Any() != nil {
 		t.Error("a manager that is nil")
+	}
+}
+
+func TestATokenThatNoManagerGaveIsEmptyAndHasEnded(t *testing.T) {
+	for _, none := range []*Token{nil, {}} {
+		if none.AccessToken() != "" || none.SessionID() != "" || none.ExpiresIn() != 0 || none.Generation() != 0 || none.ValidFor() != 0 {
+			t.Errorf("%q %q %s %d %s", none.AccessToken(), none.SessionID(), none.ExpiresIn(), none.Generation(), none.ValidFor())
+		}
+		if encoded, err := none.MarshalJSON(); err != nil || string(encoded) != `{"generation":0,"valid_for":0.000}` {
+			t.Error(string(encoded), err)
+		}
+		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+			if printed := fmt.Sprintf(format, none); strings.Contains(printed, "PANIC") || !strings.HasPrefix(printed, "pay88.Token") {
+				t.Error(printed)
+			}
+		}
+		var logged bytes.Buffer
+		slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "token", none)
+		if strings.Contains(logged.String(), "panic") {
+			t.Error(logged.String())
+		}
+	}
+	if _, err := fresh(t).Invalidate(&Token{}); !errors.Is(err, ErrConfigInvalid) {
+		t.Error(err)
+	}
+}
+
+func TestAContextThatHasEndedGetsTheTokenInTheCacheAndNoOther(t *testing.T) {
+	manager := fresh(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := manager.Token(ctx); !errors.Is(err, ErrCanceled) {
+		t.Error(err)
+	}
+	first := token(t, manager)
+	// Once from the library, and once from what is kept here.
+	for range 2 {
+		if again, err := manager.Token(ctx); again != first || err != nil {
+			t.Error(again, err)
+		}
 	}
 }
 
