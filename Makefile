@@ -61,7 +61,7 @@ check: setup ## formatters, linters, the walls of the core, and features that mu
 header: ## make include/pay88.h anew
 	$(CARGO) run -q -p pay88-header
 
-dist: setup build ## put the C archive, the command, the wheel, the sdist, the npm tarball and the PHP archive into dist/, and show that they work
+dist: setup build ## put the C archive, the command, the wheel, the sdist, the npm tarball, the PHP archive and the Go modules into dist/, and show that they work
 	./dist.sh
 
 install: ## install library, header, .pc, CMake files and the command below PREFIX

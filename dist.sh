@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Puts what users install into dist/: the C archive, the command, the Python wheel and sdist, the npm tarball, the PHP archive.
+# Puts what users install into dist/: the C archive, the command, the Python wheel and sdist, the npm tarball, the PHP archive, the Go
+# modules.
 # Shows at the end that they work by themselves.
 # Needs what make build has built.
 set -euo pipefail
@@ -29,6 +30,19 @@ strip --strip-debug "$work/$php/pay88.so"
 cp -r php/library/composer.json php/library/src php/library/stubs LICENSE "$work/$php/library/"
 cmp "$work/$php/libpay88.so.0" "$work/$name/lib/libpay88.so.0"
 tar -C "$work" -czf "dist/$php.tar.gz" "$php"
+
+# The Go modules, as GOPROXY=file://… serves them, with the library inside. There they require each other by version.
+go=pay88-go-$version
+mkdir -p "$work/$go"
+cp -r go "$work/module"
+cp LICENSE "$work/module/"
+cp LICENSE "$work/module/oauth2/"
+module=github.com/pay88/pay88/go
+go mod edit "-require=$module@v$version" "-dropreplace=$module" "$work/module/oauth2/go.mod"
+go run -C packaging/goproxy . "$work/$go" "v$version" "$work/module" "$work/module/oauth2"
+cp go/README.md LICENSE "$work/$go/"
+cmp "$work/module/internal/native/lib/linux_$(go env GOHOSTARCH)/libpay88.so.0" "$work/$name/lib/libpay88.so.0"
+tar -C "$work" -czf "dist/$go.tar.gz" "$go"
 
 # What is shipped has no hook for tests.
 if nm -D --defined-only "$work/$name/lib/libpay88.so.0" | grep pay88_test_; then

@@ -18,7 +18,7 @@ unset LD_LIBRARY_PATH
 
 # Programs of other tests, which use the module.
 programs='../tests/scenarios/programs/scenario.go ../tests/one_manager/shared.go'
-unformatted=$(gofmt -l . $programs)
+unformatted=$(gofmt -l . ../packaging/goproxy $programs)
 [ -z "$unformatted" ] || { echo "gofmt would change: $unformatted" >&2; exit 1; }
 timeout 300 go mod tidy -diff
 timeout 300 go vet ./...
@@ -41,8 +41,10 @@ timeout 300 env CGO_ENABLED=0 go test -count=1 -timeout 5m ./internal/native
 CGO_ENABLED=1 $sandbox 400 go test -race -count=1 -timeout 5m .
 CGO_ENABLED=0 $sandbox 400 go test -count=1 -timeout 5m .
 CGO_ENABLED=0 GOMAXPROCS=1 GOGC=1 $sandbox 400 go test -count=1 -timeout 5m .
-(cd oauth2 && timeout 300 go mod tidy -diff && timeout 300 go vet ./... && timeout 300 "$work/staticcheck" -checks all ./...
-    $sandbox 300 go test -count=1 -timeout 5m ./...)
+for module in oauth2 ../packaging/goproxy; do
+    (cd $module && timeout 300 go mod tidy -diff && timeout 300 go vet ./... && timeout 300 "$work/staticcheck" -checks all ./...)
+done
+(cd oauth2 && $sandbox 300 go test -count=1 -timeout 5m ./...)
 
 # A program by itself, far from this tree.
 for cgo in 0 1; do

@@ -114,6 +114,53 @@ echo (new Pay88\Http\Handler(new Pay88\TokenManager()))->sendRequest($request)->
 PHP
 row "Composer package" env AUTOLOAD="$php/library/vendor/autoload.php" php -n -d "extension=\"$php/pay88.so\"" psr18.php
 
+# Each Go module comes from their archive, and what it requires of others from where the user has it: into an empty module, without cgo.
+tar -xzf "$(echo "$dist"/pay88-go-*.tar.gz)"
+proxies="file://$(echo "$work"/pay88-go-*),file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)"
+go_alone() {
+  fetch env CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -modcacherw" GOMODCACHE="$work/gomodcache" GOPROXY="$proxies" \
+    GONOSUMDB=github.com/pay88 go "$@" >go.log 2>&1 || { cat go.log >&2; exit 1; }
+}
+go_module() { # module
+  mkdir "$work/${1##*/}"
+  cd "$work/${1##*/}"
+  go_alone mod init example.com/charge
+  go_alone get "$1"
+}
+go_module github.com/pay88/pay88/go
+cat >main.go <<'GO'
+package main
+
+import (
+	"context"
+	"fmt"
+
+	pay88 "github.com/pay88/pay88/go"
+)
+
+func main() {
+	charge := map[string]any{"flow": "PAYIN", "method_code": "CARDS", "amount": 50000, "currency": "COP", "country": "COL"}
+	manager, err := pay88.New(pay88.Config{})
+	if err != nil {
+		panic(err)
+	}
+	defer manager.Close()
+	answer, err := manager.Do(context.Background(), &pay88.Request{Method: "POST", Endpoint: "/api/transactions/charges", JSON: charge})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(answer.StatusCode)
+}
+GO
+go_alone build -o charge .
+row "Go module" ./charge
+# It requires the other as it is there.
+go_module github.com/pay88/pay88/go/oauth2
+go_alone test -c -o oauth2 github.com/pay88/pay88/go/oauth2
+sandbox ./oauth2 >go.log || { cat go.log >&2; exit 1; }
+printf '%-22s passes its test\n' "Go module oauth2"
+cd "$work"
+
 # A program that has the archive's library, and runs Python that imports the wheel.
 python=$(alone python3 -c 'import sysconfig; v = sysconfig.get_config_var; print(v("LIBDIR") + "/" + v("INSTSONAME"))')
 case $python in
