@@ -4,8 +4,10 @@ import dataclasses
 import itertools
 
 # The faces that are a program of ours; the command is run as a user runs it.
-PROGRAMS = ("c", "python", "node", "php")
+PROGRAMS = ("c", "python", "node", "php", "go")
 ALL = (*PROGRAMS, "command")
+# Those whose program can have rights of its own.
+COMPILED = ("c", "go")
 
 # Verdicts.
 GOES_ON = "goes on"
@@ -65,9 +67,13 @@ NOT_UTF8 = b"\xff\xfe"
 def limits():
     for user in (None, "nobody"):
         as_user = f" as {user}" if user else ""
-        yield Condition(f"RLIMIT_FSIZE 0{as_user}", GOES_ON, limits={"FSIZE": 0}, user=user)
+        without_go = tuple(face for face in ALL if face != "go")
+        yield Condition(f"RLIMIT_FSIZE 0{as_user}", GOES_ON, without_go, {"FSIZE": 0}, user)
+        # The copy of the library that is inside the program is loaded from a file.
+        yield Condition(f"RLIMIT_FSIZE 0{as_user}", SAYS_SO_OR_GOES_ON, ("go",), {"FSIZE": 0}, user)
         for number in (8, 16, 32):
             yield Condition(f"RLIMIT_NOFILE {number}{as_user}", SAYS_SO_OR_GOES_ON, PROGRAMS, {"NOFILE": number}, user)
+    # Go itself ends a program that gets no thread.
     yield Condition("RLIMIT_NPROC 0", GOES_ON, ("c", "python", "php"), {"NPROC": 0}, "nobody")
     # Its calls need a thread of the library.
     yield Condition("RLIMIT_NPROC 0", SAYS_SO_OR_GOES_ON, ("node",), {"NPROC": 0}, "nobody")
@@ -107,13 +113,13 @@ def authorities():
         yield Condition(
             f"{name}, in a program with rights of its own",
             Refused("tls_failed"),
-            ("c",),
+            COMPILED,
             variables=named,
             options={"api_key": "KEY", "merchant_id": "MERCHANT", "base_url": "BASE_URL"},
             secure=True,
             user="nobody",
         )
-    yield Condition("a program with rights of its own", Refused("config_invalid", "api_key"), ("c",), secure=True, user="nobody")
+    yield Condition("a program with rights of its own", Refused("config_invalid", "api_key"), COMPILED, secure=True, user="nobody")
 
 
 def variables(options):

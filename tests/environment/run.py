@@ -3,8 +3,8 @@
 
     tests/environment/run.py [--debug] [--face NAME]... [--only WORDS] [--jobs N]
 
-Needs root, and what `make build` has built (with --debug: python/build.sh, node/build.sh and php/build.sh, each
-with --debug). CARGO_TARGET_DIR is honoured. Everything has an end. What is printed holds no key, token or session ID.
+Needs root, and what `make build` has built (with --debug: python/build.sh, node/build.sh, php/build.sh and go/build.sh,
+each with --debug). CARGO_TARGET_DIR is honoured. Everything has an end. What is printed holds no key, token or session ID.
 """
 
 import argparse
@@ -87,6 +87,7 @@ class Place:
             "python": [sys.executable, HERE / "programs" / "face.py"],
             "node": [shutil.which("node") or "node", HERE / "programs" / "face.mjs"],
             "php": [*php(built.parent, kind), HERE / "programs" / "face.php"],
+            "go": [built / "environment" / "face_go"],
             "command": [built / "pay88"],
         }
 
@@ -247,8 +248,8 @@ class Run:
             if counted["tokens_issued"] != tokens and not any(refused):
                 raise MismatchError(f"{counted['tokens_issued']} tokens, not {tokens}")
             for program in programs:
-                # Node and PHP themselves open what is closed.
-                program.end(condition.most_descriptors, () if self._face in ("node", "php") else condition.closed)
+                # Node, PHP and Go themselves open what is closed.
+                program.end(condition.most_descriptors, () if self._face in ("node", "php", "go") else condition.closed)
         finally:
             for program in programs:
                 program.stop()
@@ -421,13 +422,14 @@ class Program:
 
 
 def build(built):
-    """The program in C."""
+    """The programs that have to be compiled."""
     (built / "environment").mkdir(exist_ok=True)
     flags = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-Iinclude"]
     link = [f"-L{built}", f"-Wl,-rpath,{built}", "-lpay88"]
     for command in (
         ["bindings/c/link.sh", built],
         ["cc", *flags, HERE / "programs" / "face.c", "-o", built / "environment" / "face", *link],
+        ["go", "build", "-C", "go", "-o", built / "environment" / "face_go", HERE / "programs" / "face.go"],
         ["cc", *flags, "-Itests/c", "tests/c/stack.c", "tests/c/support.c", "-o", built / "environment" / "stack", *link],
     ):
         subprocess.run([str(word) for word in command], cwd=ROOT, check=True)

@@ -52,7 +52,7 @@ func loadFromMemory(library []byte) error {
 	}
 	file := os.NewFile(uintptr(fd), Soname)
 	defer file.Close()
-	if _, err := file.Write(library); err != nil {
+	if err := write(file, library); err != nil {
 		return err
 	}
 	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
@@ -62,6 +62,19 @@ func loadFromMemory(library []byte) error {
 	// The loader knows what it has loaded by its name, too. Another library that came by this way may have had the same number, so
 	// the name is spelled as nobody else spells it.
 	_, err = purego.Dlopen("/proc/self/fd/../fd/"+strconv.Itoa(int(file.Fd())), purego.RTLD_NOW|purego.RTLD_LOCAL)
+	return err
+}
+
+// A write past the limit for files ends the process, unless it asked otherwise.
+func write(file *os.File, library []byte) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	if limit.Cur < uint64(len(library)) {
+		return fmt.Errorf("the library has %d bytes, and a file of this process may have %d (RLIMIT_FSIZE)", len(library), limit.Cur)
+	}
+	_, err := file.Write(library)
 	return err
 }
 
@@ -82,7 +95,7 @@ func cached(library []byte) (string, error) {
 	}
 	defer os.Remove(file.Name())
 	defer file.Close()
-	if _, err := file.Write(library); err != nil {
+	if err := write(file, library); err != nil {
 		return "", err
 	}
 	if err := file.Chmod(0o500); err != nil {

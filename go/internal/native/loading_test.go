@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ebitengine/purego"
+	"golang.org/x/sys/unix"
 )
 
 func library(t *testing.T) []byte {
@@ -42,6 +43,17 @@ func init() {
 		}
 		from()
 	}
+	children["load without files"] = func() {
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1 << 16, Max: unix.RLIM_INFINITY}); err != nil {
+			fmt.Println(err)
+		}
+		fmt.Println(Load())
+		// The next call tries again.
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}); err != nil {
+			fmt.Println(err)
+		}
+		fmt.Println(Load())
+	}
 	children["directory"] = func() {
 		directory, err := cacheDirectory()
 		fmt.Println(os.Geteuid(), directory, err)
@@ -67,6 +79,14 @@ func TestTheCopyInsideIsLoadedFromMemory(t *testing.T) {
 	library(t)
 	if told := child(t, "load", "LD_LIBRARY_PATH="); !strings.HasPrefix(told, "/memfd:"+Soname) {
 		t.Error(told)
+	}
+}
+
+func TestNothingIsWrittenPastALimitForFiles(t *testing.T) {
+	library(t)
+	told := strings.Split(child(t, "load without files", "LD_LIBRARY_PATH=", "XDG_CACHE_HOME="+own(t)), "\n")
+	if len(told) != 2 || strings.Count(told[0], "RLIMIT_FSIZE") != 2 || told[1] != "<nil>" {
+		t.Errorf("%q", told)
 	}
 }
 
