@@ -7,11 +7,14 @@ In the sdist the whole Cargo workspace lies below `rust/`, as it is in the repos
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 from typing import Any
@@ -29,12 +32,15 @@ SHARED = ("Cargo.toml", "Cargo.lock", "clippy.toml", "include", "LICENSE")
 _LEFT_OUT = shutil.ignore_patterns(
     ".*", "__pycache__", "*.pyc", "*.so", "*.so.*", "*.node", "target", "node_modules", "dist", "rust"
 )
+_ELSEWHERE = "install it in a container of such a system, say of the image python:3-slim."
 
 
 def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
     """The first that pip asks, so what is missing is told here. Maturin would bring a Rust of its own, without a word."""
     if not sys.platform.startswith("linux"):
-        sys.exit("pay88 is made for Linux so far; it cannot be built on this system.")
+        sys.exit(f"pay88 is made for Linux with glibc, not for {sys.platform}: {_ELSEWHERE}")
+    if "musl" in str(sysconfig.get_config_var("SOABI")):
+        sys.exit(f"pay88 is made for Linux with glibc, not with musl: {_ELSEWHERE}")
     if shutil.which("cargo") is None:
         sys.exit(
             "pay88 is built from its sources here, and cargo is missing: install Rust 1.89 or newer (https://rustup.rs), "
@@ -85,7 +91,8 @@ def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = N
         project.write_text(project.read_text().replace('"../bindings/', '"rust/bindings/'))
         metadata = pathlib.Path(scratch) / maturin.prepare_metadata_for_build_wheel(scratch) / "METADATA"
         shutil.copyfile(metadata, root / "PKG-INFO")
-        with tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        # The same bytes for the same sources: neither who packs them nor when is told.
+        with gzip.GzipFile(archive, "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
             tar.add(root, name, filter=_nobodys)
     return archive.name
 
@@ -113,7 +120,9 @@ def _cargo(command: str, *arguments: str) -> str:
 
 
 def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Without the names and numbers of whoever built it."""
+    """Without whoever built it, and when."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
+    member.mtime = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
+    member.mode = 0o755 if member.mode & 0o100 else 0o644
     return member

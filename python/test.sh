@@ -40,7 +40,11 @@ PYTHONPATH=. timeout 600 $sandbox "$target/python-lowest/bin/pytest" -q tests/te
 
 # The sdist holds all that a wheel is built from, and the wheel all that it needs: both are used far from this tree.
 rm -rf "$target/wheel"
-python -m build --no-isolation --sdist --outdir "$target/wheel" . >"$target/sdist.log" 2>&1 || { cat "$target/sdist.log"; exit 1; }
+for place in wheel wheel/again; do
+    python -m build --no-isolation --sdist --outdir "$target/$place" . >"$target/sdist.log" 2>&1 || { cat "$target/sdist.log"; exit 1; }
+done
+# The same sources give the same bytes.
+cmp "$target"/wheel/pay88-*.tar.gz "$target"/wheel/again/pay88-*.tar.gz
 cd "$target/wheel"
 CARGO_TARGET_DIR="$target" pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps \
     --config-settings profile=dev pay88-*.tar.gz
