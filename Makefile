@@ -41,10 +41,11 @@ test-php-chroot: setup build ## test the extension with PHP 8.4, in a chroot of 
 	@mkdir -p target/logs
 	php/chroot.sh 2>&1 | tee target/logs/php_chroot
 
-check: setup ## formatters, linters, the walls of the core, and features that must stay off
+check: setup ## formatters, linters, the walls of the core, the files that documents name, and features that must stay off
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path bench/Cargo.toml
 	tests/walls.py
+	tests/named_files.py
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p pay88 -p pay88-c --all-targets --features test-hooks -- -D warnings
 	$(CARGO) clippy -p pay88 --all-targets --features test-hooks,reqwest -- -D warnings

@@ -174,7 +174,7 @@ func resident() int {
 }
 
 // Runs in a process of its own, whose threads are counted.
-func crowd() {
+func stress() {
 	const goroutines = 20_000
 	manager, err := New(Config{Share: "process"})
 	if err != nil {
@@ -259,7 +259,7 @@ func cancelMany() {
 }
 
 func init() {
-	children["crowd"] = crowd
+	children["stress"] = stress
 	children["cancelMany"] = cancelMany
 }
 
@@ -282,7 +282,7 @@ func TestTwentyThousandGoroutinesNeedOneTokenAndFewThreads(t *testing.T) {
 	defer control(t, "POST", "/switches", map[string]any{"token_delay": 0}, nil)
 	before := counter(t, "tokens_requested")
 	var threads, tokens int
-	if told := child(t, "crowd"); !scanned(told, &threads, &tokens) {
+	if told := child(t, "stress"); !scanned(told, &threads, &tokens) {
 		t.Fatal(told)
 	}
 	if requested := counter(t, "tokens_requested") - before; requested != 1 || tokens != 1 || threads > 64 {

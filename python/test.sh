@@ -29,7 +29,7 @@ kept "$target/python-lowest" python/requirements-lowest.txt
 export PATH="$tools/bin:$PATH"
 
 cd python
-set -- . ../bench ../packaging ../php/tests ../tests/scenarios ../tests/one_manager ../tests/readme.py ../tests/secrets.py ../tests/walls.py
+set -- . ../bench ../packaging ../php/tests ../tests/scenarios ../tests/one_manager ../tests/readme.py ../tests/secrets.py ../tests/walls.py ../tests/named_files.py
 ruff format --check --quiet --config pyproject.toml "$@"
 ruff check --quiet --config pyproject.toml "$@"
 mypy

@@ -186,7 +186,7 @@ static void a_call_that_was_not_taken_gives_no_completion(void) {
 
 /* --- Many at once ------------------------------------------------------------------------------------------------------ */
 
-struct crowd {
+struct load {
     pay88_completions *completions;
     pay88_completion *taken;
     atomic_uchar *seen;
@@ -195,45 +195,45 @@ struct crowd {
 };
 
 static void *submits(void *data) {
-    struct crowd *crowd = data;
-    for (unsigned tag; (tag = crowd->submitted++) < crowd->all;)
-        ask(manager, crowd->completions, tag);
+    struct load *load = data;
+    for (unsigned tag; (tag = load->submitted++) < load->all;)
+        ask(manager, load->completions, tag);
     return NULL;
 }
 
 /* Takes some at a time, notes each, and keeps them for others to release. */
 static void *takes(void *data) {
-    struct crowd *crowd = data;
+    struct load *load = data;
     pay88_completion some[97];
-    for (size_t capacity = 1; crowd->came < crowd->all; capacity = capacity % 97 + 1) {
-        if (!is_readable(crowd->completions, 20))
+    for (size_t capacity = 1; load->came < load->all; capacity = capacity % 97 + 1) {
+        if (!is_readable(load->completions, 20))
             continue;
-        size_t count = take(crowd->completions, some, capacity);
+        size_t count = take(load->completions, some, capacity);
         for (size_t i = 0; i < count; i++) {
             if (some[i].token == NULL)
                 fail(__FILE__, __LINE__, "a token", some[i].error);
-            CHECK(some[i].tag < crowd->all);
-            CHECK(crowd->seen[some[i].tag]++ == 0);
-            crowd->taken[some[i].tag] = some[i];
+            CHECK(some[i].tag < load->all);
+            CHECK(load->seen[some[i].tag]++ == 0);
+            load->taken[some[i].tag] = some[i];
         }
-        crowd->came += (unsigned)count;
+        load->came += (unsigned)count;
     }
     return NULL;
 }
 
 static void *releases(void *data) {
-    struct crowd *crowd = data;
+    struct load *load = data;
     /* 7,919 is a prime that divides no such number, so that each is met, in an order that has nothing of the first. */
-    for (unsigned number; (number = crowd->submitted++) < crowd->all;)
-        release(&crowd->taken[(uint64_t)number * 7919 % crowd->all]);
+    for (unsigned number; (number = load->submitted++) < load->all;)
+        release(&load->taken[(uint64_t)number * 7919 % load->all]);
     return NULL;
 }
 
-static void on_threads(void *(*run)(void *), struct crowd *crowd) {
+static void on_threads(void *(*run)(void *), struct load *load) {
     pthread_t threads[THREADS];
-    crowd->submitted = 0;
+    load->submitted = 0;
     for (int i = 0; i < THREADS; i++)
-        CHECK(pthread_create(&threads[i], NULL, run, crowd) == 0);
+        CHECK(pthread_create(&threads[i], NULL, run, load) == 0);
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
 }
@@ -248,36 +248,36 @@ static unsigned long hits(void) {
 
 /* With readers that wait meanwhile, or with none before everything has come. */
 static void each_comes_once_however_many_wait_and_whoever_takes_them(int meanwhile) {
-    struct crowd crowd = {.all = 100000 / slow()};
+    struct load load = {.all = 100000 / slow()};
     unsigned long begun = millis(), before = hits();
     pthread_t readers[THREADS];
-    crowd.completions = opened();
-    crowd.taken = calloc(crowd.all, sizeof *crowd.taken);
-    crowd.seen = calloc(crowd.all, sizeof *crowd.seen);
-    CHECK(crowd.taken != NULL && crowd.seen != NULL);
+    load.completions = opened();
+    load.taken = calloc(load.all, sizeof *load.taken);
+    load.seen = calloc(load.all, sizeof *load.seen);
+    CHECK(load.taken != NULL && load.seen != NULL);
     for (int i = 0; meanwhile && i < THREADS; i++)
-        CHECK(pthread_create(&readers[i], NULL, takes, &crowd) == 0);
-    on_threads(submits, &crowd);
+        CHECK(pthread_create(&readers[i], NULL, takes, &load) == 0);
+    on_threads(submits, &load);
     if (meanwhile) {
         for (int i = 0; i < THREADS; i++)
             CHECK(pthread_join(readers[i], NULL) == 0);
     } else {
-        for (unsigned long end = millis() + LONG; hits() - before < crowd.all; sleep_ms(10))
+        for (unsigned long end = millis() + LONG; hits() - before < load.all; sleep_ms(10))
             CHECK(millis() < end);
         /* What the last one did behind its count. */
         sleep_ms(100);
-        CHECK(writes_of(crowd.completions) == 1);
-        on_threads(takes, &crowd);
+        CHECK(writes_of(load.completions) == 1);
+        on_threads(takes, &load);
     }
-    CHECK(crowd.came == crowd.all && !is_readable(crowd.completions, 0) && writes_of(crowd.completions) == 0);
-    for (unsigned tag = 0; tag < crowd.all; tag++)
-        CHECK(crowd.seen[tag] == 1);
-    pay88_completions_release(crowd.completions);
+    CHECK(load.came == load.all && !is_readable(load.completions, 0) && writes_of(load.completions) == 0);
+    for (unsigned tag = 0; tag < load.all; tag++)
+        CHECK(load.seen[tag] == 1);
+    pay88_completions_release(load.completions);
     /* They need neither the queue nor each other. */
-    on_threads(releases, &crowd);
-    free(crowd.taken);
-    free(crowd.seen);
-    printf("  %u completions in %lu ms, %s\n", crowd.all, millis() - begun,
+    on_threads(releases, &load);
+    free(load.taken);
+    free(load.seen);
+    printf("  %u completions in %lu ms, %s\n", load.all, millis() - begun,
            meanwhile ? "taken as they came" : "taken when all were there");
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::handle::{Handle, check, obtain};
 use crate::time::milliseconds;
 
-/// A call of 88Pay's API, which may be sent several times. Endpoint and headers are judged when it is sent.
+/// A call of 88Pay's API, which may be sent several times. Endpoint and headers are checked when it is sent.
 pub struct Request(pub(crate) Handle<pay88_request>);
 
 /// All that a call of a language says of a request; see the methods of [`Request`] for each.

@@ -1,7 +1,7 @@
 //! The manager: all that a process knows of one set of credentials, shared by every handle and language.
 //!
-//! Promises: one refresh at a time, on a thread that belongs to no caller; a token in use is renewed before its end; a
-//! failed refresh is told once to all who wait and is remembered. Its lock is never held during I/O, waiting or a
+//! Promises: one refresh at a time, on a thread that belongs to no caller; a token in use is renewed before its end; when
+//! a refresh fails, every waiter gets the same error, and it is remembered. Its lock is never held during I/O, waiting or a
 //! caller's code.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -194,8 +194,8 @@ impl Manager {
             }
             state.flight.clone().map(Joined::Following)
         };
-        if let Some(boarding) = under_way(&self.account.state()) {
-            return Ok(boarding);
+        if let Some(joined) = under_way(&self.account.state()) {
+            return Ok(joined);
         }
         match shared_tier::peek(&self.account) {
             Peeked::Token(token) => return Ok(Joined::Token(token)),
@@ -204,8 +204,8 @@ impl Manager {
         }
         let job = {
             let mut state = self.account.state();
-            if let Some(boarding) = under_way(&state) {
-                return Ok(boarding);
+            if let Some(joined) = under_way(&state) {
+                return Ok(joined);
             }
             self.account.job(&mut state)
         };

@@ -239,7 +239,7 @@ impl From<Failure> for Rejection {
 
 /// How long a 429 asks to wait, and whether that was more than is kept.
 fn pause_of(asked: Option<Duration>, body: &[u8]) -> (Duration, bool) {
-    let told = asked.or_else(|| {
+    let pause = asked.or_else(|| {
         let body = json::read(body).ok()?;
         let field = body
             .get("retry_after")
@@ -249,10 +249,10 @@ fn pause_of(asked: Option<Duration>, body: &[u8]) -> (Duration, bool) {
             .or_else(|| field.as_str()?.trim().parse().ok())?;
         Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
     });
-    let told = told.unwrap_or(RETRY_AFTER_UNTOLD);
+    let pause = pause.unwrap_or(RETRY_AFTER_UNTOLD);
     (
-        told.clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end()),
-        told > *RETRY_AFTER.end(),
+        pause.clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end()),
+        pause > *RETRY_AFTER.end(),
     )
 }
 

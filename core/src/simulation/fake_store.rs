@@ -49,7 +49,7 @@ struct Inside {
 }
 
 /// The stores as one process reaches them. Its clock is the process's, and runs ahead of the simulation during an answer.
-pub(super) struct Wire {
+pub(super) struct Network {
     clock: Arc<VirtualClock>,
     now: Mutex<At>,
     /// The question that is on its way arrives no earlier.
@@ -58,15 +58,15 @@ pub(super) struct Wire {
     open: Mutex<Option<usize>>,
 }
 
-struct Way {
+struct Route {
     store: Arc<FakeStore>,
     index: usize,
-    wire: Arc<Wire>,
+    network: Arc<Network>,
 }
 
 struct Connection {
     store: Arc<FakeStore>,
-    wire: Arc<Wire>,
+    network: Arc<Network>,
     owner: Owner,
     /// Of the value when the lease was had or the value written, and of the token that was seen last.
     writings: u64,
@@ -126,10 +126,10 @@ impl FakeStore {
     }
 }
 
-impl Wire {
+impl Network {
     /// For a process of the host with that clock, which shows `now`.
-    pub(super) fn new(clock: &VirtualClock, now: At) -> Arc<Wire> {
-        Arc::new(Wire {
+    pub(super) fn new(clock: &VirtualClock, now: At) -> Arc<Network> {
+        Arc::new(Network {
             clock: Arc::new(clock.another()),
             now: Mutex::new(now),
             reaches: Mutex::new(0),
@@ -178,15 +178,18 @@ impl Wire {
         self.time()
     }
 
-    pub(super) fn stores(wire: &Arc<Wire>, stores: &[Arc<FakeStore>]) -> Vec<Box<dyn Backend>> {
-        let way = |(index, store): (usize, &Arc<FakeStore>)| {
-            Box::new(Way {
+    pub(super) fn stores(
+        network: &Arc<Network>,
+        stores: &[Arc<FakeStore>],
+    ) -> Vec<Box<dyn Backend>> {
+        let route = |(index, store): (usize, &Arc<FakeStore>)| {
+            Box::new(Route {
                 store: store.clone(),
                 index,
-                wire: wire.clone(),
+                network: network.clone(),
             }) as Box<dyn Backend>
         };
-        stores.iter().enumerate().map(way).collect()
+        stores.iter().enumerate().map(route).collect()
     }
 
     /// How long a question takes until the store has it, or until it is known that none answers.
@@ -214,7 +217,7 @@ impl Wire {
     }
 }
 
-impl Backend for Way {
+impl Backend for Route {
     fn shown(&self) -> &str {
         "fake://store"
     }
@@ -222,14 +225,14 @@ impl Backend for Way {
     fn open(&self, _: &str, owner: Owner, within: Duration) -> Result<Box<dyn Session>, String> {
         let health = self.store.health();
         if health != Health::Up {
-            self.wire.pass(FakeStore::failure_time(health, within));
+            self.network.pass(FakeStore::failure_time(health, within));
             return Err("it does not answer".to_owned());
         }
-        self.wire.pass(2 * WAY);
-        *self.wire.open() = Some(self.index);
+        self.network.pass(2 * WAY);
+        *self.network.open() = Some(self.index);
         Ok(Box::new(Connection {
             store: self.store.clone(),
-            wire: self.wire.clone(),
+            network: self.network.clone(),
             owner,
             writings: self.store.inside().writings,
             token: 0,
@@ -239,7 +242,7 @@ impl Backend for Way {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        *self.wire.open() = None;
+        *self.network.open() = None;
     }
 }
 
@@ -253,11 +256,11 @@ impl Connection {
         let store = self.store.clone();
         let mut inside = store.inside();
         if inside.health != Health::Up {
-            self.wire
+            self.network
                 .pass(FakeStore::failure_time(inside.health, within));
             return Err("it does not answer any more".to_owned());
         }
-        let now = self.wire.arrive();
+        let now = self.network.arrive();
         let second = (now / SECOND) as usize;
         if inside.operations.len() <= second {
             inside.operations.resize(second + 1, 0);
@@ -268,7 +271,7 @@ impl Connection {
         }
         inside.lease = inside.lease.filter(|(_, until)| now < *until);
         let answer = what(self, &mut inside, now);
-        self.wire.pass(WAY);
+        self.network.pass(WAY);
         Ok(answer)
     }
 

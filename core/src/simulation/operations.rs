@@ -8,7 +8,7 @@ use pay88_sandbox::Windows;
 
 use super::fake_store::Health;
 use super::report::Row;
-use super::setup::{At, Disturbance, HOUR, MILLISECOND, SECOND, Setup, Way};
+use super::setup::{At, Connectivity, Disturbance, HOUR, MILLISECOND, SECOND, Setup};
 use super::world::World;
 use crate::platform::seeded::{Random, mixed};
 
@@ -28,9 +28,9 @@ fn operation(random: &mut Random, hosts: usize, processes: usize) -> Disturbance
         81..83 => Disturbance::Sleep(host, random.between((SECOND, LONGEST_STOP))),
         83..89 => Disturbance::StepWall(host, random.below(7200) as i64 - 3600),
         89..90 => Disturbance::Revoke,
-        90..91 => Disturbance::Way(host, Way::Closed),
-        91..92 => Disturbance::Way(host, Way::Denied),
-        92..97 => Disturbance::Way(host, Way::Open),
+        90..91 => Disturbance::Connectivity(host, Connectivity::Closed),
+        91..92 => Disturbance::Connectivity(host, Connectivity::Denied),
+        92..97 => Disturbance::Connectivity(host, Connectivity::Open),
         97..98 => Disturbance::Latency(3 * SECOND, 12 * SECOND),
         _ => Disturbance::Latency(150 * MILLISECOND, 350 * MILLISECOND),
     }

@@ -1,6 +1,6 @@
 //! 88Pay, and the network to it: the rules of the sandbox under the simulation's clock.
 //!
-//! Promises: every token request is judged by the sandbox at the instant at which it arrives. What a token is worth is
+//! Promises: every token request is answered by the sandbox at the instant at which it arrives. What a token is worth is
 //! asked there once, and again when something has changed; in between it is what it was.
 
 use std::collections::HashMap;

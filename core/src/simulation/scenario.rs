@@ -1,7 +1,7 @@
 //! What happens to a fleet: the rows of the table. Each disturbance begins when the fleet has run for more than an hour.
 
 use super::fake_store::Health;
-use super::setup::{At, Disturbance, HOUR, MINUTE, SECOND, Setup, Way};
+use super::setup::{At, Connectivity, Disturbance, HOUR, MINUTE, SECOND, Setup};
 use pay88_sandbox::Windows;
 
 /// When the disturbances begin.
@@ -65,12 +65,16 @@ pub(super) const STORE_GONE: Scenario = scenario("store gone", || {
 
 pub(super) const DENIED: Scenario = Scenario {
     one_of_several: true,
-    ..scenario("one host gets 403 for 1 h", || one_host(Way::Denied))
+    ..scenario("one host gets 403 for 1 h", || {
+        one_host(Connectivity::Denied)
+    })
 };
 
 pub(super) const CUT_OFF: Scenario = Scenario {
     one_of_several: true,
-    ..scenario("one host cut off for 1 h", || one_host(Way::Closed))
+    ..scenario("one host cut off for 1 h", || {
+        one_host(Connectivity::Closed)
+    })
 };
 
 pub(super) const ALL: [Scenario; 13] = [
@@ -126,10 +130,13 @@ fn away(health: Health) -> Vec<(At, Disturbance)> {
     ]
 }
 
-fn one_host(way: Way) -> Vec<(At, Disturbance)> {
+fn one_host(connectivity: Connectivity) -> Vec<(At, Disturbance)> {
     vec![
-        (BEGINS, Disturbance::Way(0, way)),
-        (BEGINS + HOUR, Disturbance::Way(0, Way::Open)),
+        (BEGINS, Disturbance::Connectivity(0, connectivity)),
+        (
+            BEGINS + HOUR,
+            Disturbance::Connectivity(0, Connectivity::Open),
+        ),
     ]
 }
 

@@ -65,8 +65,8 @@ pub(super) enum Disturbance {
     CallsEvery(At),
     /// Every token is revoked.
     Revoke,
-    /// The way of a host to 88Pay.
-    Way(usize, Way),
+    /// The connection of a host with 88Pay.
+    Connectivity(usize, Connectivity),
     Kill(usize),
     /// The process is stopped for so long.
     Stop(usize, At),
@@ -79,7 +79,7 @@ pub(super) enum Disturbance {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Connectivity {
     Open,
     /// Its address is not allowed: 403.
     Denied,

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use pay88_sandbox::{TEST_KEY, TEST_MERCHANT};
 
-use super::fake_store::{FakeStore, Wire};
+use super::fake_store::{FakeStore, Network};
 use super::provider::Provider;
 use super::setup::{
-    At, Counts, Disturbance, HOUR, MILLISECOND, MINUTE, SECOND, Setup, Way, micros,
+    At, Connectivity, Counts, Disturbance, HOUR, MILLISECOND, MINUTE, SECOND, Setup, micros,
 };
 use crate::config::credentials::ApiKey;
 use crate::config::{Config, Settings};
@@ -50,7 +50,7 @@ struct Host {
     memory: Arc<Memory>,
     clock: Arc<VirtualClock>,
     at: At,
-    way: Way,
+    connectivity: Connectivity,
     processes: Vec<usize>,
     /// Those that wait for a change of the record.
     parked: Vec<(usize, u64)>,
@@ -74,7 +74,7 @@ struct Process {
 struct Life {
     manager: Arc<Manager>,
     fleet: Arc<Fleet>,
-    wire: Arc<Wire>,
+    network: Arc<Network>,
     /// The refresh for which a thread was wanted.
     launched: Arc<Mutex<Option<Job>>>,
     refreshing: Option<Refreshing>,
@@ -244,7 +244,7 @@ impl World {
                 memory: Arc::new(files()),
                 clock,
                 at: 0,
-                way: Way::Open,
+                connectivity: Connectivity::Open,
                 processes: (first..world.processes.len()).collect(),
                 parked: Vec::new(),
                 seen: None,
@@ -281,14 +281,14 @@ impl World {
     /// A user of that process has the failures forgotten.
     pub(super) fn forget_failures(&self, index: usize) {
         let life = self.processes[index].life.as_ref().unwrap();
-        life.wire.go_to(self.now);
+        life.network.go_to(self.now);
         shared_tier::forget_failures(&life.manager.account).unwrap();
     }
 
     /// What that process finds in the store.
     pub(super) fn stored(&self, index: usize) -> Option<FleetRecord> {
         let life = self.processes[index].life.as_ref().unwrap();
-        life.wire.go_to(self.now);
+        life.network.go_to(self.now);
         let mut client = life.fleet.client(&self.settings.api_key).unwrap();
         match client.ask(Ask::Read, Duration::from_secs(1)).unwrap() {
             Answer::Found(found) => found.record,
@@ -398,7 +398,9 @@ impl World {
             Disturbance::Fail(status, times) => self.provider.fail(status, times),
             Disturbance::CallsEvery(time) => self.setup.calls_every = time,
             Disturbance::Revoke => self.provider.revoke(),
-            Disturbance::Way(host, way) => self.hosts[host].way = way,
+            Disturbance::Connectivity(host, connectivity) => {
+                self.hosts[host].connectivity = connectivity
+            }
             Disturbance::Kill(index) => self.kill(index, Some(self.now + SECOND / 10)),
             Disturbance::Stop(index, time) => self.processes[index].stopped_until = self.now + time,
             Disturbance::Invalidate(index) => {
@@ -473,13 +475,13 @@ impl World {
         }
         let host = &self.hosts[process.host];
         let clock = Clock::Virtual(host.clock.clone());
-        let wire = Wire::new(&host.clock, host.at);
+        let network = Network::new(&host.clock, host.at);
         let (base_url, merchant_id) = (
             self.settings.base_url.as_str(),
             self.settings.merchant_id.as_str(),
         );
-        let stores = Wire::stores(&wire, &self.stores);
-        let fleet = Arc::new(Fleet::of(stores, base_url, merchant_id, wire.clock()));
+        let stores = Network::stores(&network, &self.stores);
+        let fleet = Arc::new(Fleet::of(stores, base_url, merchant_id, network.clock()));
         let shared = (!self.stores.is_empty()).then(|| fleet.clone());
         let (memory, boot) = (host.memory.clone(), clock.clone());
         let per_minute = self.settings.tokens_per_minute;
@@ -499,7 +501,7 @@ impl World {
         process.life = Some(Life {
             manager: Arc::new(manager),
             fleet,
-            wire,
+            network,
             launched,
             refreshing: None,
             waiting: Vec::new(),

@@ -270,8 +270,8 @@ impl<'a> Task<'a> {
     }
 }
 
-/// Whose turn it is to do a piece of work on the library's thread.
-static TURN: PerProcess<Semaphore> = PerProcess::new();
+/// Who may do a piece of work on the library's thread: one task at a time.
+static WORKING: PerProcess<Semaphore> = PerProcess::new();
 
 impl Reactor for Task<'_> {
     fn adopt(&self, socket: &mut Watched) -> io::Result<()> {
@@ -322,8 +322,12 @@ impl Reactor for Task<'_> {
 
     async fn work<T>(&self, piece: impl FnOnce() -> T) -> T {
         // Whoever waits here is not polled again and again, and whoever was ready before the next piece runs before it.
-        let _turn = match self.runtime {
-            Tokio::Library => TURN.get_or_make(|| Semaphore::new(1)).acquire().await.ok(),
+        let _working = match self.runtime {
+            Tokio::Library => WORKING
+                .get_or_make(|| Semaphore::new(1))
+                .acquire()
+                .await
+                .ok(),
             // It may have several threads, and one that is blocked must not hold up the others.
             Tokio::Callers => None,
         };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::daemon::Daemon;
 use crate::harness::{Harness, until};
-use crate::proxy::{Proxy, Way};
+use crate::proxy::{Answers, Proxy};
 use crate::worker::Worker;
 use crate::yardstick::in_time;
 
@@ -248,9 +248,9 @@ fn a_memcached_that_is_out_of_memory() {
 #[test]
 fn a_store_whose_answers_are_late_rubbish_or_missing() {
     for ways in [
-        [Way::Late(200), Way::Late(300)],
-        [Way::Late(400), Way::Rubbish],
-        [Way::Silence, Way::Late(100)],
+        [Answers::Late(200), Answers::Late(300)],
+        [Answers::Late(400), Answers::Rubbish],
+        [Answers::Silence, Answers::Late(100)],
     ] {
         of_both_kinds(|kind, daemon| {
             thread::scope(|scope| {
@@ -259,7 +259,7 @@ fn a_store_whose_answers_are_late_rubbish_or_missing() {
                     scope.spawn(move || {
                         let proxy = Proxy::new(port);
                         let harness = Harness::hurried(&url(kind, proxy.port));
-                        let (spoil, mend) = (|| proxy.set(way), || proxy.set(Way::Open));
+                        let (spoil, mend) = (|| proxy.set(way), || proxy.set(Answers::Open));
                         go_through(&format!("{kind} {way:?}"), &harness, SHORT, spoil, mend);
                     });
                 }

@@ -1,4 +1,4 @@
-//! Something on the way to a store that lets answers through, or does not.
+//! A proxy before a store that lets answers through, or does not.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What becomes of a store's answers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Way {
+pub(crate) enum Answers {
     Open,
     /// Each comes that many milliseconds late.
     Late(u64),
@@ -21,7 +21,7 @@ pub(crate) enum Way {
 
 pub(crate) struct Proxy {
     pub(crate) port: u16,
-    way: Arc<AtomicU64>,
+    answers: Arc<AtomicU64>,
 }
 
 const RUBBISH: u64 = u64::MAX;
@@ -33,12 +33,12 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = Proxy {
             port: listener.local_addr().unwrap().port(),
-            way: Arc::default(),
+            answers: Arc::default(),
         };
-        let way = proxy.way.clone();
+        let answers = proxy.answers.clone();
         thread::spawn(move || {
             for client in listener.incoming() {
-                let (Ok(client), way) = (client, way.clone()) else {
+                let (Ok(client), answers) = (client, answers.clone()) else {
                     return;
                 };
                 let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -47,35 +47,35 @@ impl Proxy {
                     let _ = std::io::copy(&mut from, &mut to);
                     let _ = to.shutdown(std::net::Shutdown::Both);
                 });
-                thread::spawn(move || answer(server, client, &way));
+                thread::spawn(move || answer(server, client, &answers));
             }
         });
         proxy
     }
 
-    pub(crate) fn set(&self, way: Way) {
-        let number = match way {
-            Way::Open => 0,
-            Way::Late(millis) => millis,
-            Way::Rubbish => RUBBISH,
-            Way::Silence => SILENCE,
+    pub(crate) fn set(&self, answers: Answers) {
+        let number = match answers {
+            Answers::Open => 0,
+            Answers::Late(millis) => millis,
+            Answers::Rubbish => RUBBISH,
+            Answers::Silence => SILENCE,
         };
-        self.way.store(number, Ordering::SeqCst);
+        self.answers.store(number, Ordering::SeqCst);
     }
 }
 
 /// The store's answers are short: each comes in one piece.
-fn answer(mut server: TcpStream, mut client: TcpStream, way: &AtomicU64) {
+fn answer(mut server: TcpStream, mut client: TcpStream, answers: &AtomicU64) {
     let (mut piece, mut first) = ([0; 64 * 1024], true);
     while let Ok(length @ 1..) = server.read(&mut piece) {
-        let sent = match way.load(Ordering::SeqCst) {
+        let sent = match answers.load(Ordering::SeqCst) {
             RUBBISH if !first => {
                 client.write_all(b"$7\r\n*-1\r\nHTTP/1.1 400 Bad Request\r\n\0\xff")
             }
             SILENCE if !first => Ok(()),
-            way => {
-                if way < SILENCE {
-                    thread::sleep(Duration::from_millis(way));
+            answers => {
+                if answers < SILENCE {
+                    thread::sleep(Duration::from_millis(answers));
                 }
                 client.write_all(&piece[..length])
             }

@@ -227,7 +227,7 @@ fn the_lock_of_a_stopped_leader_is_no_burden_for_later_refreshes() {
 }
 
 /// Locks the whole of the lock's file, as everybody of its group can who never had the key.
-fn hold_all_turns(harness: &Harness) -> fs::File {
+fn hold_all_terms(harness: &Harness) -> fs::File {
     let file = fs::File::options()
         .read(true)
         .write(true)
@@ -253,7 +253,7 @@ fn somebody_who_holds_the_lock_and_says_nothing_keeps_nobody_from_a_token() {
             assert_eq!(worker.ask("call"), 200);
         }
         let before = harness.tokens();
-        let held = hold_all_turns(&harness);
+        let held = hold_all_terms(&harness);
         thread::sleep(Duration::from_millis(1200));
         let begun = Instant::now();
         for worker in [&mut one, &mut other] {
@@ -291,7 +291,7 @@ fn tokens_that_are_dropped_while_somebody_holds_the_lock_come_from_the_reserve()
     let harness = Harness::new();
     let (mut one, mut other) = (harness.worker(), harness.worker());
     assert_eq!(one.ask("token"), other.ask("token"));
-    let held = hold_all_turns(&harness);
+    let held = hold_all_terms(&harness);
     assert_eq!(one.ask("invalidate"), true);
     assert!(is_token(&one.ask("token")));
     // Ten seconds apart, as ever: the token stays.
@@ -320,7 +320,7 @@ fn a_leader_that_dies_while_somebody_holds_the_lock_keeps_nobody_from_a_token() 
     }
     leader.tell("token");
     leader.wait_for_state(&['Z', 'X']);
-    let _held = hold_all_turns(&harness);
+    let _held = hold_all_terms(&harness);
     let begun = Instant::now();
     let answer = follower.ask("token");
     assert!(is_token(&answer), "{answer}");

@@ -1,4 +1,4 @@
-//! Several users, groups and mount namespaces. Only root can play them.
+//! Several users, groups and mount namespaces. Only root can become them.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};

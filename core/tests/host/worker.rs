@@ -55,7 +55,7 @@ impl Worker {
         let mut process = command
             .args([
                 "--exact",
-                "worker::play",
+                "worker::work",
                 "--nocapture",
                 "--ignored",
                 "--test-threads=1",
@@ -152,7 +152,7 @@ impl Drop for Worker {
 /// Not a test: what a worker does. It ends with its input.
 #[test]
 #[ignore = "the other side of Worker"]
-fn play() {
+fn work() {
     let Ok(role) = std::env::var(ROLE) else {
         return;
     };

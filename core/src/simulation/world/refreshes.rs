@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::setup::{At, SECOND, Way, micros};
+use super::super::setup::{At, Connectivity, SECOND, micros};
 use super::{Event, Next, PATIENCE, Refreshing, Waiting, World, failed};
 use crate::exchange::FailureKind;
 use crate::manager::account::Job;
@@ -58,17 +58,17 @@ impl World {
             Next::Answer => return,
             Next::Ask(what, within) => {
                 // It has reached the store by now; asked was before.
-                let Some(wire) = self.processes[index]
+                let Some(network) = self.processes[index]
                     .life
                     .as_ref()
-                    .map(|life| life.wire.clone())
+                    .map(|life| life.network.clone())
                 else {
                     return;
                 };
-                wire.reaches(self.now);
+                network.reaches(self.now);
                 let input = ask_store(&manager.account, &mut refreshing.tier, what, within);
                 refreshing.next = Next::Tell(Box::new(input));
-                return self.go_on_at(index, refreshing, wire.time().max(self.now));
+                return self.go_on_at(index, refreshing, network.time().max(self.now));
             }
         };
         self.step_on(index, &manager, refreshing, input);
@@ -128,9 +128,10 @@ impl World {
                 Action::Ask { what, within } => {
                     let life = self.processes[index].life.as_ref();
                     let takes = life.map_or(0, |life| {
-                        life.wire.go_to(self.now);
+                        life.network.go_to(self.now);
                         let candidates = life.fleet.candidates();
-                        life.wire.time_to_reach(&self.stores, &candidates, within)
+                        life.network
+                            .time_to_reach(&self.stores, &candidates, within)
                     });
                     refreshing.next = Next::Ask(what, within);
                     self.unpark(host);
@@ -175,8 +176,8 @@ impl World {
     ) {
         let connect_within = connect_within.min(self.settings.connect_timeout);
         let (within, connect_within) = (micros(within), micros(connect_within));
-        let way = self.hosts[self.processes[index].host].way;
-        if way == Way::Closed {
+        let connectivity = self.hosts[self.processes[index].host].connectivity;
+        if connectivity == Connectivity::Closed {
             let takes = within.min(connect_within);
             refreshing.next = Next::Tell(Box::new(failed(FailureKind::Connect, false)));
             return self.go_on_at(index, refreshing, self.now + takes);
@@ -192,7 +193,7 @@ impl World {
             Event::Arrive {
                 process: index,
                 ticket: self.tickets,
-                denied: way == Way::Denied,
+                denied: connectivity == Connectivity::Denied,
                 answer: self.now + latency,
                 timeout: self.now + within,
             },

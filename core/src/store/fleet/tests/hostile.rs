@@ -15,7 +15,7 @@ const LATE: Duration = Duration::from_millis(1500);
 const SCHEMES: [&str; 2] = ["redis", "memcached"];
 
 /// A port at which each connection is dealt with like that, as long as the test's process lives.
-fn play(serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> u16 {
+fn fake_server(serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -30,7 +30,7 @@ fn play(serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> u16 {
 
 /// One that answers whatever it is asked with these bytes.
 fn answering(bytes: &'static [u8]) -> u16 {
-    play(move |mut stream| {
+    fake_server(move |mut stream| {
         let mut asked = [0; 4096];
         while matches!(stream.read(&mut asked), Ok(1..)) && stream.write_all(bytes).is_ok() {}
     })
@@ -57,7 +57,7 @@ fn reason_within(time: Duration, url: &str) -> String {
 #[test]
 fn a_server_that_accepts_and_says_nothing_costs_the_time_given() {
     within(30 * SECOND, || {
-        let port = play(|stream| {
+        let port = fake_server(|stream| {
             std::thread::sleep(20 * SECOND);
             drop(stream);
         });
@@ -80,7 +80,7 @@ fn a_server_that_drips_costs_the_time_given() {
             ("redis", "*4\r\n:0\r\n:1700000000000\r\n:-2\r\n$60000\r\n"),
             ("memcached", "VA 60000 t100\r\n"),
         ] {
-            let port = play(move |mut stream| {
+            let port = fake_server(move |mut stream| {
                 let endless = begins.bytes().chain(std::iter::repeat(b'x'));
                 for byte in endless {
                     std::thread::sleep(Duration::from_millis(if byte == b'x' { 100 } else { 1 }));
@@ -101,7 +101,7 @@ fn a_late_answer_is_not_taken_for_that_to_the_next_question() {
         let (go, order) = mpsc::channel::<()>();
         let (write, written) = mpsc::channel();
         let order = Arc::new(Mutex::new(order));
-        let port = play(move |mut stream| {
+        let port = fake_server(move |mut stream| {
             let _ = stream.read(&mut [0; 4096]);
             let _ = order.lock().unwrap().recv();
             let _ = stream.write_all(b"*4\r\n:0\r\n:1700000000000\r\n:-2\r\n$-1\r\n");
@@ -125,7 +125,7 @@ fn a_late_answer_is_not_taken_for_that_to_the_next_question() {
 #[test]
 fn a_server_that_reads_nothing_costs_the_time_given() {
     within(30 * SECOND, || {
-        let port = play(|stream| {
+        let port = fake_server(|stream| {
             std::thread::sleep(20 * SECOND);
             drop(stream);
         });
@@ -186,8 +186,9 @@ fn an_answer_without_an_end_is_given_up() {
     within(60 * SECOND, || {
         let endless: [&[u8]; 5] = [b"x", b"*1\r\n", b"+OK\r\n", b"HD\r\n", b"EN\r\n"];
         for bytes in endless {
-            let port =
-                play(move |mut stream| while stream.write_all(&bytes.repeat(512)).is_ok() {});
+            let port = fake_server(
+                move |mut stream| while stream.write_all(&bytes.repeat(512)).is_ok() {},
+            );
             for scheme in SCHEMES {
                 reason(&format!("{scheme}://127.0.0.1:{port}"));
             }
@@ -198,7 +199,7 @@ fn an_answer_without_an_end_is_given_up() {
 #[test]
 fn arrays_in_one_another_do_not_use_up_the_stack() {
     within(30 * SECOND, || {
-        let port = play(|mut stream| {
+        let port = fake_server(|mut stream| {
             let _ = stream.write_all(&b"*1\r\n".repeat(100_000));
             std::thread::sleep(SECOND);
         });
@@ -211,7 +212,7 @@ fn arrays_in_one_another_do_not_use_up_the_stack() {
 #[test]
 fn a_server_that_closes_is_told_as_such() {
     within(30 * SECOND, || {
-        let port = play(drop);
+        let port = fake_server(drop);
         for scheme in SCHEMES {
             let reason = reason(&format!("{scheme}://127.0.0.1:{port}"));
             assert!(
