@@ -50,17 +50,11 @@ static bool is_read(const char *name, size_t length)
 	return false;
 }
 
-/* A blank one counts as unset, so that it hides no other. */
-static bool is_blank(const char *value, size_t length)
-{
-	return strspn(value, " \t\r\n\v\f") >= length;
-}
-
-/* The latest counts. Throws nothing, so that it can be called with a lock. */
+/* The latest counts; a blank one hides no other. Throws nothing, so that it can be called with a lock. */
 static pay88_error *give(pay88_config *config, const char *name, size_t name_length, const char *value, size_t length)
 {
 	pay88_error *error = NULL;
-	if (!is_blank(value, length)) {
+	if (!options_is_blank(value, length)) {
 		libpay88.config_set_variable(config, name, name_length, value, length, &error);
 	}
 	return error;

@@ -2,6 +2,7 @@
 
 #include "zend_exceptions.h"
 #include "zend_interfaces.h"
+#include "zend_smart_str.h"
 
 #include "errors.h"
 #include "library.h"
@@ -187,6 +188,27 @@ void errors_throw_not_sent(pay88_status status, const char *hint, const char *fo
 	va_end(arguments);
 	errors_throw_object(errors_make_own(status, "not_sent", ZSTR_VAL(message), hint, NULL));
 	zend_string_release(message);
+}
+
+void errors_throw_type(const char *kind, const zend_string *name, const zval *value, const char *hint)
+{
+	zend_string *shown = errors_shown(name);
+	errors_throw_not_sent(PAY88_CONFIG_INVALID, hint, "The %s %s is of type %s.", kind, ZSTR_VAL(shown), zend_zval_type_name(value));
+	zend_string_release(shown);
+}
+
+zend_string *errors_shown(const zend_string *name)
+{
+	smart_str shown = {0};
+	for (size_t i = 0; i < ZSTR_LEN(name); i++) {
+		unsigned char c = (unsigned char)ZSTR_VAL(name)[i];
+		if (c < ' ' || c == 0x7f) {
+			smart_str_append_printf(&shown, "\\u{%x}", c);
+		} else {
+			smart_str_appendc(&shown, (char)c);
+		}
+	}
+	return smart_str_extract(&shown);
 }
 
 bool errors_throw_library_failure(void)

@@ -24,6 +24,12 @@ void errors_throw_object(zend_object *exception);
 ZEND_COLD void errors_throw_not_sent(pay88_status status, const char *hint, const char *format, ...)
 	ZEND_ATTRIBUTE_FORMAT(printf, 3, 4);
 
+/* Throws that what has this name is of a type that is not taken. The value is not shown: it may be a secret. */
+ZEND_COLD void errors_throw_type(const char *kind, const zend_string *name, const zval *value, const char *hint);
+
+/* A name that a program typed, as a message shows it: whole, and control characters, which a NUL is too, as \u{0}. To be released. */
+zend_string *errors_shown(const zend_string *name);
+
 /* Throws if there is no library, of which no function may be called then. False if there is one. */
 bool errors_throw_library_failure(void);
 

@@ -11,10 +11,12 @@
 /* How php.ini, its tables and functions treat an option. */
 static const struct option {
 	const char *name;
+	/* Its name in php.ini. */
+	const char *entry;
 	bool secret;
 } table[] = {
-#define PLAIN(name) {#name, false},
-#define SECRET(name) {#name, true},
+#define PLAIN(name) {#name, "pay88." #name, false},
+#define SECRET(name) {#name, "pay88." #name, true},
 	OPTIONS(PLAIN, SECRET)
 #undef PLAIN
 #undef SECRET
@@ -22,21 +24,21 @@ static const struct option {
 
 /* Secrets that hold for the process: of php.ini, and of a pool of php-fpm, which gives them once to each worker. PHP itself
  * never has them as the value of an entry, which phpinfo(), ini_get() and their kin would show. */
-static char *secrets[OPTION_COUNT];
+static zend_string *secrets[OPTION_COUNT];
 
-static void forget(char **secret)
+static void forget(zend_string **secret)
 {
 	if (*secret) {
-		ZEND_SECURE_ZERO(*secret, strlen(*secret));
-		free(*secret);
+		ZEND_SECURE_ZERO(ZSTR_VAL(*secret), ZSTR_LEN(*secret));
+		zend_string_release_ex(*secret, true);
 		*secret = NULL;
 	}
 }
 
-static void keep(char **secret, const zend_string *value)
+static void keep(zend_string **secret, const zend_string *value)
 {
 	forget(secret);
-	*secret = strdup(ZSTR_VAL(value));
+	*secret = zend_string_init(ZSTR_VAL(value), ZSTR_LEN(value), true);
 }
 
 /* Takes the value and refuses it, upon which PHP keeps none. */
@@ -56,16 +58,16 @@ static ZEND_INI_MH(take_secret)
 	return FAILURE;
 }
 
-static const char *secret_of(size_t option)
+static const zend_string *secret_of(size_t option)
 {
-	const char *value = PAY88_G(secrets_of_request)[option];
+	const zend_string *value = PAY88_G(secrets_of_request)[option];
 	return value ? value : secrets[option];
 }
 
 static ZEND_INI_DISP(show_secret)
 {
-	const char *value = secret_of((size_t)(uintptr_t)ini_entry->mh_arg1);
-	php_printf("%s", value && *value ? "set" : "no value");
+	const zend_string *value = secret_of((size_t)(uintptr_t)ini_entry->mh_arg1);
+	php_printf("%s", value && ZSTR_LEN(value) ? "set" : "no value");
 }
 
 PHP_INI_BEGIN()
@@ -78,10 +80,8 @@ PHP_INI_BEGIN()
 PHP_INI_END()
 
 /* What PHP has read of php.ini is where get_cfg_var() finds it. */
-static void blank_configuration(const char *name)
+static void blank_configuration(const char *entry)
 {
-	char entry[64];
-	snprintf(entry, sizeof entry, "pay88.%s", name);
 	zval *value = cfg_get_entry(entry, strlen(entry));
 	if (value && Z_TYPE_P(value) == IS_STRING) {
 		if (!ZSTR_IS_INTERNED(Z_STR_P(value)) && Z_REFCOUNT_P(value) == 1) {
@@ -103,8 +103,7 @@ static ZEND_FUNCTION(get_cfg_var_without_secrets)
 		return;
 	}
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		char entry[64];
-		snprintf(entry, sizeof entry, "pay88.%s", table[i].name);
+		const char *entry = table[i].entry;
 		if (table[i].secret && zend_hash_str_exists(Z_ARRVAL_P(return_value), entry, strlen(entry))) {
 			SEPARATE_ARRAY(return_value);
 			zval blank;
@@ -128,7 +127,7 @@ void options_register(int type, int module_number)
 	REGISTER_INI_ENTRIES();
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		if (table[i].secret) {
-			blank_configuration(table[i].name);
+			blank_configuration(table[i].entry);
 		}
 	}
 	wrap_get_cfg_var();
@@ -152,21 +151,28 @@ static bool set(pay88_config *config, const char *name, size_t name_length, cons
 	return true;
 }
 
-/* A blank one counts as unset, as in the environment. */
+bool options_is_blank(const char *value, size_t length)
+{
+	return strspn(value, " \t\r\n\v\f") >= length;
+}
+
+/* What php.ini says, or NULL. It may hold a NUL. */
+static const zend_string *ini_value(size_t option)
+{
+	if (table[option].secret) {
+		return secret_of(option);
+	}
+	const zend_ini_entry *entry = zend_hash_str_find_ptr(EG(ini_directives), table[option].entry, strlen(table[option].entry));
+	return entry ? entry->value : NULL;
+}
+
 static bool set_from_ini(pay88_config *config, size_t option)
 {
-	const char *value;
-	if (table[option].secret) {
-		value = secret_of(option);
-	} else {
-		char entry[64];
-		snprintf(entry, sizeof entry, "pay88.%s", table[option].name);
-		value = zend_ini_string(entry, strlen(entry), 0);
-	}
-	if (!value || strspn(value, " \t\r\n\v\f") == strlen(value)) {
+	const zend_string *value = ini_value(option);
+	if (!value || options_is_blank(ZSTR_VAL(value), ZSTR_LEN(value))) {
 		return true;
 	}
-	return set(config, table[option].name, strlen(table[option].name), value, strlen(value));
+	return set(config, table[option].name, strlen(table[option].name), ZSTR_VAL(value), ZSTR_LEN(value));
 }
 
 zend_string *options_text(const zval *value)
@@ -197,9 +203,7 @@ static bool set_from_array(pay88_config *config, zend_string *name, zval *value)
 		return done;
 	}
 	default:
-		/* The value may be a secret. */
-		errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass a string or a number.", "The option %s is of type %s.", ZSTR_VAL(name),
-			zend_zval_type_name(value));
+		errors_throw_type("option", name, value, "Pass a string or a number.");
 		return false;
 	}
 }

@@ -41,6 +41,9 @@ void options_unregister(int type, int module_number);
 /* Sets what holds for a manager that is built now; arguments may be NULL. False if an exception was thrown. */
 bool options_set(pay88_config *config, zend_string *api_key, zend_string *merchant_id, zend_string *base_url, HashTable *options);
 
+/* Whether it counts as unset, in php.ini and in the environment. A NUL has to follow the value. */
+bool options_is_blank(const char *value, size_t length);
+
 /* The text of a string or number, with all its digits, whatever the settings say. To be released. */
 zend_string *options_text(const zval *value);
 

@@ -22,7 +22,7 @@ extern zend_module_entry pay88_module_entry;
 ZEND_BEGIN_MODULE_GLOBALS(pay88)
 	/* Secret options that hold for the present request alone (php_admin_value of Apache, sections of php.ini), not NULL
 	 * where they are given. */
-	char *secrets_of_request[OPTION_COUNT];
+	zend_string *secrets_of_request[OPTION_COUNT];
 ZEND_END_MODULE_GLOBALS(pay88)
 
 ZEND_EXTERN_MODULE_GLOBALS(pay88)

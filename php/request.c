@@ -45,7 +45,9 @@ static void refuse_name(const zend_string *name)
 			hint = not_here[i].hint;
 		}
 	}
-	errors_throw_not_sent(PAY88_CONFIG_INVALID, hint, "request() does not take the option %s.", ZSTR_VAL(name));
+	zend_string *shown = errors_shown(name);
+	errors_throw_not_sent(PAY88_CONFIG_INVALID, hint, "request() does not take the option %s.", ZSTR_VAL(shown));
+	zend_string_release(shown);
 }
 
 static void refuse_type(const char *argument, const char *wanted, const zval *value)
@@ -102,12 +104,19 @@ typedef bool (*adder)(struct text_pairs *pairs, zend_string *name, zval *value);
 static bool add_header(struct text_pairs *headers, zend_string *name, zval *value)
 {
 	if (Z_TYPE_P(value) != IS_STRING) {
-		errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass a string or a list of strings.", "The header %s is of type %s.",
-			ZSTR_VAL(name), zend_zval_type_name(value));
+		errors_throw_type("header", name, value, "Pass a string or a list of strings.");
 		return false;
 	}
 	add(headers, zend_string_copy(name), zend_string_copy(Z_STR_P(value)));
 	return true;
+}
+
+static void refuse_number(const zend_string *name)
+{
+	zend_string *shown = errors_shown(name);
+	errors_throw_not_sent(PAY88_CONFIG_INVALID, "A number that is infinite or not a number cannot be sent.",
+		"The parameter %s is no number that can be sent.", ZSTR_VAL(shown));
+	zend_string_release(shown);
 }
 
 /* The text of a parameter: what the value says. NULL if an exception was thrown. */
@@ -132,12 +141,10 @@ static zend_string *text_of(zend_string *name, zval *value)
 			smart_str_append_double(&digits, Z_DVAL_P(value), -1, false);
 			return smart_str_extract(&digits);
 		}
-		errors_throw_not_sent(PAY88_CONFIG_INVALID, "A number that is infinite or not a number cannot be sent.",
-			"The parameter %s is no number that can be sent.", ZSTR_VAL(name));
+		refuse_number(name);
 		return NULL;
 	default:
-		errors_throw_not_sent(PAY88_CONFIG_INVALID, "Pass the text that is to be sent, as a string.",
-			"The parameter %s is of type %s.", ZSTR_VAL(name), zend_zval_type_name(value));
+		errors_throw_type("parameter", name, value, "Pass the text that is to be sent, as a string.");
 		return NULL;
 	}
 }

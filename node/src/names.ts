@@ -50,6 +50,11 @@ export function snake(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
+/** A name as a message shows it: with control characters escaped, as the library does. */
+export function escaped(name: string): string {
+  return name.replace(/\p{Cc}/gu, (control) => `\\u{${control.charCodeAt(0).toString(16)}}`);
+}
+
 function plain(name: string): string {
   return name.replaceAll(/[_-]/g, '').toLowerCase();
 }

@@ -3,7 +3,7 @@
  */
 
 import { notSent } from './errors.js';
-import { OPTIONS, snake, unknownName } from './names.js';
+import { OPTIONS, escaped, snake, unknownName } from './names.js';
 
 type Store = 'redis://' | 'rediss://' | 'redis+unix://' | 'memcached://';
 
@@ -126,5 +126,5 @@ export function checkNames(given: unknown, known: Iterable<string>, others?: Rec
     throw notSent('config_invalid', 'The options are not an object.', `Pass { ${[...known][0]}, … }.`);
   }
   const unknown = unknownName(given, known, others);
-  if (unknown) throw notSent('config_invalid', `There is no option \`${unknown.name}\`.`, unknown.hint);
+  if (unknown) throw notSent('config_invalid', `There is no option \`${escaped(unknown.name)}\`.`, unknown.hint);
 }

@@ -90,6 +90,18 @@ foreach ([["X\0Y" => 'a'], ['X' => "a\r\nb: c"], ['X' => "a\0b"], ['' => 'a'], [
 holds(str_contains(thrown(fn () => $tm->request('GET', '/api/x', ['verify' => false]))->hint(), 'always verified'));
 holds(str_contains(thrown(fn () => $tm->request('GET', '/api/x', ['jsn' => 1]))->hint(), 'json, body, headers'));
 
+// A name is shown to its end, whatever it holds.
+foreach ([
+    'request() does not take the option jsn\u{0}x\u{a}.' => ["jsn\0x\n" => 1],
+    'The header X\u{0}Y is of type int.' => ['headers' => ["X\0Y" => 7]],
+    'The parameter a\u{0}b is of type stdClass.' => ['params' => ["a\0b" => new stdClass]],
+    'The parameter a\u{0}b is no number that can be sent.' => ['params' => ["a\0b" => INF]],
+] as $message => $each) {
+    same($message, thrown(fn () => $tm->request('POST', CHARGES, $each))->getMessage());
+}
+same('The option time\u{7f}out\u{0}é is of type bool.', thrown(fn () => new TokenManager(options: ["time\x7fout\0é" => true]))->getMessage());
+same('There is no option `timeout\u{0}`.', thrown(fn () => new TokenManager(options: ["timeout\0" => 5]))->getMessage());
+
 // Methods and endpoints.
 foreach (["GET\0", "G\xff", '', 'GET /'] as $method) {
     holds(thrown(fn () => $tm->request($method, '/api/x'))->outcome() === 'not_sent');

@@ -99,6 +99,14 @@ foreach (['2', '-1'] as $precision) {
 same('{"a":1.23e+3}', json_encode(['a' => 1234.5]));
 ini_set('serialize_precision', '-1');
 
+// A NUL ends no value of php.ini: another key, or another time, than the one that is written there is not used.
+foreach (['api_key' => 'sk_test_sandbox_0123456789', 'merchant_id' => 'MCH-COL-TEST-12345', 'timeout' => '5', 'share' => 'process'] as $name => $value) {
+    file_put_contents($ini = tempnam(sys_get_temp_dir(), 'pay88'), "pay88.$name=\"$value\0x\"\n");
+    [, $said] = run('try { new Pay88\TokenManager; } catch (Pay88\Exception\ConfigInvalidException $e) { echo $e->getMessage(); }', ['-c', $ini]);
+    unlink($ini);
+    holds(str_contains($said, $name), "$name in $said");
+}
+
 // What cannot be used.
 foreach (['timout' => 1, 'timeout' => true, 'share' => ['host'], 'proxy' => new stdClass, 'safety_margin' => NAN, 'user_agent_suffix' => "\xff"] as $name => $value) {
     $error = thrown(fn () => new TokenManager(options: [$name => $value]));

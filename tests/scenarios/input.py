@@ -1,6 +1,7 @@
 """What cannot be meant is refused with the reason, and nothing is sent for it."""
 
 from vocabulary import (
+    AUTHORITY,
     BASE_URL,
     DIRECTORY,
     MERCHANT,
@@ -50,6 +51,49 @@ scenario(
         base_url="https://pay.example", proxy="ftp://proxy.example", error="config_invalid", message=containing("proxy")
     ),
     seen(tokens_requested=0, connections_accepted=0),
+)
+
+# A NUL ends a text of C, and a name that has one must not become the name before it.
+scenario(
+    "a NUL ends no text: it is refused, shown or sent as what it is",
+    new(**{"timeout\0x": "5"}, error="config_invalid", message=containing("\\u{0}x`")),
+    *(
+        new(**{name: value}, error="config_invalid", message=containing(name))
+        for name, value in {
+            "api_key": "sk_test_a1b2c3d4e5f6g7h8\0",
+            "merchant_id": f"{MERCHANT}\0",
+            "base_url": f"{BASE_URL}\0",
+            "previous_api_key": "sk_test_a1b2c3d4e5f6g7h8\0x",
+            "timeout": "5\0",
+            "ca_bundle": f"{AUTHORITY}\0",
+            "share": f"host:{DIRECTORY}\0",
+            "safety_margin": "10\0",
+            "tokens_per_hour": "100\0",
+            "max_connections": "8\0",
+            "user_agent_suffix": "shop/1\0",
+        }.items()
+    ),
+    new(
+        base_url="https://pay.example",
+        proxy="http://proxy.example:1\0",
+        error="config_invalid",
+        message=containing("proxy"),
+    ),
+    seen(tokens_requested=0, connections_accepted=0),
+    new(wanted=1),
+    request("/api/echo\0", message=containing("`/api/echo\\u{0}`"), **REFUSED),
+    request("/api/echo", "GET\0", **INVALID),
+    request("/api/echo", with_headers=[("x-session-id\0", "a")], message=containing("`x-session-id\\u{0}`"), **REFUSED),
+    request("/api/echo", with_headers=[("x-a", "a\0b")], **REFUSED),
+    seen(tokens_requested=0, connections_accepted=0),
+    request(
+        "/api/echo",
+        "POST",
+        "a\0b",
+        params=[("a\0b", "c\0d")],
+        status=200,
+        body={"data": {"target": "/api/echo?a%00b=c%00d", "body": "a\0b"}},
+    ),
 )
 
 scenario(

@@ -9,6 +9,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
+use crate::config::shown::escaped;
 use crate::error::{Error, Result};
 
 /// The documented hosts ("Environment configuration").
@@ -148,17 +149,9 @@ impl BaseUrl {
     /// The request target of an endpoint such as `/api/balance?id=MCH-COL-29ZTP4`, with `params` added to its query.
     pub(crate) fn target(&self, endpoint: &str, params: &[(String, String)]) -> Result<Target> {
         let refuse = |why: &str| {
-            let shown: String = endpoint
-                .chars()
-                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-                .take(60)
-                .collect();
             // The query may have data of a customer.
-            let shown = shown
-                .split(['?', '#'])
-                .next()
-                .unwrap_or_default()
-                .to_owned();
+            let path = endpoint.split(['?', '#']).next().unwrap_or_default();
+            let shown = escaped(path, 60);
             Error::refused(
                 format!("The endpoint `{shown}` {why}."),
                 "Give the path below the base URL, such as /api/transactions/charges.",
@@ -360,29 +353,29 @@ pub(crate) fn check_headers(headers: &[(String, String)]) -> Result<HeaderMap> {
         ));
     }
     for (name, value) in headers {
-        let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+        let shown = || escaped(name, 40);
         let lower = name.to_ascii_lowercase();
         // Servers that pass headers on as variables (CGI and its successors) do not tell `_` from `-`.
         let hyphened = lower.replace('_', "-");
         if REFUSED_HEADERS.contains(&hyphened.as_str()) || hyphened.starts_with("proxy-") {
             return Err(Error::refused(
-                format!("The header `{shown}` is not the caller's to set."),
+                format!("The header `{}` is not the caller's to set.", shown()),
                 "Leave it out: the library sets what the call needs.",
             ));
         }
-        let name = HeaderName::from_bytes(lower.as_bytes()).map_err(|_| {
+        let parsed = HeaderName::from_bytes(lower.as_bytes()).map_err(|_| {
             Error::refused(
-                format!("The header name `{shown}` is not valid."),
+                format!("The header name `{}` is not valid.", shown()),
                 "Use letters, digits and hyphens.",
             )
         })?;
         let value = HeaderValue::from_str(value.trim_matches([' ', '\t'])).map_err(|_| {
             Error::refused(
-                format!("The value of the header `{shown}` is not valid."),
+                format!("The value of the header `{}` is not valid.", shown()),
                 "Use visible ASCII characters, without line breaks.",
             )
         })?;
-        checked.append(name, value);
+        checked.append(parsed, value);
     }
     Ok(checked)
 }

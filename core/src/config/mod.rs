@@ -10,6 +10,7 @@ mod environment;
 pub(crate) mod link;
 pub(crate) mod option;
 pub(crate) mod share;
+mod shown;
 pub(crate) mod store_url;
 
 use std::cell::RefCell;
@@ -26,6 +27,7 @@ use crate::config::environment::Environment;
 use crate::config::link::open_link;
 use crate::config::option::{ENVIRONMENT_PREFIX, OPTIONS, Opt, OptionKind};
 use crate::config::share::{MOST_TOKENS_PER_HOUR, Share};
+use crate::config::shown::shown;
 use crate::error::{Error, Result};
 use crate::transport::{Proxy, SystemRoots};
 
@@ -507,17 +509,6 @@ fn unknown_option(name: &str) -> Error {
     )
 }
 
-/// What may be shown of a text that the user typed: nothing if it has a password, or a key in the wrong place.
-fn shown(text: &str) -> String {
-    if ["sk_test_", "sk_live_", "@"]
-        .iter()
-        .any(|mark| text.contains(mark))
-    {
-        return "…".to_owned();
-    }
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
-}
-
 /// The option whose name is at most that many edits away.
 fn nearest(name: &str, edits: usize) -> Option<&'static str> {
     OPTIONS
@@ -629,6 +620,16 @@ mod tests {
         let error = config().set("api_kee", "x").unwrap_err();
         assert_eq!(error.code(), ErrorCode::ConfigInvalid);
         assert!(error.hint().contains("`api_key`"), "{error}");
+    }
+
+    #[test]
+    fn a_control_character_is_escaped_where_a_name_or_a_value_is_shown() {
+        let mut config = config();
+        let error = config.set("timeout\0", "5").unwrap_err();
+        assert_eq!(error.message(), "There is no option `timeout\\u{0}`.");
+        config.set("timeout", "5\n\0").unwrap();
+        let error = config.settings().unwrap_err();
+        assert_eq!(error.message(), "The option timeout is `5\\u{a}\\u{0}`.");
     }
 
     /// What is said of a variable of that name if only the two options without a default are set.

@@ -66,7 +66,7 @@ static void add_str(struct text *text, pay88_str str) { add_json(text, str.data,
 struct step {
     struct field {
         char *name, *value;
-        size_t value_len;
+        size_t name_len, value_len;
     } fields[MOST_FIELDS];
     size_t count;
 };
@@ -98,7 +98,7 @@ static void read_step(struct step *step, char *line) {
         struct field *field = &step->fields[step->count++];
         field->name = pair;
         field->value = equals + 1;
-        decode(field->name);
+        field->name_len = decode(field->name);
         field->value_len = decode(field->value);
     }
 }
@@ -121,6 +121,11 @@ static const struct field *need(const struct step *step, const char *name) {
 static const char *below(const struct field *field, const char *prefix) {
     size_t len = strlen(prefix);
     return strncmp(field->name, prefix, len) == 0 ? field->name + len : NULL;
+}
+
+/* How long that rest is. */
+static size_t len_below(const struct field *field, const char *rest) {
+    return field->name_len - (size_t)(rest - field->name);
 }
 
 static uint64_t timeout_ms(const struct step *step) {
@@ -202,7 +207,7 @@ static pay88_status build(const struct step *step, struct text *given, pay88_err
         const struct field *field = &step->fields[i];
         const char *name = below(field, "option.");
         if (name)
-            status = pay88_config_set(config, name, strlen(name), field->value, field->value_len, error);
+            status = pay88_config_set(config, name, len_below(field, name), field->value, field->value_len, error);
     }
     if (status == PAY88_OK)
         status = pay88_manager_new(config, &manager, error);
@@ -295,9 +300,11 @@ static pay88_status fill(pay88_request *request, const struct step *step, pay88_
         const struct field *field = &step->fields[i];
         const char *header = below(field, "header."), *param = below(field, "param.");
         if (header)
-            status = pay88_request_add_header(request, header, strlen(header), field->value, field->value_len, error);
+            status = pay88_request_add_header(request, header, len_below(field, header), field->value, field->value_len,
+                                              error);
         else if (param)
-            status = pay88_request_add_param(request, param, strlen(param), field->value, field->value_len, error);
+            status = pay88_request_add_param(request, param, len_below(field, param), field->value, field->value_len,
+                                             error);
         else if (strcmp(field->name, "body") == 0)
             status = pay88_request_set_body(request, (const uint8_t *)field->value, field->value_len, error);
     }
