@@ -33,11 +33,13 @@ for file in php/*.c php/*.h php/config.m4 include/pay88.h; do
     cmp -s "$file" "$work/${file##*/}" || cp "$file" "$work/"
 done
 cd "$work"
+# The Makefile names this directory, which may have been copied from another place.
 flags="-std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror ${PHP_CFLAGS-}"
-if [ ! -f Makefile ] || [ "$(cat flags 2>/dev/null)" != "$config $flags" ] || [ config.m4 -nt Makefile ]; then
+if [ ! -f Makefile ] || [ "$(cat flags 2>/dev/null)" != "$work $config $flags" ] || [ config.m4 -nt Makefile ]; then
+    rm -f ./*.lo
     "${PHPIZE:-phpize}" >log 2>&1 || { cat log >&2; exit 1; }
     ./configure --with-php-config="$config" CFLAGS="$flags" >log 2>&1 || { cat log >&2; exit 1; }
-    echo "$config $flags" >flags
+    echo "$work $config $flags" >flags
 fi
 make >log 2>&1 || { cat log >&2; exit 1; }
 # Put in place by rename: a process that has the old file mapped keeps it whole.
