@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -108,6 +109,46 @@ func TestWhatCannotBeMeantIsRefusedAndNothingIsSent(t *testing.T) {
 		if !errors.As(err, &told) || told.Code != ErrConfigInvalid && told.Code != ErrRefused || told.Outcome != NotSent || told.Hint == "" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if sent := counter(t, "connections_accepted") - before; sent != 0 {
+		t.Errorf("%v connections", sent)
+	}
+}
+
+func TestTextsThatAreNotUTF8AreRefusedWhereverTheyAreGiven(t *testing.T) {
+	const text = "secret\xff"
+	manager := fresh(t)
+	before := counter(t, "connections_accepted")
+	given := map[string]error{"Rotate": manager.Rotate(text, false)}
+	for index, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if field.Type.Kind() == reflect.String {
+			config := Config{}
+			reflect.ValueOf(&config).Elem().Field(index).SetString(text)
+			_, given[field.Name] = New(config)
+		}
+	}
+	_, given["Options"] = New(Config{Options: map[string]string{"proxy": text}})
+	_, given["the name of an option"] = New(Config{Options: map[string]string{text: "1"}})
+	for name, request := range map[string]*Request{
+		"Method":                  {Method: text, Endpoint: "/api/echo"},
+		"Endpoint":                {Method: "GET", Endpoint: "/" + text},
+		"Header":                  {Method: "GET", Endpoint: "/api/echo", Header: http.Header{"X": {text}}},
+		"the name of a header":    {Method: "GET", Endpoint: "/api/echo", Header: http.Header{text: {"1"}}},
+		"Params":                  {Method: "GET", Endpoint: "/api/echo", Params: url.Values{"x": {text}}},
+		"the name of a parameter": {Method: "GET", Endpoint: "/api/echo", Params: url.Values{text: {"1"}}},
+	} {
+		_, given[name] = manager.Do(t.Context(), request)
+	}
+	for name, err := range given {
+		var told *Error
+		if !errors.As(err, &told) || told.Code != ErrConfigInvalid && told.Code != ErrRefused || told.Outcome != NotSent {
+			t.Errorf("%s: %v", name, err)
+		} else if strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s is shown", name)
+		}
+	}
+	if len(given) < 15 {
+		t.Error(given)
 	}
 	if sent := counter(t, "connections_accepted") - before; sent != 0 {
 		t.Errorf("%v connections", sent)
