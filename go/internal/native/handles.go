@@ -133,7 +133,7 @@ func (c *call) interrupt(flag *Flag) *call {
 	if flag == nil {
 		return c.number(0).number(0)
 	}
-	return c.handle(addresses.Load()[fnInterruptFlag]).pointer(unsafe.Pointer(&flag.raised))
+	return c.handle((*addresses.Load())[fnInterruptFlag]).pointer(unsafe.Pointer(&flag.raised))
 }
 
 // GetToken waits for a token on this thread. The flag may be nil.

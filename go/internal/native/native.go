@@ -23,157 +23,92 @@ const Ok = 0
 // The version of the ABI that this package was written for: the major version in the upper 16 bits.
 const abiVersion = 1 << 16
 
+// A function of the library: where its address is.
 type function int
 
-// The functions that are called, in the order of names.
-const (
-	fnABIVersion function = iota
-	fnCallCancel
-	fnCallRelease
-	fnCompletionsFd
-	fnCompletionsNext
-	fnCompletionsOpen
-	fnCompletionsRelease
-	fnConfigNewWithoutEnvironment
-	fnConfigRelease
-	fnConfigSet
-	fnConfigSetVariable
-	fnErrorJSON
-	fnErrorRelease
-	fnEventJSON
-	fnEventKindCount
-	fnEventKindName
-	fnEventRelease
-	fnEventsFd
-	fnEventsNext
-	fnEventsOpen
-	fnEventsRelease
-	fnInterruptFlag
-	fnManagerBaseURL
-	fnManagerClose
-	fnManagerCountUses
-	fnManagerCurrentUntil
-	fnManagerGenerationWord
-	fnManagerGetToken
-	fnManagerGetTokenQueued
-	fnManagerID
-	fnManagerInvalidate
-	fnManagerMerchantID
-	fnManagerNew
-	fnManagerPeekToken
-	fnManagerRelease
-	fnManagerRotate
-	fnManagerSend
-	fnManagerSendQueued
-	fnManagerStats
-	fnManagerTimeoutMs
-	fnOptionCount
-	fnOptionKind
-	fnOptionName
-	fnOutcomeName
-	fnRequestAddHeader
-	fnRequestAddParam
-	fnRequestNew
-	fnRequestRelease
-	fnRequestSetBody
-	fnRequestSetSafeToRepeat
-	fnRequestSetTimeoutMs
-	fnResponseBody
-	fnResponseErrorForStatus
-	fnResponseHeaderCount
-	fnResponseHeaderName
-	fnResponseHeaderValue
-	fnResponseRelease
-	fnResponseStatus
-	fnStatsJSON
-	fnStatsRelease
-	fnStatusAt
-	fnStatusCount
-	fnStatusName
-	fnTokenAccessToken
-	fnTokenExpiresIn
-	fnTokenGeneration
-	fnTokenRelease
-	fnTokenSessionID
-	fnTokenValidForMs
-	fnVersion
-)
+// The names of the functions that are called.
+var names []string
 
-var names = [...]string{
-	"pay88_abi_version",
-	"pay88_call_cancel",
-	"pay88_call_release",
-	"pay88_completions_fd",
-	"pay88_completions_next",
-	"pay88_completions_open",
-	"pay88_completions_release",
-	"pay88_config_new_without_environment",
-	"pay88_config_release",
-	"pay88_config_set",
-	"pay88_config_set_variable",
-	"pay88_error_json",
-	"pay88_error_release",
-	"pay88_event_json",
-	"pay88_event_kind_count",
-	"pay88_event_kind_name",
-	"pay88_event_release",
-	"pay88_events_fd",
-	"pay88_events_next",
-	"pay88_events_open",
-	"pay88_events_release",
-	"pay88_interrupt_flag",
-	"pay88_manager_base_url",
-	"pay88_manager_close",
-	"pay88_manager_count_uses",
-	"pay88_manager_current_until",
-	"pay88_manager_generation_word",
-	"pay88_manager_get_token",
-	"pay88_manager_get_token_queued",
-	"pay88_manager_id",
-	"pay88_manager_invalidate",
-	"pay88_manager_merchant_id",
-	"pay88_manager_new",
-	"pay88_manager_peek_token",
-	"pay88_manager_release",
-	"pay88_manager_rotate",
-	"pay88_manager_send",
-	"pay88_manager_send_queued",
-	"pay88_manager_stats",
-	"pay88_manager_timeout_ms",
-	"pay88_option_count",
-	"pay88_option_kind",
-	"pay88_option_name",
-	"pay88_outcome_name",
-	"pay88_request_add_header",
-	"pay88_request_add_param",
-	"pay88_request_new",
-	"pay88_request_release",
-	"pay88_request_set_body",
-	"pay88_request_set_safe_to_repeat",
-	"pay88_request_set_timeout_ms",
-	"pay88_response_body",
-	"pay88_response_error_for_status",
-	"pay88_response_header_count",
-	"pay88_response_header_name",
-	"pay88_response_header_value",
-	"pay88_response_release",
-	"pay88_response_status",
-	"pay88_stats_json",
-	"pay88_stats_release",
-	"pay88_status_at",
-	"pay88_status_count",
-	"pay88_status_name",
-	"pay88_token_access_token",
-	"pay88_token_expires_in",
-	"pay88_token_generation",
-	"pay88_token_release",
-	"pay88_token_session_id",
-	"pay88_token_valid_for_ms",
-	"pay88_version",
+func named(name string) function {
+	names = append(names, name)
+	return function(len(names) - 1)
 }
 
+var (
+	fnABIVersion                  = named("pay88_abi_version")
+	fnCallCancel                  = named("pay88_call_cancel")
+	fnCallRelease                 = named("pay88_call_release")
+	fnCompletionsFd               = named("pay88_completions_fd")
+	fnCompletionsNext             = named("pay88_completions_next")
+	fnCompletionsOpen             = named("pay88_completions_open")
+	fnCompletionsRelease          = named("pay88_completions_release")
+	fnConfigNewWithoutEnvironment = named("pay88_config_new_without_environment")
+	fnConfigRelease               = named("pay88_config_release")
+	fnConfigSet                   = named("pay88_config_set")
+	fnConfigSetVariable           = named("pay88_config_set_variable")
+	fnErrorJSON                   = named("pay88_error_json")
+	fnErrorRelease                = named("pay88_error_release")
+	fnEventJSON                   = named("pay88_event_json")
+	fnEventKindCount              = named("pay88_event_kind_count")
+	fnEventKindName               = named("pay88_event_kind_name")
+	fnEventRelease                = named("pay88_event_release")
+	fnEventsFd                    = named("pay88_events_fd")
+	fnEventsNext                  = named("pay88_events_next")
+	fnEventsOpen                  = named("pay88_events_open")
+	fnEventsRelease               = named("pay88_events_release")
+	fnInterruptFlag               = named("pay88_interrupt_flag")
+	fnManagerBaseURL              = named("pay88_manager_base_url")
+	fnManagerClose                = named("pay88_manager_close")
+	fnManagerCountUses            = named("pay88_manager_count_uses")
+	fnManagerCurrentUntil         = named("pay88_manager_current_until")
+	fnManagerGenerationWord       = named("pay88_manager_generation_word")
+	fnManagerGetToken             = named("pay88_manager_get_token")
+	fnManagerGetTokenQueued       = named("pay88_manager_get_token_queued")
+	fnManagerID                   = named("pay88_manager_id")
+	fnManagerInvalidate           = named("pay88_manager_invalidate")
+	fnManagerMerchantID           = named("pay88_manager_merchant_id")
+	fnManagerNew                  = named("pay88_manager_new")
+	fnManagerPeekToken            = named("pay88_manager_peek_token")
+	fnManagerRelease              = named("pay88_manager_release")
+	fnManagerRotate               = named("pay88_manager_rotate")
+	fnManagerSend                 = named("pay88_manager_send")
+	fnManagerSendQueued           = named("pay88_manager_send_queued")
+	fnManagerStats                = named("pay88_manager_stats")
+	fnManagerTimeoutMs            = named("pay88_manager_timeout_ms")
+	fnOptionCount                 = named("pay88_option_count")
+	fnOptionKind                  = named("pay88_option_kind")
+	fnOptionName                  = named("pay88_option_name")
+	fnOutcomeName                 = named("pay88_outcome_name")
+	fnRequestAddHeader            = named("pay88_request_add_header")
+	fnRequestAddParam             = named("pay88_request_add_param")
+	fnRequestNew                  = named("pay88_request_new")
+	fnRequestRelease              = named("pay88_request_release")
+	fnRequestSetBody              = named("pay88_request_set_body")
+	fnRequestSetSafeToRepeat      = named("pay88_request_set_safe_to_repeat")
+	fnRequestSetTimeoutMs         = named("pay88_request_set_timeout_ms")
+	fnResponseBody                = named("pay88_response_body")
+	fnResponseErrorForStatus      = named("pay88_response_error_for_status")
+	fnResponseHeaderCount         = named("pay88_response_header_count")
+	fnResponseHeaderName          = named("pay88_response_header_name")
+	fnResponseHeaderValue         = named("pay88_response_header_value")
+	fnResponseRelease             = named("pay88_response_release")
+	fnResponseStatus              = named("pay88_response_status")
+	fnStatsJSON                   = named("pay88_stats_json")
+	fnStatsRelease                = named("pay88_stats_release")
+	fnStatusAt                    = named("pay88_status_at")
+	fnStatusCount                 = named("pay88_status_count")
+	fnStatusName                  = named("pay88_status_name")
+	fnTokenAccessToken            = named("pay88_token_access_token")
+	fnTokenExpiresIn              = named("pay88_token_expires_in")
+	fnTokenGeneration             = named("pay88_token_generation")
+	fnTokenRelease                = named("pay88_token_release")
+	fnTokenSessionID              = named("pay88_token_session_id")
+	fnTokenValidForMs             = named("pay88_token_valid_for_ms")
+	fnVersion                     = named("pay88_version")
+)
+
 // The addresses of the functions, once the library is loaded.
-var addresses atomic.Pointer[[len(names)]uintptr]
+var addresses atomic.Pointer[[]uintptr]
 
 var loading sync.Mutex
 
@@ -191,7 +126,7 @@ func Load() error {
 	if err != nil {
 		return err
 	}
-	found := new([len(names)]uintptr)
+	found := make([]uintptr, len(names))
 	// The version comes first: it says whether the library can have the others.
 	for index, name := range names {
 		address, err := symbol(object, name)
@@ -207,7 +142,7 @@ func Load() error {
 			}
 		}
 	}
-	addresses.Store(found)
+	addresses.Store(&found)
 	return nil
 }
 
@@ -296,7 +231,7 @@ func (c *call) result() *call {
 }
 
 func (c *call) invoke() (uintptr, uintptr) {
-	first, second := invoke(addresses.Load()[c.function], c.args[:c.count])
+	first, second := invoke((*addresses.Load())[c.function], c.args[:c.count])
 	runtime.KeepAlive(c)
 	return first, second
 }

@@ -62,24 +62,6 @@ func TestEveryFunctionIsDeclaredInTheHeader(t *testing.T) {
 	}
 }
 
-// The constants and the names are two lists in one order.
-func TestConstantsAndNamesAreInOneOrder(t *testing.T) {
-	source, err := os.ReadFile("native.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	constants := regexp.MustCompile(`(?m)^\tfn(\w+)( function = iota)?$`).FindAllSubmatch(source, -1)
-	if len(constants) != len(names) {
-		t.Fatalf("%d constants, %d names", len(constants), len(names))
-	}
-	for index, constant := range constants {
-		name := strings.ReplaceAll(strings.TrimPrefix(names[index], "pay88_"), "_", "")
-		if name != strings.ToLower(string(constant[1])) {
-			t.Errorf("fn%s stands for %s", constant[1], names[index])
-		}
-	}
-}
-
 func TestAVersionOfTheABIThatDoesNotFitIsRefused(t *testing.T) {
 	for version, fits := range map[uint32]bool{abiVersion: true, abiVersion + 1: true, 2 << 16: false, 0xffff: false} {
 		if (checkVersion(version) == nil) != fits {
