@@ -32,6 +32,7 @@ fi
 CARGO_TARGET_DIR=$target "$root/python/build.sh"
 CARGO_TARGET_DIR=$target "$root/node/build.sh"
 CARGO_TARGET_DIR=$target "$root/php/build.sh"
+CARGO_TARGET_DIR=$target "$root/go/build.sh"
 cargo build --quiet --release --locked --target-dir "$target" --manifest-path "$root/bench/Cargo.toml"
 
 mkdir -p "$built"
@@ -42,6 +43,8 @@ cc $flags -I"$root/include" -o "$built/pay88" "$root/bench/c/pay88.c" \
     "$built/libpay88.so.0" -Wl,-rpath,"$built" -pthread
 # shellcheck disable=SC2086
 cc $flags -o "$built/curl" "$root/bench/c/curl.c" -lcurl
+
+go build -C "$root/go" -o "$built/go" "$root/bench/go/contender.go"
 
 # The peers for Python and Node.
 if ! cmp -s "$root/bench/python/requirements.txt" "$built/python/requirements.txt"; then
@@ -62,4 +65,4 @@ mkdir -p "$built/php"
 echo "extension=$target/php/$("$root/php/api.sh")/pay88.so" >"$built/php/pay88.ini"
 export BENCH_PHP=php PHP_INI_SCAN_DIR=":$built/php"
 
-BENCH_C=$built/pay88 BENCH_CURL=$built/curl BENCH_COMMAND=$target/release/pay88 exec "$target/release/pay88-bench" "$@"
+BENCH_C=$built/pay88 BENCH_GO=$built/go BENCH_CURL=$built/curl BENCH_COMMAND=$target/release/pay88 exec "$target/release/pay88-bench" "$@"

@@ -17,7 +17,7 @@ mkdir -p "$work"
 unset LD_LIBRARY_PATH
 
 # Programs of other tests, which use the module.
-programs='../tests/scenarios/programs/scenario.go ../tests/environment/programs/face.go ../tests/one_manager/shared.go'
+programs='../tests/scenarios/programs/scenario.go ../tests/environment/programs/face.go ../tests/one_manager/shared.go ../bench/go/contender.go'
 unformatted=$(gofmt -l . ../packaging/goproxy $programs)
 [ -z "$unformatted" ] || { echo "gofmt would change: $unformatted" >&2; exit 1; }
 timeout 300 go mod tidy -diff

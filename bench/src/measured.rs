@@ -64,6 +64,7 @@ impl Measured {
         let met = |of, aim| self.ratio(comparison, of).median <= aim;
         let (aim, kind, met) = match comparison.aim {
             Aim::Both(aim) => (aim, "", met(wall, aim) && met(cpu, aim)),
+            Aim::Wall(aim) => (aim, " wall", met(wall, aim)),
             Aim::Cpu(aim) => (aim, " CPU", met(cpu, aim)),
             Aim::None => return String::new(),
         };

@@ -21,6 +21,8 @@ pub(crate) enum Program {
     Python,
     Node,
     Php,
+    /// The program in Go.
+    Go,
 }
 
 /// Where the scripts lie.
@@ -40,7 +42,9 @@ impl Program {
             Program::Python => "python/contender.py",
             Program::Node => "node/contender.mjs",
             Program::Php => "php/contender.php",
-            Program::Rust | Program::C | Program::Curl | Program::Command => return Ok(command),
+            Program::Rust | Program::C | Program::Curl | Program::Command | Program::Go => {
+                return Ok(command);
+            }
         };
         command.arg(format!("{SOURCES}/{script}"));
         Ok(command)
@@ -62,6 +66,7 @@ impl Program {
             Program::Python => "BENCH_PYTHON",
             Program::Node => "BENCH_NODE",
             Program::Php => "BENCH_PHP",
+            Program::Go => "BENCH_GO",
         };
         let program = env::var(told).map_err(|_| format!("{told} is not set: use run.sh"))?;
         Ok(process::Command::new(program))

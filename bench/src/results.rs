@@ -51,6 +51,7 @@ impl Setting {
                 "python": of_program(Program::Python),
                 "node": of_program(Program::Node),
                 "php": of_program(Program::Php),
+                "go": of_program(Program::Go),
                 "reqwest": locked("reqwest"),
                 "ureq": locked("ureq"),
             }),

@@ -1,7 +1,7 @@
-//! Asynchronous charges, 32 at a time and, in Python, one at a time. (Node has no other than asynchronous ones.)
+//! Asynchronous charges, 32 at a time and, in Python, one at a time. (Node has no other than asynchronous ones, Go has goroutines.)
 
 use super::group::{Aim, Comparison, Entry, GROUP, Group, Port, compare, entry};
-use crate::program::Program::{C, Node, Python, Rust};
+use crate::program::Program::{C, Go, Node, Python, Rust};
 
 const CHARGES: u64 = 6_400;
 const SCRIPT_CHARGES: u64 = 3_200;
@@ -67,5 +67,16 @@ pub(crate) const NODE: Group = Group {
         compare(2, 0, Aim::Both(0.16)),
         compare(2, 1, Aim::Both(0.55)),
     ],
+    ..GROUP
+};
+
+pub(crate) const GO: Group = Group {
+    title: "32 charges at a time, Go",
+    operations: SCRIPT_CHARGES,
+    contenders: &[
+        entry(Go, "async-nethttp", "net/http"),
+        entry(Go, "async", "pay88"),
+    ],
+    comparisons: &[compare(1, 0, Aim::Wall(0.7)), compare(1, 0, Aim::Cpu(0.95))],
     ..GROUP
 };

@@ -1,7 +1,7 @@
 //! One charge at a time.
 
 use super::group::{Aim, GROUP, Group, compare, entry};
-use crate::program::Program::{C, Curl, Node, Php, Python, Rust};
+use crate::program::Program::{C, Curl, Go, Node, Php, Python, Rust};
 
 pub(crate) const BLOCKING: Group = Group {
     title: "Blocking charge, HTTP/1.1",
@@ -74,5 +74,27 @@ pub(crate) const PHP: Group = Group {
         compare(3, 2, Aim::None),
         compare(5, 4, Aim::None),
     ],
+    ..GROUP
+};
+
+pub(crate) const GO: Group = Group {
+    title: "Charge, Go",
+    contenders: &[
+        entry(Go, "charge-nethttp", "net/http"),
+        entry(Go, "charge", "pay88"),
+    ],
+    comparisons: &[compare(1, 0, Aim::Both(0.75))],
+    ..GROUP
+};
+
+/// All processors of the program compute meanwhile, so their time says nothing of a charge.
+pub(crate) const GO_BUSY: Group = Group {
+    title: "Charge, Go, beside goroutines that compute",
+    operations: 200,
+    contenders: &[
+        entry(Go, "spinning-nethttp", "net/http"),
+        entry(Go, "spinning", "pay88"),
+    ],
+    comparisons: &[compare(1, 0, Aim::Wall(0.2))],
     ..GROUP
 };

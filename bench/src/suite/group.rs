@@ -70,6 +70,7 @@ pub(crate) struct Comparison {
 pub(crate) enum Aim {
     /// For time passed and processor time.
     Both(f64),
+    Wall(f64),
     Cpu(f64),
     /// For the reader only.
     None,

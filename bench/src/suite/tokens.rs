@@ -1,7 +1,7 @@
 //! Reads of a cached token, and of one that another process has renewed.
 
 use super::group::{Aim, GROUP, Group, Port, compare, entry};
-use crate::program::Program::{C as InC, Node, Php, Python, Rust};
+use crate::program::Program::{C as InC, Go, Node, Php, Python, Rust};
 
 const READS: u64 = 2_000_000;
 const SCRIPT_READS: u64 = 500_000;
@@ -96,6 +96,19 @@ pub(crate) const PHP_JIT: Group = against_documented!(
     "getToken",
     1.0
 );
+
+/// It fails where a read allocates.
+pub(crate) const GO: Group = Group {
+    operations: READS,
+    ..against_documented!(
+        "Cached token, Go",
+        Go,
+        "token-documented",
+        "token",
+        "Token",
+        1.0
+    )
+};
 
 pub(crate) const LEARNED_TOKEN: Group = Group {
     title: "A renewed token, learned from another process",
