@@ -52,7 +52,7 @@ fn main() -> ExitCode {
         Command::Token(command) => (command.run(), command.json),
         Command::Request(command) => (command.run(), command.json),
         Command::Doctor(command) => (command.run(), command.json),
-        Command::Sandbox(command) => (command.run(), false),
+        Command::Sandbox(command) => (command.run(), command.json()),
     };
     result.unwrap_or_else(|failure| failure.report(as_json))
 }

@@ -1,6 +1,9 @@
-//! `pay88 sandbox`: runs the stand-in for 88Pay until it is told to stop, or for as long as another command runs.
+//! `pay88 sandbox`: runs the stand-in for 88Pay until it is told to stop, or for as long as another command runs. Its own
+//! commands speak to one that runs.
 //!
 //! It writes only to files that the user named, and to temporary files that are removed at the end.
+
+mod control;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,6 +35,7 @@ command, 128 and the signal's number if a signal ended it, 126 if it cannot be r
 Examples:
   pay88 sandbox --ca ca.pem --print-env > env.sh
   pay88 sandbox --exec -- pay88 doctor
+  pay88 sandbox fault calls 503
   pay88 sandbox --listen 0.0.0.0 --port 8443 --name sandbox --ca /shared/ca.pem";
 
 /// Run a stand-in for 88Pay on this machine.
@@ -44,8 +48,12 @@ Examples:
 /// sandbox alone and is removed with it, so no test meets the token of an earlier sandbox. Clients that do not use
 /// these variables, but a port and a key that stay the same, need EIGHTY_EIGHT_PAY_SHARE=process.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = USE, after_long_help = format!("{USE}\n\n{}", pay88_sandbox::control::help()))]
 pub(crate) struct Sandbox {
+    #[command(subcommand)]
+    control: Option<control::Command>,
+
     /// The port for clients. The default is a free one.
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
@@ -148,7 +156,19 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
+    /// Whether errors are told as JSON.
+    pub(crate) fn json(&self) -> bool {
+        self.control.as_ref().is_some_and(control::Command::json)
+    }
+
     pub(crate) fn run(&self) -> Result<ExitCode> {
+        match &self.control {
+            Some(command) => command.run(),
+            None => self.serve(),
+        }
+    }
+
+    fn serve(&self) -> Result<ExitCode> {
         // Before anybody can know that it runs, so that a signal always ends it properly.
         let mut signals = Signals::new([SIGINT, SIGTERM])
             .map_err(|error| by_system("Signals cannot be received", &error))?;

@@ -474,3 +474,194 @@ fn its_help_lists_paths_and_faults_of_the_control_port() {
         assert!(help.contains(expected), "{expected}: {help}");
     }
 }
+
+/// Runs a command that speaks to the sandbox, which must do what it is asked to.
+fn told(variables: &HashMap<String, String>, arguments: &[&str]) -> Ended {
+    let ended = client(variables, &[&["sandbox"][..], arguments].concat());
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{arguments:?}");
+    ended
+}
+
+#[test]
+fn faults_are_added_and_removed_by_commands() {
+    let directory = TempDir::new().unwrap();
+    let (_running, variables) = start(&directory, &["--tokens-per-minute", "0"]);
+    let status = || {
+        client(
+            &variables,
+            &["request", "GET", "/api/echo", "--fail", "--json"],
+        )
+    };
+    let http_status = || match status() {
+        Ended { status: 0, .. } => json!(200),
+        ended => ended.error_json()["error"]["http_status"].clone(),
+    };
+    assert_eq!(told(&variables, &["fault", "calls", "418"]).out, "");
+    assert_eq!([http_status(), http_status()], [418, 200]);
+
+    told(&variables, &["fault", "/api/echo", "404", "--times", "2"]);
+    assert_eq!(
+        [http_status(), http_status(), http_status()],
+        [404, 404, 200]
+    );
+
+    let action = r#"{"answer": {"status": 409}}"#;
+    let json = told(&variables, &["fault", "any", action, "--always", "--json"]);
+    assert_eq!(json.json(), json!({}));
+    assert_eq!([http_status(), http_status()], [409, 409]);
+    told(&variables, &["fault", "--clear"]);
+    assert_eq!(http_status(), 200);
+
+    told(
+        &variables,
+        &[
+            "fault",
+            "calls",
+            "cut_before_answer",
+            "--merchant",
+            TEST_MERCHANT,
+        ],
+    );
+    let fault = [
+        "fault",
+        "calls",
+        "410",
+        "--always",
+        "--merchant",
+        TEST_MERCHANT,
+    ];
+    told(&variables, &fault);
+    let cut = client(&variables, &["request", "POST", "/api/echo", "--json"]);
+    assert_eq!(cut.error_json()["error"]["outcome"], "unknown");
+    assert_eq!(http_status(), 410);
+    told(
+        &variables,
+        &["fault", "--clear", "--merchant", TEST_MERCHANT],
+    );
+    assert_eq!(http_status(), 200);
+
+    for (wrong, reason) in [
+        (&["nobody", "503"][..], "begins with /"),
+        (&["calls", "explode"], "`cut_before_answer`"),
+        (&["calls", "600"], "200 to 599"),
+        (&["calls"], "ACTION"),
+        (&["calls", "503", "--times", "0"], "--times"),
+        (&["calls", "503", "--times", "2", "--always"], "--always"),
+        (&["calls", "503", "--clear"], "--clear"),
+    ] {
+        let ended = client(&variables, &[&["sandbox", "fault"][..], wrong].concat());
+        assert_eq!(ended.status, 2, "{wrong:?}: {ended:?}");
+        assert!(ended.err.contains(reason), "{wrong:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn the_log_is_shown_and_forgotten_by_commands() {
+    let directory = TempDir::new().unwrap();
+    let (_running, variables) = start(&directory, &["--virtual-clock"]);
+    told(&variables, &["fault", "/api/echo", "cut_before_answer"]);
+    client(&variables, &["request", "POST", "/api/echo"]);
+    let shown = told(&variables, &["log"]).out;
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "00:00:00.000  200  POST /api/auth/token  MCH-COL-TEST-12345 sk_test_…4816",
+            "00:00:00.000  -    POST /api/echo  MCH-COL-TEST-12345 sk_test_…4816",
+        ]
+    );
+    let entries = told(&variables, &["log", "--json", "--merchant", TEST_MERCHANT]).json();
+    assert_eq!(entries.as_array().unwrap().len(), 2);
+    assert_eq!(entries, control(&variables, "GET", "/log", ""));
+    told(&variables, &["reset"]);
+    assert_eq!(told(&variables, &["log"]).out, "");
+}
+
+#[test]
+fn clocks_are_moved_and_keys_changed_by_commands() {
+    let directory = TempDir::new().unwrap();
+    let (_running, variables) = start(&directory, &["--tokens-per-hour", "1"]);
+    let mut variables = variables;
+    variables.insert("EIGHTY_EIGHT_PAY_SHARE".into(), "process".into());
+    let made = evaluated(&told(&variables, &["keys", "--new"]).out);
+    let own: HashMap<_, _> = variables.clone().into_iter().chain(made.clone()).collect();
+    let merchant = &own["EIGHTY_EIGHT_PAY_MERCHANT_ID"];
+    assert_ne!(merchant, TEST_MERCHANT);
+    assert_eq!(client(&own, &["token"]).status, 0);
+    assert_eq!(client(&own, &["token"]).status, 1);
+    told(&variables, &["advance", "3601", "--merchant", merchant]);
+    assert_eq!(client(&own, &["token"]).status, 0);
+
+    let all = client(&variables, &["sandbox", "advance", "1"]);
+    assert_eq!(all.status, 1);
+    assert!(
+        all.err.contains("not a virtual one") && all.err.contains("hint: Name a merchant"),
+        "{all:?}"
+    );
+
+    let added = "sk_test_sandbox_added_by_a_command";
+    told(
+        &variables,
+        &["keys", "--add", added, "--merchant", TEST_MERCHANT],
+    );
+    let shown = told(&variables, &["keys"]).out;
+    let first = shown.lines().next();
+    assert_eq!(
+        first,
+        Some("MCH-COL-TEST-12345  sk_test_…4816 sk_test_…mand")
+    );
+    assert_eq!(shown.lines().count(), 2);
+    let mut with_added = variables.clone();
+    with_added.insert("EIGHTY_EIGHT_PAY_API_KEY".into(), added.into());
+    assert_eq!(client(&with_added, &["token"]).status, 0);
+    told(&variables, &["keys", "--remove", added]);
+    assert_eq!(client(&with_added, &["token"]).status, 1);
+    let one = told(&variables, &["keys", "--json", "--merchant", merchant]).json();
+    assert_eq!(one.as_array().unwrap().len(), 1);
+    assert!(!one.to_string().contains(&own["EIGHTY_EIGHT_PAY_API_KEY"]));
+}
+
+#[test]
+fn without_a_running_sandbox_the_commands_say_what_to_do() {
+    let none = run(pay88(&["sandbox", "log"]));
+    assert_eq!((none.status, none.out.as_str()), (1, ""));
+    assert!(
+        none.err.contains("PAY88_SANDBOX_CONTROL") && none.err.contains("--ready-file"),
+        "{none:?}"
+    );
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", taken.local_addr().unwrap());
+    drop(taken);
+    let gone = run(pay88(&["sandbox", "reset", "--json", "--control", &url]));
+    assert_eq!(gone.status, 1);
+    let error = &gone.error_json()["error"];
+    assert_eq!(error["code"], "connection_failed", "{gone:?}");
+    assert!(
+        error["message"].as_str().unwrap().contains(&url),
+        "{gone:?}"
+    );
+    assert!(
+        error["hint"].as_str().unwrap().contains("Start one"),
+        "{gone:?}"
+    );
+
+    for wrong in ["127.0.0.1:1", "https://127.0.0.1:1", ""] {
+        let ended = run(pay88(&["sandbox", "log", "--control", wrong]));
+        assert_eq!(ended.status, 1);
+        assert!(ended.err.contains("--control is no address"), "{ended:?}");
+    }
+    let directory = TempDir::new().unwrap();
+    let (_running, variables) = start(&directory, &["--http"]);
+    let unknown = client(&variables, &["sandbox", "log", "--merchant", "MCH-NONE"]);
+    assert_eq!(unknown.status, 1);
+    assert!(
+        unknown.err.contains("No such merchant") && unknown.err.contains("pay88 sandbox keys"),
+        "{unknown:?}"
+    );
+    let client_port = variables["EIGHTY_EIGHT_PAY_BASE_URL"].as_str();
+    let other = client(&variables, &["sandbox", "log", "--control", client_port]);
+    assert_eq!(other.status, 1, "{other:?}");
+    // What starts a sandbox has no place beside a command to one that runs.
+    assert_eq!(run(pay88(&["sandbox", "--http", "log"])).status, 2);
+}

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::charges::{Charge, validated};
-use crate::message::{Answer, Request};
+use crate::message::{Answer, Request, percent_decoded};
 use crate::service::State;
 use crate::tokens::Signer;
 
@@ -73,7 +73,7 @@ fn charge(
         merchant: merchant.to_owned(),
         body,
     });
-    state.counters.charges_created += 1;
+    state.count(Some(merchant), |counters| counters.charges_created += 1);
     Ok(Answer::success("Transaction created successfully", data))
 }
 
@@ -163,23 +163,4 @@ fn is_json(request: &Request) -> Result<bool, Answer> {
 
 fn number_after(path: &str, prefix: &str) -> Option<usize> {
     path.strip_prefix(prefix)?.parse().ok()
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = |at: usize| after.get(at).and_then(|byte| (*byte as char).to_digit(16));
-        match (first, hex(0), hex(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push((high * 16 + low) as u8);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    bytes
 }

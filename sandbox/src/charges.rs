@@ -57,8 +57,9 @@ impl Charges {
         self.created.push_back(charge);
     }
 
-    /// Each charge with `reference`, `merchant_id`, `body` and `same_body`: how many charges were made from an equal body.
-    pub(crate) fn describe(&self) -> Vec<Value> {
+    /// Each charge of a merchant, or of all, with `reference`, `merchant_id`, `body` and `same_body`: how many charges were
+    /// made from an equal body.
+    pub(crate) fn describe(&self, merchant: Option<&str>) -> Vec<Value> {
         let mut same: HashMap<(&str, String), u64> = HashMap::new();
         for charge in &self.created {
             *same
@@ -67,6 +68,7 @@ impl Charges {
         }
         self.created
             .iter()
+            .filter(|charge| merchant.is_none_or(|merchant| charge.merchant == merchant))
             .map(|charge| {
                 let key = (charge.merchant.as_str(), charge.body.to_string());
                 json!({

@@ -173,7 +173,7 @@ fn exchange(
         connection.stream.flush()?;
     }
     let request = connection.read_body(head)?;
-    let fault = service.take_fault(request.path());
+    let fault = service.take_fault(&request);
     let answer = service.play(number, &request, fault.as_ref());
     running.pause(service.delay(request.path()));
     let stream = &mut connection.stream;

@@ -23,6 +23,10 @@ pub struct Fault {
     /// `null` is `None`.
     #[serde(default = "once")]
     pub times: Option<u32>,
+    /// Whose requests it is meant for; `None` (or absent in JSON) for those of every merchant. A connection belongs to
+    /// no merchant, so a fault of the connection that names one never happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merchant_id: Option<String>,
     /// What happens.
     pub action: Action,
 }
@@ -42,6 +46,7 @@ impl Fault {
         Fault {
             on,
             times: Some(times),
+            merchant_id: None,
             action,
         }
     }
@@ -51,7 +56,16 @@ impl Fault {
         Fault {
             on,
             times: None,
+            merchant_id: None,
             action,
+        }
+    }
+
+    /// The same fault, for the requests of this merchant alone.
+    pub fn of(self, merchant_id: impl Into<String>) -> Self {
+        Fault {
+            merchant_id: Some(merchant_id.into()),
+            ..self
         }
     }
 }
@@ -374,22 +388,28 @@ impl Faults {
         }
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.waiting.clear();
+    /// Forgets those of a merchant, or all.
+    pub(crate) fn clear(&mut self, merchant: Option<&str>) {
+        self.waiting
+            .retain(|fault| merchant.is_some() && fault.merchant_id.as_deref() != merchant);
     }
 
-    /// The fault to play on a request for `path`, among those that `which` admits.
+    /// The fault to play on a merchant's request for `path`, among those that `which` admits.
     pub(crate) fn take_for(
         &mut self,
         path: &str,
+        merchant: Option<&str>,
         which: impl Fn(&Action) -> bool,
     ) -> Option<Action> {
-        self.take(|fault| fault.on.fits(path) && which(&fault.action))
+        self.take(|fault| {
+            let is_meant = fault.merchant_id.is_none() || fault.merchant_id.as_deref() == merchant;
+            is_meant && fault.on.fits(path) && which(&fault.action)
+        })
     }
 
     /// The fault to play on a new connection.
     pub(crate) fn take_for_connection(&mut self) -> Option<Action> {
-        self.take(|fault| fault.action.is_of_connection())
+        self.take(|fault| fault.merchant_id.is_none() && fault.action.is_of_connection())
     }
 
     fn take(&mut self, fits: impl Fn(&Fault) -> bool) -> Option<Action> {

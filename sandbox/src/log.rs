@@ -26,6 +26,8 @@ pub struct LogEntry {
     pub status: Option<u16>,
     /// The API key that it named, or that its token was issued for; masked.
     pub key: Option<String>,
+    /// The merchant that it named, or that its token was issued for, if it is known.
+    pub merchant_id: Option<String>,
     /// The names of its headers, as sent.
     pub headers: Vec<String>,
     /// The length of its body in bytes.
@@ -46,8 +48,11 @@ impl Log {
         self.entries.push_back(entry);
     }
 
-    pub(crate) fn entries(&self) -> Vec<LogEntry> {
-        self.entries.iter().cloned().collect()
+    /// The requests of a merchant, or all.
+    pub(crate) fn entries(&self, merchant: Option<&str>) -> Vec<LogEntry> {
+        let wanted =
+            |entry: &&LogEntry| merchant.is_none() || entry.merchant_id.as_deref() == merchant;
+        self.entries.iter().filter(wanted).cloned().collect()
     }
 }
 

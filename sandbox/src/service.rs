@@ -22,6 +22,9 @@ use crate::tokens::{Grant, Signer, Tokens};
 /// The path of the token endpoint.
 pub const TOKEN_PATH: &str = "/api/auth/token";
 
+/// No merchant's clock is further ahead than this, a thousand years, so that sums of times never overflow.
+const MOST_AHEAD: Duration = Duration::from_secs(1000 * 365 * 86_400);
+
 /// The provider without a network. Requests may come from any number of threads.
 pub struct Service {
     clock: Clock,
@@ -29,7 +32,7 @@ pub struct Service {
     state: Mutex<State>,
 }
 
-/// All that changes. Reset replaces it, but for merchants and switches.
+/// All that changes. Reset replaces it, but for merchants, switches and clocks.
 pub(crate) struct State {
     pub(crate) switches: Switches,
     merchants: Vec<Merchant>,
@@ -37,7 +40,10 @@ pub(crate) struct State {
     call_budgets: HashMap<(String, &'static str), Budget>,
     tokens: Tokens,
     pub(crate) charges: Charges,
-    pub(crate) counters: Counters,
+    counters: Counters,
+    counters_by_merchant: HashMap<String, Counters>,
+    /// How far the clock of a merchant is ahead.
+    ahead: HashMap<String, Duration>,
     log: Log,
     faults: Faults,
 }
@@ -52,9 +58,34 @@ impl State {
             tokens: Tokens::default(),
             charges: Charges::default(),
             counters: Counters::default(),
+            counters_by_merchant: HashMap::new(),
+            ahead: HashMap::new(),
             log: Log::default(),
             faults: Faults::default(),
         }
+    }
+
+    /// Counts something for all, and for the merchant that it belongs to.
+    pub(crate) fn count(&mut self, merchant: Option<&str>, change: impl Fn(&mut Counters)) {
+        change(&mut self.counters);
+        if let Some(merchant) = merchant {
+            change(
+                self.counters_by_merchant
+                    .entry(merchant.to_owned())
+                    .or_default(),
+            );
+        }
+    }
+
+    /// The merchant that a request names, or that its token was issued for, if it is known.
+    fn merchant_of(&self, request: &Request) -> Option<String> {
+        let named = request.header_values("x-merchant-id").next();
+        let id = match named {
+            Some(id) => std::str::from_utf8(id).ok()?,
+            None => &self.tokens.find(bearer(request)?)?.merchant,
+        };
+        let known = self.merchants.iter().find(|merchant| merchant.id == id)?;
+        Some(known.id.clone())
     }
 }
 
@@ -72,19 +103,24 @@ impl Service {
     /// ([`Action::Answer`], [`Action::ClockSkew`]) are played; the others wait for a connection. Delays are not waited for.
     pub fn handle(&self, request: &Request) -> Answer {
         let mut state = self.state();
-        let action = state.faults.take_for(request.path(), Action::is_of_answer);
+        let merchant = state.merchant_of(request);
+        let now = self.now(&state, merchant.as_deref());
+        let action =
+            state
+                .faults
+                .take_for(request.path(), merchant.as_deref(), Action::is_of_answer);
         let answer = match action.as_ref().and_then(answer_of) {
             Some(answer) => answer,
-            None => self.rules(&mut state, request),
+            None => self.rules(&mut state, request, now),
         };
-        let answer = self.dated(answer, action.as_ref());
-        self.record(
-            &mut state,
-            0,
-            request,
-            Some(answer.status),
-            action.is_some(),
-        );
+        let answer = dated(answer, now, action.as_ref());
+        let arrival = Arrival {
+            connection: 0,
+            merchant,
+            now,
+            faulted: action.is_some(),
+        };
+        record(&mut state, arrival, request, Some(answer.status));
         answer
     }
 
@@ -96,28 +132,40 @@ impl Service {
         action: Option<&Action>,
     ) -> Option<Answer> {
         let mut state = self.state();
+        let merchant = state.merchant_of(request);
+        let now = self.now(&state, merchant.as_deref());
         let answer = match action {
             Some(
                 Action::CutAfterRequest | Action::Stall | Action::Garbage | Action::Wire { .. },
             ) => None,
             _ => Some(match action.and_then(answer_of) {
                 Some(answer) => answer,
-                None => self.rules(&mut state, request),
+                None => self.rules(&mut state, request, now),
             }),
         };
         let seen = match action {
             Some(Action::CutBeforeAnswer | Action::ResetBeforeAnswer) => None,
             _ => answer.as_ref().map(|answer| answer.status),
         };
-        self.record(&mut state, connection, request, seen, action.is_some());
+        let arrival = Arrival {
+            connection,
+            merchant,
+            now,
+            faulted: action.is_some(),
+        };
+        record(&mut state, arrival, request, seen);
         drop(state);
-        answer.map(|answer| self.dated(answer, action))
+        answer.map(|answer| dated(answer, now, action))
     }
 
-    /// The fault to play on a request for this path.
-    pub(crate) fn take_fault(&self, path: &str) -> Option<Action> {
+    /// The fault to play on a request.
+    pub(crate) fn take_fault(&self, request: &Request) -> Option<Action> {
         let of_request = |action: &Action| !action.is_of_connection();
-        self.state().faults.take_for(path, of_request)
+        let mut state = self.state();
+        let merchant = state.merchant_of(request);
+        state
+            .faults
+            .take_for(request.path(), merchant.as_deref(), of_request)
     }
 
     /// The fault to play on a connection that was just accepted.
@@ -158,15 +206,32 @@ impl Service {
         self.state().counters.clone()
     }
 
+    /// The same for one merchant. Connections, and what was no valid HTTP, belong to none: these numbers are 0.
+    pub fn counters_of(&self, merchant_id: &str) -> Counters {
+        let state = self.state();
+        let counters = state.counters_by_merchant.get(merchant_id);
+        counters.cloned().unwrap_or_default()
+    }
+
     /// Every request so far, the latest [`LOG_LENGTH`](crate::LOG_LENGTH) of them.
     pub fn log(&self) -> Vec<LogEntry> {
-        self.state().log.entries()
+        self.state().log.entries(None)
+    }
+
+    /// The requests of one merchant among them.
+    pub fn log_of(&self, merchant_id: &str) -> Vec<LogEntry> {
+        self.state().log.entries(Some(merchant_id))
     }
 
     /// The charges created, oldest first: `reference`, `merchant_id`, `body`, and `same_body`, how many charges were created
     /// from an equal body. The latest [`CHARGES_KEPT`](crate::CHARGES_KEPT) are kept.
     pub fn charges(&self) -> Vec<Value> {
-        self.state().charges.describe()
+        self.state().charges.describe(None)
+    }
+
+    /// The charges of one merchant among them.
+    pub fn charges_of(&self, merchant_id: &str) -> Vec<Value> {
+        self.state().charges.describe(Some(merchant_id))
     }
 
     /// Plays a fault on requests or connections to come.
@@ -176,12 +241,50 @@ impl Service {
 
     /// Forgets all faults that wait to be played.
     pub fn clear_faults(&self) {
-        self.state().faults.clear();
+        self.state().faults.clear(None);
+    }
+
+    /// Forgets the faults that wait for requests of this merchant alone.
+    pub fn clear_faults_of(&self, merchant_id: &str) {
+        self.state().faults.clear(Some(merchant_id));
     }
 
     /// Every token issued so far is answered 401 from now on.
     pub fn revoke_all(&self) {
         self.state().tokens.revoke(|_| true);
+    }
+
+    /// Every token issued so far to this merchant is answered 401 from now on.
+    pub fn revoke_all_of(&self, merchant_id: &str) {
+        let mut state = self.state();
+        state.tokens.revoke(|grant| grant.merchant == merchant_id);
+    }
+
+    /// Moves the clock forward by which one merchant's tokens expire and its limits are counted, whatever the clock of
+    /// the sandbox is.
+    pub fn advance_for(&self, merchant_id: &str, by: Duration) {
+        let mut state = self.state();
+        let ahead = state.ahead.entry(merchant_id.to_owned()).or_default();
+        *ahead = ahead.saturating_add(by).min(MOST_AHEAD);
+    }
+
+    /// The merchants, with their keys masked.
+    pub fn merchants(&self) -> Vec<Value> {
+        let state = self.state();
+        let shown = state.merchants.iter().map(|merchant| {
+            let keys: Vec<String> = merchant.keys.iter().map(|key| masked(key)).collect();
+            json!({"merchant_id": merchant.id, "keys": keys, "suspended": merchant.suspended})
+        });
+        shown.collect()
+    }
+
+    /// Whether it has a merchant of this ID.
+    pub fn knows(&self, merchant_id: &str) -> bool {
+        let state = self.state();
+        state
+            .merchants
+            .iter()
+            .any(|merchant| merchant.id == merchant_id)
     }
 
     /// The switches as they stand.
@@ -204,6 +307,13 @@ impl Service {
         }
     }
 
+    /// A name that nobody has yet: the prefix and random digits.
+    pub(crate) fn made_up(&self, prefix: &str) -> Result<String, Answer> {
+        let no_randomness = |_| Answer::error(500, "No randomness to be had");
+        let digits = self.signer.uuid().map_err(no_randomness)?;
+        Ok(prefix.to_owned() + &digits.replace('-', ""))
+    }
+
     /// Refuses a key from now on. Tokens that it was given live on.
     pub fn remove_key(&self, key: &str) {
         for merchant in &mut self.state().merchants {
@@ -220,12 +330,14 @@ impl Service {
             .is_some()
     }
 
-    /// Forgets tokens, limits used, charges, faults, counters and log. Merchants, keys and switches stay.
+    /// Forgets tokens, limits used, charges, faults, counters and log. Merchants, keys, switches and clocks stay.
     pub fn reset(&self) {
         let mut state = self.state();
         let open = state.counters.connections_open;
         let merchants = std::mem::take(&mut state.merchants);
+        let ahead = std::mem::take(&mut state.ahead);
         *state = State::new(merchants, state.switches.clone());
+        state.ahead = ahead;
         state.counters.connections_open = open;
         state.counters.connections_peak = open;
     }
@@ -234,82 +346,25 @@ impl Service {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dated(&self, answer: Answer, action: Option<&Action>) -> Answer {
-        if answer.header("Date").is_some() {
-            return answer;
-        }
-        let skew = match action {
-            Some(Action::ClockSkew { seconds }) => *seconds,
-            _ => 0,
-        };
-        // The last second of the year 9999 is the last that an HTTP date can name.
-        let seconds = self
-            .clock
+    /// The time of a merchant, since 1970.
+    fn now(&self, state: &State, merchant: Option<&str>) -> Duration {
+        let ahead = merchant.and_then(|merchant| state.ahead.get(merchant));
+        self.clock
             .unix()
-            .as_secs()
-            .saturating_add_signed(skew)
-            .min(253_402_300_799);
-        let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
-        answer.and_header("Date", date)
+            .saturating_add(ahead.copied().unwrap_or_default())
     }
 
-    fn record(
-        &self,
-        state: &mut State,
-        connection: u64,
-        request: &Request,
-        status: Option<u16>,
-        faulted: bool,
-    ) {
-        let counters = &mut state.counters;
-        counters.faults_played += u64::from(faulted);
-        if request.path() == TOKEN_PATH {
-            counters.tokens_requested += 1;
-            if let Some(status) = status.filter(|status| *status != 200) {
-                *counters.tokens_refused.entry(status).or_default() += 1;
-            }
-        } else {
-            counters.calls += 1;
-            counters.unauthorized += u64::from(status == Some(401));
-            if let Some(status) = status {
-                *counters.calls_by_status.entry(status).or_default() += 1;
-            }
-        }
-        let named = request.header_values("x-api-key").next();
-        let key = match named.map(|key| std::str::from_utf8(key).unwrap_or_default()) {
-            Some(key) => Some(masked(key)),
-            None => bearer(request)
-                .and_then(|token| state.tokens.find(token))
-                .map(|grant| masked(&grant.key)),
-        };
-        state.log.add(LogEntry {
-            time: self.clock.unix(),
-            connection,
-            method: request.method.clone(),
-            target: request.target.clone(),
-            status,
-            key,
-            headers: request
-                .headers
-                .iter()
-                .map(|(name, _)| name.clone())
-                .collect(),
-            body_length: request.body.len(),
-        });
-    }
-
-    fn rules(&self, state: &mut State, request: &Request) -> Answer {
+    fn rules(&self, state: &mut State, request: &Request, now: Duration) -> Answer {
         let answer = if request.path() == TOKEN_PATH {
-            self.token(state, request)
+            self.token(state, request, now)
         } else {
-            self.call(state, request)
+            self.call(state, request, now)
         };
         answer.unwrap_or_else(|refusal| refusal)
     }
 
     /// The token endpoint. The limit is looked at last, but a refused request uses it up as well, unless switched off.
-    fn token(&self, state: &mut State, request: &Request) -> Result<Answer, Answer> {
-        let now = self.clock.unix();
+    fn token(&self, state: &mut State, request: &Request, now: Duration) -> Result<Answer, Answer> {
         let limit = Limit {
             per_minute: state.switches.tokens_per_minute,
             per_hour: state.switches.tokens_per_hour,
@@ -392,13 +447,14 @@ impl Service {
             expires,
             revoked: false,
         };
-        state.tokens.add(token, grant, now);
-        state.counters.tokens_issued += 1;
+        // By the clock that is behind all others, so that no merchant's tokens are forgotten too soon.
+        state.tokens.add(token, grant, self.clock.unix());
+        state.count(Some(merchant), |counters| counters.tokens_issued += 1);
         Ok(Answer::success("Token generated successfully", data))
     }
 
     /// Any other request: authenticated first, then counted against the merchant's limit, then carried out.
-    fn call(&self, state: &mut State, request: &Request) -> Result<Answer, Answer> {
+    fn call(&self, state: &mut State, request: &Request, now: Duration) -> Result<Answer, Answer> {
         request.without_header("x-api-key")?;
         request.without_header("x-merchant-id")?;
         let authorization = request.header_once("authorization")?;
@@ -408,7 +464,6 @@ impl Service {
             .and(bearer(request))
             .ok_or_else(|| unauthorized("Bearer token missing"))?;
         let session = session.ok_or_else(|| unauthorized("Session ID missing"))?;
-        let now = self.clock.unix();
         let merchant = state
             .tokens
             .check(token, session, now)
@@ -439,6 +494,73 @@ impl Service {
             .map(|answer| with_standing(answer, standing))
             .map_err(|refusal| with_standing(refusal, standing))
     }
+}
+
+/// What is known of a request besides what it says.
+struct Arrival {
+    connection: u64,
+    merchant: Option<String>,
+    now: Duration,
+    faulted: bool,
+}
+
+/// Counts a request and writes it to the log.
+fn record(state: &mut State, arrival: Arrival, request: &Request, status: Option<u16>) {
+    let is_token = request.path() == TOKEN_PATH;
+    state.count(arrival.merchant.as_deref(), |counters| {
+        counters.faults_played += u64::from(arrival.faulted);
+        if is_token {
+            counters.tokens_requested += 1;
+            if let Some(status) = status.filter(|status| *status != 200) {
+                *counters.tokens_refused.entry(status).or_default() += 1;
+            }
+        } else {
+            counters.calls += 1;
+            counters.unauthorized += u64::from(status == Some(401));
+            if let Some(status) = status {
+                *counters.calls_by_status.entry(status).or_default() += 1;
+            }
+        }
+    });
+    let named = request.header_values("x-api-key").next();
+    let key = match named.map(|key| std::str::from_utf8(key).unwrap_or_default()) {
+        Some(key) => Some(masked(key)),
+        None => bearer(request)
+            .and_then(|token| state.tokens.find(token))
+            .map(|grant| masked(&grant.key)),
+    };
+    state.log.add(LogEntry {
+        time: arrival.now,
+        connection: arrival.connection,
+        method: request.method.clone(),
+        target: request.target.clone(),
+        status,
+        key,
+        merchant_id: arrival.merchant,
+        headers: request
+            .headers
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
+        body_length: request.body.len(),
+    });
+}
+
+fn dated(answer: Answer, now: Duration, action: Option<&Action>) -> Answer {
+    if answer.header("Date").is_some() {
+        return answer;
+    }
+    let skew = match action {
+        Some(Action::ClockSkew { seconds }) => *seconds,
+        _ => 0,
+    };
+    // The last second of the year 9999 is the last that an HTTP date can name.
+    let seconds = now
+        .as_secs()
+        .saturating_add_signed(skew)
+        .min(253_402_300_799);
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    answer.and_header("Date", date)
 }
 
 /// The merchant that a well-formed token request names.

@@ -116,6 +116,146 @@ fn faults_are_added_and_forgotten() {
     assert_eq!(status(&mut world), 200);
 }
 
+/// A merchant that a test has to itself, and a token of it.
+fn merchant(world: &mut World) -> (String, Token) {
+    let made = world.control("POST", "/keys", "{}");
+    assert_eq!(made.status, 200);
+    let made = made.json();
+    let (id, key) = (
+        made["merchant_id"].as_str().unwrap(),
+        made["key"].as_str().unwrap(),
+    );
+    assert!(
+        id.starts_with("MCH-COL-TEST-") && key.starts_with("sk_test_sandbox_"),
+        "{made}"
+    );
+    let answer = world
+        .client
+        .ask(request("POST", TOKEN_PATH, &key_headers(key, id), ""));
+    (id.to_owned(), Token::of(&answer))
+}
+
+#[test]
+fn a_merchant_meets_its_own_faults_alone_and_they_are_forgotten_alone() {
+    let mut world = World::new(unlimited());
+    let (mine, my_token) = merchant(&mut world);
+    let (other, other_token) = merchant(&mut world);
+    let action = json!({"answer": {"status": 503}});
+    for id in [&mine, &other] {
+        world.post(
+            "/faults",
+            json!({"on": "any", "merchant_id": id, "times": null, "action": action}),
+        );
+    }
+    world.post(
+        "/faults",
+        json!({"on": "calls", "action": {"answer": {"status": 502}}}),
+    );
+    let first = world.client.charge(&my_token).status;
+    assert_eq!(first, 503, "the one that was added first");
+    let path = format!("/faults?merchant_id={mine}");
+    assert_eq!(world.control("DELETE", &path, "").status, 200);
+    assert_eq!(
+        world.client.charge(&my_token).status,
+        502,
+        "the one for all is still there"
+    );
+    assert_eq!(world.client.charge(&my_token).status, 200);
+    assert_eq!(world.client.charge(&other_token).status, 503);
+    let fault = json!({"on": "any", "merchant_id": mine, "action": "cut_handshake"}).to_string();
+    assert_eq!(world.control("POST", "/faults", &fault).status, 400);
+}
+
+#[test]
+fn counters_log_and_charges_of_one_merchant_are_shown() {
+    let mut world = World::new(unlimited());
+    let (mine, my_token) = merchant(&mut world);
+    let (other, other_token) = merchant(&mut world);
+    world.client.charge(&my_token);
+    world.client.charge(&other_token);
+    world.client.charge(&other_token);
+    world.client.ask(request("GET", "/api/echo", "", ""));
+    let of =
+        |world: &mut World, path: &str, id: &str| world.get(&format!("{path}?merchant_id={id}"));
+    for (id, charges) in [(&mine, 1), (&other, 2)] {
+        let counters = of(&mut world, "/counters", id);
+        assert_eq!(counters["tokens_issued"], 1);
+        assert_eq!(counters["tokens_requested"], 1);
+        assert_eq!(counters["charges_created"], charges);
+        assert_eq!(counters["calls_by_status"], json!({"200": charges}));
+        let log = of(&mut world, "/log", id);
+        assert_eq!(log.as_array().unwrap().len(), charges + 1);
+        assert!(
+            log.as_array()
+                .unwrap()
+                .iter()
+                .all(|entry| entry["merchant_id"] == **id)
+        );
+        let made = of(&mut world, "/charges", id);
+        assert_eq!(made.as_array().unwrap().len(), charges);
+        assert_eq!(made[0]["same_body"], charges);
+    }
+    assert_eq!(world.get("/counters")["calls"], 4);
+    assert_eq!(world.get("/log").as_array().unwrap().len(), 6);
+    assert_eq!(world.get("/charges").as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn the_clock_of_one_merchant_is_advanced_and_its_tokens_revoked_alone() {
+    let mut world = World::new(Config {
+        tokens_per_minute: 1,
+        ..Config::default()
+    });
+    let (mine, my_token) = merchant(&mut world);
+    let (_, other_token) = merchant(&mut world);
+    let advance = |seconds: u64| json!({"seconds": seconds, "merchant_id": mine});
+    world.post("/clock/advance", advance(59));
+    assert_eq!(world.client.charge(&my_token).status, 200);
+    world.post("/clock/advance", advance(2));
+    let late = world.client.charge(&my_token);
+    assert_eq!(
+        (late.status, late.json()["message"].clone()),
+        (401, json!("Token expired"))
+    );
+    assert_eq!(world.client.charge(&other_token).status, 200);
+    // Beyond what a time can be, too.
+    world.post(
+        "/clock/advance",
+        json!({"seconds": 1e19, "merchant_id": mine}),
+    );
+    world.post("/reset", json!({}));
+    let (third, third_token) = merchant(&mut world);
+    let (_, fourth_token) = merchant(&mut world);
+    assert_eq!(
+        world
+            .control("POST", &format!("/revoke?merchant_id={third}"), "")
+            .status,
+        200
+    );
+    assert_eq!(world.client.charge(&third_token).status, 401);
+    assert_eq!(world.client.charge(&fourth_token).status, 200);
+}
+
+#[test]
+fn what_is_for_one_merchant_never_reaches_all() {
+    let mut world = World::new(Config::default());
+    let token = world.client.token();
+    for (method, target, status) in [
+        ("POST", "/revoke?merchant_id=MCH-NONE", 404),
+        ("POST", "/revoke?merchant=MCH-COL-TEST-12345", 400),
+        ("POST", "/revoke?merchant_id=MCH-COL-TEST-12345&x=1", 400),
+        ("POST", "/reset?merchant_id=MCH-COL-TEST-12345", 400),
+        ("DELETE", "/faults?merchant_id=MCH-NONE", 404),
+    ] {
+        assert_eq!(world.control(method, target, "").status, status, "{target}");
+    }
+    let nobody = json!({"seconds": 1, "merchant_id": "MCH-NONE"}).to_string();
+    assert_eq!(world.control("POST", "/clock/advance", &nobody).status, 404);
+    assert_eq!(world.client.charge(&token).status, 200);
+    let encoded = world.control("GET", "/log?merchant_id=MCH%2dCOL%2DTEST-12345", "");
+    assert_eq!(encoded.json().as_array().unwrap().len(), 2);
+}
+
 #[test]
 fn what_is_no_fault_is_refused_with_the_reason() {
     let mut world = World::new(Config::default());
@@ -209,6 +349,26 @@ fn keys_are_added_and_removed_and_merchants_suspended() {
     assert_eq!(world.client.ask(&with_new).status, 401);
     let nobody = json!({"merchant_id": "MCH-MEX-2", "suspended": true}).to_string();
     assert_eq!(world.control("POST", "/suspend", &nobody).status, 404);
+
+    // One part may be given, the other made up.
+    let made = world.control(
+        "POST",
+        "/keys",
+        &json!({"merchant_id": "MCH-MEX-1"}).to_string(),
+    );
+    assert_eq!(made.json()["merchant_id"], "MCH-MEX-1");
+    let shown = world.get("/keys");
+    assert_eq!(
+        shown[0],
+        json!({"merchant_id": TEST_MERCHANT, "keys": ["sk_test_…4816"], "suspended": false})
+    );
+    assert_eq!(shown[1]["keys"].as_array().unwrap().len(), 1);
+    assert_eq!(shown[1]["suspended"], true);
+    assert!(
+        !shown
+            .to_string()
+            .contains(made.json()["key"].as_str().unwrap())
+    );
 }
 
 #[test]
