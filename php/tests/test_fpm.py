@@ -10,6 +10,7 @@ import collections
 import contextlib
 import json
 import signal
+import statistics
 import unittest
 
 import web
@@ -19,6 +20,8 @@ ORDERS = 2000
 COLD = 160
 # In KiB.
 MOST_GROWTH = 128
+# In kB, of a worker that makes charges: what it has more of than one that does not have the extension.
+MOST_RESIDENT, MOST_WRITTEN = 4500, 500
 
 
 def env(settings):
@@ -37,9 +40,9 @@ def admin(settings):
 class Fpm(unittest.TestCase):
     def setUp(self):
         web.needs_root()
-        stack = contextlib.ExitStack()
-        self.addCleanup(stack.close)
-        self.web = web.Web(stack)
+        self.stack = contextlib.ExitStack()
+        self.addCleanup(self.stack.close)
+        self.web = web.Web(self.stack)
 
     def warm(self, answers):
         """Orders until each worker has had some, of which the kernel decides; all answers so far."""
@@ -68,6 +71,26 @@ class Fpm(unittest.TestCase):
         # One each, and another one of the worker that has asked for the token.
         self.assertLessEqual(peak, web.WORKERS + 1)
         self.web.assert_charged(self, len(warm) + ORDERS, warm + answers)
+
+    def test_a_worker_needs_little_memory(self):
+        web.needs_release()
+        self.web.script("charge", "<?php echo json_encode(['pid' => getmypid(), 'code' => 200, 'path' => null]);")
+        self.web.start({"www": []}, extension=False)
+        without = self.memory()
+        self.assertEqual(self.web.stop(signal.SIGTERM), 0)
+        self.web = web.Web(self.stack)
+        self.web.start({"www": env(self.web.merchant())})
+        resident, written = (1.024 * (more - less) for more, less in zip(self.memory(), without))
+        print(f"a worker has {resident:.0f} kB more, at most {written:.0f} of them written by it", flush=True)
+        self.assertLessEqual(resident, MOST_RESIDENT)
+        self.assertLessEqual(written, MOST_WRITTEN)
+
+    def memory(self):
+        """What a worker has once each has answered: the median of what is resident, the most of what it has written."""
+        answers = self.warm(self.web.charges(0, 2 * COLD))
+        each = [web.resident_and_written(pid) for pid in {answer["pid"] for answer in answers}]
+        resident, written = zip(*each)
+        return statistics.median(resident), max(written)
 
     def test_a_graceful_reload_loses_nothing(self):
         self.web.start({"www": env(self.web.merchant())})

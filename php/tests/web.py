@@ -138,7 +138,7 @@ class Web:
     def script(self, name, code):
         (self.directory / f"{name}.php").write_text(code)
 
-    def start(self, pools, ini=(), user=None, environment=()):
+    def start(self, pools, ini=(), user=None, environment=(), extension=True):
         """Pools by name, each a list of settings; as root, or all as one user."""
         lines = ["[global]", f"error_log = {self.directory}/fpm.log", "process_control_timeout = 10s", "daemonize = no"]
         for name, settings in pools.items():
@@ -149,7 +149,8 @@ class Web:
             # The queue of requests while there is no worker, as during a reload.
             lines += ["listen.backlog = 511", *settings]
         (self.directory / "fpm.conf").write_text("\n".join(lines) + "\n")
-        own = [f"extension={self.directory}/pay88.so", "zend_extension=opcache", "log_errors=On", *ini]
+        own = [f"extension={self.directory}/pay88.so"] if extension else []
+        own += ["zend_extension=opcache", "log_errors=On", *ini]
         (self.directory / "php.ini").write_text("\n".join(own) + "\n")
         as_user = []
         if user:
@@ -268,9 +269,24 @@ def alive(pid):
 
 def own_memory(pid):
     """KiB that are resident and no code. Code is mapped 64 KiB at a time where it first runs, and is everybody's."""
-    text = pathlib.Path(f"/proc/{pid}/status").read_text()
-    kilobytes = {name: int(number) for name, number in re.findall(r"^(VmRSS|RssFile):\s*(\d+) kB$", text, re.MULTILINE)}
+    kilobytes = _kilobytes(f"/proc/{pid}/status")
     return kilobytes["VmRSS"] - kilobytes["RssFile"]
+
+
+def resident_and_written(pid):
+    """KiB that are resident, without the shared memory of opcache, and those of them that this process alone has written."""
+    kilobytes = _kilobytes(f"/proc/{pid}/status")
+    return kilobytes["VmRSS"] - kilobytes["RssShmem"], _kilobytes(f"/proc/{pid}/smaps_rollup")["Private_Dirty"]
+
+
+def _kilobytes(path):
+    text = pathlib.Path(path).read_text()
+    return {name: int(number) for name, number in re.findall(r"^(\w+):\s*(\d+) kB$", text, re.MULTILINE)}
+
+
+def needs_release():
+    if "--debug" in sys.argv:
+        raise unittest.SkipTest("that is of what is shipped")
 
 
 def needs_root():
