@@ -152,6 +152,18 @@ impl By {
         limits: Limits,
         given_up: Option<Instant>,
     ) -> Result<Answer, Failure> {
+        self.exchange_as(link, kind, limits, given_up, authorize)
+    }
+
+    /// The same, with credentials of the caller's.
+    fn exchange_as(
+        self,
+        link: &Arc<Link>,
+        kind: impl FnOnce(Request<'_>) -> Request<'_> + Send + 'static,
+        limits: Limits,
+        given_up: Option<Instant>,
+        mut authorize: impl FnMut(&mut HeaderMap) + Send + 'static,
+    ) -> Result<Answer, Failure> {
         let runtime = match self {
             By::Caller => {
                 let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));

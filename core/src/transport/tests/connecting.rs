@@ -248,17 +248,16 @@ fn a_proxy_opens_a_tunnel_and_sees_nothing_of_the_request() {
         });
         let seen = Arc::new(Mutex::new(Vec::new()));
         let proxy = proxy_to(server.port, seen.clone());
-        let good = format!("http://user:p%40ss@127.0.0.1:{}", proxy.port);
-        let tunnelled = link(through(&good, &authority));
-        for _ in 0..3 {
-            assert_eq!(
-                post(&tunnelled, "x", &limits(5 * SECOND)).unwrap().body,
-                b"ok"
-            );
+        let url = |user| format!("http://{user}@127.0.0.1:{}", proxy.port);
+        // Tunnels, the first by each, that all of them then use.
+        for (count, first) in EACH.into_iter().enumerate() {
+            let tunnelled = link(through(&url("user:p%40ss"), &authority));
+            for by in [first].into_iter().chain(EACH) {
+                let answer = by.send(&tunnelled, "x", 10 * SECOND);
+                assert_eq!(answer.unwrap().body, b"ok", "{by:?}");
+            }
+            assert_eq!(proxy.connections(), count + 1, "{first:?}");
         }
-        assert_eq!(proxy.connections(), 1);
-        let answer = By::Task.send(&tunnelled, "x", 5 * SECOND).unwrap();
-        assert_eq!(answer.body, b"ok");
         for request in seen.lock().unwrap().iter() {
             assert!(
                 request.starts_with("CONNECT pay.example:443 HTTP/1.1\r\n"),
@@ -266,11 +265,14 @@ fn a_proxy_opens_a_tunnel_and_sees_nothing_of_the_request() {
             );
             assert!(!request.contains("Bearer"), "{request}");
         }
-        let bad = format!("http://user:wrong@127.0.0.1:{}", proxy.port);
-        let failure = post(&link(through(&bad, &authority)), "x", &limits(5 * SECOND)).unwrap_err();
-        assert_eq!((failure.kind, failure.sent), (FailureKind::Connect, false));
-        assert!(failure.message.contains("407"), "{}", failure.message);
-        assert!(!failure.message.contains("wrong"), "{}", failure.message);
+        for by in EACH {
+            let refused = link(through(&url("user:wrong"), &authority));
+            let failure = by.send(&refused, "x", 10 * SECOND).unwrap_err();
+            let got = (failure.kind, failure.sent);
+            assert_eq!(got, (FailureKind::Connect, false), "{by:?}");
+            assert!(failure.message.contains("407"), "{}", failure.message);
+            assert!(!failure.message.contains("wrong"), "{}", failure.message);
+        }
     });
 }
 
@@ -294,14 +296,15 @@ fn a_proxy_that_says_nonsense_or_too_much_is_given_up() {
                 let _ = stream.read(&mut [0; 64]);
             });
             let url = format!("http://127.0.0.1:{}", proxy.port);
-            let failure =
-                post(&link(through(&url, &authority)), "x", &limits(5 * SECOND)).unwrap_err();
-            assert_eq!(
-                (failure.kind, failure.sent),
-                (FailureKind::Connect, false),
-                "{}",
-                failure.message
-            );
+            for by in EACH {
+                let link = link(through(&url, &authority));
+                let failure = by.send(&link, "x", 10 * SECOND).unwrap_err();
+                let got = (failure.kind, failure.sent);
+                let told = &failure.message;
+                assert_eq!(got, (FailureKind::Connect, false), "{by:?}: {told}");
+                // Its own time-out would be no sign that it was given up.
+                assert!(!told.contains("no connection within"), "{by:?}: {told}");
+            }
         }
     });
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::server::{Authority, OK, Server, answer_all, break_off, read_request};
@@ -161,6 +162,16 @@ fn the_interrupt_ends_a_call_in_every_phase() {
                 }
                 gets_there(&failure, sent)
             });
+            // A task is dropped.
+            for by in [By::Task, By::Runtime] {
+                in_time(phase, || {
+                    let (start, due) = (Instant::now(), Duration::from_millis(120));
+                    let failure = by.charge_until(&link, due).unwrap_err();
+                    ended(start.elapsed(), due, Duration::from_millis(150))?;
+                    assert_eq!(failure.kind, FailureKind::Canceled, "{phase}, {by:?}");
+                    gets_there(&failure, sent)
+                });
+            }
         }
     });
 }
@@ -488,6 +499,75 @@ fn a_turn_ends_after_its_share_however_much_has_come() {
 }
 
 #[test]
+fn a_connection_that_hangs_costs_the_call_on_it_and_no_other() {
+    within(300 * SECOND, || {
+        std::thread::scope(|scope| {
+            for by in EACH {
+                scope.spawn(move || in_time("answered meanwhile", || one_of_32_hangs(by)));
+            }
+        });
+    });
+}
+
+/// A request that is never answered.
+fn silent(request: Request<'_>) -> Request<'_> {
+    Request {
+        target: "/silent",
+        ..charge(request)
+    }
+}
+
+/// Of 32 calls at once one is never answered. The others, and a hundred more, are to be answered before it ends.
+fn one_of_32_hangs(by: By) -> Result<(), String> {
+    let together = Barrier::new(32);
+    let server = Server::raw(move |mut stream, number| {
+        let mut first = number < 32;
+        while let Some(request) = read_request(&mut stream) {
+            // None is answered before all 32 have come, each over a connection of its own.
+            if std::mem::take(&mut first) {
+                together.wait();
+            }
+            if !request.starts_with("POST /silent ") {
+                stream.write_all(OK).unwrap();
+            }
+        }
+    });
+    let settings = LinkSettings {
+        max_connections: 32,
+        ..plain(server.port)
+    };
+    let (link, begin, further) = (link(settings), Barrier::new(32), AtomicUsize::new(0));
+    let answered = || by.charge(&link, 30 * SECOND).unwrap().body == b"ok";
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            begin.wait();
+            by.exchange(&link, silent, limits(3 * SECOND), None)
+        });
+        let others: Vec<_> = (0..31)
+            .map(|_| {
+                scope.spawn(|| {
+                    begin.wait();
+                    assert!(answered(), "{by:?}");
+                    while further.fetch_add(1, Ordering::SeqCst) < 100 {
+                        assert!(answered(), "{by:?}");
+                    }
+                })
+            })
+            .collect();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        let still_silent = !call.is_finished();
+        let failure = call.join().unwrap().unwrap_err();
+        let got = (failure.kind, failure.sent);
+        assert_eq!(got, (FailureKind::Timeout, true), "{by:?}");
+        assert!(answered(), "{by:?}");
+        match still_silent {
+            true => Ok(()),
+            false => Err("the silent call ended before the others".to_owned()),
+        }
+    })
+}
+
+#[test]
 fn connections_that_hang_cost_two_calls_at_most() {
     calls_lost_to_connections_that_hang(|by, link| by.charge(link, 5 * SECOND));
 }
@@ -501,7 +581,7 @@ fn calls_lost_to_connections_that_hang(charge: fn(By, &Arc<Link>) -> Result<Answ
     within(300 * SECOND, move || {
         for by in EACH {
             // Each of the first eight answers once, all together, and is silent from then on.
-            let together = Arc::new(std::sync::Barrier::new(8));
+            let together = Barrier::new(8);
             let server = Server::raw(move |mut stream, number| {
                 if number >= 8 {
                     return answer_all(&mut stream);

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::Barrier;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::server::{Authority, OK, Server, answer_all, break_off, read_request};
 use super::*;
@@ -62,16 +62,19 @@ fn thirty_two_calls_at_a_time_are_all_answered_and_their_connections_kept() {
 #[test]
 fn a_connection_that_the_server_closed_while_it_idled_is_replaced_in_silence() {
     within(300 * SECOND, || {
-        let authority = Authority::new();
-        let server = Server::tls(&authority, &[], |stream, _| {
-            read_request(stream).unwrap();
-            stream.write_all(OK).unwrap();
-        });
-        let link = link(secure(&server, &authority));
-        for n in 1..=10 {
-            assert_eq!(post(&link, "x", &limits(10 * SECOND)).unwrap().body, b"ok");
-            assert_eq!(server.connections(), n);
-            server.wait_for_ends(n);
+        for by in EACH {
+            let authority = Authority::new();
+            let server = Server::tls(&authority, &[], |stream, _| {
+                read_request(stream).unwrap();
+                stream.write_all(OK).unwrap();
+            });
+            let link = link(secure(&server, &authority));
+            for n in 1..=10 {
+                let answer = by.send(&link, "x", 10 * SECOND).unwrap();
+                assert_eq!(answer.body, b"ok", "{by:?}");
+                assert_eq!(server.connections(), n, "{by:?}");
+                server.wait_for_ends(n);
+            }
         }
     });
 }
@@ -79,56 +82,68 @@ fn a_connection_that_the_server_closed_while_it_idled_is_replaced_in_silence() {
 #[test]
 fn a_connection_that_dies_before_it_took_a_byte_is_replaced_with_new_credentials() {
     within(300 * SECOND, || {
-        let (reset, ordered) = mpsc::channel::<()>();
-        let ordered = std::sync::Mutex::new(ordered);
-        let server = Server::raw(move |mut stream, number| {
-            if number > 0 {
-                let request = read_request(&mut stream).unwrap();
-                assert!(request.contains("authorization: 2\r\n"), "{request}");
-                return stream.write_all(OK).unwrap();
-            }
-            read_request(&mut stream).unwrap();
-            stream.write_all(OK).unwrap();
-            ordered.lock().unwrap().recv().unwrap();
-            break_off(&stream);
-        });
-        let link = link(plain(server.port));
-        post(&link, "x", &limits(10 * SECOND)).unwrap();
-        let mut asked = 0;
-        let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
-        let request = request("x", &headers, &sent);
-        // Called after the kept connection was tested: the server resets it in between.
-        let answer = link.exchange(&request, &limits(5 * SECOND), None, &mut |headers| {
-            asked += 1;
-            headers.insert("authorization", asked.into());
-            if asked == 1 {
-                reset.send(()).unwrap();
-                server.wait_for_ends(1);
-            }
-        });
-        assert_eq!(answer.unwrap().body, b"ok");
-        assert_eq!((asked, server.connections()), (2, 2));
+        for by in EACH {
+            let (reset, ordered) = mpsc::channel::<()>();
+            let ordered = std::sync::Mutex::new(ordered);
+            let server = Arc::new(Server::raw(move |mut stream, number| {
+                if number > 0 {
+                    let request = read_request(&mut stream).unwrap();
+                    assert!(request.contains("authorization: 2\r\n"), "{request}");
+                    return stream.write_all(OK).unwrap();
+                }
+                read_request(&mut stream).unwrap();
+                stream.write_all(OK).unwrap();
+                ordered.lock().unwrap().recv().unwrap();
+                break_off(&stream);
+            }));
+            let link = link(plain(server.port));
+            by.send(&link, "x", 10 * SECOND).unwrap();
+            let asked = Arc::new(AtomicUsize::new(0));
+            let (count, its) = (asked.clone(), server.clone());
+            // Called after the kept connection was tested: the server resets it in between.
+            let authorize = move |headers: &mut HeaderMap| {
+                let asked = count.fetch_add(1, Ordering::SeqCst) + 1;
+                headers.insert("authorization", asked.into());
+                if asked == 1 {
+                    reset.send(()).unwrap();
+                    its.wait_for_ends(1);
+                }
+            };
+            let answer = by.exchange_as(
+                &link,
+                |request| request,
+                limits(20 * SECOND),
+                None,
+                authorize,
+            );
+            assert_eq!(answer.unwrap().body, b"ok", "{by:?}");
+            let counts = (asked.load(Ordering::SeqCst), server.connections());
+            assert_eq!(counts, (2, 2), "{by:?}");
+        }
     });
 }
 
 #[test]
 fn data_that_nobody_asked_for_is_never_taken_for_an_answer() {
     within(300 * SECOND, || {
-        let (said, hear) = mpsc::channel();
-        let server = Server::raw(move |mut stream, _| {
-            read_request(&mut stream).unwrap();
-            stream.write_all(OK).unwrap();
-            std::thread::sleep(Duration::from_millis(20));
-            let evil = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
-            stream.write_all(evil).unwrap();
-            said.send(()).unwrap();
-            answer_all(&mut stream);
-        });
-        let link = link(plain(server.port));
-        for n in 1..=3 {
-            assert_eq!(post(&link, "x", &limits(10 * SECOND)).unwrap().body, b"ok");
-            assert_eq!(server.connections(), n);
-            hear.recv().unwrap();
+        for by in EACH {
+            let (said, hear) = mpsc::channel();
+            let server = Server::raw(move |mut stream, _| {
+                read_request(&mut stream).unwrap();
+                stream.write_all(OK).unwrap();
+                std::thread::sleep(Duration::from_millis(20));
+                let evil = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+                stream.write_all(evil).unwrap();
+                said.send(()).unwrap();
+                answer_all(&mut stream);
+            });
+            let link = link(plain(server.port));
+            for n in 1..=3 {
+                let answer = by.send(&link, "x", 10 * SECOND).unwrap();
+                assert_eq!(answer.body, b"ok", "{by:?}");
+                assert_eq!(server.connections(), n, "{by:?}");
+                hear.recv().unwrap();
+            }
         }
     });
 }
@@ -136,34 +151,40 @@ fn data_that_nobody_asked_for_is_never_taken_for_an_answer() {
 #[test]
 fn a_connection_that_idled_too_long_is_not_used_again() {
     within(300 * SECOND, || {
-        let server = Server::raw(|mut stream, _| answer_all(&mut stream));
-        let link = link(plain(server.port));
-        let idle_for = |idle_timeout: Duration| Limits {
-            idle_timeout,
-            ..limits(10 * SECOND)
-        };
-        post(&link, "x", &idle_for(20 * SECOND)).unwrap();
-        post(&link, "x", &idle_for(20 * SECOND)).unwrap();
-        assert_eq!(server.connections(), 1);
-        std::thread::sleep(Duration::from_millis(150));
-        post(&link, "x", &idle_for(SECOND / 10)).unwrap();
-        assert_eq!(server.connections(), 2);
+        for by in EACH {
+            let server = Server::raw(|mut stream, _| answer_all(&mut stream));
+            let link = link(plain(server.port));
+            let idle_for = |idle_timeout: Duration| Limits {
+                idle_timeout,
+                ..limits(10 * SECOND)
+            };
+            by.post(&link, "x", idle_for(20 * SECOND)).unwrap();
+            by.post(&link, "x", idle_for(20 * SECOND)).unwrap();
+            assert_eq!(server.connections(), 1, "{by:?}");
+            std::thread::sleep(Duration::from_millis(150));
+            by.post(&link, "x", idle_for(SECOND / 10)).unwrap();
+            assert_eq!(server.connections(), 2, "{by:?}");
+        }
     });
 }
 
 #[test]
 fn a_connection_that_the_server_wants_closed_is_not_kept() {
     within(300 * SECOND, || {
-        let server = Server::raw(|mut stream, _| {
-            while read_request(&mut stream).is_some() {
-                let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
-                stream.write_all(answer).unwrap();
+        for by in EACH {
+            let server = Server::raw(|mut stream, _| {
+                while read_request(&mut stream).is_some() {
+                    let answer =
+                        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
+                    stream.write_all(answer).unwrap();
+                }
+            });
+            let link = link(plain(server.port));
+            for n in 1..=3 {
+                let answer = by.send(&link, "x", 10 * SECOND).unwrap();
+                assert_eq!(answer.body, b"ok", "{by:?}");
+                assert_eq!(server.connections(), n, "{by:?}");
             }
-        });
-        let link = link(plain(server.port));
-        for n in 1..=3 {
-            assert_eq!(post(&link, "x", &limits(10 * SECOND)).unwrap().body, b"ok");
-            assert_eq!(server.connections(), n);
         }
     });
 }
@@ -257,33 +278,39 @@ fn link_again(first: &Link) -> Arc<Link> {
     link(first.settings.clone())
 }
 
+fn head(request: Request<'_>) -> Request<'_> {
+    Request {
+        method: &Method::HEAD,
+        ..request
+    }
+}
+
 #[test]
 fn a_body_behind_the_answer_to_head_is_no_part_of_the_next_answer() {
     within(300 * SECOND, || {
-        let server = Server::raw(|mut stream, _| {
-            while let Some(request) = read_request(&mut stream) {
-                if request.starts_with("HEAD ") {
-                    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 45\r\n\r\n";
-                    stream.write_all(head).unwrap();
-                    std::thread::sleep(SECOND / 10);
-                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged");
-                } else {
-                    stream.write_all(OK).unwrap();
+        for by in EACH {
+            let server = Server::raw(|mut stream, _| {
+                while let Some(request) = read_request(&mut stream) {
+                    if request.starts_with("HEAD ") {
+                        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 45\r\n\r\n";
+                        stream.write_all(head).unwrap();
+                        std::thread::sleep(SECOND / 10);
+                        let _ =
+                            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged");
+                    } else {
+                        stream.write_all(OK).unwrap();
+                    }
                 }
+            });
+            let link = link(plain(server.port));
+            let answer = by.exchange(&link, head, limits(10 * SECOND), None);
+            assert_eq!(answer.unwrap().status, StatusCode::OK);
+            // While the body is still to come, and when it is there.
+            for pause in [0, 300] {
+                std::thread::sleep(Duration::from_millis(pause));
+                let answer = by.send(&link, "x", 10 * SECOND).unwrap();
+                assert_eq!(answer.body, b"ok", "{by:?}");
             }
-        });
-        let link = link(plain(server.port));
-        let (headers, sent) = (HeaderMap::new(), AtomicBool::new(false));
-        let head = Request {
-            method: &Method::HEAD,
-            ..request("", &headers, &sent)
-        };
-        let answer = link.exchange(&head, &limits(10 * SECOND), None, &mut authorize);
-        assert_eq!(answer.unwrap().status, StatusCode::OK);
-        // While the body is still to come, and when it is there.
-        for pause in [0, 300] {
-            std::thread::sleep(Duration::from_millis(pause));
-            assert_eq!(post(&link, "x", &limits(10 * SECOND)).unwrap().body, b"ok");
         }
     });
 }
