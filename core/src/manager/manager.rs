@@ -139,15 +139,7 @@ impl Manager {
             let flight = match self.join()? {
                 Joined::Token(token) => return Ok(token),
                 Joined::Following(flight) => flight,
-                Joined::Leading(job) => {
-                    let (flight, begun_in) = (job.flight.clone(), Process::current());
-                    refresh_driver::carry_out(&self.account, job, Some((deadline, stop)));
-                    if !begun_in.is_current() {
-                        // `stop` has forked, and the flight with its lock is the parent's.
-                        return Err(canceled(Outcome::NotSent));
-                    }
-                    flight
-                }
+                Joined::Leading(job) => self.lead(job, deadline, stop)?,
             };
             self.account.counters.waits.add_once(&mut waited);
             if let Some(result) = settled(flight.wait(deadline, stop)) {
@@ -172,11 +164,7 @@ impl Manager {
             let flight = match self.join()? {
                 Joined::Token(token) => return Ok(token),
                 Joined::Following(flight) => flight,
-                Joined::Leading(job) => {
-                    let flight = job.flight.clone();
-                    refresh_driver::carry_out(&self.account, job, Some((deadline, stop)));
-                    flight
-                }
+                Joined::Leading(job) => self.lead(job, deadline, stop)?,
             };
             self.account.counters.waits.add_once(&mut waited);
             if let Some(result) = settled(Ok(flight.completion().await)) {
@@ -214,6 +202,28 @@ impl Manager {
             Ok(()) => Joined::Following(flight),
             Err(job) => Joined::Leading(job),
         })
+    }
+
+    /// Does the work itself, on this thread.
+    ///
+    /// # Errors
+    /// The caller has given up, and there is no token for it.
+    fn lead(
+        &self,
+        job: Job,
+        deadline: Instant,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Arc<SingleFlight>> {
+        let (flight, begun_in) = (job.flight.clone(), Process::current());
+        refresh_driver::carry_out(&self.account, job, Some((deadline, stop)));
+        if !begun_in.is_current() {
+            // `stop` has forked, and the flight with its lock is the parent's.
+            return Err(canceled(Outcome::NotSent));
+        }
+        if !flight.has_token() {
+            given_up(deadline, stop)?;
+        }
+        Ok(flight)
     }
 
     #[cold]

@@ -198,6 +198,8 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
             return;
         };
         input = match action {
+            // A rejected key may have another one: whoever still waits goes on with that.
+            Action::Lock { .. } if gave_up() => Input::Abandoned { unsent: true },
             action @ (Action::Read { .. }
             | Action::Lock { .. }
             | Action::GoAlone
@@ -221,9 +223,10 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
                 reached!(Answered);
                 match &result {
                     // This caller goes; the next one who waits goes on.
-                    Err(rejection) if interrupted() => Input::Abandoned {
+                    Err(rejection) if !rejection.is_answer() && interrupted() => Input::Abandoned {
                         unsent: rejection.unsent,
                     },
+                    // What 88Pay has said counts, whoever has given up meanwhile.
                     _ => Input::Answer(result, told),
                 }
             }

@@ -64,6 +64,11 @@ impl SingleFlight {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// Whether it has ended with a token.
+    pub(crate) fn has_token(&self) -> bool {
+        matches!(self.state().completion, Some(Completion::Token(_)))
+    }
+
     /// Waits on this thread. `stop` is asked at least every 50 ms, with nothing locked.
     pub(crate) fn wait(
         &self,

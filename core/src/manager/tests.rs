@@ -1,24 +1,32 @@
 //! What only shows at a moment that a test has to make: a process is at work while another thread changes something.
 
 use std::io::Read;
+#[cfg(feature = "test-hooks")]
+use std::io::Write;
 use std::net::TcpListener;
 use std::pin::pin;
+#[cfg(feature = "test-hooks")]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
+#[cfg(feature = "test-hooks")]
+use std::time::Instant;
 
 use crate::config::credentials::ApiKey;
 use crate::config::option::Opt;
 use crate::config::share::Share;
 use crate::config::{Config, Settings};
 use crate::error::{Error, ErrorCode};
-use crate::manager::account::{Account, Job};
+use crate::manager::account::{Account, Job, Launch};
 use crate::manager::manager::{Joined, Manager};
 use crate::manager::refresh_driver::{Tier, carry_out, step, use_record};
 use crate::manager::registry;
 use crate::manager::shared_tier::{self, Peeked};
 use crate::platform::clock::Clock;
+#[cfg(feature = "test-hooks")]
+use crate::platform::fault_injection::{RefreshStep, at_refresh_step};
 use crate::platform::virtual_clock::VirtualClock;
 use crate::policy::token_response::{Class, Grant, Rejection};
 use crate::refresh::record::{Issue, Stamp};
@@ -72,24 +80,130 @@ fn what_was_spent_is_counted_for_a_new_key_that_somebody_is_asking_with_already(
     assert_eq!(counted.iter().map(|slot| slot.id).collect::<Vec<_>>(), [7]);
 }
 
+/// 88Pay may count by merchant, and as late as it reads the request.
+#[test]
+fn a_request_of_a_process_that_died_counts_for_the_other_key_too_from_its_latest_instant() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let clock = Arc::new(VirtualClock::default());
+    let (manager, _launched) = manager_at(&server, &clock);
+    let account = &manager.account;
+    let (old, new) = (account.keys().get(Key::Current).clone(), new_key(account));
+    manager.rotate(&new, true, || Ok(())).unwrap();
+    let begun = account.clock.boot();
+    let record = account.store.record(&old);
+    let (mut lease, mut contents) = record.try_lease(0).unwrap().unwrap();
+    let mut ledger = account.settings.ledger();
+    ledger.budget.take(begun, 7, false).unwrap();
+    contents.common.counts = ledger.budget.counts().clone();
+    contents.common.under_way = Some(7);
+    record.write(&mut lease, &mut contents).unwrap();
+    drop(lease);
+    for (passed, counted_at) in [(1, 0), (7, 8), (55, 11)] {
+        clock.advance(Duration::from_secs(passed));
+        let spent = account.spent_on_other(&account.keys(), Key::Current);
+        let at: Vec<_> = spent.taken.iter().map(|slot| slot.at).collect();
+        assert_eq!(at, [begun.plus(Duration::from_secs(counted_at))]);
+    }
+}
+
 /// A refresh that a test carries out itself.
 type Launched = Arc<Mutex<Option<Job>>>;
 
 fn manager_at(server: &TcpListener, clock: &Arc<VirtualClock>) -> (Manager, Launched) {
-    let settings = settings(
-        &format!("http://{}", server.local_addr().unwrap()),
-        "process",
-    );
-    let clock = Clock::Virtual(clock.clone());
     let launched = Launched::default();
     let wanted = launched.clone();
     let launch = Box::new(move |_: &Arc<Account>, job| {
         *wanted.lock().unwrap() = Some(job);
         Ok(())
     });
+    (manager_with(server, clock, launch), launched)
+}
+
+fn manager_with(server: &TcpListener, clock: &Arc<VirtualClock>, launch: Launch) -> Manager {
+    let base_url = format!("http://{}", server.local_addr().unwrap());
+    let settings = settings(&base_url, "process");
+    let clock = Clock::Virtual(clock.clone());
     let store = Store::new(&settings, clock.clone());
-    let account = Account::new(&settings, clock, store, launch).unwrap();
-    (Manager::of(account), launched)
+    Manager::of(Account::new(&settings, clock, store, launch).unwrap())
+}
+
+/// Where the system has no thread to give, a caller asks 88Pay itself. It gives up just as that answer has come. What it is
+/// told, and its manager.
+#[cfg(feature = "test-hooks")]
+fn gives_up_at_an_answer(keys: usize, answer: &'static str) -> (Error, Manager) {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let clock = Arc::new(VirtualClock::default());
+    let manager = manager_with(&server, &clock, Box::new(|_, job| Err(job)));
+    if keys == 2 {
+        let new = new_key(&manager.account);
+        manager.rotate(&new, true, || Ok(())).unwrap();
+    }
+    let gave_up = Arc::new(AtomicBool::new(false));
+    let (gives_up, caller) = (gave_up.clone(), thread::current().id());
+    at_refresh_step(RefreshStep::Answered, move || {
+        // Other tests have refreshes, too.
+        if thread::current().id() == caller {
+            gives_up.store(true, Ordering::SeqCst);
+        }
+    });
+    let error = thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut connection, _) = server.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                connection.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            connection.write_all(answer.as_bytes()).unwrap();
+        });
+        let stop = || gave_up.load(Ordering::SeqCst);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        manager.token(deadline, &stop).unwrap_err()
+    });
+    server.set_nonblocking(true).unwrap();
+    assert!(server.accept().is_err(), "88Pay is asked once more");
+    (error, manager)
+}
+
+#[cfg(feature = "test-hooks")]
+#[test]
+fn what_88pay_has_answered_counts_for_all_although_the_caller_that_asked_gives_up() {
+    for (answer, code, pause) in [
+        (
+            "HTTP/1.1 429 Too Many Requests\r\nretry-after: 30\r\ncontent-length: 0\r\n\r\n",
+            ErrorCode::RateLimited,
+            30,
+        ),
+        (
+            "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n",
+            ErrorCode::CredentialsRejected,
+            5,
+        ),
+        (
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n",
+            ErrorCode::AccessDenied,
+            5,
+        ),
+    ] {
+        let (error, manager) = gives_up_at_an_answer(1, answer);
+        assert_eq!(error.code(), ErrorCode::Canceled, "{answer}");
+        let Err(error) = manager.join() else {
+            panic!("88Pay would be asked again after {answer}")
+        };
+        assert_eq!(error.code(), code, "{error}");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(pause)));
+    }
+    // A key that 88Pay does not know yet.
+    let answer = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+    let (error, manager) = gives_up_at_an_answer(2, answer);
+    assert_eq!(error.code(), ErrorCode::Canceled);
+    let account = &manager.account;
+    let record = account.store.record(account.keys().get(Key::Current));
+    let record = record.read().unwrap();
+    assert!(record.previous_until.is_some(), "{record:?}");
+    assert_eq!(record.common.counts.taken.len(), 1);
+    assert!(matches!(manager.join(), Ok(Joined::Leading(_))));
 }
 
 /// 88Pay may count a request as late as it is read.

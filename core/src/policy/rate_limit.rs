@@ -227,7 +227,18 @@ impl Counts {
     /// Nobody has said how the request of that slot ended. 88Pay may have counted it as late as now, if it can have been
     /// under way for so long.
     pub(crate) fn date_unfinished(&mut self, id: u32, now: BootTime, longest: Duration) {
-        if let Some(slot) = self.taken.iter_mut().find(|slot| slot.id == id) {
+        self.date_later(|slot| slot.id == id, now, longest);
+    }
+
+    /// The store cannot be reached, so nobody says how the requests of other hosts ended that were under way when it was
+    /// read last, nor when. 88Pay may count each as late as `longest` after its slot was taken.
+    pub(crate) fn end_pending(&mut self, longest: Duration) {
+        self.date_later(|slot| slot.pending, BootTime(u64::MAX), longest);
+        self.settled();
+    }
+
+    fn date_later(&mut self, which: impl Fn(&Slot) -> bool, now: BootTime, longest: Duration) {
+        for slot in self.taken.iter_mut().filter(|slot| which(slot)) {
             let at = now.min(slot.at.plus(longest));
             slot.at = slot.dated(Some(&at));
         }

@@ -97,6 +97,13 @@ pub(crate) struct Rejection {
     pub(crate) capped: bool,
 }
 
+impl Rejection {
+    /// Whether a whole answer of 88Pay says so.
+    pub(crate) fn is_answer(&self) -> bool {
+        self.error.http_status().is_some()
+    }
+}
+
 /// `X-RateLimit-*` of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RateLimit {

@@ -9,7 +9,10 @@
 
 use std::time::Duration;
 
-use super::{Action, Finish, Fleet, Kept, Leader, Ledger, Progress, Refresh, State, Step, Then};
+use super::{
+    Action, Finish, Fleet, Kept, LONGEST_UNDER_WAY, Leader, Ledger, Progress, Refresh, State, Step,
+    Then,
+};
 use crate::error::Error;
 use crate::policy::backoff::Backoff;
 use crate::policy::errors::no_token_of_another_host;
@@ -350,8 +353,7 @@ impl Refresh {
             let stored = &mut session.record;
             if found.leads || !found.leased {
                 // If a request is noted there, its host has died, or was too slow for its lease.
-                let longest = self.context.longest_under_way();
-                stored.common.end_unfinished(step.now, longest);
+                stored.common.end_unfinished(step.now);
             }
             step.ledger.backoffs.learn(backoff(own, stored), None);
             step.ledger
@@ -593,6 +595,9 @@ impl Refresh {
         question: Question,
     ) -> Action {
         let hosts = lead.record.common.hosts.max(1);
+        let counts = &mut lead.record.common.counts;
+        counts.end_pending(LONGEST_UNDER_WAY);
+        step.ledger.budget.set_counts(counts.clone());
         lead.record.unreachable_at = Some(step.now);
         lead.record.ask_at = Some(step.now.plus(COME_BACK));
         lead.progress.fleet = Fleet::Partitioned;

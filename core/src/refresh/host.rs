@@ -139,8 +139,7 @@ impl Refresh {
         mut record: HostRecord,
     ) -> Action {
         // If a request is noted there, its leader has ended without a word, or is passed over.
-        let longest = self.context.longest_under_way();
-        record.common.end_unfinished(step.now, longest);
+        record.common.end_unfinished(step.now);
         if let Some(action) = self.consider(step, &record) {
             return action;
         }

@@ -45,6 +45,10 @@ const OTHERS_WAIT: Duration = Duration::from_secs(2);
 /// takes to arrive there.
 const SLOT_GOOD: Duration = Duration::from_secs(1);
 
+/// How long after its slot was taken a request can still be under way.
+pub(crate) const LONGEST_UNDER_WAY: Duration =
+    Duration::from_secs(REQUEST_TIME.as_secs() + SLOT_GOOD.as_secs());
+
 /// While the previous key is used, the new one is tried again this often.
 pub(crate) const NEW_KEY_TRIED_EVERY: Duration = Duration::from_secs(300);
 
@@ -633,11 +637,6 @@ impl Context {
     /// How long one token request may take.
     fn request_time(&self) -> Duration {
         REQUEST_TIME.min(self.limit)
-    }
-
-    /// How long after its slot was taken a request can still be under way.
-    fn longest_under_way(&self) -> Duration {
-        self.request_time() + SLOT_GOOD
     }
 
     /// Whether the token is newer than any that is known here and may still be used.

@@ -16,6 +16,7 @@ use crate::policy::backoff::Backoff;
 use crate::policy::expiry::Lifetime;
 use crate::policy::rate_limit::Counts;
 use crate::policy::token_response::Grant;
+use crate::refresh::LONGEST_UNDER_WAY;
 use crate::time::BootTime;
 
 /// Tells one token from another, for all who share it.
@@ -109,11 +110,11 @@ impl Common {
         self.issue.as_ref().map(|issue| issue.stamp)
     }
 
-    /// Nobody is at work. If the last leader has not said how its request ended, it counts from the latest instant at which
-    /// it can have been under way, `longest` after its slot was taken.
-    pub(crate) fn end_unfinished(&mut self, now: BootTime, longest: Duration) {
+    /// If the last leader has not said how its request ended, it counts from the latest instant at which it can have been
+    /// under way.
+    pub(crate) fn end_unfinished(&mut self, now: BootTime) {
         if let Some(id) = self.under_way.take() {
-            self.counts.date_unfinished(id, now, longest);
+            self.counts.date_unfinished(id, now, LONGEST_UNDER_WAY);
         }
     }
 

@@ -129,12 +129,14 @@ impl LocalRecord {
         known.map(Arc::unwrap_or_clone).unwrap_or_default()
     }
 
-    /// What was counted for that key, as far as it can be read or is remembered. Repairs nothing.
+    /// What was counted for that key, as far as it can be read or is remembered. A request that may be under way counts from
+    /// now. Repairs nothing.
     pub(crate) fn counts(&self) -> Counts {
-        let record = match self.medium().read() {
+        let mut record = match self.medium().read() {
             Ok(Found::Lost) | Err(_) => self.remembered(),
             Ok(found) => self.known().learn(found),
         };
+        record.common.end_unfinished(self.clock.boot());
         record.common.counts
     }
 

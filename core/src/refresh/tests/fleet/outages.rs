@@ -37,6 +37,39 @@ fn without_the_store_each_host_keeps_to_its_part_of_the_budget() {
     }
 }
 
+/// 88Pay may count a request as late as it can be under way.
+#[test]
+fn a_host_that_learns_no_more_of_the_request_of_another_counts_it_from_its_latest_instant() {
+    let (mut store, mut one, mut two) = (Store::default(), Host::new(1), Host::new(2));
+    let mut never_ends = two.begin(after(0));
+    let action = two.run(&mut never_ends, &mut store, after(0), Input::Start);
+    assert!(matches!(action, Action::Send { .. }), "{action:?}");
+    let mut refresh = one.begin(after(1_000));
+    let action = one.run(&mut refresh, &mut store, after(1_000), Input::Start);
+    assert!(matches!(action, Action::Pause(_)), "{action:?}");
+    store.unreachable = true;
+    let now = after(1_100);
+    let action = one.run(&mut refresh, &mut store, now, Input::PauseOver);
+    assert!(matches!(action, Action::Send { .. }), "{action:?}");
+    let granted = Input::Answer(Ok(grant()), None);
+    let action = one.run(&mut refresh, &mut store, now, granted);
+    assert!(matches!(action, Action::Finish(Finish::Granted { .. })));
+    // The other one was counted at 11 s.
+    let mut in_that_minute = 1;
+    for now in (64_000..71_000).step_by(100) {
+        one.kept = None;
+        let finish = one.refresh(&mut store, after(now));
+        in_that_minute += u32::from(matches!(finish, Finish::Granted { .. }));
+    }
+    assert_eq!(in_that_minute, 10);
+    // That is over, and the store does not make it later.
+    (store.unreachable, store.leased_by) = (false, None);
+    one.kept = None;
+    one.refresh(&mut store, after(80_000));
+    let taken = &one.record.common.counts.taken;
+    assert_eq!(taken[1].at, after(11_000), "{taken:?}");
+}
+
 #[test]
 fn a_host_that_was_alone_has_the_whole_budget() {
     let mut store = Store::default();
