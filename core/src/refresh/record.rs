@@ -16,7 +16,7 @@ use crate::policy::backoff::Backoff;
 use crate::policy::expiry::Lifetime;
 use crate::policy::rate_limit::Counts;
 use crate::policy::token_response::Grant;
-use crate::refresh::LONGEST_UNDER_WAY;
+use crate::refresh::{LONGEST_UNDER_WAY, NEW_KEY_TRIED_EVERY};
 use crate::time::BootTime;
 
 /// Tells one token from another, for all who share it.
@@ -176,12 +176,28 @@ impl HostRecord {
         (self.term, self.sequence) > (other.term, other.sequence)
     }
 
+    /// `previous_until`, unless somebody got a token of this key since, which was asked for at `newest`: 88Pay accepts it.
+    fn key_unknown_until(&self, newest: Option<BootTime>) -> Option<BootTime> {
+        let asked_at = self.common.stamp().map(|stamp| stamp.asked_at);
+        self.previous_until.filter(|until| {
+            newest.is_none_or(|newest| {
+                asked_at == Some(newest) || newest.plus(NEW_KEY_TRIED_EVERY) <= *until
+            })
+        })
+    }
+
     /// Adds what this process remembers and the record does not have: the record was lost, or an old one came back.
     pub(crate) fn recall(&mut self, mine: &HostRecord) {
+        let asked_at = |record: &HostRecord| record.common.stamp().map(|stamp| stamp.asked_at);
+        let newest = asked_at(self).max(asked_at(mine));
+        let unknown = [
+            self.key_unknown_until(newest),
+            mine.key_unknown_until(newest),
+        ];
+        self.previous_until = unknown.into_iter().flatten().max();
         self.common.recall(&mine.common);
         self.term = self.term.max(mine.term);
         self.sequence = self.sequence.max(mine.sequence);
-        self.previous_until = self.previous_until.max(mine.previous_until);
         self.host = self.host.max(mine.host);
         self.unreachable_at = self.unreachable_at.max(mine.unreachable_at);
         self.ask_at = self.ask_at.max(mine.ask_at);

@@ -225,6 +225,29 @@ fn what_is_remembered_is_added_to_a_record_that_was_set_back() {
     assert_eq!(found, again, "once is enough");
 }
 
+/// It would be signed with the old key although 88Pay accepts the new one.
+#[test]
+fn a_key_that_somebody_got_a_token_with_is_not_remembered_as_unknown() {
+    let unknown = HostRecord {
+        previous_until: Some(BootTime(400_000)),
+        ..HostRecord::default()
+    };
+    for (asked_at, previous_until) in [(99_999, unknown.previous_until), (100_001, None)] {
+        let accepted = HostRecord {
+            common: Common {
+                issue: Some(issue(1, asked_at)),
+                ..Common::default()
+            },
+            ..HostRecord::default()
+        };
+        let (mut here, mut there) = (unknown.clone(), accepted.clone());
+        here.recall(&accepted);
+        there.recall(&unknown);
+        assert_eq!(here.previous_until, previous_until, "{asked_at}");
+        assert_eq!(there.previous_until, previous_until, "{asked_at}");
+    }
+}
+
 /// Who was too late to write keeps what it has read, and adds it to what others have written since.
 #[test]
 fn a_failure_that_somebody_elses_token_has_ended_does_not_come_back() {
