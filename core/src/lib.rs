@@ -78,7 +78,7 @@ pub use telemetry::stats::Stats;
 /// may change or remove it.
 #[doc(hidden)]
 pub mod ffi {
-    pub use crate::api::token_manager::{
+    pub use crate::api::token_manager::bindings::{
         Current, cached, count_uses, current, current_until, generation_word, prepare_request,
         prepare_token,
     };

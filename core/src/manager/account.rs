@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::config::Settings;
 use crate::config::credentials::{ApiKey, MerchantId};
 use crate::config::endpoint::BaseUrl;
 use crate::config::link::open_link;
+use crate::config::settings::Settings;
 use crate::config::share::Share;
 use crate::error::{Result, internal};
 use crate::manager::cache::Cache;

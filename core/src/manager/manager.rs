@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::config::Settings;
 use crate::config::credentials::ApiKey;
+use crate::config::settings::Settings;
 use crate::error::{Outcome, Result};
 use crate::manager::account::{Account, Job, RENEWAL_PAUSE, SharedSettings, State};
 use crate::manager::refresh_driver;

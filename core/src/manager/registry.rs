@@ -9,9 +9,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::config::Settings;
 use crate::config::credentials::{ApiKey, MerchantId};
 use crate::config::endpoint::BaseUrl;
+use crate::config::settings::Settings;
 use crate::error::{Error, Result};
 use crate::manager::manager::Manager;
 use crate::platform::clock::Clock;
@@ -190,23 +190,18 @@ fn replace(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
     use crate::platform::virtual_clock::VirtualClock;
+    use crate::test_support::config::config_with;
 
     fn settings(merchant: usize) -> Settings {
         let merchant = format!("MCH-COL-TEST-{merchant}");
-        let options = [
+        let config = config_with(&[
             ("api_key", "sk_test_sandbox_registry"),
             ("merchant_id", merchant.as_str()),
             ("base_url", "http://127.0.0.1:9"),
             ("share", "process"),
-        ];
-        let config = options
-            .into_iter()
-            .try_fold(Config::without_environment(), |config, (name, value)| {
-                config.with(name, value)
-            });
-        config.unwrap().settings().unwrap()
+        ]);
+        config.settings().unwrap()
     }
 
     /// However many there are, building one more looks at a few.

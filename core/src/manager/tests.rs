@@ -16,8 +16,8 @@ use std::time::Instant;
 
 use crate::config::credentials::ApiKey;
 use crate::config::option::Opt;
+use crate::config::settings::Settings;
 use crate::config::share::Share;
-use crate::config::{Config, Settings};
 use crate::error::{Error, ErrorCode};
 use crate::manager::account::{Account, Job, Launch};
 use crate::manager::manager::{Joined, Manager};
@@ -36,19 +36,17 @@ use crate::store::Store;
 use crate::store::fleet::Fleet;
 use crate::store::local::{LocalRecord, Medium};
 use crate::store::memory::Memory;
+use crate::test_support::config::config_with;
 use crate::test_support::limits::{in_a_child, within};
 use crate::time::BootTime;
 
 fn settings(base_url: &str, share: &str) -> Settings {
-    let mut config = Config::without_environment();
-    for (name, value) in [
+    let config = config_with(&[
         ("api_key", "sk_test_sandbox_old"),
         ("merchant_id", "MCH-COL-TEST-1"),
         ("base_url", base_url),
         ("share", share),
-    ] {
-        config.set(name, value).unwrap();
-    }
+    ]);
     config.settings().unwrap()
 }
 

@@ -20,7 +20,7 @@ use super::setup::{
     At, Connectivity, Counts, Disturbance, HOUR, MILLISECOND, MINUTE, SECOND, Setup, micros,
 };
 use crate::config::credentials::ApiKey;
-use crate::config::{Config, Settings};
+use crate::config::settings::Settings;
 use crate::error::{Error, ErrorCode};
 use crate::exchange::{Failure, FailureKind};
 use crate::manager::account::{Account, Job};
@@ -39,6 +39,7 @@ use crate::store::Store;
 use crate::store::fleet::{Answer, Fleet};
 use crate::store::local::{LocalRecord, Medium};
 use crate::store::memory::Memory;
+use crate::test_support::config::config_with;
 use crate::time::Reading;
 
 /// How long a caller waits for a token.
@@ -188,18 +189,14 @@ impl World {
         } else {
             "host,redis://fake"
         };
-        let config = [
+        let config = config_with(&[
             ("api_key", TEST_KEY),
             ("merchant_id", TEST_MERCHANT),
             ("base_url", "http://127.0.0.1:9"),
             ("share", share),
-        ]
-        .into_iter()
-        .try_fold(Config::without_environment(), |config, (name, value)| {
-            config.with(name, value)
-        });
+        ]);
         let mut world = World {
-            settings: config.unwrap().settings().unwrap(),
+            settings: config.settings().unwrap(),
             now: 0,
             events: BinaryHeap::new(),
             numbers: 0,

@@ -12,8 +12,8 @@ mod seal;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::config::Settings;
 use crate::config::credentials::ApiKey;
+use crate::config::settings::Settings;
 use crate::config::share::Share;
 use crate::platform::clock::Clock;
 use crate::platform::process::PerProcess;
