@@ -12,6 +12,8 @@ mkdir -p "${CARGO_TARGET_DIR:-target}"
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 sandbox="$target/$kind/pay88 sandbox --exec --"
 tools=$target/python
+# With the sandbox in it, for tests that start one themselves.
+export PAY88_COMMAND="$target/$kind/pay88"
 
 fresh() {
     python3 -m venv --clear "$1"
@@ -50,5 +52,10 @@ CARGO_TARGET_DIR="$target" pip wheel --quiet --disable-pip-version-check --no-bu
     --config-settings profile=dev pay88-*.tar.gz
 fresh "$target/wheel/environment" --no-index "$(echo "$target"/wheel/*.whl)"
 example=$OLDPWD/examples/charge.py
+shop=$OLDPWD/examples/shop
 cd /
 PYTHONPATH='' timeout 60 $sandbox "$target/wheel/environment/bin/python" "$example"
+# The fixtures are found by the wheel's entry point, and start the sandbox themselves.
+site=$(echo "$target"/wheel/environment/lib/python3*/site-packages)
+PYTHONPATH="$site" timeout 300 \
+    "$tools/bin/pytest" -q -n 2 -p no:cacheprovider --rootdir "$shop" "$shop"

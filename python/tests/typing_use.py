@@ -16,6 +16,7 @@ import pay88
 from pay88.adapters.aiohttp import Pay88Middleware
 from pay88.adapters.httpx import Pay88Auth as HttpxAuth
 from pay88.adapters.requests import Pay88Auth as RequestsAuth
+from pay88.testing import Merchant, Sandbox
 
 
 def blocking() -> None:
@@ -55,6 +56,20 @@ async def awaited() -> None:
         await atm.make_request("/api/echo", timeot=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         httpx.AsyncClient(auth=HttpxAuth(atm))
         aiohttp.ClientSession(middlewares=(Pay88Middleware(atm),))
+
+
+def tested(merchant: Merchant) -> None:
+    with Sandbox.start("--voids-old") as sandbox:
+        assert_type(sandbox.merchant(), Merchant)
+    assert_type(Sandbox.given(), "Sandbox | None")
+    assert_type(merchant.manager(timeout=5), pay88.TokenManager)
+    assert_type(merchant.async_manager(), pay88.AsyncTokenManager)
+    assert_type(merchant.tokens_issued(), int)
+    assert_type(merchant.charges(), "list[dict[str, Any]]")
+    merchant.fault("calls", 503, times=None)
+    merchant.fault("/api/balance", {"delay": {"seconds": 0.5}})
+    merchant.fault(503, "calls")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    merchant.advance("61")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def made() -> None:
