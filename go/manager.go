@@ -112,8 +112,8 @@ func (m *Manager) Timeout() time.Duration {
 
 // Token gives the token. If there is a valid one in the cache, it is given at once, as a rule without a call of the library. A context
 // that has ended gets it too, as long as that takes no wait: a few goroutines at a time ask the library, and a wait for one's turn ends
-// with the context. If there is no valid token, Token waits for a new one until the context ends, at most an hour, or for the option Timeout if the context has no deadline. However many goroutines wait, one token is
-// asked for. The outcome of an error is always NotSent.
+// with the context. If there is no valid token, Token waits for a new one until the context ends, at most an hour, or for the option
+// Timeout if the context has no deadline. However many goroutines wait, one token is asked for. The outcome of an error is always NotSent.
 func (m *Manager) Token(ctx context.Context) (*Token, error) {
 	if m.none() {
 		return nil, noManager()

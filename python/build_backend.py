@@ -39,7 +39,8 @@ def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) 
     """The first that pip asks, so what is missing is told here. Maturin would bring a Rust of its own, without a word."""
     if not sys.platform.startswith("linux"):
         sys.exit(f"pay88 is made for Linux with glibc, not for {sys.platform}: {_ELSEWHERE}")
-    if "musl" in str(sysconfig.get_config_var("SOABI")):
+    # Up to Python 3.10 the first says gnu.
+    if any("musl" in str(sysconfig.get_config_var(name)) for name in ("SOABI", "HOST_GNU_TYPE")):
         sys.exit(f"pay88 is made for Linux with glibc, not with musl: {_ELSEWHERE}")
     if shutil.which("cargo") is None:
         sys.exit(

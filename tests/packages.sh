@@ -114,12 +114,12 @@ echo (new Pay88\Http\Handler(new Pay88\TokenManager()))->sendRequest($request)->
 PHP
 row "Composer package" env AUTOLOAD="$php/library/vendor/autoload.php" php -n -d "extension=\"$php/pay88.so\"" psr18.php
 
-# Each Go module comes from their archive, and what it requires of others from where the user has it: into an empty module, without cgo.
+# An empty module gets each Go module from the archive, and what that requires from the user's own cache or proxy. Without cgo.
 tar -xzf "$(echo "$dist"/pay88-go-*.tar.gz)"
 proxies="file://$(echo "$work"/pay88-go-*),file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)"
 go_alone() {
-  fetch env CGO_ENABLED=0 GOWORK=off GOFLAGS="-mod=mod -modcacherw" GOMODCACHE="$work/gomodcache" GOPROXY="$proxies" \
-    GONOSUMDB=github.com/pay88 go "$@" >go.log 2>&1 || { cat go.log >&2; exit 1; }
+  fetch env CGO_ENABLED=0 GOWORK=off GOFLAGS="$(go env GOFLAGS) -mod=mod -modcacherw" GOMODCACHE="$work/gomodcache" GOPROXY="$proxies" \
+    GONOSUMDB="github.com/pay88,$(go env GONOSUMDB)" go "$@" >go.log 2>&1 || { cat go.log >&2; exit 1; }
 }
 go_module() { # module
   mkdir "$work/${1##*/}"
@@ -154,7 +154,7 @@ func main() {
 GO
 go_alone build -o charge .
 row "Go module" ./charge
-# It requires the other as it is there.
+# It requires the other module, in the version that the archive has.
 go_module github.com/pay88/pay88/go/oauth2
 go_alone test -c -o oauth2 github.com/pay88/pay88/go/oauth2
 sandbox ./oauth2 >go.log || { cat go.log >&2; exit 1; }

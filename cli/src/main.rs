@@ -31,7 +31,7 @@ enum Command {
     Token(token::Token),
     Request(request::Request),
     Doctor(doctor::Doctor),
-    Sandbox(sandbox::Sandbox),
+    Sandbox(Box<sandbox::Sandbox>),
 }
 
 fn main() -> ExitCode {

@@ -1,4 +1,7 @@
-"""The fixtures of pay88.testing. pytest finds them by the package's entry point; nothing else imports this module."""
+"""The fixtures of pay88.testing. pytest finds them by the package's entry point; nothing else imports this module.
+
+pytest imports it in every run, so what a fixture needs is imported when the fixture is used.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from ._manager import TokenManager
-from .testing import Merchant, Sandbox
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._manager import TokenManager
+    from .testing import Merchant, Sandbox
 
 
 @pytest.fixture(scope="session")
 def pay88_running_sandbox() -> Iterator[Sandbox]:
     """The sandbox of this run: the one that the environment names, or one of its own. Override it to start it with other
     options: Sandbox.start("--voids-old")."""
+    from .testing import Sandbox
+
     given = Sandbox.given()
     if given is not None:
         yield given

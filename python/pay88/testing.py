@@ -1,6 +1,6 @@
 """For a shop's own tests: a sandbox that plays 88Pay, and what a test asks of it.
 
-With pytest there is nothing to set up, because the fixtures come with the package:
+With pytest there is nothing to set up but the command `pay88`, because the fixtures come with the package:
 
     def test_a_customer_pays(pay88_sandbox, pay88_manager):
         Shop(pay88_manager).pay(50_000)
@@ -92,15 +92,26 @@ class Sandbox:
         try:
             # Ctrl-C in a terminal is for the tests: they still need the sandbox while they end.
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+                # What the machine sets is not the sandbox's.
+                env={name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)},
             )
         except OSError as error:
             raise SandboxError(f"{command[0]} cannot be run: {error}. Set {_COMMAND} to the command pay88.") from error
         assert process.stdout is not None
         hangs = threading.Timer(_PATIENCE, process.kill)
         hangs.start()
-        lines = [process.stdout.readline().rstrip("\n") for _ in _VARIABLES]
-        hangs.cancel()
+        try:
+            lines = [process.stdout.readline().rstrip("\n") for _ in _VARIABLES]
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            hangs.cancel()
         if not lines[0]:
             _end(process)
             raise SandboxError(

@@ -127,7 +127,12 @@ pub(crate) struct Keys {
     new: bool,
 
     /// Accepts this key. Never give it a real key: other users of the machine can see it.
-    #[arg(long, value_name = "KEY", conflicts_with = "new")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        requires = "merchant",
+        conflicts_with = "new"
+    )]
     add: Option<String>,
 
     /// Refuses this key from now on. Its tokens stay valid.
@@ -388,9 +393,16 @@ impl Port {
 
 /// One request and its answer: the status, and the JSON that came.
 fn exchange(url: &Url, method: &str, path: &str, body: Option<&Value>) -> io::Result<(u16, Value)> {
-    let addresses = url.socket_addrs(|| None)?;
-    let address = addresses.first().ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let mut stream = TcpStream::connect_timeout(address, PATIENCE)?;
+    // A name may stand for ::1 first, where the sandbox does not listen.
+    let mut connected = Err(io::ErrorKind::AddrNotAvailable.into());
+    for address in url.socket_addrs(|| None)? {
+        connected = TcpStream::connect_timeout(&address, PATIENCE);
+        if connected.is_ok() {
+            break;
+        }
+    }
+    let mut stream = connected?;
+    let address = stream.peer_addr()?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let body = body.map_or_else(String::new, Value::to_string);

@@ -51,7 +51,7 @@ pub(crate) struct Settings {
 }
 
 impl Config {
-    /// The value of an option that has no default, without white space around it.
+    /// The value of an option that has no default.
     fn required(&self, option: Opt) -> Result<Zeroizing<String>> {
         let (name, variable) = (option.name(), option.spec().environment_variable());
         let Some(text) = self.get(option)? else {

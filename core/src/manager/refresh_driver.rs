@@ -198,7 +198,7 @@ pub(crate) fn carry_out(account: &Account, mut job: Job, patience: Option<Patien
             return;
         };
         input = match action {
-            // A rejected key may have another one: whoever still waits goes on with that.
+            // After a rejected key the other one is tried. A caller that has given up leaves that to those who still wait.
             Action::Lock { .. } if gave_up() => Input::Abandoned { unsent: true },
             action @ (Action::Read { .. }
             | Action::Lock { .. }

@@ -54,7 +54,7 @@ impl Class {
     }
 }
 
-/// Callers that give up do so in a row if no more time lies between them.
+/// Callers that give up do so in a row if no more time than this lies between them.
 const GIVEN_UP_IN_A_ROW: Duration = Duration::from_secs(60);
 
 /// One remembered failure.

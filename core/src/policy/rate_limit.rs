@@ -230,8 +230,8 @@ impl Counts {
         self.date_later(|slot| slot.id == id, now, longest);
     }
 
-    /// The store cannot be reached, so nobody says how the requests of other hosts ended that were under way when it was
-    /// read last, nor when. 88Pay may count each as late as `longest` after its slot was taken.
+    /// The store cannot be reached. Some requests of other hosts were under way when it was read last, and nobody says how
+    /// they ended. 88Pay may count each as late as `longest` after its slot was taken.
     pub(crate) fn end_pending(&mut self, longest: Duration) {
         self.date_later(|slot| slot.pending, BootTime(u64::MAX), longest);
         self.settled();

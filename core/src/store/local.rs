@@ -130,7 +130,7 @@ impl LocalRecord {
     }
 
     /// What was counted for that key, as far as it can be read or is remembered. A request that may be under way counts from
-    /// now. Repairs nothing.
+    /// the latest instant at which it can have been that. Repairs nothing.
     pub(crate) fn counts(&self) -> Counts {
         let mut record = match self.medium().read() {
             Ok(Found::Lost) | Err(_) => self.remembered(),

@@ -1,4 +1,4 @@
-"""The shop's tests. The fixtures come with pay88: `pip install pay88 pytest`, then `pytest`, or `pytest -n 4` with xdist."""
+"""The shop's tests, for `pytest`, or `pytest -n 4` with xdist. The fixtures come with pay88, the sandbox with its command."""
 
 import pytest
 
